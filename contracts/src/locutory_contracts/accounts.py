@@ -1,0 +1,76 @@
+"""Accounts: the stored users, offered by the plugin that signs people in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from locutory.events import Fact, Step
+from locutory.keys import Service
+
+Account = Mapping[str, Any]
+"""A stored account as in ``collections.md`` §3.1, without password, TOTP secrets, backup
+codes and ``__v``; ``_id`` is an ObjectId."""
+
+
+class Accounts(Protocol):
+    """Reads and writes accounts. Ids are 24-hex text; an id of another form finds nothing."""
+
+    async def find(self, user_id: str) -> Account | None:
+        """One account; may be up to a few seconds old, never older than a change made here."""
+        ...
+
+    async def update(self, user_id: str, fields: Mapping[str, Any]) -> Account | None:
+        """Set fields (``updatedAt`` moves, ``expiresAt`` is unset) and return the account;
+        ``None`` when it does not exist. Never accepts secrets, role or e-mail."""
+        ...
+
+    async def count(self) -> int:
+        """Number of accounts."""
+        ...
+
+    async def delete(self, user_id: str) -> bool:
+        """Delete an account and everything it owns.
+
+        Publishes `AccountDeleting` (a handler may veto), closes the account, publishes the
+        durable `AccountDeleted`, removes the account last. False when it did not exist.
+        """
+        ...
+
+
+ACCOUNTS: Service[Accounts] = Service("accounts", "Stored accounts")
+
+
+class SecondFactor(Protocol):
+    """Checks the second factor of an account that has one."""
+
+    async def required(self, user_id: str) -> bool: ...
+
+    async def verify(self, user_id: str, code: str | None, backup_code: str | None) -> bool: ...
+
+
+SECOND_FACTOR: Service[SecondFactor] = Service(
+    "accounts.second-factor", "Second factor of an account, for confirming dangerous operations"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCreated(Fact):
+    """An account was created. ``user_id``: its id."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDeleting(Step):
+    """An account is about to be deleted: stop what runs for it. Raise to refuse."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDeleted(Fact):
+    """An account is gone: every plugin deletes what it stores for it. Delivered at least
+    once, also to plugins that were off then."""
+
+    durable: ClassVar[bool] = True
+    user_id: str

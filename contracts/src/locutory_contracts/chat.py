@@ -1,0 +1,147 @@
+"""Chat turns: extension points of the agent loop, and what runs at the moment."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from locutory.access import Principal
+from locutory.events import Fact, Step
+from locutory.keys import Extension, Service
+from locutory_contracts.models import ToolSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A running turn as extensions see it. ``body`` is the request body (read-only);
+    ``options`` the chat-bar toggles (``ephemeralAgent``)."""
+
+    principal: Principal
+    conversation_id: str
+    user_message_id: str
+    response_message_id: str
+    endpoint: str
+    model: str
+    text: str
+    body: Mapping[str, Any]
+    options: Mapping[str, Any]
+    temporary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """Result of a tool: ``output`` goes to the model as text, ``attachments`` to the client
+    (chat-stream.md §6.4), ``error`` marks a failure that the model should see."""
+
+    output: str
+    attachments: Sequence[Mapping[str, Any]] = ()
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that a model may call. ``run`` receives the parsed arguments; an exception
+    becomes an error result, never a broken turn. ``timeout`` in seconds."""
+
+    schema: ToolSchema
+    run: Callable[[Mapping[str, Any], Turn], Awaitable[ToolOutcome]]
+    timeout: float = 60.0
+
+
+class ToolSource(Protocol):
+    """Offers tools to turns."""
+
+    async def tools(self, turn: Turn) -> Sequence[Tool]:
+        """The tools for this turn; empty when it asked for none of this source."""
+        ...
+
+
+TOOLS: Extension[ToolSource] = Extension("chat.tools", "Tools that models may call")
+
+
+class ContextSource(Protocol):
+    """Adds text to the instructions of a turn."""
+
+    async def context(self, turn: Turn) -> str | None:
+        """Text for the system prompt, or ``None``. Slow or broken sources are left out."""
+        ...
+
+
+CONTEXT_SOURCES: Extension[ContextSource] = Extension(
+    "chat.context", "Text added to the system prompt"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsed:
+    """One model call of a turn is over."""
+
+    model: str
+    provider: str
+    endpoint: str
+    context: str
+    input_tokens: int
+    output_tokens: int
+    cache_read: int
+    cache_creation: int
+    prices: Mapping[str, float] = field(default_factory=dict)
+
+
+class TurnObserver(Protocol):
+    """Watches turns. Called in the background; faults are logged, never felt."""
+
+    async def finished(self, turn: Turn, outcome: "TurnOutcome") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOutcome:
+    """How a turn ended: ``complete``, ``aborted`` or ``error``, with the saved messages
+    (``None`` where nothing was saved) and the model calls it made."""
+
+    status: str
+    request_message: Mapping[str, Any] | None
+    response_message: Mapping[str, Any] | None
+    usage: Sequence[ModelUsed]
+    seconds: float
+
+
+TURN_OBSERVERS: Extension[TurnObserver] = Extension("chat.observers", "Watchers of finished turns")
+
+
+@dataclass(slots=True)
+class TurnStarting(Step):
+    """A turn is about to call its model. Raise `TurnRefused` to stop it."""
+
+    turn: Turn
+    prompt_tokens: int
+    prices: Mapping[str, float]
+
+
+class TurnRefused(Exception):
+    """Stops a turn with an error event whose text is ``payload`` (mostly JSON, chat-stream.md §6.6)."""
+
+    def __init__(self, payload: str) -> None:
+        super().__init__(payload)
+        self.payload = payload
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished(Fact):
+    """A turn ended and is saved."""
+
+    turn: Turn
+    outcome: TurnOutcome
+
+
+class Generations(Protocol):
+    """What runs at the moment, on any worker."""
+
+    async def active(self, user: str, conversation_id: str) -> bool:
+        """Is a turn of this user running (or waiting for him) in that conversation?"""
+        ...
+
+    async def stop_all(self, user: str) -> None:
+        """Abort every turn of a user; what was streamed stays saved."""
+        ...
+
+
+GENERATIONS: Service[Generations] = Service("chat.generations", "Turns that run at the moment")

@@ -1,0 +1,24 @@
+"""Members of ``GET /api/config``: every plugin contributes its own (user.md §2)."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from locutory.access import Principal
+from locutory.keys import Extension
+
+
+class StartupConfig(Protocol):
+    """Members for the client's startup configuration. Must be cheap: no database."""
+
+    def everyone(self) -> Mapping[str, Any]:
+        """Members that anonymous callers see too."""
+        ...
+
+    def signed_in(self, principal: Principal) -> Mapping[str, Any]:
+        """Members added after login."""
+        ...
+
+
+STARTUP_CONFIG: Extension[StartupConfig] = Extension(
+    "client.startup", "Members of the client's startup configuration"
+)

@@ -1,0 +1,57 @@
+"""LibreChat's names, and the plugin that answers for each.
+
+Lets the kernel tell a key whose plugin is off (a warning) from a key that nobody knows
+(an error that names the nearest one), without knowing any feature itself.
+"""
+
+LIBRECHAT: dict[str, dict[str, str]] = {
+    "sections": {
+        "version": "",
+        "cache": "",
+        "secureImageLinks": "files",
+        "imageOutputType": "files",
+        "includedTools": "tools",
+        "filteredTools": "tools",
+        "fileStrategy": "files",
+        "fileStrategies": "files",
+        "cloudfront": "s3",
+        "actions": "actions",
+        "mcpServers": "mcp",
+        "mcpSettings": "mcp",
+        "registration": "auth",
+        "turnstile": "auth",
+        "balance": "balance",
+        "transactions": "balance",
+        "speech": "speech",
+        "rateLimits": "files",
+        "fileConfig": "files",
+        "ocr": "files",
+        "webSearch": "tools",
+        "memory": "memories",
+        "summarization": "agents",
+        "modelSpecs": "endpoints",
+        "messageFilter": "agents",
+        "langfuse": "admin",
+        "skillSync": "skills",
+        "interface": "webclient",
+        "endpoints": "endpoints",
+    },
+    "permissions": {
+        "PROMPTS": "prompts",
+        "BOOKMARKS": "tags",
+        "MEMORIES": "memories",
+        "AGENTS": "agents",
+        "MULTI_CONVO": "agents",
+        "TEMPORARY_CHAT": "agents",
+        "RUN_CODE": "tools",
+        "WEB_SEARCH": "tools",
+        "PEOPLE_PICKER": "roles",
+        "MARKETPLACE": "agents",
+        "FILE_SEARCH": "rag",
+        "FILE_CITATIONS": "rag",
+        "MCP_SERVERS": "mcp",
+        "REMOTE_AGENTS": "agentsapi",
+        "SKILLS": "skills",
+        "SHARED_LINKS": "share",
+    },
+}

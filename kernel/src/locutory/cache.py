@@ -1,0 +1,146 @@
+"""A small key-value cache with expiry: in process, or in Redis so that workers share it."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+class Cache(Protocol):
+    """JSON values by namespace and key. ``ttl`` in seconds; ``None`` never expires."""
+
+    async def get(self, namespace: str, key: str) -> Any: ...
+
+    async def set(self, namespace: str, key: str, value: Any, ttl: float | None = None) -> None: ...
+
+    async def add(self, namespace: str, key: str, value: Any, ttl: float | None = None) -> bool:
+        """Set only when absent; true for the one caller that did."""
+        ...
+
+    async def pop(self, namespace: str, key: str) -> Any:
+        """Read and delete at once."""
+        ...
+
+    async def delete(self, namespace: str, key: str) -> None: ...
+
+    async def increment(
+        self, namespace: str, key: str, by: float = 1, ttl: float | None = None
+    ) -> float:
+        """Add to a number (absent counts as 0), return the sum. A ``ttl`` starts anew, ``None``
+        leaves the end as it is."""
+        ...
+
+
+class MemoryCache:
+    """`Cache` of one process; holds at most ``capacity`` entries, the oldest go first."""
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        self._entries: dict[tuple[str, str], tuple[Any, float | None]] = {}
+        self._capacity = capacity
+
+    def _read(self, entry: tuple[str, str]) -> Any:
+        found = self._entries.get(entry)
+        if found is None:
+            return None
+        value, expires = found
+        if expires is not None and expires <= time.monotonic():
+            del self._entries[entry]
+            return None
+        return value
+
+    async def get(self, namespace: str, key: str) -> Any:
+        return self._read((namespace, key))
+
+    async def set(self, namespace: str, key: str, value: Any, ttl: float | None = None) -> None:
+        entry = (namespace, key)
+        self._entries.pop(entry, None)
+        if len(self._entries) >= self._capacity:
+            del self._entries[next(iter(self._entries))]
+        self._entries[entry] = (value, None if ttl is None else time.monotonic() + ttl)
+
+    async def add(self, namespace: str, key: str, value: Any, ttl: float | None = None) -> bool:
+        if self._read((namespace, key)) is not None:
+            return False
+        await self.set(namespace, key, value, ttl)
+        return True
+
+    async def pop(self, namespace: str, key: str) -> Any:
+        value = self._read((namespace, key))
+        self._entries.pop((namespace, key), None)
+        return value
+
+    async def delete(self, namespace: str, key: str) -> None:
+        self._entries.pop((namespace, key), None)
+
+    async def increment(
+        self, namespace: str, key: str, by: float = 1, ttl: float | None = None
+    ) -> float:
+        entry = (namespace, key)
+        total = float(self._read(entry) or 0) + by
+        if ttl is None and entry in self._entries:  # keeps the end that it has
+            self._entries[entry] = (total, self._entries[entry][1])
+        else:
+            await self.set(namespace, key, total, ttl)
+        return total
+
+    async def sweep(self) -> None:
+        """Drop expired entries."""
+        moment = time.monotonic()
+        for position, (entry, (_, expires)) in enumerate(list(self._entries.items())):
+            if expires is not None and expires <= moment:
+                self._entries.pop(entry, None)
+            if position % 1000 == 999:
+                await asyncio.sleep(0)
+
+
+class RedisCache:
+    """`Cache` in Redis under ``{prefix}::{namespace}:{key}`` (contract kernel §14)."""
+
+    def __init__(self, redis: "Redis", prefix: str = "") -> None:
+        self._redis = redis
+        self._prefix = f"{prefix}::" if prefix else ""
+
+    def _name(self, namespace: str, key: str) -> str:
+        return f"{self._prefix}{namespace}:{key}"
+
+    @staticmethod
+    def _milliseconds(ttl: float | None) -> int | None:
+        return None if ttl is None else max(1, int(ttl * 1000))
+
+    async def get(self, namespace: str, key: str) -> Any:
+        text = await self._redis.get(self._name(namespace, key))
+        return None if text is None else orjson.loads(text)
+
+    async def set(self, namespace: str, key: str, value: Any, ttl: float | None = None) -> None:
+        await self._redis.set(
+            self._name(namespace, key), orjson.dumps(value), px=self._milliseconds(ttl)
+        )
+
+    async def add(self, namespace: str, key: str, value: Any, ttl: float | None = None) -> bool:
+        return bool(
+            await self._redis.set(
+                self._name(namespace, key), orjson.dumps(value), px=self._milliseconds(ttl), nx=True
+            )
+        )
+
+    async def pop(self, namespace: str, key: str) -> Any:
+        text = await self._redis.getdel(self._name(namespace, key))
+        return None if text is None else orjson.loads(text)
+
+    async def delete(self, namespace: str, key: str) -> None:
+        await self._redis.delete(self._name(namespace, key))
+
+    async def increment(
+        self, namespace: str, key: str, by: float = 1, ttl: float | None = None
+    ) -> float:
+        name = self._name(namespace, key)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.incrbyfloat(name, by)
+            if ttl is not None:
+                pipe.pexpire(name, self._milliseconds(ttl) or 1)
+            total = (await pipe.execute())[0]
+        return float(total)

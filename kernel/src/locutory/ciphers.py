@@ -1,0 +1,68 @@
+"""Secrets of a deployment and the ciphers of stored values (collections.md §2).
+
+``v1``: AES-256-CBC with the fixed ``CREDS_IV``; ``v2``: CBC with a random IV;
+``v3``: CTR with a random IV. Formats are LibreChat's, so that both can read them.
+"""
+
+import os
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """``creds_key`` 32 bytes, ``creds_iv`` 16 bytes; JWT secrets as text."""
+
+    jwt_secret: str = field(repr=False)
+    jwt_refresh_secret: str = field(repr=False)
+    creds_key: bytes = field(repr=False)
+    creds_iv: bytes = field(repr=False)
+
+    def _cbc(self, iv: bytes) -> Cipher[modes.CBC]:
+        return Cipher(algorithms.AES(self.creds_key), modes.CBC(iv))
+
+    def _encrypt_cbc(self, text: str, iv: bytes) -> str:
+        padder = padding.PKCS7(128).padder()
+        padded = padder.update(text.encode()) + padder.finalize()
+        encryptor = self._cbc(iv).encryptor()
+        return (encryptor.update(padded) + encryptor.finalize()).hex()
+
+    def _decrypt_cbc(self, ciphertext: str, iv: bytes) -> str:
+        decryptor = self._cbc(iv).decryptor()
+        padded = decryptor.update(bytes.fromhex(ciphertext)) + decryptor.finalize()
+        unpadder = padding.PKCS7(128).unpadder()
+        return (unpadder.update(padded) + unpadder.finalize()).decode()
+
+    def encrypt_v1(self, text: str) -> str:
+        """Hex ciphertext of provider keys and plugin values."""
+        return self._encrypt_cbc(text, self.creds_iv)
+
+    def decrypt_v1(self, ciphertext: str) -> str:
+        """Plain text of a v1 value; ``ValueError`` when it was not made with these secrets."""
+        return self._decrypt_cbc(ciphertext, self.creds_iv)
+
+    def encrypt_v2(self, text: str) -> str:
+        """``<iv hex>:<ciphertext hex>``."""
+        iv = os.urandom(16)
+        return f"{iv.hex()}:{self._encrypt_cbc(text, iv)}"
+
+    def decrypt_v2(self, value: str) -> str:
+        """Plain text of a v2 value; a value without ``:`` is itself."""
+        iv, colon, ciphertext = value.partition(":")
+        return self._decrypt_cbc(ciphertext, bytes.fromhex(iv)) if colon else value
+
+    def encrypt_v3(self, text: str) -> str:
+        """``v3:<iv hex>:<ciphertext hex>``."""
+        iv = os.urandom(16)
+        encryptor = Cipher(algorithms.AES(self.creds_key), modes.CTR(iv)).encryptor()
+        return f"v3:{iv.hex()}:{(encryptor.update(text.encode()) + encryptor.finalize()).hex()}"
+
+    def decrypt_v3(self, value: str) -> str:
+        """Plain text of a v3 value; ``ValueError`` for another form."""
+        version, iv, ciphertext = value.split(":", 2)
+        if version != "v3":
+            raise ValueError("not a v3 value")
+        decryptor = Cipher(algorithms.AES(self.creds_key), modes.CTR(bytes.fromhex(iv))).decryptor()
+        return (decryptor.update(bytes.fromhex(ciphertext)) + decryptor.finalize()).decode()

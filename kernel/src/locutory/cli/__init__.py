@@ -1,0 +1,92 @@
+"""The command ``locutory``."""
+
+import sys
+from typing import Any
+
+import click
+
+from locutory import configuration
+from locutory.cli.config import config
+from locutory.cli.doctor import doctor, migrate
+from locutory.cli.inspect import openapi, plugins, routes
+from locutory.cli.serve import serve
+from locutory.errors import StartupError
+from locutory.logs import set_up_logs
+
+
+def report(error: StartupError) -> None:
+    """Show every problem of a start that failed."""
+    count = len(error.problems)
+    click.secho(
+        f"Locutory cannot start: {count} problem{'s' if count > 1 else ''}.", fg="red", err=True
+    )
+    for problem in error.problems:
+        click.echo(err=True)
+        click.secho(f"  {problem.where}", bold=True, err=True, nl=False)
+        click.echo(f"  ({problem.plugin})", err=True)
+        click.echo(f"    {problem.text}", err=True)
+        if problem.fix:
+            click.secho(f"    → {problem.fix}", fg="yellow", err=True)
+
+
+_PLUGIN_COMMANDS = "locutory.plugin_commands"
+
+
+class _Commands(click.Group):
+    """Built-in commands and those of plugins: a group that a plugin contributes stands under
+    its own name (``locutory user …``), single commands under the plugin's
+    (``locutory balance add``).
+
+    Plugins are imported only when the first word is none of ours, or for the help.
+    """
+
+    def _contributed(self, ctx: click.Context) -> dict[str, click.Command]:
+        from locutory.kernel import build
+
+        known: dict[str, click.Command] | None = ctx.meta.get(_PLUGIN_COMMANDS)
+        if known is not None:
+            return known
+        found: dict[str, click.Command] = {}
+        for owner, commands in build(configuration.read_sources()).contributions.commands.items():
+            single = [command for command in commands if not isinstance(command, click.Group)]
+            groups = [command for command in commands if isinstance(command, click.Group)]
+            if single:
+                summary = f"Commands of the plugin {owner}."
+                named = {command.name or "": command for command in single}
+                found[owner] = click.Group(owner, named, help=summary)
+            found.update({group.name or owner: group for group in groups})
+        ctx.meta[_PLUGIN_COMMANDS] = found
+        return found
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        try:
+            return sorted({*self.commands, *self._contributed(ctx)})
+        except StartupError:
+            return sorted(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        built_in = super().get_command(ctx, cmd_name)
+        return built_in or self._contributed(ctx).get(cmd_name)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        # What a command prints may be piped into a file: no log line may come in between.
+        set_up_logs(json=False, debug=False, quiet=True)
+        try:
+            return super().main(*args, **kwargs)
+        except StartupError as error:
+            report(error)
+            sys.exit(1)
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="locutory-kernel", prog_name="locutory")
+def main() -> None:
+    """Locutory, a self-hosted AI chat server.
+
+    Settings come from the environment, a .env file and librechat.yaml in the current
+    folder (or the file named by CONFIG_PATH).
+    """
+
+
+for _command in (serve, plugins, routes, openapi, config, doctor, migrate):
+    main.add_command(_command)

@@ -1,0 +1,99 @@
+"""``locutory config``: check, describe and show the configuration."""
+
+import json
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from locutory import configuration
+from locutory.kernel import build
+from locutory.logs import is_secret
+from locutory.settings import env_name
+
+
+@click.group()
+def config() -> None:
+    """Check, describe or show the configuration."""
+
+
+@config.command()
+def check() -> None:
+    """Check everything without starting; exit status 1 when something is wrong."""
+    kernel = build()
+    for warning in kernel.configuration.warnings:
+        click.secho(f"warning: {warning}", fg="yellow")
+    click.secho(f"The configuration is right ({len(kernel.plugins)} plugins on).", fg="green")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    kernel = build()
+    sections: dict[str, Any] = {}
+    settings: dict[str, Any] = {
+        "enabled": {"type": "array", "items": {"type": "string"}},
+        "disabled": {"type": "array", "items": {"type": "string"}},
+    }
+    for plugin in kernel.plugins:
+        settings[plugin.name] = plugin.Config.model_json_schema()
+        for key, model in plugin.sections.items():
+            if model is not None:
+                sections[key] = model.model_json_schema()
+    for key in configuration.vocabulary().get("sections", {}):
+        sections.setdefault(key, {})
+    sections["plugins"] = {"type": "object", "properties": settings, "additionalProperties": False}
+    click.echo(
+        json.dumps(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "title": "Locutory configuration (librechat.yaml)",
+                "type": "object",
+                "properties": sections,
+                "additionalProperties": False,
+            },
+            indent=2,
+            default=str,
+        )
+    )
+
+
+@config.command()
+def show() -> None:
+    """Show the settings in force and where each comes from; secrets are masked."""
+    kernel = build()
+    models: list[tuple[str, BaseModel]] = [("kernel", kernel.config)]
+    models += [
+        (plugin.name, kernel.configuration.plugins[plugin.name]) for plugin in kernel.plugins
+    ]
+    section = kernel.configuration.yaml.get("plugins") or {}
+    for name, values in models:
+        if not type(values).model_fields:
+            continue
+        click.secho(name, bold=True)
+        for field, info in type(values).model_fields.items():
+            variable = env_name(info)
+            if name != "kernel" and field in (section.get(name) or {}):
+                source = f"plugins.{name}.{field}"
+            elif variable and kernel.environment.get(variable, "").strip():
+                source = variable
+            else:
+                source = "default"
+            value = getattr(values, field)
+            if value and is_secret(f"{field} {variable or ''}"):
+                value = "***"
+            elif isinstance(value, str) and "@" in value and "://" in value:
+                value = value.partition("://")[0] + "://***@" + value.rpartition("@")[2]
+            label = variable or field
+            origin = source if source != label else "environment"
+            click.echo(f"  {label:34} {_shown(value):34} {origin}")
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(str(item) for item in value)
+    return str(value)

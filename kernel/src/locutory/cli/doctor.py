@@ -1,0 +1,65 @@
+"""``locutory doctor`` and ``locutory migrate``: look after a deployment."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+import click
+
+from locutory import configuration
+from locutory.kernel import Kernel, build
+from locutory.logs import set_up_logs
+from locutory.plugin import PHASES
+
+
+@click.command()
+def doctor() -> None:
+    """Start everything once, ask every plugin how it is, and stop again."""
+    set_up_logs(json=False, debug=False, quiet=True)
+    kernel = build(configuration.read_sources())
+    sys.exit(asyncio.run(_examine(kernel)))
+
+
+async def _examine(kernel: Kernel) -> int:
+    click.echo(f"python {sys.version.split()[0]}, data in {kernel.data_dir}")
+    faults = 0
+
+    async def look(name: str, run: Callable[[], Awaitable[str | None]]) -> None:
+        nonlocal faults
+        try:
+            advice = await run()
+        except Exception as error:
+            advice = f"{type(error).__name__}: {error}"
+        faults += advice is not None
+        mark = (
+            click.style("ok   ", fg="green") if advice is None else click.style("wrong", fg="red")
+        )
+        click.echo(f"  {mark}  {name}" + (f"\n         {advice}" if advice else ""))
+
+    for warning in kernel.configuration.warnings:
+        click.echo(f"  {click.style('note ', fg='yellow')}  {warning}")
+
+    async def connect() -> None:
+        await kernel.lifecycle.run(PHASES[:1])
+
+    await look("database and Redis answer", connect)
+    if not faults:
+        for owner, check in kernel.contributions.checks:
+            await look(f"{check.name} ({owner})", check.run)
+    await kernel.lifecycle.undo()
+    click.echo("All is well." if not faults else f"{faults} thing(s) to look at.")
+    return 1 if faults else 0
+
+
+@click.command()
+def migrate() -> None:
+    """Create missing indexes and seed documents, as a start does, then stop."""
+    set_up_logs(json=False, debug=False)
+    kernel = build(configuration.read_sources())
+
+    async def run() -> None:
+        await kernel.open()
+        await kernel.lifecycle.undo()
+
+    asyncio.run(run())
+    click.echo("The database is up to date.")

@@ -1,0 +1,264 @@
+"""``locutory serve``: run the server, in one process or several workers."""
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from locutory import __version__, configuration
+from locutory.errors import Problem, StartupError
+from locutory.kernel import Kernel, build, default_data_dir
+from locutory.logs import set_up_logs
+from locutory.openers import DatabaseSource, open_database
+from locutory.protocol import Protocol
+from locutory.settings import KernelConfig, environment_values
+
+_SAFE = "LOCUTORY_SAFE"
+_DATABASE = "LOCUTORY_DATABASE_URI"
+
+
+def create() -> Kernel:
+    """The application of one worker process; its database is started by the parent."""
+    sources = configuration.read_sources()
+    config = KernelConfig.model_validate(environment_values(KernelConfig, sources.environment))
+    set_up_logs(json=config.console_json, debug=config.debug_logging)
+    safe = bool(os.environ.get(_SAFE))
+    return build(sources, safe=safe, database_uri=os.environ.get(_DATABASE))
+
+
+def _uvicorn_config(app: Any, config: KernelConfig, **extra: Any) -> uvicorn.Config:
+    keep_alive_ms = config.http_keep_alive_timeout_ms + config.http_keep_alive_timeout_buffer_ms
+    return uvicorn.Config(
+        app,
+        host=config.host,
+        port=config.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        timeout_keep_alive=max(1, round(keep_alive_ms / 1000)),
+        timeout_graceful_shutdown=max(1, int(config.drain_seconds)),
+        **extra,
+    )
+
+
+def _address(config: KernelConfig, sockets: Sequence[socket.socket]) -> str:
+    port = sockets[0].getsockname()[1]
+    if config.host in ("0.0.0.0", "::", "127.0.0.1", "::1"):  # noqa: S104  (compared, not bound)
+        return f"http://localhost:{port}"
+    return (
+        f"http://[{config.host}]:{port}" if ":" in config.host else f"http://{config.host}:{port}"
+    )
+
+
+class _Server(uvicorn.Server):
+    """Ends with status 0 when a signal asked it to end; says when it is open for everybody."""
+
+    def __init__(self, config: uvicorn.Config, welcome: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._welcome = welcome
+        self._ready = False
+
+    def ready(self) -> None:
+        """The kernel has finished its start; the sockets may not be open yet."""
+        self._ready = True
+        if self.started:
+            self._welcome()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._ready:
+            self._welcome()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn leaves without it, and the database would stay open
+            await self.lifespan.shutdown()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()  # else uvicorn sends itself the signal again
+
+
+def _welcome(kernel: Kernel, address: str) -> None:
+    """What to do next, once the server is ready."""
+    database = "MongoDB at MONGO_URI" if kernel.config.mongo_uri else f"built in, {kernel.data_dir}"
+    click.echo(err=True)
+    click.secho(f"  Locutory {__version__} is ready", fg="green", bold=True, err=True)
+    click.echo(f"    open       {address}", err=True)
+    click.echo(f"    API        {address}/api/openapi.json", err=True)
+    click.echo(f"    database   {database}", err=True)
+    names = ", ".join(plugin.name for plugin in kernel.plugins)
+    click.echo(f"    plugins    {names or 'none'}", err=True)
+    click.echo(err=True)
+    click.echo(
+        "  Next: register (the first account is the administrator) and say hello to the", err=True
+    )
+    click.echo("  Guide; it explains how to add a language model. Stop with Ctrl-C.", err=True)
+    click.echo(err=True)
+
+
+@click.command()
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes to run; more than one needs USE_REDIS.",
+)
+@click.option("--host", help="Address to listen on (HOST).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (PORT).")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of the embedded database and secrets (LOCUTORY_DATA_DIR).",
+)
+@click.option("--safe", is_flag=True, help="Load only the plugins that Locutory ships.")
+def serve(
+    workers: int, host: str | None, port: int | None, data_dir: Path | None, safe: bool
+) -> None:
+    """Run the server."""
+    given = {"HOST": host, "PORT": port, "LOCUTORY_DATA_DIR": data_dir}
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    sources = configuration.read_sources()
+    try:
+        values = environment_values(KernelConfig, sources.environment)
+        config = KernelConfig.model_validate(values)
+    except ValueError:
+        # The full check of `build` reports this together with everything else.
+        config = KernelConfig()
+    set_up_logs(json=config.console_json, debug=config.debug_logging)
+    sockets = _bind(config)
+    if workers > 1:
+        _run_workers(sources, config, sockets, workers, safe)
+        return
+    kernel = build(sources, safe=safe)
+    server = _Server(
+        _uvicorn_config(kernel, config), lambda: _welcome(kernel, _address(config, sockets))
+    )
+    kernel.on_ready = server.ready
+    try:
+        server.run(sockets)
+    except SystemExit:
+        if kernel.failure is None:
+            raise
+    if isinstance(kernel.failure, StartupError):
+        raise kernel.failure
+    if kernel.failure is not None or server.force_exit:
+        sys.exit(1)
+
+
+def _bind(config: KernelConfig) -> list[socket.socket]:
+    """Sockets for every address of ``HOST``, before anything is started."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
+            port = sockets[0].getsockname()[1] if sockets else config.port
+            try:
+                sockets.append(_bind_one(family, (address[0], port, *address[2:]), config.host))
+            except OSError as error:
+                # 'localhost' may name an IPv6 address that the machine does not have.
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+        if not sockets:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        fix = "set HOST to an address of this machine, or to 0.0.0.0 for all of them"
+        if error.errno == errno.EADDRINUSE:
+            fix = "stop the other server, or choose another port: PORT=3081 or --port 3081"
+        elif error.errno == errno.EACCES:
+            fix = "choose a port above 1023: PORT=3080 or --port 3080"
+        raise StartupError(
+            Problem(f"{config.host}:{config.port}", f"cannot listen here: {error.strerror}", fix)
+        ) from None
+    return sockets
+
+
+def _bind_one(family: int, address: tuple[Any, ...], host: str) -> socket.socket:
+    # Named as TCP, so that asyncio switches Nagle's delay off.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+        sock.bind(address)
+        sock.set_inheritable(True)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _run_workers(
+    sources: configuration.Sources,
+    config: KernelConfig,
+    sockets: list[socket.socket],
+    workers: int,
+    safe: bool,
+) -> None:
+    if not config.use_redis:
+        raise StartupError(
+            Problem(
+                "--workers",
+                f"{workers} workers cannot share streams, limits and caches without Redis",
+                "set USE_REDIS=true and REDIS_URI, or run one worker",
+            )
+        )
+    kernel = build(sources, safe=safe)  # reports a wrong configuration once, before any worker
+    if safe:
+        os.environ[_SAFE] = "1"
+    data_dir = kernel.data_dir or default_data_dir(sources.environment)
+    with _Database(config, data_dir) as uri:
+        os.environ[_DATABASE] = uri
+        settings = _uvicorn_config(
+            "locutory.cli.serve:create", config, factory=True, workers=workers
+        )
+        _welcome(kernel, _address(config, sockets))
+        supervisor = Multiprocess(settings, sockets=sockets)
+        supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        sys.exit(1)
+
+
+class _Database:
+    """The database child of a supervising process, watched by a loop in a thread."""
+
+    def __init__(self, config: KernelConfig, data_dir: Path) -> None:
+        self._config = config
+        self._data_dir = data_dir
+        self._loop = asyncio.new_event_loop()
+        self._source: DatabaseSource | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        opening = open_database(self._config, self._data_dir)
+        self._source = asyncio.run_coroutine_threadsafe(opening, self._loop).result()
+        return self._source.uri
+
+    def __exit__(self, *_: object) -> None:
+        if self._source is not None:
+            asyncio.run_coroutine_threadsafe(self._source.stop(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)

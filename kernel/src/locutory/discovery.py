@@ -1,0 +1,192 @@
+"""Finding, choosing and ordering plugins."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from locutory.errors import Problem, StartupError
+from locutory.keys import Service
+from locutory.plugin import Plugin
+
+GROUP = "locutory.plugins"
+
+
+def available() -> dict[str, EntryPoint]:
+    """Installed plugins by name, not imported. Two packages with one name are a
+    `StartupError`: which of them runs would be chance."""
+    found: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        other = found.setdefault(point.name, point)
+        if other is not point:
+            packages = sorted(p.dist.name for p in (other, point) if p.dist is not None)
+            raise StartupError(
+                Problem(
+                    f"plugin {point.name}",
+                    f"comes from several packages: {', '.join(packages)}",
+                    "uninstall all but one",
+                    point.name,
+                )
+            )
+    return found
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the closest known word, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def choose(installed: Iterable[str], section: Any) -> tuple[list[str], list[Problem]]:
+    """Names of the enabled plugins from the configuration key ``plugins``.
+
+    ``disabled: [a]`` takes all but those, ``enabled: [a]`` only those; not both.
+    """
+    names = sorted(installed)
+    if section is None:
+        return names, []
+    if not isinstance(section, Mapping):
+        return names, [Problem("plugins", "must be a mapping such as {disabled: [name]}")]
+    problems: list[Problem] = []
+    lists: dict[str, list[str]] = {}
+    for key in ("enabled", "disabled"):
+        value = section.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            problems.append(Problem(f"plugins.{key}", "must be a list of plugin names"))
+            continue
+        lists[key] = value
+        problems.extend(
+            Problem(f"plugins.{key}", f"no plugin '{name}' is installed", nearest(name, names))
+            for name in value
+            if name not in names
+        )
+    if len(lists) == 2:
+        problems.append(
+            Problem("plugins", "'enabled' and 'disabled' are both given", "keep one of the two")
+        )
+    if "enabled" in lists:
+        return [name for name in names if name in lists["enabled"]], problems
+    return [name for name in names if name not in lists.get("disabled", ())], problems
+
+
+def load(points: Mapping[str, EntryPoint], names: Sequence[str]) -> list[Plugin]:
+    """Import and instantiate the named plugins; a broken one is a `StartupError`."""
+    problems: list[Problem] = []
+    plugins: list[Plugin] = []
+    for name in names:
+        try:
+            plugin = points[name].load()()
+        except Exception as error:
+            problems.append(
+                Problem(
+                    f"plugin {name}",
+                    f"cannot be imported: {type(error).__name__}: {error}",
+                    f"reinstall it, or switch it off: plugins.disabled: [{name}]",
+                    name,
+                )
+            )
+            continue
+        wrong = "" if isinstance(plugin, Plugin) else "is no locutory.Plugin"
+        if not wrong and getattr(plugin, "name", None) != name:
+            wrong = f"calls itself {getattr(plugin, 'name', None)!r}"
+        if wrong:
+            problems.append(Problem(f"plugin {name}", wrong, plugin=name))
+        plugins.append(plugin)
+    if problems:
+        raise StartupError(problems)
+    return plugins
+
+
+def order(plugins: Iterable[Plugin]) -> list[Plugin]:
+    """Plugins after those whose services they need or want; ties by name.
+
+    A cycle of ``needs``, a missing or a double provider is a `StartupError`. A ``want``
+    that would close a cycle only loses its say in the order.
+    """
+    ordered = sorted(plugins, key=lambda p: p.name)
+    by_name = {plugin.name: plugin for plugin in ordered}
+    problems = [
+        Problem(f"plugin {plugin.name}", "is there twice", plugin=plugin.name)
+        for plugin in ordered
+        if by_name[plugin.name] is not plugin
+    ]
+    providers: dict[str, list[str]] = {}
+    for plugin in by_name.values():
+        for key in plugin.provides:
+            holders = providers.setdefault(key.name, [])
+            if holders and isinstance(key, Service):
+                problems.append(
+                    Problem(
+                        f"service {key.name}",
+                        f"provided by both '{holders[0]}' and '{plugin.name}'",
+                        f"switch one off: plugins.disabled: [{holders[0]}] or [{plugin.name}]",
+                        plugin.name,
+                    )
+                )
+            holders.append(plugin.name)
+    before: dict[str, set[str]] = {name: set() for name in by_name}
+    for plugin in by_name.values():
+        for key in plugin.needs:
+            holders = [name for name in providers.get(key.name, ()) if name != plugin.name]
+            if not holders:
+                problems.append(
+                    Problem(
+                        f"service {key.name}",
+                        f"plugin '{plugin.name}' needs it, and no enabled plugin provides it",
+                        f"enable a plugin that provides it, or switch '{plugin.name}' off: "
+                        f"plugins.disabled: [{plugin.name}]",
+                        plugin.name,
+                    )
+                )
+            before[plugin.name].update(holders)
+    if problems:
+        raise StartupError(problems)
+    _check_cycle(before)
+    for plugin in by_name.values():
+        for key in plugin.wants:
+            for holder in providers.get(key.name, ()):
+                if holder != plugin.name and not _reaches(before, holder, plugin.name):
+                    before[plugin.name].add(holder)
+    return [by_name[name] for name in _sorted(before)]
+
+
+def _reaches(before: Mapping[str, set[str]], start: str, goal: str) -> bool:
+    """Does ``start`` already come after ``goal``?"""
+    stack, seen = [start], set()
+    while stack:
+        name = stack.pop()
+        if name == goal:
+            return True
+        if name not in seen:
+            seen.add(name)
+            stack.extend(before[name])
+    return False
+
+
+def _check_cycle(before: Mapping[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        ring = list(reversed(error.args[1]))
+        raise StartupError(
+            Problem(
+                "plugin order",
+                f"these plugins need each other: {' → '.join(ring)}",
+                f"switch one of them off: plugins.disabled: [{ring[0]}]",
+                ring[0],
+            )
+        ) from None
+
+
+def _sorted(before: Mapping[str, set[str]]) -> list[str]:
+    sorter = TopologicalSorter(before)
+    sorter.prepare()
+    names: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        names.extend(ready)
+        sorter.done(*ready)
+    return names

@@ -1,0 +1,276 @@
+"""The HTTP edge: from an ASGI request to a plugin's endpoint and back (contract kernel §3)."""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from locutory.access import (
+    AUTHENTICATORS,
+    POLICY,
+    ApiKey,
+    Can,
+    Capability,
+    DefaultPolicy,
+    OptionalUser,
+    Principal,
+    Public,
+)
+from locutory.bodies import ClientGone, read_payload
+from locutory.errors import Forbidden, HTTPError, Unauthorized
+from locutory.failures import ErrorController
+from locutory.limiting import LimitExceeded
+from locutory.outgoing import finish
+from locutory.pages import PAGES
+from locutory.proxies import ProxyTrust
+from locutory.request import Request
+from locutory.responses import JSON, Empty, Text
+from locutory.routing import Route
+from locutory.sharing import redis_unreachable
+
+if TYPE_CHECKING:
+    from locutory.kernel import Kernel
+
+log = structlog.get_logger("locutory.http")
+
+_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
+_METHODS = b"GET,HEAD,PUT,PATCH,POST,DELETE"
+_CORS = (b"access-control-allow-origin", b"*")
+_FORWARDED = b"x-forwarded-for"
+_SYSTEM_TENANT = "__SYSTEM__"
+
+
+class Edge:
+    """Serves HTTP for one kernel."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        config = kernel.config
+        self._proxies = ProxyTrust(config.proxy_hops, config.trusted_proxies)
+        self._compress = not config.disable_compression
+        self._max_body = config.max_body_bytes
+        self._body_seconds = config.http_request_timeout_ms / 1000
+        self._no_index = [(b"x-robots-tag", b"noindex")] if config.no_index == "true" else []
+        self._common = [*self._no_index, _CORS]
+        self._policy = kernel.services.find(POLICY) or DefaultPolicy(kernel.permission_groups)
+        self._errors = ErrorController(() if kernel.redis is None else redis_unreachable())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Never raises for a fault of a plugin."""
+        method: str = scope["method"]
+        path: str = scope["path"]
+        if method in ("GET", "HEAD"):
+            probe = self._kernel.health.answer(path)
+            if probe is not None:
+                await probe(scope, receive, send)
+                return
+        started = time.perf_counter()
+        request = Request(scope, receive, send, self._kernel)
+        headers = dict(scope["headers"])
+        request.id = _request_id(headers)
+        request.ip = self._client_address(scope, headers)
+        structlog.contextvars.bind_contextvars(request_id=request.id)
+        status = 500
+        try:
+            if method == "OPTIONS":
+                response = self._preflight(headers)
+            else:
+                response = await self._respond(request, method, path, headers)
+            status = await self._send(request, response, send, headers)
+        except (ClientGone, ClientDisconnect):
+            status = 499
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+            label = "other" if request.route is None else request.route.path
+            self._kernel.metrics.request(method, label, status, time.perf_counter() - started)
+
+    def _client_address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        client = scope.get("client")
+        peer = client[0] if client else ""
+        if _FORWARDED not in headers:
+            return peer
+        # Every line counts: some proxies add a line of their own below a forged one.
+        lines = [value for name, value in scope["headers"] if name == _FORWARDED]
+        return self._proxies.client(peer, b",".join(lines).decode("latin-1"))
+
+    async def _send(
+        self, request: Request, response: Response, send: Send, headers: Mapping[bytes, bytes]
+    ) -> int:
+        """Send a response; returns the status to count, 499 when the client hung up."""
+        response = await finish(response, request.method, headers, compress=self._compress)
+        # The contract's order of layers: bodies are parsed before CORS applies.
+        response.raw_headers.extend(self._no_index if request.unparsed else self._common)
+        if isinstance(getattr(response, "body", None), bytes) and response.background is None:
+            await response(request.scope, request.receive, send)
+            return response.status_code
+        begun = complete = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun, complete
+            begun = True
+            complete = message["type"] != "http.response.start" and not message.get("more_body")
+            await send(message)
+
+        try:
+            await response(request.scope, request.receive, watch)
+        except ClientDisconnect:
+            return 499
+        except Exception as error:
+            if begun:  # the status is out; the server closes the connection
+                path = request.scope["path"]
+                log.error("http.broken_off", plugin=request.plugin, path=path, exc_info=error)
+                return response.status_code if complete else 500
+            response = self._errors.answer(error, request)
+            response.raw_headers.extend(self._common)
+            await response(request.scope, request.receive, send)
+            return response.status_code
+        return response.status_code if complete else 499
+
+    def _preflight(self, headers: Mapping[bytes, bytes]) -> Response:
+        response = Empty(204)
+        response.raw_headers = [
+            (b"access-control-allow-methods", _METHODS),
+            (b"vary", b"Access-Control-Request-Headers"),
+            (b"content-length", b"0"),
+        ]
+        asked = headers.get(b"access-control-request-headers")
+        if asked:
+            response.raw_headers.append((b"access-control-allow-headers", asked))
+        return response
+
+    async def _respond(
+        self, request: Request, method: str, path: str, headers: Mapping[bytes, bytes]
+    ) -> Response:
+        limited: dict[str, str] = {}
+        try:
+            match = self._kernel.routes.match(method, path, request.scope.get("raw_path"))
+            route = None if match is None else match.route
+            if match is not None:
+                request.plugin = match.owner
+                request.route = route
+                request.scope["path_params"] = match.parameters
+            if b"content-type" in headers and (route is None or not route.raw_body):
+                request.unparsed = True
+                request.payload = await read_payload(
+                    request.receive, headers, self._max_body, self._body_seconds
+                )
+                request.unparsed = False
+            if route is None:
+                response = await self._unmatched(request, path)
+            else:
+                response = await self._run(request, route, limited)
+            if not isinstance(response, Response):
+                raise TypeError(f"the endpoint returned {response!r} instead of a response")
+        except (ClientGone, ClientDisconnect):
+            raise
+        except Exception as error:
+            response = self._errors.answer(error, request)
+        for name, value in limited.items():
+            response.headers[name] = value
+        return response
+
+    async def _run(self, request: Request, route: Route, limited: dict[str, str]) -> Response:
+        for gate in route.gates:
+            response = await gate(request)
+            if response is not None:
+                return response
+        await self._authorise(request, route)
+        for limit in route.limits:
+            key = limit.key(request)
+            if key is None:
+                continue
+            verdict = await self._kernel.limits.check(limit, key)
+            limited.update(verdict.headers)
+            if not verdict.allowed:
+                user = None if request.principal is None else request.principal.id
+                await self._kernel.events.tell(
+                    LimitExceeded(limit.name, limit.violation, limit.score, user, request.ip)
+                )
+                return JSON(limit.body, 429)
+        return await route.endpoint(request)
+
+    async def _authorise(self, request: Request, route: Route) -> None:
+        access = route.access
+        if isinstance(access, Public):
+            return
+        try:
+            request.principal = await self._authenticate(request, access)
+        except HTTPError:
+            if isinstance(access, OptionalUser):
+                return
+            raise
+        principal = request.principal
+        if isinstance(access, Can):
+            await self._check_permission(request, principal, access)
+        elif isinstance(access, Capability):
+            await self._check_capability(request, principal, access)
+        elif isinstance(access, ApiKey) and access.scope not in (principal.scopes or ()):
+            raise Forbidden
+
+    async def _check_permission(self, request: Request, principal: Principal, access: Can) -> None:
+        try:
+            decision = await self._policy.allows(principal, access.group, access.action)
+        except HTTPError:
+            raise
+        except Exception:
+            log.exception("access.lookup_failed", plugin=request.plugin)
+            text = "Server error: the permissions cannot be looked up"
+            raise HTTPError(500, {"message": text}) from None
+        if not decision:
+            log.debug("access.denied", plugin=request.plugin, reason=decision.reason)
+            if access.refusal is not None:
+                raise HTTPError(403, access.refusal)
+            raise Forbidden("Forbidden: Insufficient permissions")
+
+    async def _check_capability(
+        self, request: Request, principal: Principal, access: Capability
+    ) -> None:
+        try:
+            decision = await self._policy.holds(principal, access.name)
+        except HTTPError:
+            raise
+        except Exception:
+            log.exception("access.lookup_failed", plugin=request.plugin)
+            raise HTTPError(500, {"message": "Internal Server Error"}) from None
+        if not decision:
+            log.debug("access.denied", plugin=request.plugin, reason=decision.reason)
+            raise Forbidden
+
+    async def _authenticate(self, request: Request, access: Any) -> Principal:
+        scheme = "api-key" if isinstance(access, ApiKey) else "session"
+        authenticator = self._kernel.services.named(AUTHENTICATORS, scheme)
+        if authenticator is None:
+            raise Unauthorized("No auth token")
+        principal = await authenticator.authenticate(request)
+        if principal.tenant is None and self._kernel.config.tenant_isolation_strict:
+            raise HTTPError(403, {"error": "Tenant context required in strict isolation mode"})
+        if principal.tenant == _SYSTEM_TENANT:
+            text = "System tenant is not allowed for request-scoped routes"
+            raise HTTPError(403, {"error": text})
+        return principal
+
+    async def _unmatched(self, request: Request, path: str) -> Response:
+        start = path[:5].lower()
+        if start in ("/api", "/api/"):
+            return JSON({"message": "Endpoint not found"}, 404)
+        pages = self._kernel.services.find(PAGES)
+        if pages is None:
+            return Text("Locutory is running. No web client is installed.", 404)
+        return await pages.serve(request)
+
+
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    """What a proxy calls the request, unless it is long, odd or looks like a token."""
+    given = headers.get(b"x-request-id") or headers.get(b"x-correlation-id")
+    if given is not None:
+        text = given.decode("latin-1")
+        if _ID.fullmatch(text) and not _JWT.fullmatch(text):
+            return text
+    return str(uuid4())

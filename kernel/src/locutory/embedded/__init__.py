@@ -1,0 +1,130 @@
+"""The database that comes with the server: a child process that speaks MongoDB's protocol."""
+
+import secrets
+import socket
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from locutory.embedded.child import Child, NotStarted
+from locutory.embedded.folder import Folder
+from locutory.embedded.programs import HOST, choose
+from locutory.errors import Problem, StartupError
+
+__all__ = ["EmbeddedDatabase"]
+
+USER = "locutory"
+NAME = "LibreChat"
+_AUTHENTICATION_FAILED = 18
+_USER_EXISTS = 51003
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class EmbeddedDatabase:
+    """One database process on a data directory, for one server or a group of its workers.
+
+    Started as ``mongod`` when there is one, else as SecantusDB; only this machine and only
+    with the password in the data directory can it be reached. A process that dies is started
+    again on the same port. Needs no kernel: a supervisor of workers may hold it.
+    """
+
+    def __init__(self, data_dir: Path, *, log: Any = None) -> None:
+        self._folder = Folder(data_dir)
+        self._log = log or structlog.get_logger("locutory.database")
+        self._child: Child | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the running database process."""
+        return self._child.process_id if self._child else None
+
+    async def start(self) -> str:
+        """Start the database and wait until it answers: its ``mongodb://`` URI (holds the
+        password). ``StartupError`` says what is wrong; nothing is left running then."""
+        await self._folder.open()
+        try:
+            program = choose(self._folder.path, self._folder.storage)
+            self._child = child = Child(program, self._folder, _free_port(), self._log)
+            password = await self._boot(child)
+            child.watch()
+        except (NotStarted, PyMongoError, OSError) as error:
+            output = self._folder.tail() if self._folder.log.exists() else ""
+            await self.stop()
+            raise StartupError(
+                Problem(
+                    "database",
+                    f"the built-in database on {self._folder.storage} did not start: {error}",
+                    f"its output is in {self._folder.log}; it ends with:\n{output}",
+                )
+            ) from error
+        except BaseException:
+            await self.stop()
+            raise
+        self._log.info("database.started", program=program.name, process=child.process_id)
+        return self._uri(child, password)
+
+    def _uri(self, child: Child, password: str | None) -> str:
+        account = f"{USER}:{password}@" if password else ""
+        source = "&authSource=admin" if password else ""
+        options = f"directConnection=true{source}{child.program.options}"
+        return f"mongodb://{account}{HOST}:{child.port}/{NAME}?{options}"
+
+    def _client(self, child: Child, password: str | None) -> AsyncMongoClient[dict[str, Any]]:
+        return AsyncMongoClient(self._uri(child, password), serverSelectionTimeoutMS=10_000)
+
+    async def _boot(self, child: Child) -> str:
+        """Start with authentication. Where the password is not known (first start, or a
+        restored backup), set it first, which takes a start without authentication."""
+        fresh = not any(self._folder.storage.iterdir())
+        password = self._folder.password()
+        if password and not fresh:
+            await child.start(auth=True)
+            if await self._signs_in(child, password):
+                return password
+            await child.stop()
+        password = password or secrets.token_urlsafe(32)
+        self._folder.store_password(password)
+        await child.start(auth=False)
+        await self._set_password(child, password)
+        await child.stop()
+        await child.start(auth=True)
+        if not await self._signs_in(child, password, alone=fresh):
+            raise NotStarted("its account could not be set up")
+        return password
+
+    async def _set_password(self, child: Child, password: str) -> None:
+        async with self._client(child, None) as client:
+            try:
+                await client.admin.command("createUser", USER, pwd=password, roles=["root"])
+            except OperationFailure as error:
+                if error.code != _USER_EXISTS:
+                    raise
+                await client.admin.command("updateUser", USER, pwd=password, roles=["root"])
+
+    async def _signs_in(self, child: Child, password: str, *, alone: bool = False) -> bool:
+        """Does the database accept the password? ``alone``: and know no other account, which
+        somebody could have made while a new database stood open."""
+        async with self._client(child, password) as client:
+            try:
+                await client.admin.command("hello")
+                accounts = client.admin["system.users"]
+                return not alone or await accounts.count_documents({}) == 1
+            except OperationFailure as error:
+                if error.code != _AUTHENTICATION_FAILED:
+                    raise
+                return False
+
+    async def stop(self) -> None:
+        """Stop the process and free the data directory. May be called again."""
+        child, self._child = self._child, None
+        if child is not None:
+            await child.stop()
+        self._folder.close()

@@ -1,0 +1,87 @@
+"""Errors of the kernel: those that stop a start, and those that become HTTP answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a deployment: where, owned by whom, what, and what to do."""
+
+    where: str
+    text: str
+    fix: str = ""
+    plugin: str = "kernel"
+
+    def __str__(self) -> str:
+        line = f"{self.where} [{self.plugin}]: {self.text}"
+        return f"{line}\n    → {self.fix}" if self.fix else line
+
+
+class StartupError(Exception):
+    """The deployment is wrong; the server does not start. Carries every problem found."""
+
+    def __init__(self, problems: Problem | Sequence[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = (
+            (problems,) if isinstance(problems, Problem) else tuple(problems)
+        )
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class HTTPError(Exception):
+    """An answer given by raising it. ``body``: a mapping or list is sent as JSON, a
+    string as text, ``None`` as an empty body."""
+
+    def __init__(
+        self,
+        status: int,
+        body: Mapping[str, Any] | Sequence[Any] | str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {body!r}")
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+
+class Unauthorized(HTTPError):
+    """401 with the contract's body (contract kernel §6)."""
+
+    def __init__(self, message: str = "Unauthorized", code: str | None = None) -> None:
+        body = {"message": message} if code is None else {"message": message, "code": code}
+        super().__init__(401, body)
+
+
+class Forbidden(HTTPError):
+    """403 with the contract's body (contract kernel §6)."""
+
+    def __init__(self, message: str = "Forbidden") -> None:
+        super().__init__(403, {"message": message})
+
+
+class BadRequest(HTTPError):
+    """400 with ``{message, code, status}``."""
+
+    def __init__(self, message: str, code: str = "BAD_REQUEST") -> None:
+        super().__init__(400, {"message": message, "code": code, "status": 400})
+
+
+class ServiceMissing(HTTPError):
+    """A service that no enabled plugin provides was asked for while serving a request."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            503,
+            {
+                "message": f"The feature '{name}' is switched off on this server.",
+                "code": "FEATURE_OFF",
+                "status": 503,
+            },
+        )
+        self.service = name
+
+
+class Veto(HTTPError):
+    """Raised by a handler of a step to stop the operation with an answer."""

@@ -1,0 +1,115 @@
+"""Events: steps take part in an operation and may veto it, facts report what happened."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import structlog
+
+from locutory.errors import Problem, StartupError
+
+log = structlog.get_logger("locutory.events")
+
+
+class Step:
+    """Base of events named …ing: published inside an operation. A handler that raises
+    vetoes the operation; `locutory.Veto` carries the answer."""
+
+
+class Fact:
+    """Base of events named …ed: published afterwards. Faults of handlers are logged and
+    counted, never felt by the publisher.
+
+    ``durable``: the fact is written to the outbox first, and every plugin that
+    subscribes to it receives it at least once, also one that was off or failed then.
+    A durable fact is a dataclass of JSON values.
+    """
+
+    durable: ClassVar[bool] = False
+
+
+E = TypeVar("E", bound=Step | Fact)
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """What the hook ``subscriptions`` returns: a handler for one event type."""
+
+    event: type[Any]
+    handler: Callable[[Any], Awaitable[None]]
+
+
+class Outbox(Protocol):
+    """Where durable facts are kept until every subscriber has handled them."""
+
+    async def publish(self, event: str, payload: dict[str, Any]) -> None: ...
+
+
+class Events:
+    """Publishes events to the handlers of one kernel, in plugin order."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[Any], list[tuple[str, Callable[[Any], Awaitable[None]]]]] = (
+            defaultdict(list)
+        )
+        self.outbox: Outbox | None = None
+        self.failures: dict[str, int] = defaultdict(int)
+
+    def subscribe(self, subscription: On, owner: str) -> None:
+        """Register a handler of plugin ``owner``."""
+        if not issubclass(subscription.event, Step | Fact):
+            raise StartupError(
+                Problem(
+                    f"subscription to {subscription.event.__name__}",
+                    "an event derives from Step or Fact",
+                    plugin=owner,
+                )
+            )
+        self._handlers[subscription.event].append((owner, subscription.handler))
+
+    def subscribers(self, event: type[Any]) -> list[tuple[str, Callable[[Any], Awaitable[None]]]]:
+        """(plugin, handler) of an event type, in plugin order."""
+        return list(self._handlers.get(event, ()))
+
+    def durable_types(self) -> dict[str, type[Fact]]:
+        """Durable facts that somebody subscribes to, by name."""
+        return {
+            kind.__name__: kind
+            for kind in self._handlers
+            if issubclass(kind, Fact) and kind.durable
+        }
+
+    async def ask(self, step: Step) -> None:
+        """Run the handlers of a step one after another; the first that raises vetoes it."""
+        for _, handler in self._handlers.get(type(step), ()):
+            await handler(step)
+
+    async def tell(self, fact: Fact) -> None:
+        """Publish a fact. Handlers run side by side; returns when all are done.
+
+        Raises only when a durable fact cannot be stored: then nothing was published.
+        """
+        if fact.durable:
+            if self.outbox is None:
+                raise RuntimeError("durable facts need a started kernel")
+            await self.outbox.publish(type(fact).__name__, asdict(fact))  # type: ignore[call-overload]
+            return
+        handlers = self._handlers.get(type(fact), ())
+        if handlers:
+            await asyncio.gather(
+                *(self.deliver(owner, handler, fact) for owner, handler in handlers)
+            )
+
+    async def deliver(
+        self, owner: str, handler: Callable[[Any], Awaitable[None]], fact: Fact
+    ) -> bool:
+        """Run one handler; a fault is logged under its plugin and answered with ``False``."""
+        try:
+            await handler(fact)
+        except Exception:
+            self.failures[owner] += 1
+            log.exception("event.handler_failed", plugin=owner, handled=type(fact).__name__)
+            return False
+        return True

@@ -1,0 +1,291 @@
+"""The kernel: one object holds everything of one server; nothing is global."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from beanie import Document
+from starlette.types import Receive, Scope, Send
+
+from locutory import configuration, discovery
+from locutory.access import PermissionGroup
+from locutory.assembly import Assembly
+from locutory.background import Background, Lease
+from locutory.cache import Cache, MemoryCache, RedisCache
+from locutory.database import Database
+from locutory.edge import Edge
+from locutory.enabled import load_plugins
+from locutory.errors import Problem, StartupError
+from locutory.events import Events
+from locutory.health import Health, Metrics
+from locutory.lifecycle import Lifecycle
+from locutory.lifespan import Lifespan
+from locutory.limiting import RateLimits
+from locutory.openapi import openapi_route
+from locutory.openers import DatabaseSource, open_database
+from locutory.outbox import DatabaseOutbox, OutboxEntry
+from locutory.plugin import PHASES, Context, Job, PhaseTask, Plugin
+from locutory.routing import RouteTable
+from locutory.secrets import load_credentials, record_fingerprints
+from locutory.services import Services
+from locutory.sharing import connect_redis, key_prefix, redis_unreachable
+
+log = structlog.get_logger("locutory")
+
+KERNEL = "kernel"
+_CATCH_UP_SECONDS = 10.0
+
+
+def default_data_dir(environment: Mapping[str, str]) -> Path:
+    """``LOCUTORY_DATA_DIR``, else ``locutory`` in the user's data folder."""
+    explicit = environment.get("LOCUTORY_DATA_DIR", "").strip()
+    if explicit:
+        return Path(explicit).expanduser().resolve()
+    home = environment.get("XDG_DATA_HOME", "").strip() or "~/.local/share"
+    return (Path(home) / "locutory").expanduser()
+
+
+class Kernel:
+    """One server: plugins, registry, database, routes. An ASGI application.
+
+    Args:
+        sources: the configuration as read.
+        plugins: plugin instances; their order does not matter.
+        database_uri: a database that is running already; ``None`` opens one.
+        database_name: overrides the name in the URI.
+        data_dir: folder for secrets and the embedded database.
+    """
+
+    def __init__(
+        self,
+        sources: configuration.Sources,
+        plugins: Sequence[Plugin],
+        *,
+        database_uri: str | None = None,
+        database_name: str | None = None,
+        data_dir: Path | None = None,
+        installed: Sequence[str] = (),
+    ) -> None:
+        self.created = time.perf_counter()
+        self.on_ready: Callable[[], None] | None = None
+        self.failure: Exception | None = None
+        self.plugins = discovery.order(plugins)
+        self._installed = tuple(installed or discovery.available())
+        checked = configuration.validate(sources, self.plugins, self._installed)
+        self.configuration = checked
+        self.config = checked.kernel
+        self.environment = sources.environment
+        self.data_dir = data_dir or self.config.data_dir or default_data_dir(sources.environment)
+        self.credentials = load_credentials(self.environment, self.data_dir)
+        self._database_uri = database_uri
+        self._database_name = database_name
+        self._source: DatabaseSource | None = None
+        self.services = Services()
+        self.events = Events()
+        self.routes = RouteTable()
+        self.database = Database()
+        self.background = Background(self.database)
+        self.metrics = Metrics()
+        prefix = key_prefix(self.config, self.environment)
+        self.redis = connect_redis(self.config)
+        self.cache: Cache = MemoryCache() if self.redis is None else RedisCache(self.redis, prefix)
+        self.limits = RateLimits(self.redis, prefix)
+        self.lifecycle = Lifecycle()
+        self.health = Health(lambda: self.lifecycle.ready, self.metrics, self.config.metrics_secret)
+        self.permission_groups: dict[str, PermissionGroup] = {}
+        self.assembly = Assembly(self.plugins)
+        self.contexts = {plugin.name: self._context(plugin, checked) for plugin in self.plugins}
+        self._assemble()
+        self.edge = Edge(self)
+
+    def _context(self, plugin: Plugin, checked: configuration.Configuration) -> Context:
+        return Context(
+            plugin=plugin.name,
+            config=checked.plugins.get(plugin.name),
+            kernel=checked.kernel,
+            environment=self.environment,
+            yaml=checked.yaml,
+            services=self.services,
+            events=self.events,
+            database=self.database,
+            cache=self.cache,
+            credentials=self.credentials,
+            limits=self.limits,
+            redis=self.redis,
+            data_dir=self.data_dir,
+            log=structlog.get_logger(f"locutory.{plugin.name}", plugin=plugin.name),
+            is_ready=lambda: self.lifecycle.ready,
+            permission_groups=lambda: self.permission_groups,
+            enabled_plugins=lambda: tuple(plugin.name for plugin in self.plugins),
+        )
+
+    def _assemble(self) -> None:
+        contributions = self.assembly.gather(
+            self.contexts,
+            {
+                "services": lambda owner, offer: self.services.provide(offer, owner),
+                "subscriptions": lambda owner, item: self.events.subscribe(item, owner),
+                "routes": lambda owner, route: self.routes.add(route, owner),
+            },
+        )
+        self.routes.add(openapi_route(self), KERNEL)
+        self.routes.add(self.health.route(), KERNEL)
+        self.metrics.watch_failures(self.events.failures)
+        self.contributions = contributions
+        self.permission_groups.update(contributions.permissions)
+        self.events.outbox = self._outbox = DatabaseOutbox(self.database, self.events)
+        add = self.lifecycle.add
+        add(KERNEL, PhaseTask("database connection", "database", self._connect, self._disconnect))
+        add(KERNEL, PhaseTask("database seeding", "collections", self._prepare))
+        add(KERNEL, PhaseTask("configuration loading", "warnings", self._warn))
+        for owner, task in contributions.phases:
+            add(owner, task)
+        add(KERNEL, PhaseTask("startup checks", "checks", self._check))
+        add(KERNEL, PhaseTask("post-startup tasks", "outbox", self._catch_up))
+        add(
+            KERNEL,
+            PhaseTask("post-startup tasks", "jobs", self._start_jobs, self.background.stop),
+        )
+        contributions.jobs.append(
+            (KERNEL, Job("outbox", 60, self._outbox.deliver_pending, exclusive=True))
+        )
+
+    async def _connect(self) -> None:
+        uri = self._database_uri
+        if uri is None:
+            self._source = await open_database(self.config, self.data_dir)
+            uri = self._source.uri
+        await self.database.open(uri, self.config, self._database_name)
+        if self.redis is not None:
+            try:
+                await self.redis.ping()
+            except redis_unreachable() as error:
+                text, fix = f"Redis does not answer: {error}", "start it, or set USE_REDIS=false"
+                raise StartupError(Problem("REDIS_URI", text, fix)) from error
+
+    async def _disconnect(self) -> None:
+        await self.database.close()
+        if self.redis is not None:
+            await self.redis.aclose()
+        if self._source is not None:
+            await self._source.stop()
+            self._source = None
+
+    async def _prepare(self) -> None:
+        is_new = await self.database.is_empty()
+        await record_fingerprints(
+            self.database, self.credentials, self.environment, database_is_new=is_new
+        )
+        own: dict[str, list[type[Document]]] = {KERNEL: [OutboxEntry, Lease]}
+        await self.database.prepare(
+            {**own, **self.contributions.documents}, create_indexes=self.config.mongo_auto_index
+        )
+
+    async def _warn(self) -> None:
+        for warning in self.configuration.warnings:
+            log.warning("config.warning", text=warning)
+
+    async def _catch_up(self) -> None:
+        """Deliver what plugins missed while they were off. A slow handler does not hold up
+        the start: it goes on in the background."""
+        work = self._outbox.deliver_pending()
+        task = self.background.spawn(work, owner=KERNEL, name="outbox")
+        await asyncio.wait([task], timeout=_CATCH_UP_SECONDS)
+
+    async def _check(self) -> None:
+        for owner, check in self.contributions.checks:
+            try:
+                advice = await check.run()
+            except Exception:
+                log.exception("check.broken", plugin=owner, check=check.name)
+                continue
+            if advice:
+                log.warning("check.failed", plugin=owner, check=check.name, advice=advice)
+
+    async def _start_jobs(self) -> None:
+        for owner, job in self.contributions.jobs:
+            self.background.repeat(job, owner)
+        if isinstance(self.cache, MemoryCache):
+            self.background.repeat(Job("cache sweep", 60, self.cache.sweep), KERNEL)
+        self.background.spawn(self._watch_loop(), owner=KERNEL, name="loop lag")
+
+    async def _watch_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + 5
+            await asyncio.sleep(5)
+            self.metrics.loop_lag.set(max(0.0, loop.time() - due))
+
+    async def open(self) -> None:
+        """Phases 1 to 9. On failure everything done so far is undone."""
+        try:
+            await self.lifecycle.run(PHASES[:9])
+        except BaseException:
+            await self.lifecycle.undo()
+            raise
+
+    async def finish(self) -> None:
+        """Phases 10 and 11; afterwards the server is ready."""
+        await self.lifecycle.run(PHASES[9:])
+        log.info(
+            "start.ready",
+            plugins=len(self.plugins),
+            seconds=round(time.perf_counter() - self.created, 2),
+        )
+        if self.on_ready is not None:
+            self.on_ready()
+
+    async def start(self) -> None:
+        """All eleven phases. On failure everything done so far is undone."""
+        await self.open()
+        try:
+            await self.finish()
+        except BaseException:
+            await self.lifecycle.undo()
+            raise
+
+    async def stop(self) -> None:
+        """Drain what runs, then undo every phase in reverse."""
+        await self.lifecycle.drain(self.config.drain_seconds)
+        await self.lifecycle.undo()
+
+    def reload(self, sources: configuration.Sources | None = None) -> None:
+        """Take the configuration again; plugins with a ``reload`` hook take what they can,
+        the kernel's own settings and the set of plugins stay. A wrong configuration is
+        reported and changes nothing."""
+        try:
+            sources = sources or configuration.read_sources()
+            checked = configuration.validate(sources, self.plugins, self._installed)
+        except StartupError as error:
+            log.error("config.reload_refused", problems=str(error))
+            return
+        self.configuration = checked
+        self.environment = sources.environment
+        for plugin in self.plugins:
+            self.contexts[plugin.name] = context = self._context(plugin, checked)
+            try:
+                self.assembly.call("reload", plugin, context)
+            except StartupError as error:
+                log.error("config.reload_failed", plugin=plugin.name, reason=str(error))
+        log.info("config.reloaded")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry point."""
+        if scope["type"] == "http":
+            await self.edge(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await Lifespan(self).serve(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+
+def build(
+    sources: configuration.Sources | None = None, *, safe: bool = False, **options: Any
+) -> Kernel:
+    """A kernel with every enabled installed plugin."""
+    sources = sources or configuration.read_sources()
+    installed = list(discovery.available())
+    return Kernel(sources, load_plugins(sources, safe=safe), installed=installed, **options)

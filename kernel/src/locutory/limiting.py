@@ -1,0 +1,135 @@
+"""Rate limits: declared on routes, counted by the `limits` library in memory or Redis.
+
+Fixed windows, legacy ``X-RateLimit-*`` headers and bodies of contract kernel §11.
+"""
+
+import ipaddress
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from locutory.events import Fact
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from locutory.request import Request
+
+_SWEEP_SECONDS = 60.0
+
+
+def by_ip(request: "Request") -> str | None:
+    """The caller's address; IPv6 by its /64, since one caller owns at least that much."""
+    try:
+        address = ipaddress.ip_address(request.ip)
+    except ValueError:
+        return request.ip
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
+    return str(address)
+
+
+def by_user(request: "Request") -> str | None:
+    """The caller's account id; anonymous requests are not counted."""
+    return None if request.principal is None else request.principal.id
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A fixed window: ``amount`` requests per ``seconds`` for each ``key``.
+
+    ``body`` is the JSON of the 429. ``violation`` and ``score`` go into
+    `LimitExceeded`, for plugins that count them. Limits with one name share a counter.
+    """
+
+    name: str
+    amount: int
+    seconds: int
+    body: Mapping[str, Any]
+    key: Callable[["Request"], str | None] = by_ip
+    violation: str = ""
+    score: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LimitExceeded(Fact):
+    """A request was refused by a rate limit. ``user`` is an account id or None."""
+
+    limit: str
+    violation: str
+    score: float
+    user: str | None
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Outcome of one limit: whether it let the request pass, and the headers to send."""
+
+    allowed: bool
+    headers: dict[str, str]
+
+
+class _Windows(MemoryStorage):
+    """The library's storage without its sweep over all keys at every hit, which would let
+    many addresses slow down everybody; no `await` inside, so no lock either."""
+
+    _swept = 0.0
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        moment = time.time()
+        if moment - self._swept > _SWEEP_SECONDS:
+            self._swept = moment
+            for old in [key for key, end in self.expirations.items() if end <= moment]:
+                del self.expirations[old]
+                self.storage.pop(old, None)
+        if self.expirations.get(key, 0) <= moment:
+            self.expirations[key] = moment + expiry
+            self.storage[key] = 0
+        self.storage[key] += amount
+        return self.storage[key]
+
+
+class RateLimits:
+    """Counts requests for the limits of one kernel: in process, or in Redis so that all
+    workers share the counts."""
+
+    def __init__(self, redis: "Redis | None" = None, prefix: str = "") -> None:
+        self._storage: MemoryStorage | RedisStorage
+        if redis is None:
+            self._storage = _Windows()
+        else:
+            self._storage = RedisStorage(
+                "async+redis://",  # unused: the kernel's connections carry address and password
+                implementation="redispy",
+                key_prefix=f"{prefix}::limits" if prefix else "limits",
+                connection_pool=cast(Any, redis.connection_pool),
+            )
+        self._strategy = FixedWindowRateLimiter(self._storage)
+
+    async def check(self, limit: Limit, key: str) -> Verdict:
+        """Count one request of ``key`` against ``limit``."""
+        item = RateLimitItemPerSecond(limit.amount, limit.seconds, namespace=limit.name)
+        allowed = await self._strategy.hit(item, key)
+        stats = await self._strategy.get_window_stats(item, key)
+        headers = {
+            "x-ratelimit-limit": str(limit.amount),
+            "x-ratelimit-remaining": str(max(0, stats.remaining)),
+            "x-ratelimit-reset": str(math.ceil(stats.reset_time)),
+        }
+        if not allowed:
+            headers["retry-after"] = str(max(1, math.ceil(stats.reset_time - time.time())))
+        return Verdict(allowed, headers)
+
+    async def clear(self, limit: Limit, key: str) -> None:
+        """Forget what ``key`` has used of ``limit``."""
+        item = RateLimitItemPerSecond(limit.amount, limit.seconds, namespace=limit.name)
+        await self._strategy.clear(item, key)

@@ -1,0 +1,112 @@
+"""The request as plugins see it."""
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import parse_qsl, unquote
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request as StarletteRequest
+from starlette.types import Receive, Scope, Send
+
+from locutory.access import Principal
+from locutory.errors import BadRequest, Unauthorized
+
+if TYPE_CHECKING:
+    from locutory.kernel import Kernel
+    from locutory.routing import Route
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Request(StarletteRequest):
+    """A Starlette request plus what the edge found out.
+
+    ``payload`` is the parsed, operator-free JSON or form body (``{}`` when empty);
+    ``principal`` the caller or ``None``; ``ip`` the client address behind trusted
+    proxies; ``id`` the request id of the logs.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, kernel: "Kernel") -> None:
+        super().__init__(scope, receive, send)
+        self.kernel = kernel
+        self.principal: Principal | None = None
+        self.payload: Any = {}
+        self.route: Route | None = None
+        self.ip: str = ""
+        self.id: str = ""
+        self.plugin: str = "kernel"
+        self.unparsed = False
+        self._simple_query: dict[str, str | list[str]] | None = None
+        self._plain_cookies: dict[str, str] | None = None
+
+    @property
+    def caller(self) -> Principal:
+        """The authenticated caller; 401 when there is none."""
+        if self.principal is None:
+            raise Unauthorized("No auth token")
+        return self.principal
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Cookies by name, percent-decoded. ``j:`` values stay text: objects from a cookie
+        would find their way into database filters."""
+        if self._plain_cookies is None:
+            self._plain_cookies = {
+                name: unquote(value) if "%" in value else value
+                for name, value in super().cookies.items()
+            }
+        return self._plain_cookies
+
+    @property
+    def query(self) -> dict[str, str | list[str]]:
+        """Flat query: a repeated key becomes a list, nothing nests, keys that start with
+        ``$`` or contain ``.`` are gone (contract kernel §3)."""
+        if self._simple_query is None:
+            found: dict[str, str | list[str]] = {}
+            text = cast(bytes, self.scope.get("query_string", b"")).decode("latin-1")
+            for key, value in parse_qsl(text, keep_blank_values=True) if text else ():
+                if key.startswith("$") or "." in key:
+                    continue
+                before = found.get(key)
+                if before is None:
+                    found[key] = value
+                elif isinstance(before, list):
+                    before.append(value)
+                else:
+                    found[key] = [before, value]
+            self._simple_query = found
+        return self._simple_query
+
+    def query_text(self, name: str) -> str | None:
+        """One query value; the first of a repeated key; ``None`` when absent."""
+        value = self.query.get(name)
+        return value[0] if isinstance(value, list) else value
+
+    def query_flag(self, name: str) -> bool:
+        """A boolean query value: true only for 'true' in any case."""
+        return (self.query_text(name) or "").strip().lower() == "true"
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body as an object; 400 when it is a list."""
+        if not isinstance(self.payload, dict):
+            raise BadRequest("The request body must be a JSON object", "INVALID_BODY")
+        return self.payload
+
+    def text(self, name: str) -> str | None:
+        """A text member of the body, ``None`` when absent or null; 400 for another type,
+        so that nothing but text ever reaches a database filter."""
+        value = self.fields.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise BadRequest(f"{name} must be a string", "INVALID_BODY")
+
+    def validated(self, model: type[M]) -> M:
+        """The body as ``model``; 400 that names the first wrong member otherwise."""
+        try:
+            return model.model_validate(self.fields)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BadRequest(
+                f"{where}: {first['msg']}" if where else first["msg"], "INVALID_BODY"
+            ) from None

@@ -1,0 +1,232 @@
+"""The four secrets of a deployment, and the record of which secrets a database belongs to
+(contract kernel §2.1, collections §2 and §3.7)."""
+
+import hashlib
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+from dotenv import dotenv_values
+from pymongo.errors import DuplicateKeyError
+
+from locutory.ciphers import Credentials
+from locutory.database import Database
+from locutory.errors import Problem, StartupError
+from locutory.responses import now
+
+log = structlog.get_logger("locutory.secrets")
+
+NAMES = ("CREDS_KEY", "CREDS_IV", "JWT_SECRET", "JWT_REFRESH_SECRET")
+HEX_DIGITS = {"CREDS_KEY": 64, "CREDS_IV": 32}
+MINIMUM_STORED = 32
+"""Fewest characters of a JWT secret in a file; one from the environment is taken as it is."""
+FILE = "secrets.env"
+COLLECTION = "librechatCredentialMetadata"
+
+# SHA-256 of the values that LibreChat's documentation printed for years: everybody has them.
+_PUBLISHED = frozenset(
+    {
+        "7c1154b5152983978147ea87e4a2066d4768673e9d85d6a792cddc2f784efd2f",
+        "06d2e911edb4d45985b9d6338ec3d4c6b4bde69f8143437797c187ab07085531",
+        "69024f21e9ad17594dcccd93e87399af24a5426ccfe6108d1787f0335966abc4",
+        "282ad5f60261639fefed381976b4d0dde52eab5527a1ab2ec75d5be1efa1165b",
+    }
+)
+
+
+def write_private(path: Path, text: str, *, replace: bool = False) -> None:
+    """Write a file that only this account can read: whole or not at all, also after a power
+    cut and between processes. ``FileExistsError`` when it exists and is not to be replaced."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            os.replace(name, path)
+        else:
+            os.link(name, path)  # unlike a rename, the first of several processes wins
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _malformed(name: str, value: str, *, stored: bool) -> str | None:
+    digits = HEX_DIGITS.get(name)
+    if digits is not None:
+        if re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", value):
+            return None
+        return f"must be exactly {digits} hexadecimal digits, and has {len(value)} characters"
+    if stored and len(value) < MINIMUM_STORED:
+        return f"must have at least {MINIMUM_STORED} characters, and has {len(value)}"
+    return None
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartupError(
+            Problem(str(path), f"the file of secrets cannot be read: {error}")
+        ) from None
+    return {name: value for name in NAMES if (value := (values.get(name) or "").strip())}
+
+
+def _generated(path: Path) -> dict[str, str]:
+    """The secrets of this data directory; made by the first process that asks."""
+    if not path.exists():
+        lines = [f"{name}={secrets.token_hex(HEX_DIGITS.get(name, 64) // 2)}" for name in NAMES]
+        heading = (
+            "# Made by Locutory. Keep private and keep: stored keys and sessions depend on it."
+        )
+        try:
+            write_private(path, "\n".join((heading, *lines, "")))
+            log.info("secrets.generated", file=str(path))
+        except FileExistsError:
+            pass  # another process was first; its values are the ones to use
+        except OSError as error:
+            raise StartupError(
+                Problem(
+                    str(path),
+                    f"generated secrets cannot be stored: {error.strerror}",
+                    f"make the folder writable, or set {', '.join(NAMES)} in the environment",
+                )
+            ) from None
+    elif path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    return _read(path)
+
+
+def _gather(
+    environment: Mapping[str, str], data_dir: Path
+) -> tuple[dict[str, str], dict[str, Path]]:
+    """Value of each secret, and the file of those that are not from the environment."""
+    values = {name: value for name in NAMES if (value := environment.get(name, "")).strip()}
+    for name in HEX_DIGITS.keys() & values.keys():
+        values[name] = values[name].strip()
+    origins: dict[str, Path] = {}
+    temporary = environment.get("LIBRECHAT_TEMP_CREDENTIALS_PATH", "").strip() or ".env.temp"
+    for path, read in ((Path(temporary).resolve(), _read), (data_dir / FILE, _generated)):
+        missing = [name for name in NAMES if name not in values]
+        if missing and (read is _generated or path.is_file()):
+            found = read(path)
+            for name in missing:
+                if name in found:
+                    values[name], origins[name] = found[name], path
+    return values, origins
+
+
+def load_credentials(environment: Mapping[str, str], data_dir: Path) -> Credentials:
+    """The secrets of this deployment.
+
+    Each is taken from the environment; a blank one from LibreChat's file of temporary
+    credentials, if there is one; else from ``secrets.env`` in the data directory, which is
+    made with random values when needed (mode 0600). ``StartupError`` lists every secret that
+    is malformed; values are never shown.
+    """
+    values, origins = _gather(environment, data_dir)
+    problems = []
+    for name in NAMES:
+        origin = origins.get(name)
+        where = name if origin is None else f"{origin}: {name}"
+        if name not in values:
+            place = data_dir / FILE
+            problems.append(Problem(str(place), f"{name} is missing", "restore it from a backup"))
+        elif text := _malformed(name, values[name], stored=origin is not None):
+            fix = (
+                "correct it, or leave it blank to have one generated"
+                if origin is None
+                else f"restore it from a backup, or set {name} in the environment"
+            )
+            problems.append(Problem(where, text, fix))
+    if problems:
+        raise StartupError(problems)
+    published = [name for name in NAMES if _fingerprint(values[name].lower()) in _PUBLISHED]
+    if published:
+        log.warning("secrets.published", names=published, advice="replace these known values")
+    return Credentials(
+        jwt_secret=values["JWT_SECRET"],
+        jwt_refresh_secret=values["JWT_REFRESH_SECRET"],
+        creds_key=bytes.fromhex(values["CREDS_KEY"]),
+        creds_iv=bytes.fromhex(values["CREDS_IV"]),
+    )
+
+
+def _fingerprint(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def _fingerprints(
+    credentials: Credentials, environment: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """Acceptable fingerprints, the one to write first. LibreChat hashes the text of the
+    environment, so the letter case of a hexadecimal key counts."""
+    texts = {
+        "CREDS_KEY": credentials.creds_key.hex(),
+        "CREDS_IV": credentials.creds_iv.hex(),
+        "JWT_SECRET": credentials.jwt_secret,
+        "JWT_REFRESH_SECRET": credentials.jwt_refresh_secret,
+    }
+    found = {}
+    for name, text in texts.items():
+        spellings = [environment.get(name, "").strip() or text, text]
+        if name in HEX_DIGITS:
+            spellings.append(text.upper())
+        else:
+            spellings[0] = text
+        found[name] = tuple(_fingerprint(spelling) for spelling in spellings)
+    return found
+
+
+async def record_fingerprints(
+    database: Database,
+    credentials: Credentials,
+    environment: Mapping[str, str],
+    *,
+    database_is_new: bool,
+) -> list[str]:
+    """Remember which secrets a database belongs to, as LibreChat does.
+
+    ``database_is_new``: it has no account yet; only then is a missing record written. An
+    existing record is never changed. Returns the names of secrets that differ from the
+    record, each also a warning in the log: what was stored with the former ones cannot be
+    read.
+    """
+    collection = database.collection(COLLECTION)
+    expected = _fingerprints(credentials, environment)
+    record = await collection.find_one({"_id": "primary"})
+    if record is None:
+        if not database_is_new:
+            return []
+        written = {name: accepted[0] for name, accepted in expected.items()}
+        try:
+            await collection.insert_one(
+                {"_id": "primary", "fingerprints": written, "createdAt": now()}
+            )
+        except DuplicateKeyError:
+            record = await collection.find_one({"_id": "primary"})
+    stored = (record or {}).get("fingerprints")
+    if not isinstance(stored, dict):
+        return []
+    differing = [
+        name
+        for name, accepted in expected.items()
+        if name in stored and stored[name] not in accepted
+    ]
+    for name in differing:
+        log.warning(
+            "secrets.changed",
+            name=name,
+            advice="this database was made with another value; restore that one",
+        )
+    return differing

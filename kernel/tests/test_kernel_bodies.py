@@ -1,0 +1,244 @@
+"""Request bodies: JSON and forms, limits, encodings, operators (contract kernel §3)."""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import brotli  # type: ignore[import-untyped]
+import httpx2
+import pytest
+import pytest_asyncio
+
+from locutory import JSON, Public, Request, Route
+from locutory.bodies import MALFORMED
+from locutory.testing import Serve, Server
+
+LIMIT = 3 * 1024 * 1024
+AS_JSON = {"content-type": "application/json"}
+AS_FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+# One server for all tests of this file that take the fixture `server`.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(serve_module: Serve, make_plugin: Any) -> AsyncIterator[Server]:
+    async def echo(request: Request) -> JSON:
+        return JSON({"payload": request.payload})
+
+    async def count(request: Request) -> JSON:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+        return JSON({"size": size, "payload": request.payload})
+
+    routes = [
+        Route(
+            path="/api/echo",
+            endpoint=echo,
+            methods=("POST", "GET"),
+            access=Public("test"),
+            summary="Echo",
+        ),
+        Route(
+            path="/api/raw",
+            endpoint=count,
+            methods=("POST",),
+            access=Public("test"),
+            summary="Count",
+            raw_body=True,
+        ),
+    ]
+    environment = {"HTTP_REQUEST_TIMEOUT_MS": "400"}
+    async with serve_module(make_plugin("echo", routes=routes), environment=environment) as started:
+        yield started
+
+
+async def post(server: Server, body: Any, **headers: str) -> Any:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await server.client.post("/api/echo", content=body, headers={**AS_JSON, **sent})
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", {}),
+        (b"{}", {}),
+        (b"[1, 2]", [1, 2]),
+        (b' {"a": null} ', {"a": None}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        ('{"a": "ü緑"}'.encode(), {"a": "ü緑"}),
+        (b'{"a": 18446744073709551616}', {"a": 1.8446744073709552e19}),
+    ],
+)
+async def test_json(server: Server, body: bytes, expected: Any) -> None:
+    answer = await post(server, body)
+    assert answer.status_code == 200
+    assert answer.json() == {"payload": expected}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{bad", b" ", b"\n", b"null", b"3", b'"text"', b"true", b"[" * 5000, b'{"a":"\xff"}', b"{}x"],
+)
+async def test_malformed_json_is_400_without_cors(server: Server, body: bytes) -> None:
+    answer = await post(server, body)
+    assert answer.status_code == 400
+    assert answer.json() == MALFORMED
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["x-robots-tag"] == "noindex"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json; charset=utf-8", 'APPLICATION/JSON;charset="UTF8"', "application/json;x=y"],
+)
+async def test_parameters_of_the_type_are_allowed(server: Server, kind: str) -> None:
+    assert (await post(server, b'{"a":1}', content_type=kind)).json() == {"payload": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/ld+json", "text/plain", "multipart/form-data; boundary=x", "nonsense", ""]
+)
+async def test_other_types_are_no_body(server: Server, kind: str) -> None:
+    assert (await post(server, b'{"a":1}', content_type=kind)).json() == {"payload": {}}
+
+
+async def test_charsets(server: Server) -> None:
+    text = '{"a": "ü"}'
+    for codec in ("utf-16", "utf-16le", "utf-32be"):
+        kind = f"application/json; charset={codec}"
+        answer = await post(server, text.encode(codec), content_type=kind)
+        assert answer.json() == {"payload": {"a": "ü"}}
+    answer = await post(server, b"{}", content_type="application/json; charset=latin1")
+    assert answer.status_code == 415
+    assert answer.json() == {"message": 'unsupported charset "LATIN1"'}
+    assert "access-control-allow-origin" not in answer.headers
+    wrong = await post(server, b"{}x", content_type="application/json; charset=utf-16")
+    assert wrong.status_code == 400
+    kind = "application/x-www-form-urlencoded; charset=iso-8859-1"
+    assert (await post(server, b"a=\xfc", content_type=kind)).json() == {"payload": {"a": "ü"}}
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+ENCODINGS = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "raw": raw_deflate,
+}
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+async def test_compressed_bodies(server: Server, name: str) -> None:
+    pack = ENCODINGS[name]
+    encoding = "deflate" if name == "raw" else name
+    answer = await post(server, pack(b'{"a": 1}'), content_encoding=encoding)
+    assert answer.json() == {"payload": {"a": 1}}
+    cut = await post(server, pack(b'{"a": [1, 2, 3]}')[:-3], content_encoding=encoding)
+    assert cut.status_code == 400
+    rubbish = await post(server, b"\x00rubbish", content_encoding=encoding)
+    assert rubbish.status_code == 400
+    bomb = await post(server, pack(b"[" + b" " * 40_000_000), content_encoding=encoding)
+    assert bomb.status_code == 413
+
+
+async def test_unknown_encodings_are_415(server: Server) -> None:
+    assert (await post(server, b"{}", content_encoding="zstd")).status_code == 415
+    assert (await post(server, b"{}", content_encoding="identity")).status_code == 200
+    assert (await post(server, b"", content_encoding="gzip")).json() == {"payload": {}}
+
+
+async def test_too_large_is_413_and_the_client_can_read_it(server: Server) -> None:
+    fits = b'{"a":"' + b"x" * (LIMIT - 8) + b'"}'
+    assert len(fits) == LIMIT
+    assert (await post(server, fits)).status_code == 200
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b" " * 1_000_000
+
+    for body in (fits + b" ", b" " * 6_000_000, chunks()):
+        answer = await post(server, body)
+        assert answer.status_code == 413
+        assert answer.json() == {"message": "request entity too large"}
+        assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["connection"] == "close"
+
+
+async def test_an_endless_body_is_cut_off(server: Server) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1_000_000
+            yield b" " * 1_000_000
+
+    # The answer may be lost: the connection is closed while the client is still sending.
+    with suppress(httpx2.TransportError):
+        assert (await post(server, endless())).status_code == 413
+    assert sent < 100_000_000
+
+
+async def test_a_body_that_does_not_arrive_is_408(server: Server, raw_http: Any) -> None:
+    head = b"POST /api/echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    received = await raw_http(server.url, head + b"content-length: 10\r\n\r\n{")
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert received.endswith(b'{"message":"request timeout"}')
+
+
+async def test_raw_bodies_are_the_endpoints_business(server: Server, raw_http: Any) -> None:
+    answer = await server.client.post("/api/raw", content=b"x" * 5_000_000, headers=AS_JSON)
+    assert answer.json() == {"size": 5_000_000, "payload": {}}
+    # A client that hangs up in the middle is no fault of the plugin.
+    head = b"POST /api/raw HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{"
+    await raw_http(server.url, head, 0.1)
+    await asyncio.sleep(0.05)
+    text = server.kernel.metrics.text().decode()
+    assert 'route="/api/raw",status="499"' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("a=1", {"a": "1"}),
+        ("a", {"a": ""}),
+        ("a=1&a=2&a=3", {"a": ["1", "2", "3"]}),
+        ("a[b]=1&a[c][d]=2", {"a": {"b": "1", "c": {"d": "2"}}}),
+        ("a[]=1&a[]=2", {"a": ["1", "2"]}),
+        ("a[]=1", {"a": ["1"]}),
+        ("a[1]=y&a[0]=x", {"a": ["x", "y"]}),
+        ("a[99]=x", {"a": {"99": "x"}}),
+        ("a=1&a[b]=2", {"a": "1"}),
+        ("a%5Bb%5D=%C3%BC+x", {"a": {"b": "ü x"}}),
+        ("[a]=1", {"[a]": "1"}),
+        ("$where=1&a[$ne]=2&b.c=3&d=4", {"a": {}, "d": "4"}),
+        ("&".join(f"k{i}=v" for i in range(1000)), {f"k{i}": "v" for i in range(1000)}),
+    ],
+)
+async def test_forms(server: Server, text: str, expected: Any) -> None:
+    answer = await server.client.post("/api/echo", content=text, headers=AS_FORM)
+    assert answer.json() == {"payload": expected}
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("&".join(["a=1"] * 1001), 413),
+        ("a" + "[b]" * 33 + "=1", 400),
+        ("a" + "[b]" * 32 + "=1", 200),
+        (b"a=\xff\xfe", 400),
+    ],
+)
+async def test_odd_forms(server: Server, text: Any, status: int) -> None:
+    answer = await server.client.post("/api/echo", content=text, headers=AS_FORM)
+    assert answer.status_code == status

@@ -1,0 +1,245 @@
+"""The command ``locutory``: what it prints, and how it ends."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+
+from locutory import discovery
+from locutory.cli import main
+
+ROSE = """
+import click
+from pydantic import BaseModel, ConfigDict
+from locutory import JSON, Plugin, Provide, Public, Route, Service, env, hook
+
+SCENT = Service("test.scent", "How it smells")
+
+class Config(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    colour: str = env("ROSE_COLOUR", "red", "Colour of the rose")
+    api_key: str = env("ROSE_API_KEY", "", "Secret of the rose")
+    uri: str = env("ROSE_URI", "", "Where it grows")
+    thorns: list[str] = env("ROSE_THORNS", list, "Names of its thorns")
+
+class Garden(BaseModel):
+    size: int = 1
+
+class Made(Plugin):
+    name = "rose"
+    summary = "Smells good"
+    Config = Config
+    sections = {"garden": Garden}
+    provides = (SCENT,)
+
+    @hook
+    def services(self):
+        return [Provide(SCENT, "sweet")]
+
+    @hook
+    def routes(self):
+        async def smell(request):
+            return JSON({})
+        return [Route(path="/api/rose/{id}", endpoint=smell, methods=("GET", "PUT"),
+                      access=Public("everybody may smell"), summary="Smell it")]
+
+    @hook
+    def commands(self, ctx):
+        @click.command()
+        @click.option("--times", default=1)
+        def water(times):
+            "Water the rose."
+            click.echo(f"watered {ctx.config.colour} {times}")
+        return [water]
+"""
+
+WASP = """
+from locutory import Plugin
+from installed_locutory_rose import SCENT
+
+class Made(Plugin):
+    name = "wasp"
+    summary = "Follows the scent"
+    wants = (SCENT,)
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install: Any) -> Iterator[Any]:
+    """``run("plugins")`` in an empty folder where only the plugins of the test are on."""
+    install("rose", ROSE)
+    install("wasp", WASP)
+    folder = tmp_path / "deployment"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in [name for name in os.environ if name.startswith(("LOCUTORY_", "CONFIG_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LOCUTORY_DATA_DIR", str(tmp_path / "data"))
+    others = [name for name in discovery.available() if name not in ("rose", "wasp")]
+    state = {"plugins": {"disabled": others}}
+
+    def invoke(*words: str, yaml: dict[str, Any] | None = None, **environment: str) -> Result:
+        merged = {**state, **(yaml or {})}
+        merged["plugins"] = {**state["plugins"], **(yaml or {}).get("plugins", {})}
+        (folder / "librechat.yaml").write_text(json.dumps(merged), "utf-8")
+        return CliRunner().invoke(main, words, env=environment, prog_name="locutory")
+
+    logging = structlog.get_config()
+    yield invoke
+    structlog.configure(**logging)
+
+
+def test_help_and_version(run: Any) -> None:
+    text = run("--help").output
+    for command in ("serve", "plugins", "routes", "config", "doctor", "migrate", "openapi"):
+        assert f"\n  {command} " in text
+    assert run("-h").exit_code == 0
+    assert run("--version").output.startswith("locutory, version ")
+    assert "No such command 'sevre'" in run("sevre").output
+
+
+def test_plugins(run: Any) -> None:
+    result = run("plugins", yaml={"plugins": {"disabled": None, "enabled": ["rose"]}})
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].split() == ["plugin", "state", "version", "what", "it", "does"]
+    assert any(line.split() == ["rose", "on", "1.2.3", "Smells", "good"] for line in lines)
+    # What a plugin that is off says of itself is not known: it is not imported.
+    assert any(line.split() == ["wasp", "off", "1.2.3", "Grows", "a", "wasp"] for line in lines)
+
+
+def test_plugins_why(run: Any) -> None:
+    text = run("plugins", "why", "rose").output
+    assert text.startswith("rose is on: it is installed and not disabled. It is number 1 of 2")
+    assert "provides  test.scent  (used by wasp)" in text
+    assert "wants     test.scent  (from rose)" in run("plugins", "why", "wasp").output
+    off = run("plugins", "why", "wasp", yaml={"plugins": {"disabled": None, "enabled": ["rose"]}})
+    assert off.output == ("wasp is off: plugins.enabled in librechat.yaml does not name it.\n")
+    unknown = run("plugins", "why", "rosse")
+    assert unknown.exit_code == 2
+    assert "no plugin 'rosse' is installed. Did you mean 'rose'?" in unknown.output
+
+
+def test_routes(run: Any) -> None:
+    text = run("routes").output
+    assert "GET,PUT  /api/rose/{id}" in text
+    assert "Public(everybody may smell)" in text
+    listed = json.loads(run("routes", "--json", "--plugin", "rose").output)
+    assert listed == [
+        {
+            "methods": "GET,PUT",
+            "path": "/api/rose/{id}",
+            "access": "Public(everybody may smell)",
+            "plugin": "rose",
+            "summary": "Smell it",
+        }
+    ]
+
+
+def test_openapi(run: Any) -> None:
+    assert "/api/rose/{id}" in json.loads(run("openapi").output)["paths"]
+
+
+def test_commands_of_plugins(run: Any) -> None:
+    assert run("rose", "water", "--times", "3", ROSE_COLOUR="pink").output == "watered pink 3\n"
+    assert "Water the rose." in run("rose", "--help").output
+    assert run("wasp").exit_code == 2
+
+
+def test_config_check(run: Any) -> None:
+    result = run("config", "check", yaml={"plugins": {"rose": {"colour": "pink"}}})
+    assert (result.exit_code, result.output) == (0, "The configuration is right (2 plugins on).\n")
+    warned = run("config", "check", yaml={"memory": {}})
+    assert warned.exit_code == 0
+    assert "warning: 'memory' has no effect: plugin" in warned.output
+    wrong = run(
+        "config",
+        "check",
+        yaml={"plugins": {"rose": {"color": "pink"}}, "gardn": {}, "garden": {"size": "big"}},
+        PORT="abc",
+    )
+    assert wrong.exit_code == 1
+    assert wrong.output == (
+        "Locutory cannot start: 4 problems.\n"
+        "\n"
+        "  PORT  (kernel)\n"
+        "    'abc' is not a number\n"
+        "\n"
+        "  plugins.rose.color  (rose)\n"
+        "    no such setting\n"
+        "    → did you mean 'colour'?\n"
+        "\n"
+        "  garden.size  (rose)\n"
+        "    Input should be a valid integer, unable to parse string as an integer\n"
+        "\n"
+        "  gardn  (kernel)\n"
+        "    nobody knows this key\n"
+        "    → did you mean 'garden'?\n"
+    ) or set(wrong.output.splitlines()) >= {
+        "Locutory cannot start: 4 problems.",
+        "  gardn  (kernel)",
+        "    → did you mean 'garden'?",
+    }
+
+
+def test_config_schema_checks_the_file(run: Any) -> None:
+    schema = json.loads(run("config", "schema").output)
+    jsonschema_rs.meta.validate(schema)
+    check = jsonschema_rs.validator_for(schema)
+    good = {"plugins": {"rose": {"colour": "pink"}, "disabled": ["x"]}, "garden": {"size": 2}}
+    assert check.is_valid(good)
+    for bad in (
+        {"plugins": {"rose": {"color": "pink"}}},
+        {"garden": {"size": "big"}},
+        {"gardn": {}},
+    ):
+        assert not check.is_valid(bad), bad
+
+
+def test_config_show(run: Any) -> None:
+    result = run(
+        "config",
+        "show",
+        yaml={"plugins": {"rose": {"colour": "pink", "thorns": ["a", "b"]}}},
+        ROSE_API_KEY="hunter2",
+        ROSE_URI="mongodb://user:hunter2@db/x",
+        PORT="3 * 1000",
+        REDIS_PASSWORD="hunter2",
+        METRICS_SECRET="hunter2",
+        MONGO_URI="mongodb://user:hunter2@db/x",
+    )
+    assert result.exit_code == 0
+    assert "hunter2" not in result.output
+    rows = {line.split()[0]: line.split()[1:] for line in result.output.splitlines() if line}
+    assert rows["ROSE_COLOUR"] == ["pink", "plugins.rose.colour"]
+    assert rows["ROSE_THORNS"] == ["a,b", "plugins.rose.thorns"]
+    assert rows["ROSE_API_KEY"] == ["***", "environment"]
+    assert rows["ROSE_URI"] == ["mongodb://***@db/x", "environment"]
+    assert rows["PORT"] == ["3000", "environment"]
+    assert rows["HOST"] == ["localhost", "default"]
+    assert rows["REDIS_URI"] == ["-", "default"]
+    assert rows["USE_REDIS"] == ["false", "default"]
+
+
+def test_a_wrong_deployment_is_explained(run: Any) -> None:
+    result = run("plugins", yaml={"plugins": {"disabled": ["ros"]}})
+    assert result.exit_code == 1
+    assert "no plugin 'ros' is installed" in result.output
+    assert "did you mean 'rose'?" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_broken_plugin_is_explained(run: Any, install: Any) -> None:
+    install("weed", "import nothing_like_this")
+    sys.modules.pop("installed_locutory_weed", None)
+    result = run("routes")
+    assert result.exit_code == 1
+    assert "cannot be imported: ModuleNotFoundError" in result.output
+    assert "plugins.disabled: [weed]" in result.output

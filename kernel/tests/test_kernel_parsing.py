@@ -1,0 +1,151 @@
+"""The parts of reading a body, with values that nobody would think of."""
+
+import asyncio
+import gzip
+import json
+import zlib
+from typing import Any
+
+import brotli  # type: ignore[import-untyped]
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from locutory import BadRequest, HTTPError, Request
+from locutory.bodies import MALFORMED, drop_operators, inflate, parse_form, parse_json, read_payload
+
+ENCODINGS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
+
+
+def outcome(call: Any, *arguments: Any) -> Any:
+    """What a call returns, or the `HTTPError` that it raises."""
+    try:
+        return call(*arguments)
+    except HTTPError as error:
+        return error
+
+
+def test_operators_are_dropped_at_any_depth() -> None:
+    body = {
+        "$where": 1,
+        "a.b": {"c": 1},
+        "nul\0": 1,
+        "ok": [{"$gt": ""}, [{"x": {"y.z": 1, "y": {"$in": []}}}]],
+        "text": "$gt a.b",
+    }
+    expected = {"ok": [{}, [{"x": {"y": {}}}]], "text": "$gt a.b"}
+    assert drop_operators(body) == expected
+
+
+def holds_operator(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(
+            key.startswith("$") or "." in key or holds_operator(inner)
+            for key, inner in value.items()
+        )
+    return isinstance(value, list) and any(map(holds_operator, value))
+
+
+KEYS = st.text(st.sampled_from("ab$.[]"), max_size=4)
+VALUES: Any = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_no_operator_survives(body: dict[str, Any]) -> None:
+    harmless = not holds_operator(body)
+    before = json.loads(json.dumps(body))
+    after = drop_operators(body)
+    assert not holds_operator(after)
+    if harmless:
+        assert after == before
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200) | VALUES.map(lambda value: orjson.dumps(value)))
+@example(b"{" * 100)
+def test_json_is_a_value_or_400(body: bytes) -> None:
+    value = outcome(parse_json, body)
+    if isinstance(value, HTTPError):
+        assert (value.status, value.body) == (400, MALFORMED)
+    else:
+        assert isinstance(value, dict | list)
+        assert not body or value == orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from("ab[]0=&%$.;+\0é"), max_size=60).map(str.encode) | st.binary())
+@example(b"a[9999999999999999999999999999]=1")
+@example(b"a[\xd9\xa3]=1")
+def test_forms_are_a_mapping_or_4xx(body: bytes) -> None:
+    form = outcome(parse_form, body)
+    if isinstance(form, HTTPError):
+        assert form.status in (400, 413)
+    else:
+        orjson.dumps(drop_operators(form))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.binary(max_size=100),
+    st.sampled_from(["gzip", "deflate", "br"]),
+    st.integers(0, 40),
+    st.data(),
+)
+def test_inflating_is_exact_or_4xx(
+    body: bytes, encoding: str, keep: int, data: st.DataObject
+) -> None:
+    packed = ENCODINGS[encoding](body)
+    assert inflate(packed, encoding, 100) == body
+    damaged = packed[:keep] + data.draw(st.binary(max_size=5))
+    plain = outcome(inflate, damaged, encoding, 100)
+    assert isinstance(plain, bytes) or plain.status in (400, 413)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.binary(max_size=30), max_size=5),
+    st.sampled_from([b"application/json", b"application/x-www-form-urlencoded", b"x/y", b""]),
+    st.sampled_from([b"", b"; charset=utf-8", b"; charset=utf-16", b"; charset=", b";;=\xff"]),
+    st.sampled_from([None, b"gzip", b"br", b"deflate", b"\xff", b"identity"]),
+    st.sampled_from([None, b"5", b"99999999999", b"-1", b"x"]),
+)
+def test_no_body_is_a_server_error(
+    chunks: list[bytes],
+    kind: bytes,
+    parameters: bytes,
+    encoding: bytes | None,
+    length: bytes | None,
+) -> None:
+    messages = [{"type": "http.request", "body": c, "more_body": True} for c in chunks]
+    messages.append({"type": "http.request", "body": b""})
+    waiting = iter(messages)
+
+    async def receive() -> Any:
+        return next(waiting)
+
+    headers = {b"content-type": kind + parameters}
+    if encoding is not None:
+        headers[b"content-encoding"] = encoding
+    if length is not None:
+        headers[b"content-length"] = length
+    value = outcome(lambda: asyncio.run(read_payload(receive, headers, 100, 5)))
+    assert isinstance(value, dict | list) or value.status in (400, 413, 415)
+
+
+def test_members_are_read_with_their_type() -> None:
+    request = Request({"type": "http", "headers": []}, None, None, None)  # type: ignore[arg-type]
+    request.payload = {"name": "x", "none": None, "bad": {"$gt": ""}}
+    assert request.text("name") == "x"
+    assert request.text("none") is None
+    assert request.text("absent") is None
+    with pytest.raises(BadRequest):
+        request.text("bad")
+    request.payload = []
+    with pytest.raises(BadRequest):
+        request.text("name")

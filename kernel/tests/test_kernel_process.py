@@ -1,0 +1,196 @@
+"""``locutory serve`` as users run it: one process, from its start to its end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LOCUTORY = str(Path(sys.executable).with_name("locutory"))
+
+
+class Process:
+    """A running ``locutory``; its folder holds the configuration."""
+
+    def __init__(self, folder: Path, *words: str, **environment: str) -> None:
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("LOCUTORY_", "CONFIG_", "MONGO_"))
+        }
+        clean |= {"LOCUTORY_DATA_DIR": str(folder / "data"), **environment}
+        self._output = folder / f"output{time.time_ns()}"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [LOCUTORY, *words], cwd=folder, env=clean, stdout=output, stderr=output
+            )
+
+    @property
+    def text(self) -> str:
+        return self._output.read_text("utf-8")
+
+    def wait_for(self, text: str, seconds: float = 20) -> str:
+        deadline = time.monotonic() + seconds
+        while text not in self.text:
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(0.02)
+        return self.text
+
+    def address(self) -> str:
+        text = self.wait_for("Stop with Ctrl-C")
+        return text.partition("    open       ")[2].split()[0]
+
+    def end(self, seconds: float = 20) -> int:
+        return self.process.wait(seconds)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "librechat.yaml").write_text("plugins: {enabled: []}\n", "utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, database_uri: str) -> Iterator[Any]:
+    """``run("serve", "--port", "0")``: started on the database of the session."""
+    started: list[Process] = []
+    uri = database_uri.replace("/?", f"/test_kernel_process_{os.getpid()}?")
+
+    def start(*words: str, **environment: str) -> Process:
+        started.append(Process(folder, *words, **{"MONGO_URI": uri, **environment}))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.process.poll() is None:
+            process.process.kill()
+            process.end()
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+        text: str = answer.read().decode()
+    return text
+
+
+def test_a_server_from_start_to_end(run: Any, folder: Path) -> None:
+    server = run("serve", "--port", "0", "--host", "127.0.0.1")
+    address = server.address()
+    assert "is ready" in server.text
+    assert "plugins    none" in server.text
+    assert "database   MongoDB at MONGO_URI" in server.text
+    for number, phase in ((1, "database connection"), (11, "post-startup tasks")):
+        assert f"phase='{phase}' number={number} ms=" in server.text
+    assert get(f"{address}/readyz") == "OK"
+    assert '"openapi"' in get(f"{address}/api/openapi.json")
+
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("config.reloaded")
+    (folder / "librechat.yaml").write_text("plugins: {enabled: [], nosuch: {}}\n", "utf-8")
+    server.process.send_signal(signal.SIGHUP)
+    assert "nosuch" in server.wait_for("config.reload_refused")
+    assert get(f"{address}/livez") == "OK"
+
+    taken = run("serve", "--port", address.rpartition(":")[2], "--host", "127.0.0.1")
+    (folder / "librechat.yaml").write_text("plugins: {enabled: []}\n", "utf-8")
+    assert taken.end() == 1
+    assert "cannot listen here: Address already in use" in taken.text
+    assert "PORT=3081" in taken.text
+
+    started = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.end() == 0
+    assert time.monotonic() - started < 5
+    assert "Traceback" not in server.text
+    assert "Traceback" not in taken.text
+
+
+def test_ctrl_c_waits_and_a_second_one_does_not(folder: Path) -> None:
+    """On the built-in database, which must not be left running."""
+    server = Process(folder, "serve", "--port", "0", "--host", "127.0.0.1")
+    try:
+        address = server.address()
+        assert f"database   built in, {folder / 'data'}" in server.text
+        child = int(
+            server.text.partition("database.started")[2].partition("process=")[2].split()[0]
+        )
+        host, _, port = address.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as unfinished:
+            head = b"POST /api/x HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            unfinished.sendall(head + b"content-length: 10\r\n\r\n{")
+            time.sleep(0.1)
+            server.process.send_signal(signal.SIGINT)
+            server.wait_for("Ctrl-C again stops at once")
+            with pytest.raises(subprocess.TimeoutExpired):
+                server.end(0.5)
+            server.process.send_signal(signal.SIGINT)
+            assert server.end(10) == 1
+        assert "Traceback" not in server.text
+        deadline = time.monotonic() + 10
+        with suppress(ProcessLookupError):
+            while time.monotonic() < deadline:
+                os.kill(child, 0)
+                time.sleep(0.05)
+            raise AssertionError("the database is still running")
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.end()
+
+
+def test_a_shutdown_that_hangs_ends_hard(run: Any) -> None:
+    server = run("serve", "--port", "0", LOCUTORY_SHUTDOWN_SECONDS="1")
+    address = server.address()
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as unfinished:
+        head = b"POST /api/x HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        unfinished.sendall(head + b"content-length: 10\r\n\r\n{")
+        time.sleep(0.1)
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.end(10) in (0, 1)
+        assert time.monotonic() - started < 5
+
+
+def test_wrong_deployments_do_not_start_and_say_why(run: Any) -> None:
+    down = "mongodb://u:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=50"
+    redis = {"USE_REDIS": "true", "REDIS_URI": "redis://:hunter2@127.0.0.1:1"}
+    cases: list[tuple[dict[str, str], str]] = [
+        ({"MONGO_URI": down}, "no database answers: 127.0.0.1:1"),
+        ({"MONGO_URI": "nonsense"}, "it is not a database address"),
+        ({"HOST": "203.0.113.1"}, "set HOST to an address of this machine"),
+        ({"CREDS_KEY": "hunter2"}, "must be exactly 64 hexadecimal digits"),
+        (redis, "Redis does not answer"),
+    ]
+    for environment, expected, server in [
+        (environment, expected, run("serve", "--port", "0", **environment))
+        for environment, expected in cases
+    ]:
+        assert server.end(40) == 1, environment
+        assert server.text.count("Locutory cannot start: 1 problem.") == 1
+        assert expected in server.text
+        assert "Traceback" not in server.text
+        assert "start.failed" not in server.text, "reported twice"
+        assert "hunter2" not in server.text
+
+
+def test_doctor_and_migrate(run: Any) -> None:
+    down = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50"
+    migrate, doctor, sick = run("migrate"), run("doctor"), run("doctor", MONGO_URI=down)
+    assert migrate.end(40) == 0
+    assert "The database is up to date." in migrate.text
+    assert doctor.end(40) == 0
+    assert "All is well." in doctor.text
+    assert sick.end(40) == 1
+    assert "no database answers" in sick.text
+    assert "1 thing(s) to look at." in sick.text
+    assert "Traceback" not in sick.text

@@ -1,0 +1,1 @@
+"""Chat turns: the agent loop, resumable event streams, and the stores of running jobs."""

@@ -1,0 +1,1 @@
+"""What this plugin itself offers at its extension points."""

@@ -1,0 +1,1 @@
+"""What a chat request must pass before its turn starts."""

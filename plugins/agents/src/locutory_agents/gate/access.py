@@ -1,0 +1,51 @@
+"""Who may start which turn (chat-stream §2, §4.3)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from locutory import JSON, POLICY, PermissionGroup, Services
+from locutory.access import DefaultPolicy, Policy, Principal
+
+AGENTS_ENDPOINT = "agents"
+READ_ONLY = "This subagent thread is view-only. Continue it from its parent agent or create a separate chat."
+
+
+class Access:
+    """Permissions that depend on the body, so that a route cannot declare them."""
+
+    def __init__(
+        self, services: Services, groups: Callable[[], Mapping[str, PermissionGroup]]
+    ) -> None:
+        self._services = services
+        self._groups = groups
+
+    @property
+    def _policy(self) -> Policy:
+        return self._services.find(POLICY) or DefaultPolicy(self._groups())
+
+    async def refusal(
+        self, principal: Principal, body: Mapping[str, Any], endpoint: str
+    ) -> JSON | None:
+        """The answer to a caller who may not; ``None`` when he may."""
+        if endpoint == AGENTS_ENDPOINT:
+            if not await self._policy.allows(principal, "AGENTS", "USE"):
+                return JSON({"message": "Forbidden: Insufficient permissions"}, 403)
+            refused = self._agent(body.get("agent_id"), required=True)
+            if refused is not None:
+                return refused
+        added = body.get("addedConvo")
+        if isinstance(added, Mapping):
+            if not await self._policy.allows(principal, "MULTI_CONVO", "USE"):
+                text = "Multi-conversation feature is not enabled"
+                return JSON({"error": "Forbidden", "message": text}, 403)
+            if added.get("endpoint") == AGENTS_ENDPOINT:
+                return self._agent(added.get("agent_id"), required=False)
+        return None
+
+    @staticmethod
+    def _agent(agent_id: Any, *, required: bool) -> JSON | None:
+        """Stored agents do not exist on this server yet: none can be found."""
+        if not isinstance(agent_id, str) or not agent_id:
+            text = "agent_id is required in request body"
+            return JSON({"error": "Bad Request", "message": text}, 400) if required else None
+        return JSON({"error": "Not Found", "message": "agent not found"}, 404)

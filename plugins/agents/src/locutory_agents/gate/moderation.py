@@ -1,0 +1,51 @@
+"""OpenAI's moderation of what users write (chat-stream §14)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from structlog.stdlib import BoundLogger
+
+from locutory_agents.config import AgentsConfig
+
+if TYPE_CHECKING:
+    import httpx2
+
+SECONDS = 15.0
+FLAGGED = '{"type":"moderation"}'
+FAILED = "error in moderation check"
+
+
+class Moderation:
+    """Asks the moderation service, when it is switched on."""
+
+    def __init__(self, config: AgentsConfig, log: BoundLogger) -> None:
+        self._config = config
+        self._log = log
+        self._client: httpx2.AsyncClient | None = None
+
+    async def refusal(self, texts: Sequence[str]) -> str | None:
+        """The text of the refusal; text that could not be checked is refused too."""
+        if not self._config.moderation or not texts:
+            return None
+        import httpx2  # loaded only where text is moderated
+
+        if self._client is None:
+            self._client = httpx2.AsyncClient(timeout=SECONDS)
+        try:
+            answer = await self._client.post(
+                self._config.moderation_url,
+                json={"input": texts[0] if len(texts) == 1 else list(texts)},
+                headers={"authorization": f"Bearer {self._config.moderation_key}"},
+            )
+            answer.raise_for_status()
+            flagged = any(result["flagged"] for result in answer.json()["results"])
+        except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+            self._log.error("chat.moderation_failed", reason=type(error).__name__)
+            return FAILED
+        return FLAGGED if flagged else None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None

@@ -1,0 +1,1 @@
+"""Jobs: running turns, their records, event logs and stores."""

@@ -1,0 +1,260 @@
+"""What a worker hears through Redis: commands for its jobs, and the logs that it follows.
+
+One connection and one blocking read serve all of it. To follow another log the worker
+writes to its own inbox, which makes the read return and start again with that log.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from structlog.stdlib import BoundLogger
+
+from locutory_agents.jobs.feed import Feed
+from locutory_agents.jobs.redis_names import ALIVE_MS, Names, pairs, text
+from locutory_agents.jobs.store import Command, Handler, Job
+from locutory_agents.jobs.transcript import Transcript
+from locutory_agents.wire.frames import Terminal, parse
+
+BLOCK_MS = 2000
+BEAT_SECONDS = 5.0
+INBOX_LENGTH = 1000
+PAGE = 200
+
+
+class Follower(Feed):
+    """The feed of a job of another worker. Its transcript is folded when somebody asks."""
+
+    def __init__(self, job: Job, log_key: str) -> None:
+        super().__init__(job)
+        self.log_key = log_key
+        self.last_id: Any = "0"
+        self.readers = 0
+        self._number = -1
+        self._folded = 0
+        self.log.dropping = self._fold
+
+    def load(self, snapshot: Mapping[str, Any]) -> None:
+        """Begin after a snapshot."""
+        self._transcript = Transcript.load(snapshot["transcript"])
+        self._number = snapshot["n"]
+        self.log.skip()
+        self._folded = self.log.end
+
+    def take(self, entry_id: Any, fields: Mapping[str, Any]) -> None:
+        """One entry of the log in Redis."""
+        self.last_id = entry_id
+        number = int(fields.get("n", self._number + 1))
+        if number <= self._number:
+            return
+        if "restart" in fields or number != self._number + 1:
+            self.log.break_off()
+            return
+        self._number = number
+        if "frames" in fields:
+            self.log.append(fields["frames"])
+        if "v1" in fields:
+            self.log.close(Terminal(fields["v1"], fields["v2"]))
+
+    def _fold(self) -> None:
+        for batch in self.log.read(self._folded) or ():
+            for event in parse(batch):
+                self._transcript.apply(event)
+        self._folded = self.log.end
+
+    @property
+    def transcript(self) -> Transcript:
+        self._fold()
+        return self._transcript
+
+
+class Hub:
+    """A worker's ear."""
+
+    def __init__(self, redis: Redis, names: Names, worker: str, log: BoundLogger) -> None:
+        self._redis = redis
+        self._names = names
+        self._worker = worker
+        self._log = log
+        self._inbox = names.inbox(worker)
+        self._inbox_id: Any = "0"
+        self._followers: dict[tuple[str, int], Follower] = {}
+        self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._handler: Handler | None = None
+        self.lost: Callable[[Job], Awaitable[bool]] | None = None
+
+    async def start(self, handler: Handler) -> None:
+        self._handler = handler
+        await self._beat()
+        self._spawn(self._keep_beating())
+        self._spawn(self._listen())
+
+    async def stop(self) -> None:
+        self.break_off()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._redis.delete(self._names.alive(self._worker), self._inbox)
+
+    def break_off(self) -> None:
+        """Readers of other workers' jobs shall go elsewhere."""
+        for follower in self._followers.values():
+            follower.log.break_off()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _beat(self) -> None:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(self._names.alive(self._worker), "1", px=ALIVE_MS)
+            pipe.pexpire(self._inbox, ALIVE_MS * 4)
+            await pipe.execute()
+
+    async def _keep_beating(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await self._beat()
+                await self._look_after_followers()
+            except (RedisError, OSError) as error:
+                self._log.warning("chat.redis_unreachable", reason=repr(error)[:200])
+
+    async def _look_after_followers(self) -> None:
+        """A job may vanish without an end that its followers see; their readers come again
+        then and learn how it stands."""
+        for follower in list(self._followers.values()):
+            if (
+                follower.log.terminal is None
+                and self.lost is not None
+                and await self.lost(follower.job)
+            ):
+                follower.log.break_off()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._read()
+            except (RedisError, OSError) as error:
+                self._log.warning("chat.redis_unreachable", reason=repr(error)[:200])
+                await asyncio.sleep(0.5)
+            except Exception:
+                self._log.exception("chat.redis_reader_failed")
+                await asyncio.sleep(0.5)
+
+    async def _read(self) -> None:
+        followers = {follower.log_key: follower for follower in self._followers.values()}
+        places: dict[Any, Any] = {key: follower.last_id for key, follower in followers.items()}
+        places[self._inbox] = self._inbox_id
+        answer = await self._redis.xread(places, count=PAGE, block=BLOCK_MS)
+        streams = answer.items() if isinstance(answer, dict) else answer or ()
+        for key, entries in streams:
+            name = text(key)
+            for entry_id, fields in _flat(entries):
+                if name == self._inbox:
+                    self._inbox_id = entry_id
+                    self._receive(fields)
+                elif name in followers:
+                    followers[name].take(entry_id, pairs(fields))
+
+    # -- commands ------------------------------------------------------------------------
+
+    async def ask(self, job: Job, command: Command, timeout: float) -> Mapping[str, Any] | None:
+        """Send a command to the job's owner; ``None`` when it is dead or slow."""
+        if not await self._redis.exists(self._names.alive(job.owner)):
+            return None
+        number = uuid4().hex
+        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._answers[number] = waiting
+        letter = {
+            "id": number,
+            "from": self._worker,
+            "stream": job.stream_id,
+            "created": job.created_at,
+            "command": dict(command),
+        }
+        try:
+            await self._send(job.owner, letter)
+            async with asyncio.timeout(timeout):
+                return dict(found) if (found := await waiting) is not None else None
+        except TimeoutError:
+            return None
+        finally:
+            self._answers.pop(number, None)
+
+    async def _send(self, worker: str, letter: Mapping[str, Any]) -> None:
+        content = orjson.dumps(letter, default=str)
+        await self._redis.xadd(self._names.inbox(worker), {"letter": content}, maxlen=INBOX_LENGTH)
+
+    def _receive(self, fields: Any) -> None:
+        content = pairs(fields).get("letter")
+        if content is None:
+            return
+        letter = orjson.loads(content)
+        if "answer" in letter:
+            waiting = self._answers.get(letter["id"])
+            if waiting is not None and not waiting.done():
+                waiting.set_result(letter["answer"])
+        else:
+            self._spawn(self._obey(letter))
+
+    async def _obey(self, letter: Mapping[str, Any]) -> None:
+        answer = None
+        try:
+            if self._handler is not None:
+                answer = await self._handler(letter["stream"], letter["created"], letter["command"])
+        except Exception:
+            self._log.exception("chat.command_failed", conversation=letter["stream"])
+        try:
+            await self._send(letter["from"], {"id": letter["id"], "answer": answer})
+        except (RedisError, OSError) as error:
+            self._log.warning("chat.redis_unreachable", reason=repr(error)[:200])
+
+    # -- following -----------------------------------------------------------------------
+
+    async def follow(self, job: Job) -> Follower | None:
+        """The feed of another worker's job; ``None`` when its log is gone. Readers share it."""
+        known = self._followers.get(job.key)
+        if known is not None and not known.log.broken:
+            known.readers += 1
+            return known
+        follower = Follower(job, self._names.log(job))
+        snapshot = await self._redis.get(self._names.snapshot(job))
+        if snapshot is not None:
+            follower.load(orjson.loads(snapshot))
+        while entries := await self._page(follower):
+            for entry_id, fields in entries:
+                follower.take(entry_id, pairs(fields))
+        if follower.last_id == "0" and snapshot is None and not job.active:
+            return None
+        known = self._followers.get(job.key)
+        if known is not None and not known.log.broken:
+            follower = known  # another reader was faster
+        elif follower.log.terminal is None:
+            self._followers[job.key] = follower
+            await self._redis.xadd(self._inbox, {"wake": "1"}, maxlen=INBOX_LENGTH)
+        follower.readers += 1
+        return follower
+
+    async def _page(self, follower: Follower) -> list[tuple[Any, Any]]:
+        after = follower.last_id
+        start = "-" if after == "0" else f"({text(after)}"
+        return list(_flat(await self._redis.xrange(follower.log_key, min=start, count=PAGE)))
+
+    def leave(self, follower: Follower) -> None:
+        follower.readers -= 1
+        if follower.readers <= 0 and self._followers.get(follower.job.key) is follower:
+            del self._followers[follower.job.key]
+
+
+def _flat(entries: Any) -> Any:
+    """(id, fields) of a reply of XRANGE or XREAD, which some protocol versions nest."""
+    if len(entries) == 1 and isinstance(entries[0], list):
+        return entries[0]
+    return entries

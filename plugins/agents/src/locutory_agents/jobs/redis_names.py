@@ -1,0 +1,85 @@
+"""Names of the keys in Redis, and the form of records."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from locutory_agents.jobs.store import Job
+
+ALIVE_MS = 15_000
+"""A worker that has not been heard of for this long is dead."""
+
+
+class Names:
+    """Keys under ``{prefix}::agents:…``."""
+
+    def __init__(self, prefix: str) -> None:
+        self._base = f"{prefix}::agents:" if prefix else "agents:"
+        self.running = f"{self._base}running"
+
+    def job(self, stream_id: str) -> str:
+        return f"{self._base}job:{stream_id}"
+
+    def last(self, stream_id: str) -> str:
+        return f"{self._base}last:{stream_id}"
+
+    def user(self, user: str) -> str:
+        return f"{self._base}user:{user}"
+
+    def log(self, job: Job) -> str:
+        return f"{self._base}log:{job.stream_id}:{job.created_at}"
+
+    def snapshot(self, job: Job) -> str:
+        return f"{self._base}snapshot:{job.stream_id}:{job.created_at}"
+
+    def inbox(self, worker: str) -> str:
+        return f"{self._base}inbox:{worker}"
+
+    def alive(self, worker: str) -> str:
+        return f"{self._base}alive:{worker}"
+
+
+def record(job: Job) -> list[str | bytes]:
+    """A job's fields and values, without its creation time."""
+    return [
+        *("stream", job.stream_id),
+        *("user", job.user),
+        *("tenant", job.tenant or ""),
+        *("protocol", str(job.protocol)),
+        *("status", job.status),
+        *("saving", "1" if job.saving else "0"),
+        *("owner", job.owner),
+        *("request", job.request_id or ""),
+        *("details", orjson.dumps(job.details, default=str)),
+    ]
+
+
+def text(value: Any) -> str:
+    """What Redis gave, as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def pairs(flat: Any) -> dict[str, Any]:
+    """Fields and values of a hash, from either form that Redis gives."""
+    if isinstance(flat, Mapping):
+        return {text(key): value for key, value in flat.items()}
+    return {text(key): value for key, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def job_of(fields: Mapping[str, Any]) -> Job | None:
+    """The job of a record; ``None`` when there is none."""
+    if "created" not in fields:
+        return None
+    return Job(
+        stream_id=text(fields["stream"]),
+        user=text(fields["user"]),
+        created_at=int(fields["created"]),
+        tenant=text(fields["tenant"]) or None,
+        protocol=int(fields["protocol"]),
+        status=text(fields["status"]),
+        saving=text(fields["saving"]) == "1",
+        owner=text(fields["owner"]),
+        request_id=text(fields["request"]) or None,
+        details=orjson.loads(fields["details"]),
+    )

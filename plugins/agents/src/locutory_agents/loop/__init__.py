@@ -1,0 +1,1 @@
+"""The agent loop: prompt, model calls, tool calls."""

@@ -1,0 +1,70 @@
+"""The system prompt: instructions with date variables, and what other plugins add."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from structlog.stdlib import BoundLogger
+
+from locutory import Services, iso
+from locutory_contracts.chat import CONTEXT_SOURCES, Turn
+
+CONTEXT_SECONDS = 5.0
+
+_VARIABLE = re.compile(
+    r"\{\{\s*(current_date|current_datetime|iso_datetime|current_user)\s*\}\}", re.IGNORECASE
+)
+
+
+def zone_of(name: Any) -> tzinfo:
+    """The time zone of an IANA name; UTC for anything else."""
+    if not isinstance(name, str) or not name:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def local_time(body: Mapping[str, Any]) -> datetime:
+    """The user's local time: by his time zone, else by his clock, else UTC."""
+    name = body.get("timezone")
+    zone = zone_of(name)
+    if zone is UTC and not name:
+        stamp = body.get("clientTimestamp")
+        if isinstance(stamp, str):
+            try:
+                return datetime.fromisoformat(stamp)
+            except ValueError:
+                pass
+    return datetime.now(zone)
+
+
+def with_variables(text: str, body: Mapping[str, Any], account: Mapping[str, Any]) -> str:
+    """Instructions with their variables filled in (endpoints §7)."""
+    if "{{" not in text:
+        return text
+    moment = local_time(body)
+    offset = f"{moment:%z}"
+    offset = f" {offset[:3]}:{offset[3:5]}" if offset else ""
+    values = {
+        "current_date": f"{moment:%Y-%m-%d (%A)}",
+        "current_datetime": f"{moment:%Y-%m-%d %H:%M:%S}{offset} ({moment:%A})",
+        "iso_datetime": iso(datetime.now(UTC)),
+        "current_user": str(account.get("name") or account.get("username") or ""),
+    }
+    return _VARIABLE.sub(lambda match: values[match[1].lower()], text)
+
+
+async def added_context(services: Services, turn: Turn, log: BoundLogger) -> str:
+    """What context sources say; broken and slow ones are left out."""
+    if not services.all(CONTEXT_SOURCES):
+        return ""
+    gathered = await services.gather(
+        CONTEXT_SOURCES, lambda source: source.context(turn), timeout=CONTEXT_SECONDS
+    )
+    for name, error in gathered.failures.items():
+        log.warning("chat.context_left_out", source=name, reason=type(error).__name__)
+    return "\n\n".join(text for text in gathered.results.values() if text)

@@ -1,0 +1,170 @@
+"""The HTTP routes of chat turns (chat-stream §2)."""
+
+from typing import Any
+
+from locutory import Route, SignedIn
+from locutory_agents.routes.bodies import (
+    AbortBody,
+    ChatBody,
+    ResumeBody,
+    SteerBody,
+    SteerChangeBody,
+)
+from locutory_agents.routes.control import Abort, Resume
+from locutory_agents.routes.desk import Desk
+from locutory_agents.routes.start import Start
+from locutory_agents.routes.status import ActiveJobs, Status
+from locutory_agents.routes.steering import Steering
+from locutory_agents.routes.stream import Stream
+
+BASE = "/api/agents/chat"
+
+_STARTED = {
+    200: {
+        "streamId": "uuid",
+        "conversationId": "uuid",
+        "generationCreatedAt": 1764547200000,
+        "status": "started",
+        "generationProtocolVersion": 2,
+    },
+    400: "A field is wrong, or the text holds a secret",
+    403: "The role lacks AGENTS.USE or MULTI_CONVO.USE",
+    409: "The parent is not saved yet, the predecessor differs, or the thread is read-only",
+    429: "Too many turns at once",
+    503: "Starting; retried by the client",
+}
+_STEERED = {202: {"status": "queued", "steerId": "uuid", "position": 1}, 404: "Nothing runs"}
+
+
+def routes(desk: Desk) -> list[Route]:
+    """Every route, most specific first."""
+    start, steering = Start(desk), Steering(desk)
+
+    def post(path: str, endpoint: Any, summary: str, contract: str, **more: Any) -> Route:
+        return Route(
+            path=f"{BASE}{path}",
+            methods=("POST",),
+            endpoint=endpoint,
+            access=SignedIn(),
+            summary=summary,
+            contract=contract,
+            **more,
+        )
+
+    def get(path: str, endpoint: Any, summary: str, contract: str, **more: Any) -> Route:
+        return Route(
+            path=f"{BASE}{path}",
+            endpoint=endpoint,
+            access=SignedIn(),
+            summary=summary,
+            contract=contract,
+            **more,
+        )
+
+    gated = {"gates": (desk.ready,)}
+    return [
+        get(
+            "/stream/{stream_id}",
+            Stream(desk),
+            "Events of a turn, from the start or from a snapshot",
+            "chat-stream §6",
+            responses={
+                200: "text/event-stream",
+                403: "Not the owner",
+                404: "No such turn",
+                409: "Replaced",
+            },
+        ),
+        get(
+            "/status/{conversation_id}",
+            Status(desk),
+            "Whether a turn runs, and what it has said so far",
+            "chat-stream §7",
+            responses={200: {"active": False}, 403: "Not the owner", 503: "Being saved"},
+        ),
+        get(
+            "/active",
+            ActiveJobs(desk),
+            "Conversations in which a turn of the caller runs",
+            "chat-stream §7",
+            responses={200: {"activeJobIds": ["uuid"]}},
+        ),
+        post(
+            "/abort",
+            Abort(desk),
+            "Stop a turn; what it said stays",
+            "chat-stream §7",
+            body=AbortBody,
+            responses={
+                200: {"success": True, "aborted": "uuid"},
+                400: "Invalid target",
+                403: "Not the owner",
+                404: "No such turn",
+                409: "Replaced, ambiguous, or not stopped yet",
+            },
+        ),
+        post(
+            "/resume",
+            Resume(desk),
+            "Answer a turn that waits for its user",
+            "chat-stream §8",
+            body=ResumeBody,
+            responses={404: "No turn waits", 409: "The turn does not wait for this"},
+            failure={"error": "Failed to resume"},
+            **gated,
+        ),
+        post(
+            "/steer",
+            steering.steer,
+            "Add words to a running turn",
+            "chat-stream §9",
+            body=SteerBody,
+            responses=_STEERED,
+            **gated,
+        ),
+        post(
+            "/steer/cancel",
+            steering.cancel,
+            "Take added words back",
+            "chat-stream §9",
+            body=SteerChangeBody,
+            responses={200: {"removed": True}},
+            **gated,
+        ),
+        post(
+            "/steer/arm",
+            steering.arm,
+            "Interrupt the model for the sake of added words",
+            "chat-stream §9",
+            body=SteerChangeBody,
+            responses={200: {"armed": True}},
+            **gated,
+        ),
+        post(
+            "/steer/deliver",
+            steering.deliver,
+            "Add words, repeatable until known to have arrived",
+            "chat-stream §9",
+            body=SteerBody,
+            responses=_STEERED,
+            **gated,
+        ),
+        post(
+            "",
+            start,
+            "Start a turn of the endpoint in the body",
+            "chat-stream §4",
+            body=ChatBody,
+            responses=_STARTED,
+            **gated,
+        ),
+        post(
+            "/{endpoint}",
+            start,
+            "Start a turn",
+            "chat-stream §4",
+            body=ChatBody,
+            responses=_STARTED,
+            **gated,
+        ),
+    ]

@@ -1,0 +1,103 @@
+"""What the routes of this plugin share."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+from structlog.stdlib import BoundLogger
+
+from locutory import JSON, Cache, Events, LimitExceeded, Request, Services
+from locutory.access import Principal
+from locutory_agents.config import AgentsConfig
+from locutory_agents.gate.access import Access
+from locutory_agents.gate.limits import MessageLimits
+from locutory_agents.gate.moderation import Moderation
+from locutory_agents.gate.pii import PiiGate, texts_of
+from locutory_agents.jobs.store import Job
+from locutory_agents.service import Chat
+from locutory_agents.wire import denial
+from locutory_agents.wire.protocol import not_ready, requested
+from locutory_agents.wire.sse import Pulse
+
+STARTING = "Server is still starting. Please retry shortly."
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Services and checks that the routes use."""
+
+    chat: Chat
+    config: AgentsConfig
+    services: Services
+    events: Events
+    cache: Cache
+    log: BoundLogger
+    access: Access
+    limits: MessageLimits
+    pii: PiiGate
+    moderation: Moderation
+    pulse: Pulse
+    is_ready: Callable[[], bool]
+
+    @property
+    def newest(self) -> int:
+        """The newest protocol version that this server speaks."""
+        chosen = self.config.protocol_version
+        return int(chosen) if chosen else self.chat.store.protocol
+
+    def version(self, request: Request, job: Job | None = None) -> int:
+        """The version of an answer: about a job the one it was made with, at most."""
+        return min(requested(request), self.newest if job is None else job.protocol)
+
+    async def ready(self, request: Request) -> Response | None:
+        """Gate of the POST routes while the server starts or stops (kernel §5)."""
+        if self.is_ready() and not self.chat.draining:
+            return None
+        body = {"code": "SERVER_NOT_READY", "error": STARTING}
+        return JSON(body, 503, {"retry-after": "1"})
+
+    async def limited(self, request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
+        """Answer within the message limits; beyond them with a denial."""
+        headers: dict[str, str] = {}
+        exceeded = await self.limits.check(request, headers)
+        if exceeded is None:
+            response = await work()
+        else:
+            response = _denied(request, orjson.dumps(exceeded.body).decode())
+        for name, value in headers.items():
+            response.headers[name] = value
+        return response
+
+    async def filtered(self, request: Request) -> Response | None:
+        """The refusal of what the caller wrote: secrets, or text that moderation flags."""
+        texts = texts_of(request.fields)
+        blocked: Response | None = self.pii.refusal(texts)
+        if blocked is not None:
+            return blocked
+        flagged = await self.moderation.refusal(texts)
+        return None if flagged is None else _denied(request, flagged)
+
+    def unavailable(self, version: int) -> JSON:
+        """503 that the client retries."""
+        return not_ready(version, "The state of this generation is not known yet. Please retry.")
+
+    async def violation(self, request: Request, kind: str, score: float) -> None:
+        """Tell whoever counts violations."""
+        await self.events.tell(LimitExceeded(kind, kind, score, request.caller.id, request.ip))
+
+
+def _denied(request: Request, text: str) -> Response:
+    return denial.stream(*denial.messages(request.fields, text))
+
+
+def may_see(job: Job, principal: Principal) -> bool:
+    """Only its owner may see a job, within his tenant."""
+    return job.user == principal.id and job.tenant in (None, principal.tenant)
+
+
+def text_of(body: Mapping[str, Any], name: str, longest: int = 512) -> str | None:
+    """A member that is a text of reasonable length; ``None`` for anything else."""
+    value = body.get(name)
+    return value if isinstance(value, str) and 0 < len(value) <= longest else None

@@ -1,0 +1,242 @@
+"""``POST /api/agents/chat/:endpoint``: start a turn (chat-stream §4)."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from locutory import JSON, ServiceMissing, iso, now
+from locutory.request import Request
+from locutory_agents.gate.access import READ_ONLY
+from locutory_agents.gate.pii import texts_of
+from locutory_agents.jobs.store import (
+    ForeignJob,
+    Job,
+    PredecessorMismatch,
+    StoreFull,
+    TooManyJobs,
+)
+from locutory_agents.routes.claims import Claims
+from locutory_agents.routes.desk import Desk
+from locutory_agents.turn.plan import first_details
+from locutory_agents.turn.request import BadChatRequest, ChatRequest, is_child_thread, parse
+from locutory_agents.wire import denial
+from locutory_agents.wire.protocol import reply
+from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT
+from locutory_contracts.models import CATALOGUE, ModelRefused, PreparedModel
+
+PREPARE_SECONDS = 0.25
+"""How long the answer waits for the model to be settled, so that a refusal of the settings
+(spec errors) can still be the answer; afterwards it becomes an error event."""
+
+FOREIGN = orjson.dumps(
+    {"type": "convo_access", "error": "User not authorized for this conversation"}
+).decode()
+CONCURRENT = "concurrent"
+COUNTED_SECONDS = 86_400.0
+
+
+class Start:
+    """Checks a request, creates its job, and answers; the turn runs on by itself."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._claims = Claims(desk)
+
+    async def __call__(self, request: Request) -> Response:
+        headers: dict[str, str] = {}
+        response = await self._start(request, headers)
+        for name, value in headers.items():
+            response.headers[name] = value
+        return response
+
+    async def _start(self, request: Request, headers: dict[str, str]) -> Response:
+        desk = self._desk
+        version = desk.version(request)
+        body = request.fields
+        exceeded = await desk.limits.check(request, headers)
+        if exceeded is not None:
+            return await self._deny(request, orjson.dumps(exceeded.body).decode())
+        try:
+            chat = parse(body, request.path_params.get("endpoint"), request.caller.id, request.ip)
+        except BadChatRequest as error:
+            return reply(error.status, error.body, version)
+        if not chat.endpoint:
+            return denial.plain("Error parsing conversation")
+        refused = await self._refusal(request, chat, version)
+        if refused is not None:
+            return refused
+        if chat.request_id is not None:
+            duplicate = await self._claims.take(request, chat, version)
+            if duplicate is not None:
+                return duplicate
+        return await self._create(request, chat, version)
+
+    async def _refusal(self, request: Request, chat: ChatRequest, version: int) -> Response | None:
+        desk, principal = self._desk, request.caller
+        texts = texts_of(chat.body, chat.quotes, chat.prompt)
+        blocked: Response | None = desk.pii.refusal(texts)
+        if blocked is not None:
+            return blocked
+        flagged = await desk.moderation.refusal(texts)
+        if flagged is not None:
+            return await self._deny(request, flagged)
+        forbidden = await desk.access.refusal(principal, chat.body, chat.endpoint)
+        if forbidden is not None:
+            return forbidden
+        return await self._history_refusal(request, chat, version)
+
+    async def _history_refusal(
+        self, request: Request, chat: ChatRequest, version: int
+    ) -> Response | None:
+        """Is the conversation the caller's, and is the message that this one follows saved?"""
+        user = request.caller.id
+        if is_child_thread(chat.conversation_id):
+            return JSON({"error": READ_ONLY}, 409)
+        history = self._desk.services.find(CONVERSATIONS)
+        if history is None:
+            return None
+        if not chat.new:
+            conversation = await history.find(user, chat.conversation_id)
+            if conversation is None:
+                owner = await history.owner(chat.conversation_id)
+                if owner is not None and owner != user:
+                    return await self._foreign(request)
+            elif conversation.get("subagentThread"):
+                return JSON({"error": READ_ONLY}, 409)
+        if chat.parent_id.endswith("_") and await history.message(user, chat.parent_id) is None:
+            error = "The answer that this message follows is still being saved. Please wait."
+            return reply(409, {"code": "PARENT_NOT_READY", "error": error}, version)
+        if chat.recovered_steer is not None:
+            parked = await self._desk.chat.parked(user, chat.conversation_id, 2)
+            words = {steer.get("steerId"): steer.get("text") for steer in parked}
+            if words.get(chat.recovered_steer, chat.text) != chat.text:
+                error = "The message is not the one that was left over."
+                return reply(409, {"code": "RECOVERY_PAYLOAD_MISMATCH", "error": error}, version)
+        return None
+
+    async def _foreign(self, request: Request) -> Response:
+        await self._desk.violation(request, "convo_access", self._desk.config.convo_access_score)
+        return await self._deny(request, FOREIGN, save=False)
+
+    async def _create(self, request: Request, chat: ChatRequest, version: int) -> Response:
+        desk, principal = self._desk, request.caller
+        preparing = desk.chat.shop.tasks.spawn(self._prepare(request, chat), "prepare")
+        job = Job(
+            stream_id=chat.conversation_id,
+            user=principal.id,
+            tenant=principal.tenant,
+            protocol=version,
+            request_id=chat.request_id,
+            details=first_details(chat),
+        )
+        limit = desk.config.concurrent_max if desk.config.limit_concurrent else None
+        try:
+            done, _ = await asyncio.wait({preparing}, timeout=PREPARE_SECONDS)
+            if (
+                done
+                and isinstance(refusal := preparing.exception(), ModelRefused)
+                and refusal.denial
+            ):
+                raise refusal
+            job = await desk.chat.begin(chat, principal, job, preparing, limit=limit)
+        except BaseException as error:
+            preparing.cancel()
+            await self._claims.release(chat, principal.id)
+            refused = await self._creation_refusal(request, chat, version, error)
+            if refused is None:
+                raise
+            return refused
+        await self._claims.confirm(chat, job)
+        started = {
+            "streamId": job.stream_id,
+            "conversationId": job.stream_id,
+            "generationCreatedAt": job.created_at,
+            "status": "started",
+        }
+        return reply(200, started, version)
+
+    async def _prepare(self, request: Request, chat: ChatRequest) -> PreparedModel:
+        catalogue = self._desk.services.find(CATALOGUE)
+        if catalogue is None:
+            raise ServiceMissing(CATALOGUE.name)
+        return await catalogue.prepare({**chat.body, "endpoint": chat.endpoint}, request.caller)
+
+    async def _creation_refusal(
+        self, request: Request, chat: ChatRequest, version: int, error: BaseException
+    ) -> Response | None:
+        if isinstance(error, ModelRefused):
+            return denial.plain(error.payload)
+        if isinstance(error, PredecessorMismatch):
+            body = {
+                "status": "predecessor_mismatch",
+                "code": "GENERATION_PREDECESSOR_MISMATCH",
+                "error": "Another turn has run in this conversation in the meantime.",
+                "streamId": chat.conversation_id,
+                "conversationId": chat.conversation_id,
+                "generationCreatedAt": error.created_at,
+                "predecessorVerified": error.verified,
+                "active": error.active,
+            }
+            return reply(409, body, version)
+        if isinstance(error, TooManyJobs):
+            return reply(429, await self._concurrent(request, error.running), version)
+        if isinstance(error, ForeignJob):
+            return await self._foreign(request)
+        if isinstance(error, StoreFull):
+            return self._desk.unavailable(version)
+        return None
+
+    async def _concurrent(self, request: Request, running: int) -> dict[str, Any]:
+        config = self._desk.config
+        score = config.concurrent_score
+        await self._desk.violation(request, CONCURRENT, score)
+        total = await self._desk.cache.increment(
+            f"violations:{CONCURRENT}", f"{CONCURRENT}:{request.caller.id}", score, COUNTED_SECONDS
+        )
+        return {
+            "type": CONCURRENT,
+            "limit": config.concurrent_max,
+            "pendingRequests": running,
+            "score": _whole(score),
+            "prev_count": _whole(total - score),
+            "violation_count": _whole(total),
+            "date": iso(now()),
+        }
+
+    async def _deny(self, request: Request, text: str, *, save: bool = True) -> Response:
+        """Refuse in the form of a stream; in an existing conversation the refusal is saved."""
+        body = request.fields
+        user, refusal = denial.messages(body, text)
+        parent = user.get("parentMessageId")
+        if save and body.get("conversationId") == user["conversationId"] and parent:
+            await self._save_denial(request, body, user, refusal)
+        return denial.stream(user, refusal)
+
+    async def _save_denial(
+        self,
+        request: Request,
+        body: Mapping[str, Any],
+        user: Mapping[str, Any],
+        refusal: Mapping[str, Any],
+    ) -> None:
+        history = self._desk.services.find(CONVERSATIONS)
+        if history is None or user["parentMessageId"] == NO_PARENT:
+            return
+        owner = request.caller.id
+        temporary = body.get("isTemporary")
+        temporary = temporary if isinstance(temporary, bool) else None
+        try:
+            if await history.find(owner, user["conversationId"]) is None:
+                return
+            stored = {key: value for key, value in refusal.items() if key != "final"}
+            for message in (user, stored):
+                await history.save_message(owner, message, temporary=temporary)
+        except Exception:
+            self._desk.log.warning("chat.denial_not_saved", exc_info=True)
+
+
+def _whole(number: float) -> int | float:
+    return int(number) if number == int(number) else number

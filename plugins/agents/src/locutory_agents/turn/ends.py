@@ -1,0 +1,288 @@
+"""How a turn ends: claim the end, write what there is, tell the readers.
+
+A turn ends once. Whoever wants to end it claims the end in the job store first (completion,
+an abort, a failure, shutdown); the one that gets it seals the recorder, saves, and
+publishes the last event. A replaced turn has lost its record already and only cleans up.
+Whatever goes wrong on the way, the stream ends.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from locutory.access import Principal
+from locutory_agents.jobs.store import ABORTED, COMPLETE, ERROR, Job
+from locutory_agents.jobs.transcript import flatten
+from locutory_agents.loop.history import count_content
+from locutory_agents.loop.run import AgentRun
+from locutory_agents.turn import ending
+from locutory_agents.turn.afterwards import publish
+from locutory_agents.turn.plan import Plan
+from locutory_agents.turn.recorder import Recorder
+from locutory_agents.turn.request import ChatRequest
+from locutory_agents.turn.saving import SaveFailed, Saver
+from locutory_agents.turn.steering import SteerQueue
+from locutory_agents.turn.titling import Titling
+from locutory_agents.turn.usage import Ledger
+from locutory_agents.turn.workshop import KEEP_SECONDS, Workshop
+from locutory_agents.wire import frames
+from locutory_agents.wire.frames import Terminal
+from locutory_contracts.chat import TurnOutcome
+
+ABORT = "abort"
+REPLACED = "replaced"
+SHUTDOWN = "shutdown"
+STALE = "stale"
+
+CANCEL_SECONDS = 2.0
+"""How long a cancelled turn may take to let go; afterwards it is left behind, sealed."""
+
+_INTERRUPTED = {SHUTDOWN: ending.SHUT_DOWN, STALE: ending.TIMED_OUT}
+
+
+class EndingTurn:
+    """The state of a turn, and its ends. `LiveTurn` runs it."""
+
+    _task: "asyncio.Task[None]"
+    _preparing: "asyncio.Task[Any]"
+
+    def __init__(
+        self, workshop: Workshop, request: ChatRequest, principal: Principal, job: Job
+    ) -> None:
+        self._shop = workshop
+        self._request = request
+        self._principal = principal
+        self.job = job
+        self.recorder = Recorder(job)
+        self.steers = SteerQueue()
+        self._ledger = Ledger(workshop.show_cost)
+        self._saver = Saver(workshop.services, workshop.log, job.user, job.details)
+        self._title = Titling(workshop, request, principal, self.recorder, self._ledger)
+        self._lock = asyncio.Lock()
+        self._ending: str | None = None
+        self._announced = False
+        self._plan: Plan | None = None
+        self._runs: Sequence[AgentRun] = ()
+        self._request_saving: asyncio.Task[Any] | None = None
+        self._partial_saving: asyncio.Task[Any] | None = None
+        self._started = time.monotonic()
+        self.ended = asyncio.Event()
+
+    async def _claim(self, status: str) -> bool:
+        """Be the one that ends the turn."""
+        async with self._lock:
+            if self._ending is not None:
+                return False
+            if not await self._settle(status):
+                return False
+            self._ending = status
+            return True
+
+    async def _settle(self, status: str) -> bool:
+        """Ask the store. When it cannot be reached the owner decides alone: nobody else can
+        reach it either, and the answer must not be lost."""
+        for delay in (0.2, 1.0, 3.0):
+            try:
+                return await self._shop.store.settle(self.job, status)
+            except Exception as error:
+                self._shop.log.warning("chat.store_unreachable", reason=repr(error)[:200])
+                await asyncio.sleep(delay)
+        self.job.status = status
+        return True
+
+    async def _claim_lost(self) -> bool:
+        """End a turn whose record is gone: replaced, or taken over by another worker."""
+        async with self._lock:
+            if self._ending is not None:
+                return False
+            self._ending = REPLACED
+            return True
+
+    async def _complete(self, plan: Plan) -> None:
+        """The normal end."""
+        if not await self._claim(COMPLETE) and not await self._claim_lost():
+            return
+        self.recorder.seal()
+        pending = self.steers.close()
+        message, shown = self._response()
+        await self._settled_writes()
+        terminal = self._reconcile("terminal_payload_missing")
+        try:
+            _, conversation = await self._saver.response(message)
+            user = self._request.user_message() | {"tokenCount": plan.prompt_tokens}
+            stored = conversation or ending.unsaved_conversation(self.job)
+            terminal = ending.final_event(stored, user, shown, pending)
+        except SaveFailed:
+            self._shop.log.exception("chat.save_failed", conversation=self.job.stream_id)
+            self._shop.tasks.spawn(self._saver.response(message, late=True), "save late")
+        except Exception:
+            self._shop.log.exception("chat.end_failed", conversation=self.job.stream_id)
+        if self._ending == REPLACED:
+            terminal = self._reconcile("generation_replaced")
+        await self._park(pending)
+        await self._publish(terminal, self._shop.keep)
+        self._title.begin(plan.agents[0].model, "final", flatten(message["content"]))
+        self._leave_behind(COMPLETE, self.job.details["userMessage"], message)
+
+    def _response(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The answer as it is saved, and as it is shown."""
+        first = self._runs[0]
+        content = self.recorder.transcript.content()
+        return ending.response(
+            self.recorder,
+            self._ledger,
+            counted=count_content(self._shop.tokens, content),
+            prompt_tokens=first.first_prompt_tokens,
+            reason=first.finish_reason,
+            edited=self._request.edit is not None,
+        )
+
+    def _begin_saving(self) -> None:
+        if self._request_saving is None:
+            self._request_saving = self._shop.tasks.spawn(self._save_request(), "save request")
+
+    async def _save_request(self) -> None:
+        await self._saver.request()
+        steer = self._request.recovered_steer
+        if steer is not None:
+            await self._shop.recover(self.job.user, self.job.stream_id, steer)
+
+    async def _settled_writes(self) -> None:
+        """Wait for writes under way, so that they do not overtake the last one. A question
+        that was announced is saved, however its turn ends."""
+        if self._announced:
+            self._begin_saving()
+        writes = {task for task in (self._request_saving, self._partial_saving) if task is not None}
+        if writes:
+            await asyncio.wait(writes)
+
+    def _reconcile(self, reason: str) -> Terminal:
+        status = None if self._ending == REPLACED else self.job.status
+        return frames.reconcile(reason, self.job.stream_id, self.job.created_at, status)
+
+    async def _fail(self, text: str) -> None:
+        """End with an error event. The user's message stays saved."""
+        if not await self._claim(ERROR):
+            return
+        self.recorder.seal()
+        self._title.drop()
+        pending = self.steers.close()
+        saved, _ = await self._save_partial(only_content=True)
+        await self._park(pending)
+        await self._publish(frames.failure(text), KEEP_SECONDS)
+        request = self.job.details["userMessage"] if self._announced else None
+        self._leave_behind(ERROR, request, saved)
+
+    async def stop(self, reason: str) -> dict[str, Any]:
+        """End the turn from outside. Answers ``{won, status, saved, pending}``; ``won`` is
+        false when the turn had ended already, here or (its worker counted as dead) elsewhere."""
+        status = ABORTED if reason == ABORT else ERROR
+        won = reason != REPLACED and await self._claim(status)
+        if not won and not await self._claim_lost():
+            await self.ended.wait()
+            return {"won": False, "status": self.job.status}
+        self.recorder.seal()
+        self._title.drop()
+        pending = self.steers.close()
+        await self._let_go()
+        content = ending.partial_content(self.recorder)
+        early = not content and not self._announced
+        saved, failed = await self._save_partial(only_content=not won)
+        await self._park(pending)
+        if not won:
+            terminal = self._reconcile("generation_replaced")
+        elif reason != ABORT:
+            terminal = frames.failure(_INTERRUPTED[reason])
+        elif failed:
+            terminal = self._reconcile("abort_persistence_failed")
+        else:
+            terminal = ending.abort_event(self.job, content, early=early, pending=pending)
+        await self._publish(terminal, self._shop.keep if reason == ABORT else KEEP_SECONDS)
+        request = self.job.details["userMessage"] if not early else None
+        self._leave_behind(ABORTED if reason != STALE else ERROR, request, saved)
+        return {
+            "won": won or reason == REPLACED,
+            "status": self.job.status,
+            "saved": not failed,
+            "pending": pending,
+        }
+
+    async def _let_go(self) -> None:
+        """Cancel the work and wait for it: the provider's connection is closed then."""
+        self._preparing.cancel()
+        self._task.cancel()
+        await asyncio.wait({self._task}, timeout=CANCEL_SECONDS)
+
+    async def _save_partial(self, *, only_content: bool) -> tuple[dict[str, Any] | None, bool]:
+        """Save what was streamed as an unfinished answer. Returns the message, and whether
+        saving failed. ``only_content``: an answer without content is not worth saving."""
+        await self._settled_writes()
+        content = ending.partial_content(self.recorder)
+        if not self._announced or (only_content and not content):
+            return None, False
+        metadata = self._ledger.metadata(self.recorder.transcript.context)
+        message = ending.partial_response(self.recorder, content, metadata)
+        message["tokenCount"] = self._shop.tokens.count(message["text"])
+        try:
+            await self._saver.response(message)
+        except SaveFailed:
+            self._shop.log.exception("chat.save_failed", conversation=self.job.stream_id)
+            self._shop.tasks.spawn(self._saver.response(message, late=True), "save late")
+            return message, True
+        except Exception:
+            self._shop.log.exception("chat.end_failed", conversation=self.job.stream_id)
+            return message, True
+        return message, False
+
+    def readers_left(self) -> None:
+        """Nobody watches any more: what was streamed is saved once, in case nobody returns."""
+        if (
+            self._ending is None
+            and self._announced
+            and self._partial_saving is None
+            and not self.recorder.log.watchers
+        ):
+            self._partial_saving = self._shop.tasks.spawn(self._save_unwatched(), "save partial")
+
+    async def _save_unwatched(self) -> None:
+        if self._request_saving is not None:
+            await asyncio.wait({self._request_saving})
+        content = ending.partial_content(self.recorder)
+        if content and self._ending is None:
+            await self._saver.response(ending.partial_response(self.recorder, content))
+
+    async def _park(self, pending: Sequence[Mapping[str, Any]]) -> None:
+        if pending:
+            try:
+                await self._shop.park(self.job, pending)
+            except Exception:
+                self._shop.log.warning("chat.steers_not_parked", exc_info=True)
+
+    async def _publish(self, terminal: Terminal, keep: float) -> None:
+        try:
+            await self._shop.store.finish(self.job, terminal, keep)
+        except Exception as error:
+            self._shop.log.warning("chat.store_unreachable", reason=repr(error)[:200])
+        finally:
+            self.recorder.log.close(terminal)
+            self.ended.set()
+
+    def _leave_behind(
+        self,
+        status: str,
+        request: Mapping[str, Any] | None,
+        response: Mapping[str, Any] | None,
+    ) -> None:
+        if self._plan is None:
+            return
+        turn = self._plan.turn(self._plan.agents[0])
+        seconds = time.monotonic() - self._started
+
+        async def rest() -> None:
+            if status == COMPLETE:
+                await self._title.keep(self._saver)
+            outcome = TurnOutcome(status, request, response, tuple(self._ledger.calls), seconds)
+            await publish(self._shop, turn, outcome)
+
+        self._shop.tasks.spawn(rest(), "afterwards")

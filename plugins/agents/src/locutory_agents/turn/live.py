@@ -1,0 +1,125 @@
+"""A running turn, on the worker that runs it: prepare, announce, ask the models, end."""
+
+import asyncio
+from collections.abc import Mapping
+
+from locutory import HTTPError, LimitExceeded
+from locutory.access import Principal
+from locutory_agents.jobs.store import Job
+from locutory_agents.loop.run import AgentRun
+from locutory_agents.turn import ending
+from locutory_agents.turn.ends import REPLACED, EndingTurn
+from locutory_agents.turn.plan import Plan, describe
+from locutory_agents.turn.recorder import Sealed
+from locutory_agents.turn.request import ChatRequest
+from locutory_agents.turn.workshop import Workshop
+from locutory_contracts.chat import TurnRefused, TurnStarting
+from locutory_contracts.models import ModelFailure, ModelRefused, PreparedModel
+
+
+class LiveTurn(EndingTurn):
+    """Starts to run as soon as it is made."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        request: ChatRequest,
+        principal: Principal,
+        job: Job,
+        preparing: "asyncio.Task[PreparedModel]",
+        predecessor: Job | None,
+    ) -> None:
+        super().__init__(workshop, request, principal, job)
+        self._preparing = preparing
+        self._predecessor = predecessor
+        self._task = workshop.tasks.spawn(self._run(), "turn")
+
+    async def _run(self) -> None:
+        try:
+            await self._work()
+        except Sealed:
+            pass
+        except (TurnRefused, ModelRefused) as refusal:
+            await self._fail(refusal.payload)
+            await self._report_violation(refusal)
+        except HTTPError as error:
+            body = error.body
+            text = body.get("message") if isinstance(body, Mapping) else body
+            await self._fail(str(text or ending.FAILED))
+        except Exception:
+            self._shop.log.exception("chat.turn_failed", conversation=self.job.stream_id)
+            await self._fail(ending.FAILED)
+
+    async def _work(self) -> None:
+        replacing = None
+        if self._predecessor is not None:
+            replacing = self._shop.tasks.spawn(self._end_predecessor(self._predecessor), "replace")
+        model = await self._preparing
+        plan = await Plan.make(self._shop, self._request, self._principal, model)
+        self._plan = plan
+        describe(self.job, self._request, plan.agents, plan.prompt_tokens)
+        self._announce()
+        await self._shop.store.update(self.job)
+        if replacing is not None:
+            # What the old turn had said may be part of this one's history.
+            await replacing
+        self._runs = await plan.runs(self.recorder, self._ledger, self.steers)
+        # From here on writing goes on while the model thinks: it must not delay the call.
+        self._begin_saving()
+        self._title.begin(model, "immediate")
+        tokens = sum(run.measure() for run in self._runs)
+        turn = plan.turn(plan.agents[0])
+        await self._shop.events.ask(TurnStarting(turn, tokens, model.prices))
+        await self._generate()
+        await self._title.arrive()
+        await self._complete(plan)
+
+    async def _end_predecessor(self, predecessor: Job) -> None:
+        try:
+            await self._shop.stop(predecessor, REPLACED)
+        except Exception:
+            self._shop.log.exception("chat.replace_failed", conversation=predecessor.stream_id)
+
+    def _announce(self) -> None:
+        message = self._request.user_message()
+        self.recorder.send({"created": True, "message": message, "streamId": self.job.stream_id})
+        self._announced = True
+        self.job.details["announced"] = True
+
+    async def _generate(self) -> None:
+        if len(self._runs) == 1:
+            await self._answer(self._runs[0])
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                for run in self._runs:
+                    group.create_task(self._answer(run))
+        except BaseExceptionGroup:
+            raise Sealed from None  # nothing else leaves `_answer`
+
+    async def _answer(self, run: AgentRun) -> None:
+        """One agent's run; its failure is a part of the answer."""
+        try:
+            await run.run()
+        except Sealed:
+            raise
+        except ModelFailure as failure:
+            self._shop.log.info(
+                "chat.model_failed",
+                conversation=self.job.stream_id,
+                status=failure.status,
+            )
+            self.recorder.add_part(ending.error_part(str(failure)), run.tags)
+        except TurnRefused as refusal:
+            self.recorder.add_part({"type": "error", "error": refusal.payload}, run.tags)
+        except Exception:
+            self._shop.log.exception("chat.run_failed", conversation=self.job.stream_id)
+            self.recorder.add_part(ending.error_part("the provider failed unexpectedly"), run.tags)
+
+    async def _report_violation(self, refusal: TurnRefused | ModelRefused) -> None:
+        violation = getattr(refusal, "violation", "")
+        if violation:
+            score = self._shop.config.illegal_model_score
+            await self._shop.events.tell(
+                LimitExceeded(violation, violation, score, self._principal.id, self._request.ip)
+            )

@@ -1,0 +1,123 @@
+"""Writing a turn to the history (chat-stream §5.2). Without a history plugin nothing is saved."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from structlog.stdlib import BoundLogger
+
+from locutory import Services
+from locutory_contracts.conversations import CONVERSATIONS, Conversations, Document
+
+T = TypeVar("T")
+
+RETRIES = (0.05, 0.5)
+"""Seconds between the attempts of a write whose loss would lose a turn."""
+
+LATE_RETRIES = (2.0, 10.0, 30.0)
+"""Further attempts after the client has been told to look for itself."""
+
+
+class SaveFailed(Exception):
+    """A required write did not succeed."""
+
+
+class Saver:
+    """Writes the messages and the conversation of one turn, whoever does it: the worker that
+    runs the turn, or another one after its death. Works from the job's details alone."""
+
+    def __init__(
+        self, services: Services, log: BoundLogger, user: str, details: Mapping[str, Any]
+    ) -> None:
+        self._services = services
+        self._log = log
+        self._user = user
+        self._details = details
+        self.request_saved = False
+
+    @property
+    def _history(self) -> Conversations | None:
+        return self._services.find(CONVERSATIONS)
+
+    @property
+    def _temporary(self) -> bool | None:
+        value = self._details.get("temporary")
+        return value if isinstance(value, bool) else None
+
+    async def _insist(
+        self, write: Callable[[], Awaitable[T]], delays: tuple[float, ...] = RETRIES
+    ) -> T:
+        """Try a write again after faults; every write here may be repeated."""
+        for delay in delays:
+            try:
+                return await write()
+            except Exception as error:
+                self._log.warning(
+                    "chat.save_retried",
+                    conversation=self._details.get("conversationId"),
+                    reason=f"{type(error).__name__}: {error}"[:200],
+                )
+                await asyncio.sleep(delay)
+        try:
+            return await write()
+        except Exception as error:
+            raise SaveFailed(str(error)) from error
+
+    async def request(self) -> Document | None:
+        """The user's message, then the conversation. A regenerated answer belongs to a
+        message that is saved already: its content is left as it is, it only counts as
+        written again (chat-stream §10)."""
+        history = self._history
+        if history is None:
+            return None
+        message = self._details["userMessage"]
+
+        async def write() -> Document | None:
+            written = message
+            if self._details.get("existing"):
+                stored = await history.message(self._user, message["messageId"])
+                if stored is not None:
+                    written = {key: message[key] for key in ("messageId", "conversationId")}
+            await history.save_message(self._user, written, temporary=self._temporary)
+            return await self._save_conversation(history)
+
+        saved = await self._insist(write)
+        self.request_saved = True
+        return saved
+
+    async def _save_conversation(self, history: Conversations) -> Document | None:
+        created = self._details.get("startedAt")
+        return await history.save(
+            self._user,
+            self._details["conversationId"],
+            self._details["conversation"],
+            temporary=self._temporary,
+            created_at=None if created is None else datetime.fromisoformat(created),
+            replace_settings=True,
+        )
+
+    async def response(
+        self, message: Mapping[str, Any], *, late: bool = False
+    ) -> tuple[Document | None, Document | None]:
+        """The answer, then the conversation again, so that it lists both messages. Returns
+        both documents. ``late``: try longer, nobody waits."""
+        history = self._history
+        if history is None:
+            return None, None
+
+        async def write() -> tuple[Document, Document | None]:
+            saved = await history.save_message(self._user, message, temporary=self._temporary)
+            return saved, await self._save_conversation(history)
+
+        delays = LATE_RETRIES if late else RETRIES
+        if not self.request_saved:
+            await self.request()
+        return await self._insist(write, delays)
+
+    async def title(self, text: str) -> None:
+        """The title, when the conversation exists."""
+        if self._history is not None:
+            await self._history.save(
+                self._user, self._details["conversationId"], {"title": text}, create=False
+            )

@@ -1,0 +1,49 @@
+"""What all turns of a kernel share."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from structlog.stdlib import BoundLogger
+
+from locutory import Events, Services
+from locutory_agents.config import AgentsConfig, LoopLimits
+from locutory_agents.jobs.store import Job, JobStore
+from locutory_agents.loop.budget import Estimate, Sampled, ToolCounts
+from locutory_agents.turn.tasks import Tasks
+from locutory_agents.turn.titles import Titler
+from locutory_contracts.models import TOKENS, TokenCounter
+
+KEEP_SECONDS = 300.0
+"""How long errors, and with STREAM_KEEP_COMPLETED_JOBS every end, can still be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Services and settings of turns. ``stop`` ends a job wherever it runs, for a reason of
+    `locutory_agents.turn.ends`; ``park`` keeps steers that no model saw, ``recover`` drops
+    one that became a turn."""
+
+    services: Services
+    events: Events
+    log: BoundLogger
+    store: JobStore
+    config: AgentsConfig
+    limits: LoopLimits
+    titler: Titler
+    tasks: Tasks
+    tool_counts: ToolCounts
+    show_cost: bool
+    stop: Callable[[Job, str], Awaitable[object]]
+    park: Callable[[Job, Sequence[Mapping[str, Any]]], Awaitable[None]]
+    recover: Callable[[str, str, str], Awaitable[None]]
+
+    @property
+    def tokens(self) -> TokenCounter:
+        """The token counter; an estimate when no plugin offers one."""
+        return Sampled(self.services.find(TOKENS) or Estimate())
+
+    @property
+    def keep(self) -> float:
+        """Seconds that completed and aborted jobs are kept."""
+        return KEEP_SECONDS if self.config.keep_completed_jobs else 0.0

@@ -1,0 +1,1 @@
+"""The wire of chat turns: event frames, protocol versions, the event stream, denials."""

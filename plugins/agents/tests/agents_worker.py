@@ -1,0 +1,58 @@
+"""A worker in a process of its own, to be killed: ``agents_worker.py <redis> <prefix> <database>``."""
+
+import asyncio
+import importlib.util
+import sys
+import tempfile
+from pathlib import Path
+from uuid import uuid4
+
+
+def _tests() -> object:
+    path = Path(__file__).with_name("conftest.py")
+    spec = importlib.util.spec_from_file_location("agents_conftest", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+async def main(redis_uri: str, prefix: str, database_uri: str) -> None:
+    from locutory.configuration import Sources
+    from locutory.kernel import Kernel
+    from locutory.testing import SignIn
+    from locutory.testing.server import SECRETS, listening
+    from locutory_agents.jobs import redis_hub, redis_names
+    from locutory_agents.plugin import AgentsPlugin
+
+    redis_names.ALIVE_MS = redis_hub.ALIVE_MS = 1000
+    redis_hub.BEAT_SECONDS = 0.2
+    tests = _tests()
+    environment = {
+        **SECRETS,
+        "USE_REDIS": "true",
+        "REDIS_URI": redis_uri,
+        "REDIS_KEY_PREFIX": prefix,
+        "GENERATION_PROTOCOL_VERSION": "2",
+    }
+    plugins = [AgentsPlugin(), SignIn(), tests.FakeModels(), tests.FakeHistory()]
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = Kernel(
+            Sources(environment, {}),
+            plugins,
+            database_uri=database_uri,
+            database_name=f"test_{uuid4().hex}",
+            data_dir=Path(folder),
+            installed=[],
+        )
+        await kernel.start()
+        async with listening(kernel) as url:
+            sys.stdout.write(f"URL {url}\n")
+            sys.stdout.flush()
+            await asyncio.sleep(3600)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:4]))

@@ -1,0 +1,389 @@
+"""Two workers that share a Redis: any of them serves, resumes, stops any turn (design "Chat")."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from locutory.testing import Serve, SignIn
+from locutory.testing.programs import redis_program
+from locutory_agents.jobs import redis_hub, redis_names, redis_pump
+from locutory_contracts.chat import GENERATIONS
+
+FULL = " ".join(f"tok{index}" for index in range(40))
+
+
+class Pair:
+    """Two servers with one history."""
+
+    def __init__(self, kit, first, second, history, models, tools) -> None:
+        self.first, self.second = first, second
+        self.history, self.models, self.tools = history, models, tools
+        self.a, self.b = kit.chatter(first), kit.chatter(second)
+
+
+@asynccontextmanager
+async def pair(serve: Serve, kit, redis_uri: str, **environment: str) -> AsyncIterator[Pair]:
+    settings = {
+        "USE_REDIS": "true",
+        "REDIS_URI": redis_uri,
+        "REDIS_KEY_PREFIX": f"t{uuid4().hex[:8]}",
+        "GENERATION_PROTOCOL_VERSION": "2",
+        **environment,
+    }
+    history, models, tools = kit.History(), kit.Models(), kit.Tools()
+    yaml = {"plugins": {"agents": {"drain_seconds": 0}}}
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(
+                serve(
+                    "agents",
+                    SignIn(),
+                    models,
+                    history,
+                    tools,
+                    environment=settings,
+                    yaml=yaml,
+                )
+            )
+            for _ in range(2)
+        ]
+        yield Pair(kit, *servers, history, models, tools)
+
+
+async def test_read_on_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:40:10")
+        here, there = await asyncio.gather(two.a.events(started), two.b.events(started))
+        assert kit.said(here) == kit.said(there) == FULL
+        assert kit.names(here) == kit.names(there)
+        assert here[-1].data == there[-1].data
+        late = await two.b.events(started)
+        assert kit.said(late) == FULL
+        assert late[-1].name == "final"
+        status = (await two.b.get(f"/status/{started['streamId']}")).json()
+        assert (status["active"], status["status"]) == (False, "complete")
+
+
+async def test_resume_on_another_worker_is_exact(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:40:10")
+        await two.a.events(started, stop=5)
+        await two.b.events(started, resume=True, stop=3)
+        await two.a.events(started, resume=True, stop=2)
+        events = await two.b.events(started, resume=True)
+        assert events[0].name == "sync"
+        assert events[0].data["resumeState"]["sender"] == "Fake"
+        assert kit.said(events) == FULL
+
+
+async def test_snapshots_keep_it_exact(serve: Serve, kit, redis_uri: str, monkeypatch) -> None:
+    """The log in Redis is cut again and again; readers that come at any time miss nothing."""
+    monkeypatch.setattr(redis_pump, "MAX_EVENTS", 4)
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:40:10")
+
+        async def read(delay: float, resume: bool) -> str:
+            await asyncio.sleep(delay)
+            return kit.said(await two.b.events(started, resume=resume))
+
+        texts = await asyncio.gather(*(read(i * 0.05, i % 2 == 0) for i in range(8)))
+        assert set(texts) == {FULL}
+
+
+async def test_status_and_lists_on_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        other = kit.chatter(two.second, kit.other)
+        started = await two.a.start("SLOW:100:10")
+        stream = started["streamId"]
+        await two.b.events(started, stop=6)
+        assert (await two.b.get("/active")).json() == {"activeJobIds": [stream]}
+        assert (await other.get("/active")).json() == {"activeJobIds": []}
+        status = (await two.b.get(f"/status/{stream}")).json()
+        assert status["active"] is True
+        assert status["aggregatedContent"][0]["text"].startswith("tok0 tok1")
+        assert (await other.get(f"/status/{stream}")).status_code == 403
+        assert (await other.get(f"/stream/{stream}")).status_code == 403
+        assert (await other.stop(started)).status_code == 403
+        assert await two.second.kernel.services.get(GENERATIONS).active(kit.user, stream)
+        await two.second.kernel.services.get(GENERATIONS).stop_all(kit.user)
+        assert (await two.a.get("/active")).json() == {"activeJobIds": []}
+
+
+async def test_stop_on_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:100:10")
+        readers = [asyncio.create_task(who.events(started)) for who in (two.a, two.b)]
+        await asyncio.sleep(0.3)
+        answer = await two.b.stop(started)
+        assert answer.json() == {
+            "success": True,
+            "aborted": started["conversationId"],
+            "generationProtocolVersion": 2,
+        }
+        here, there = await asyncio.gather(*readers)
+        assert here[-1].data == there[-1].data
+        assert here[-1].data["aborted"] is True
+        text = kit.said(here)
+        assert kit.said(there) == text
+        stored = two.history.answer(started["conversationId"])
+        assert stored["text"] == text
+        assert stored["unfinished"] is True
+        assert two.models.closed == 1
+        again = (await two.b.stop(started)).json()
+        assert again["code"] == "RUN_ALREADY_SETTLED"
+        assert again["terminalStatus"] == "aborted"
+
+
+async def test_stops_from_both_workers(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        for pause in (0, 2, 4, 6, 8):
+            started = await two.a.start("ECHO:a b c")
+            reader = asyncio.create_task(two.b.events(started))
+            await asyncio.sleep(pause / 1000)
+            answers = await asyncio.gather(two.a.stop(started), two.b.stop(started))
+            events = await reader
+            ends = [event for event in events if event.name == "final" or event.kind == "error"]
+            assert len(ends) == 1
+            won = [answer.json().get("success") is True for answer in answers]
+            assert won.count(True) == (1 if ends[0].data.get("aborted") else 0)
+
+
+async def test_replacement_by_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:200:10")
+        readers = [asyncio.create_task(who.events(started)) for who in (two.a, two.b)]
+        await asyncio.sleep(0.3)
+        again = await two.b.start("ECHO:second", conversationId=started["conversationId"])
+        assert again["generationCreatedAt"] > started["generationCreatedAt"]
+        for events in await asyncio.gather(*readers):
+            assert events[-1].data["reconcileReason"] == "generation_replaced"
+        assert kit.said(await two.a.events(again)) == "second"
+        partial = [m for m in two.history.stored.values() if m.get("unfinished")]
+        assert len(partial) == 1
+        assert partial[0]["content"][0]["text"].startswith("tok0 tok1")
+
+
+async def test_steer_from_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start('CALL:[["wait", {}]]')
+        await kit.until(lambda: two.tools.running == 1)
+        body = {"conversationId": started["conversationId"], "text": "ECHO:steered"}
+        answer = await two.b.post("/steer", body)
+        assert answer.status_code == 202
+        events = await two.b.events(started)
+        assert "on_steer_applied" in kit.names(events)
+        assert events[-1].data["responseMessage"]["content"][-1]["text"] == "steered"
+
+
+async def test_last_reader_leaves_on_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:100:10")
+        await two.b.events(started, stop=8)
+        await kit.until(lambda: len(two.history.stored) == 2)
+        assert two.history.answer(started["conversationId"])["unfinished"] is True
+        await two.b.stop(started)
+
+
+async def test_one_generation_across_workers(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri, LIMIT_CONCURRENT_MESSAGES="true") as two:
+        body = two.a.body("SLOW:50:10", clientRequestId="same")
+        answers = await asyncio.gather(
+            *(who.post("/Fake", body) for who in (two.a, two.b, two.a, two.b))
+        )
+        found = [answer.json() for answer in answers]
+        assert sorted(one["status"] for one in found) == ["resumed"] * 3 + ["started"]
+        assert len({one["generationCreatedAt"] for one in found}) == 1
+        second = await two.b.start("SLOW:50:10")
+        full = await two.a.post("/Fake", two.a.body("x"))
+        assert (full.status_code, full.json()["pendingRequests"]) == (429, 2)
+        await two.a.stop(second)
+        third = await two.a.start("ECHO:x")
+        await two.a.events(third)
+        fence = {
+            "conversationId": found[0]["streamId"],
+            "expectedPredecessorCreatedAt": found[0]["generationCreatedAt"],
+        }
+        early = await two.b.post("/Fake", two.b.body("x", **fence))
+        assert early.json()["code"] == "GENERATION_PREDECESSOR_MISMATCH"
+        await two.b.events(found[0])
+        assert (await two.b.post("/Fake", two.b.body("ECHO:x", **fence))).status_code == 200
+
+
+async def test_version_one_by_default(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri, GENERATION_PROTOCOL_VERSION="") as two:
+        started = await two.a.start("ECHO:x")
+        assert started["generationProtocolVersion"] == 1
+        assert (await two.b.events(started))[-1].data["generationProtocolVersion"] == 1
+
+
+async def test_coalesced_events(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri, STREAM_DELTA_COALESCE_MS="80") as two:
+        started = await two.a.start("SLOW:40:10")
+        events = await two.b.events(started)
+        assert kit.said(events) == FULL
+
+
+async def test_memory_store_beside_redis(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri, USE_REDIS_STREAMS="false") as two:
+        started = await two.a.start("SLOW:40:10")
+        assert (await two.b.get(f"/stream/{started['streamId']}")).status_code == 404
+        assert kit.said(await two.a.events(started)) == FULL
+
+
+async def test_worker_that_shuts_down_sends_readers_away(serve: Serve, kit, redis_uri: str) -> None:
+    """A reader of another worker's turn loses its connection, without an end, and comes again."""
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:150:10")
+        reader = asyncio.create_task(two.b.events(started))
+        await asyncio.sleep(0.3)
+        await two.second.kernel.lifecycle.drain(5)
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await reader
+        events = await two.a.events(started, resume=True)
+        assert kit.said(events) == " ".join(f"tok{index}" for index in range(150))
+
+
+async def test_owner_that_shuts_down_ends_its_turns(serve: Serve, kit, redis_uri: str) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:500:10")
+        reader = asyncio.create_task(two.b.events(started))
+        await asyncio.sleep(0.3)
+        await two.first.kernel.lifecycle.drain(5)
+        events = await reader
+        assert events[-1].kind == "error"
+        assert "shut down" in events[-1].data["error"]
+        stored = two.history.answer(started["conversationId"])
+        assert stored["content"][0]["text"] == kit.said(events)
+
+
+@pytest.fixture
+def short_lives(monkeypatch) -> None:
+    """Workers count as dead after a second."""
+    monkeypatch.setattr(redis_names, "ALIVE_MS", 1000)
+    monkeypatch.setattr(redis_hub, "ALIVE_MS", 1000)
+    monkeypatch.setattr(redis_hub, "BEAT_SECONDS", 0.2)
+
+
+async def test_worker_that_is_killed(
+    serve: Serve, kit, redis_uri: str, short_lives, database_uri: str
+) -> None:
+    """Its turn ends with an error, and what it had said is saved, by somebody else."""
+    async with pair(serve, kit, redis_uri) as two:
+        prefix = two.second.kernel.config.redis_key_prefix
+        script = Path(__file__).with_name("agents_worker.py")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(script),
+            redis_uri,
+            prefix,
+            database_uri,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            url = await _address(process)
+            async with httpx2.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+                doomed = type(two.a)(client)
+                started = await doomed.start("SLOW:500:10")
+                reader = asyncio.create_task(two.b.events(started))
+                seen = await two.b.events(started, stop=12)
+                assert len(seen) == 12
+                process.kill()
+                await process.wait()
+            chat = two.second.kernel.services.get(GENERATIONS)
+            await asyncio.sleep(1.2)
+            await chat.care()
+            events = await reader
+            assert events[-1].kind == "error"
+            stored = two.history.answer(started["conversationId"])
+            assert stored["unfinished"] is True
+            assert stored["content"] == [{"type": "text", "text": kit.said(events)}]
+            assert len(two.history.stored) == 2
+            status = (await two.a.get(f"/status/{started['streamId']}")).json()
+            assert (status["active"], status["status"]) == (False, "error")
+            late = await two.a.events(started)
+            assert late[-1].kind == "error"
+            assert (await two.a.get("/active")).json() == {"activeJobIds": []}
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def _address(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if line.startswith(b"URL "):
+            return line.decode().split()[1]
+    raise AssertionError("the worker did not start")
+
+
+async def test_stop_of_a_dead_worker(serve: Serve, kit, redis_uri: str, short_lives) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("SLOW:500:10")
+        reader = asyncio.create_task(two.b.events(started))
+        await asyncio.sleep(0.3)
+        store = two.first.kernel.services.get(GENERATIONS).store
+        tasks = list(store._hub._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.sleep(1.1)
+        answer = await two.b.stop(started)
+        assert answer.json()["success"] is True
+        events = await reader
+        assert events[-1].data["aborted"] is True
+        # The worker was not dead but deaf: its turn notices that it has been ended elsewhere.
+        chat = two.first.kernel.services.get(GENERATIONS)
+        live = next(iter(chat._live.values()))
+        assert (await live.stop("abort"))["won"] is False
+        await kit.until(lambda: not chat._live)
+        assert two.models.closed == 1
+
+
+async def test_redis_goes_away(serve: Serve, kit, tmp_path: Path) -> None:
+    """The turn goes on, its reader here sees the end, and the answer is saved."""
+    program = redis_program()
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "--port",
+        str(port),
+        "--save",
+        "",
+        "--dir",
+        str(tmp_path),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    await asyncio.sleep(0.5)
+    history = kit.History()
+    settings = {"USE_REDIS": "true", "REDIS_URI": f"redis://127.0.0.1:{port}"}
+    try:
+        async with serve("agents", SignIn(), kit.Models(), history, environment=settings) as server:
+            user = kit.chatter(server)
+            started = await user.start("SLOW:50:10")
+            reader = asyncio.create_task(user.events(started))
+            await asyncio.sleep(0.2)
+            process.kill()
+            await process.wait()
+            events = await asyncio.wait_for(reader, 40)
+            assert events[-1].name == "final"
+            assert history.answer(started["conversationId"])["unfinished"] is False
+            refused = await user.post("/Fake", user.body("x", clientRequestId="r"))
+            assert refused.status_code in (500, 503)
+            server.kernel.lifecycle._done = [
+                entry for entry in server.kernel.lifecycle._done if entry[0] != "agents"
+            ]
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,60 @@
+"""Finding the accounts of others: the service `PEOPLE` (contract roles §4)."""
+
+import asyncio
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from bson import ObjectId
+
+from locutory import Database
+from locutory_auth.accounts.stored import WITHOUT_SECRETS, public
+from locutory_auth.documents import User
+from locutory_contracts.accounts import Account
+
+_SEARCHED = ("name", "email", "username")
+_LONGEST = 200
+
+
+class StoredPeople:
+    """Implements `locutory_contracts.people.People`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def search(
+        self, text: str, limit: int, *, tenant: str | None = None
+    ) -> Sequence[Account]:
+        """See the contract."""
+        if not text or limit < 1:
+            return []
+        pattern = {"$regex": re.escape(text[:_LONGEST]), "$options": "i"}
+        # One query a field: a filter with $or reads more than these together.
+        found = await asyncio.gather(
+            *(self._find({field: pattern, "tenantId": tenant}, limit) for field in _SEARCHED)
+        )
+        unique = {document["_id"]: document for documents in found for document in documents}
+        return [public(document) for document in list(unique.values())[:limit]]
+
+    async def _find(self, chosen: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+        return await self._database[User].find(chosen, WITHOUT_SECRETS, limit=limit).to_list()
+
+    async def find_many(self, ids: Collection[str]) -> Mapping[str, Account]:
+        """See the contract."""
+        chosen = [ObjectId(user) for user in set(ids) if ObjectId.is_valid(user)]
+        if not chosen:
+            return {}
+        found = self._database[User].find({"_id": {"$in": chosen}}, WITHOUT_SECRETS)
+        return {str(document["_id"]): public(document) for document in await found.to_list()}
+
+    async def by_source_id(self, source_id: str, *, tenant: str | None = None) -> Account | None:
+        """See the contract."""
+        return await self._one({"idOnTheSource": source_id, "tenantId": tenant})
+
+    async def by_email(self, email: str, *, tenant: str | None = None) -> Account | None:
+        """See the contract."""
+        return await self._one({"email": email.strip().lower(), "tenantId": tenant})
+
+    async def _one(self, chosen: Mapping[str, Any]) -> Account | None:
+        document = await self._database[User].find_one(chosen, WITHOUT_SECRETS)
+        return None if document is None else public(document)

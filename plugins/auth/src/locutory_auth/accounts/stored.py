@@ -1,0 +1,214 @@
+"""Stored accounts: the service `ACCOUNTS`, and what authentication reads of it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+from bson import ObjectId
+
+from locutory import Database, Events, Principal, now
+from locutory_auth.accounts.cache import AccountCache, Known
+from locutory_auth.bans.store import Bans
+from locutory_auth.documents import Token, UsedCode, User
+from locutory_auth.sessions.revocation import Revocations
+from locutory_auth.sessions.rotation import Sessions
+from locutory_contracts.accounts import Account, AccountDeleted, AccountDeleting
+
+HIDDEN = (
+    "password",
+    "totpSecret",
+    "pendingTotpSecret",
+    "backupCodes",
+    "pendingBackupCodes",
+    "subagentAdmissionFences",
+    "federatedTokens",
+    "__v",
+)
+"""Members that never leave this plugin. ``CLOSING`` is one more, read for itself."""
+
+CLOSING = "agentTriggerDeletionStartedAt"
+"""Set while an account is being deleted; LibreChat's name (contract auth §12)."""
+
+CHANGEABLE = frozenset(
+    {
+        "name",
+        "username",
+        "avatar",
+        "plugins",
+        "termsAccepted",
+        "termsAcceptedAt",
+        "personalization",
+        "favorites",
+        "skillStates",
+        "idOnTheSource",
+    }
+)
+"""What other plugins may set: nothing that decides who somebody is or what he may do."""
+
+ABANDONED = timedelta(minutes=15)
+"""After this long a deletion that never ended is taken up again."""
+
+WITHOUT_SECRETS = dict.fromkeys(HIDDEN, 0)
+"""Projection of what may leave this plugin, and `CLOSING`."""
+
+
+class DeletionRunning(Exception):
+    """The account is being deleted already."""
+
+
+def public(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored account without secrets."""
+    return {key: value for key, value in document.items() if key != CLOSING and key not in HIDDEN}
+
+
+class StoredAccounts:
+    """Implements `locutory_contracts.accounts.Accounts`."""
+
+    def __init__(
+        self,
+        database: Database,
+        events: Events,
+        cache: AccountCache,
+        sessions: Sessions,
+        revocations: Revocations,
+        bans: Bans,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._database = database
+        self._events = events
+        self._cache = cache
+        self._sessions = sessions
+        self._revocations = revocations
+        self._bans = bans
+        self._log = log
+
+    async def load(self, user_id: str) -> Known | None:
+        """An account for authentication, from memory when it was read a moment ago."""
+        return self._cache.get(user_id) or await self.read(user_id)
+
+    async def read(self, user_id: str) -> Known | None:
+        """An account as it is now."""
+        if not ObjectId.is_valid(user_id):
+            return None
+        seen, user = self._cache.changes, ObjectId(user_id)
+        document, revoked, banned = await asyncio.gather(
+            self._database[User].find_one({"_id": user}, WITHOUT_SECRETS),
+            self._revocations.load(user),
+            self._bans.of_account(user),
+        )
+        if document is None:
+            return None
+        if not document.get("role"):
+            document["role"] = "USER"
+            await self._database[User].update_one(
+                {"_id": document["_id"]}, {"$set": {"role": "USER"}}
+            )
+        account = public(document)
+        principal = Principal(
+            id=str(document["_id"]),
+            role=account["role"],
+            tenant=account.get("tenantId"),
+            account=MappingProxyType(account),
+        )
+        closing = document.get(CLOSING) is not None
+        return self._cache.put(principal, closing, banned, revoked, seen)
+
+    async def find(self, user_id: str) -> Account | None:
+        """See the contract."""
+        known = await self.load(user_id)
+        return None if known is None else known.principal.account
+
+    async def update(self, user_id: str, fields: Mapping[str, Any]) -> Account | None:
+        """See the contract; ``ValueError`` for a field that may not be set. A dotted name
+        such as ``personalization.memories`` sets one member."""
+        refused = [name for name in fields if name.partition(".")[0] not in CHANGEABLE]
+        if refused:
+            raise ValueError(f"account fields cannot be set here: {', '.join(refused)}")
+        if not ObjectId.is_valid(user_id):
+            return None
+        return await self.write(ObjectId(user_id), fields)
+
+    async def write(
+        self,
+        user: ObjectId,
+        fields: Mapping[str, Any],
+        *,
+        where: Mapping[str, Any] | None = None,
+        unset: Sequence[str] = (),
+    ) -> Account | None:
+        """Set any fields, for this plugin; `update` otherwise. ``where``: only while these
+        members have these values. ``None`` when nothing was written."""
+        change = {
+            "$set": {**fields, "updatedAt": now()},
+            "$unset": dict.fromkeys(("expiresAt", *unset), ""),
+        }
+        written = await self._database[User].update_one({"_id": user, **(where or {})}, change)
+        await self._cache.changed(str(user))
+        if written.matched_count == 0:
+            return None
+        known = await self.read(str(user))
+        return None if known is None else known.principal.account
+
+    async def count(self) -> int:
+        """See the contract."""
+        return await self._database[User].count_documents({})
+
+    async def delete(self, user_id: str) -> bool:
+        """See the contract; `DeletionRunning` when it is being deleted already.
+
+        A veto opens the account again. Once `AccountDeleted` is stored there is no way back:
+        a server that dies before the account itself is gone leaves it closed, and
+        `finish_deletions` does the rest.
+        """
+        if not ObjectId.is_valid(user_id):
+            return False
+        user = ObjectId(user_id)
+        if not await self._close(user):
+            return False
+        try:
+            await self._events.ask(AccountDeleting(user_id))
+        except BaseException:
+            await self._database[User].update_one({"_id": user}, {"$unset": {CLOSING: ""}})
+            await self._cache.changed(user_id)
+            raise
+        await self._events.tell(AccountDeleted(user_id))
+        await self._database[User].delete_one({"_id": user})
+        await self._cache.changed(user_id)
+        self._log.info("account.deleted", user=user_id)
+        return True
+
+    async def _close(self, user: ObjectId) -> bool:
+        """Shut the account: from here on its access tokens are refused."""
+        moment = now()
+        for free in (None, {"$lt": moment - ABANDONED}):
+            closed = await self._database[User].update_one(
+                {"_id": user, CLOSING: free}, {"$set": {CLOSING: moment}}
+            )
+            if closed.matched_count:
+                await self._cache.changed(str(user))
+                return True
+        if await self._database[User].find_one({"_id": user}, {"_id": 1}) is None:
+            return False
+        raise DeletionRunning(str(user))
+
+    async def finish_deletions(self) -> None:
+        """Take up deletions that a dying server left undone."""
+        left = self._database[User].find(
+            {CLOSING: {"$lt": now() - ABANDONED}}, {"_id": 1}, limit=100
+        )
+        for document in await left.to_list():
+            await self.delete(str(document["_id"]))
+
+    async def erase(self, fact: AccountDeleted) -> None:
+        """Remove what this plugin stores beside the account; repeating it does no harm."""
+        if not ObjectId.is_valid(fact.user_id):
+            return
+        user = ObjectId(fact.user_id)
+        await self._sessions.end_all(user)
+        await self._database[Token].delete_many({"userId": user})
+        await self._database[UsedCode].delete_one({"_id": user})
+        await self._bans.lift(fact.user_id)
+        await self._cache.changed(fact.user_id)

@@ -1,0 +1,1 @@
+"""Violations and bans (contract kernel §12)."""

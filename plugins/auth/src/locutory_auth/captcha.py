@@ -1,0 +1,42 @@
+"""The captcha of the sign-in pages: asks Cloudflare whether its answer is good."""
+
+import httpx2
+import structlog
+
+from locutory import HTTPError, Request
+from locutory_auth.config import Config
+
+FIELDS = ("cf-turnstile-response", "turnstileToken")
+_SECONDS = 10.0
+_LONGEST = 2048
+
+
+class Captcha:
+    """Checks answers of the captcha, where ``TURNSTILE_SECRET_KEY`` is set."""
+
+    def __init__(self, config: Config, log: structlog.stdlib.BoundLogger) -> None:
+        key = config.turnstile_secret_key
+        self._secret = key.get_secret_value() if key else ""
+        self._url = config.turnstile_verify_url
+        self._proxy = config.outbound_proxy
+        self._log = log
+
+    async def check(self, request: Request) -> None:
+        """400 for a missing or wrong answer, 503 while nobody can tell."""
+        if not self._secret:
+            return
+        given = next((text for field in FIELDS if (text := request.text(field))), None)
+        if given is None or len(given) > _LONGEST or not await self._is_good(given, request.ip):
+            raise HTTPError(400, {"message": "The captcha was not solved. Please try again."})
+
+    async def _is_good(self, given: str, ip: str) -> bool:
+        sent = {"secret": self._secret, "response": given, "remoteip": ip}
+        try:
+            async with httpx2.AsyncClient(proxy=self._proxy, timeout=_SECONDS) as client:
+                answer = await client.post(self._url, data=sent)
+                found = answer.json()
+        except (httpx2.HTTPError, ValueError) as error:
+            self._log.error("captcha.not_checked", reason=str(error) or type(error).__name__)
+            text = "The captcha cannot be checked at the moment. Please try again later."
+            raise HTTPError(503, {"message": text}) from None
+        return isinstance(found, dict) and found.get("success") is True

@@ -1,0 +1,1 @@
+"""``locutory user``: looks after accounts from the command line."""

@@ -1,0 +1,331 @@
+"""``locutory user``: create, invite, list, ban, unban, reset-password, delete, promote."""
+
+import ipaddress
+import re
+import sys
+from typing import Any
+
+import click
+from bson import ObjectId
+
+from locutory.access import ADMIN_ROLE
+from locutory_auth.accounts.stored import WITHOUT_SECRETS
+from locutory_auth.cli.opening import run
+from locutory_auth.cli.people import (
+    Shown,
+    check_not_last_admin,
+    confirm,
+    shown,
+    table,
+    tell,
+    the_account,
+    until,
+)
+from locutory_auth.documents import User
+from locutory_auth.mail.transports import NotSent
+from locutory_auth.parts import Parts
+from locutory_auth.registration.creation import new_account
+from locutory_auth.registration.validation import email_problems, new_password_problems
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+stdin_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input."
+)
+_ROLE = re.compile(r"[\w -]{1,64}")
+_SECONDS_A_MINUTE = 60.0
+
+
+@click.group()
+def user() -> None:
+    """Look after accounts.
+
+    WHO is an e-mail address or an account id. A running server takes changes over within a
+    few seconds.
+    """
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _check_password(parts: Parts, password: str) -> None:
+    problems = new_password_problems({"password": password}, parts.config.shortest_password)
+    if problems:
+        raise click.ClickException(problems)
+
+
+def _check_role(role: str) -> str:
+    if not _ROLE.fullmatch(role):
+        raise click.BadParameter("a role is a name such as USER or ADMIN", param_hint="--role")
+    return role
+
+
+@user.command()
+@click.argument("email")
+@click.option("--name", help="Name shown to others; the local part of the address by default.")
+@click.option("--username", help="User name; none by default.")
+@click.option("--role", help="Role; the first account is ADMIN, every other one USER.")
+@click.option("--unverified", is_flag=True, help="The address is still to be verified, by mail.")
+@stdin_option
+@json_option
+def create(
+    email: str,
+    name: str | None,
+    username: str | None,
+    role: str | None,
+    unverified: bool,
+    password_stdin: bool,
+    as_json: bool,
+) -> None:
+    """Create an account that signs in with e-mail and password."""
+    address = email.strip().lower()
+    wrong = email_problems(address)
+    if wrong:
+        raise click.BadParameter(wrong.removeprefix("email: "), param_hint="EMAIL")
+    chosen = None if role is None else _check_role(role)
+    password = _password(password_stdin)
+
+    async def work(parts: Parts) -> Shown:
+        _check_password(parts, password)
+        if unverified and not parts.postbox.open:
+            raise click.ClickException("mail is not configured, so the address stays unverified")
+        taken = await parts.database[User].find_one({"email": address}, {"_id": 1})
+        document = new_account(
+            address,
+            name=name or address.partition("@")[0],
+            username=(username or "").lower(),
+            password=await parts.passwords.hash(password),
+            emailVerified=not unverified,
+            role=chosen or "USER",
+        )
+        created = None
+        if taken is None:
+            created = await parts.creation.create(document, may_administer=chosen is None)
+        if created is None:
+            raise click.ClickException(f"{address} has an account already")
+        if unverified:
+            await parts.verification.send(created)
+        return shown(created)
+
+    made = run(work, prepare=True)
+    tell(as_json, made, f"Created {made['email']} ({made['role']}), id {made['id']}.")
+
+
+@user.command()
+@click.argument("email")
+@json_option
+def invite(email: str, as_json: bool) -> None:
+    """Invite somebody to register, also where registration is closed.
+
+    The invitation is sent by mail where mail is configured; its link is printed either way.
+    """
+    address = email.strip().lower()
+    wrong = email_problems(address)
+    if wrong:
+        raise click.BadParameter(wrong.removeprefix("email: "), param_hint="EMAIL")
+
+    async def work(parts: Parts) -> dict[str, Any]:
+        if await parts.database[User].find_one({"email": address}, {"_id": 1}) is not None:
+            raise click.ClickException(f"{address} has an account already")
+        link = await parts.invites.invite(address)
+        sent, reason = parts.postbox.open, ""
+        if sent:
+            subject = f"Invite to join {parts.config.app_title}!"
+            try:
+                await parts.postbox.send("inviteUser", subject, address, inviteLink=link)
+            except NotSent as error:
+                sent, reason = False, str(error)
+        return {"email": address, "link": link, "sent": sent, "reason": reason}
+
+    made = run(work)
+    if made["reason"]:
+        click.secho(f"The mail was not sent: {made['reason']}", fg="yellow", err=True)
+    told = {key: made[key] for key in ("email", "link", "sent")}
+    by_mail = f"Sent to {address}." if made["sent"] else f"Send this link to {address}:"
+    tell(as_json, told, f"{by_mail}\n{made['link']}")
+
+
+@user.command("list")
+@click.option("--search", default="", help="Only accounts with this in name, address or user name.")
+@click.option("--limit", default=100, type=click.IntRange(1, 100_000), show_default=True)
+@json_option
+def list_accounts(search: str, limit: int, as_json: bool) -> None:
+    """List accounts, oldest first."""
+
+    async def work(parts: Parts) -> list[Shown]:
+        users = parts.database[User]
+        if search:
+            found: Any = await parts.people.search(search, limit)
+        else:
+            found = await users.find({}, WITHOUT_SECRETS).sort("_id", 1).limit(limit).to_list()
+        bans = {ban.key: ban.until for ban in await parts.bans.all()}
+        rows = sorted(found, key=lambda account: account["_id"])
+        return [shown(account, bans.get(str(account["_id"]), 0)) for account in rows]
+
+    rows = run(work)
+    tell(as_json, rows, table(rows) if rows else "There is no such account.")
+
+
+@user.command()
+@click.argument("who")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Length of the ban.")
+@click.option("--forever", is_flag=True, help="Until 'user unban': disables the account.")
+@yes_option
+@json_option
+def ban(who: str, minutes: float | None, forever: bool, yes: bool, as_json: bool) -> None:
+    """Keep somebody out: every session ends at once, and no new one opens.
+
+    Without an option the ban lasts as long as BAN_DURATION says.
+    """
+    if forever and minutes is not None:
+        raise click.UsageError("--minutes and --forever exclude each other")
+    confirm(f"Ban {who}?", yes)
+
+    async def work(parts: Parts) -> Shown:
+        account = await the_account(parts, who)
+        seconds: float | None = None
+        if not forever:
+            seconds = (
+                parts.config.ban_duration / 1000 if minutes is None else minutes * _SECONDS_A_MINUTE
+            )
+            if seconds <= 0:
+                raise click.ClickException("BAN_DURATION is 0: say --minutes or --forever")
+        await parts.bans.put("general", 0, seconds, user=str(account["_id"]))
+        await parts.sessions.close_all(account["_id"])
+        return shown(account, await parts.bans.of_account(account["_id"]))
+
+    told = run(work)
+    end = told["bannedUntil"]
+    tell(as_json, told, f"Banned {told['email']} {end if end == 'for ever' else f'until {end}'}.")
+
+
+@user.command()
+@click.argument("who")
+@json_option
+def unban(who: str, as_json: bool) -> None:
+    """Lift the ban of an account, with those of its addresses, or of one address (WHO)."""
+
+    async def work(parts: Parts) -> dict[str, Any]:
+        if _is_address(who):
+            return {"who": who, "lifted": await parts.bans.lift(who)}
+        account = await the_account(parts, who)
+        key = str(account["_id"])
+        places = [each.key for each in await parts.bans.all() if each.user == key]
+        lifted = await parts.bans.lift(key, *places)
+        await parts.cache.changed(key)
+        return {"who": account["email"], "lifted": lifted}
+
+    told = run(work)
+    did = "is no longer banned" if told["lifted"] else "was not banned"
+    tell(as_json, told, f"{told['who']} {did}.")
+
+
+@user.command()
+@json_option
+def bans(as_json: bool) -> None:
+    """List the bans of accounts and addresses."""
+
+    async def work(parts: Parts) -> list[dict[str, Any]]:
+        found = sorted(await parts.bans.all(), key=lambda each: each.key)
+        return [
+            {"who": each.key, "until": until(each.until), "reason": each.reason, "user": each.user}
+            for each in found
+        ]
+
+    rows = run(work)
+    lines = [f"{row['who']}  {row['until']}  {row['reason']}" for row in rows]
+    tell(as_json, rows, "\n".join(lines) or "Nobody is banned.")
+
+
+@user.command("reset-password")
+@click.argument("who")
+@click.option("--link", is_flag=True, help="Print a link, good for 15 minutes, instead.")
+@stdin_option
+@json_option
+def reset_password(who: str, link: bool, password_stdin: bool, as_json: bool) -> None:
+    """Set a new password; every session ends at once."""
+    password = "" if link else _password(password_stdin)
+
+    async def work(parts: Parts) -> dict[str, Any]:
+        account = await the_account(parts, who)
+        told: dict[str, Any] = {"id": str(account["_id"]), "email": account["email"]}
+        if link:
+            if not parts.config.allow_password_reset:
+                raise click.ClickException("set ALLOW_PASSWORD_RESET=true, or leave --link out")
+            return {**told, "link": await parts.reset.link(account["_id"])}
+        _check_password(parts, password)
+        await parts.reset.set(account["_id"], password)
+        return told
+
+    told = run(work)
+    tell(as_json, told, told.get("link") or f"{told['email']} has a new password.")
+
+
+@user.command("remove-2fa")
+@click.argument("who")
+@yes_option
+@json_option
+def remove_second_factor(who: str, yes: bool, as_json: bool) -> None:
+    """Take the second factor of somebody away who has lost it; every session ends."""
+    confirm(f"Remove the second factor of {who}?", yes)
+
+    async def work(parts: Parts) -> Shown:
+        account = await the_account(parts, who)
+        await parts.enrolment.remove(account["_id"])
+        await parts.sessions.close_all(account["_id"])
+        return shown({**account, "twoFactorEnabled": False})
+
+    told = run(work)
+    tell(as_json, told, f"{told['email']} signs in without a second factor.")
+
+
+@user.command()
+@click.argument("who")
+@yes_option
+@json_option
+def delete(who: str, yes: bool, as_json: bool) -> None:
+    """Delete an account and everything it owns."""
+    confirm(f"Delete {who} and everything that belongs to it? This cannot be taken back.", yes)
+
+    async def work(parts: Parts) -> Shown:
+        account = await the_account(parts, who)
+        await check_not_last_admin(parts, account)
+        await parts.sessions.close_all(account["_id"])
+        await parts.accounts.delete(str(account["_id"]))
+        return shown(account)
+
+    told = run(work)
+    tell(as_json, told, f"Deleted {told['email']}.")
+
+
+@user.command()
+@click.argument("who")
+@click.option("--role", default=ADMIN_ROLE, show_default=True, help="The new role.")
+@yes_option
+@json_option
+def promote(who: str, role: str, yes: bool, as_json: bool) -> None:
+    """Give somebody another role."""
+    chosen = _check_role(role)
+    confirm(f"Make {who} {chosen}?", yes)
+
+    async def work(parts: Parts) -> Shown:
+        account = await the_account(parts, who)
+        if chosen != ADMIN_ROLE:
+            await check_not_last_admin(parts, account)
+        key: ObjectId = account["_id"]
+        await parts.accounts.write(key, {"role": chosen})
+        return shown({**account, "role": chosen})
+
+    told = run(work)
+    tell(as_json, told, f"{told['email']} is {chosen} now.")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Settings of mail (contract auth §10, kernel §16.5)."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, SecretStr, field_validator
+
+from locutory import env
+
+
+class MailSettings(BaseModel):
+    """How mail is sent. Mailgun goes before SMTP; either needs a sender."""
+
+    app_title: str = env("APP_TITLE", "LibreChat", "Name of the deployment in mails and codes")
+    mailgun_api_key: SecretStr | None = env("MAILGUN_API_KEY", None, "Key of the Mailgun account")
+    mailgun_domain: str | None = env("MAILGUN_DOMAIN", None, "Domain that Mailgun sends for")
+    mailgun_host: str = env(
+        "MAILGUN_HOST", "https://api.mailgun.net", "Address of Mailgun's interface"
+    )
+    email_service: str | None = env("EMAIL_SERVICE", None, "Well-known mail service to send with")
+    email_host: str | None = env("EMAIL_HOST", None, "SMTP server to send with")
+    email_port: int = env("EMAIL_PORT", 25, "Port of EMAIL_HOST", ge=1, le=65535)
+    email_encryption: str = env(
+        "EMAIL_ENCRYPTION",
+        "",
+        "'tls' for TLS from the start, 'starttls' to insist on an upgrade; else an upgrade is "
+        "made where the server offers it",
+    )
+    email_encryption_hostname: str | None = env(
+        "EMAIL_ENCRYPTION_HOSTNAME", None, "Name that the server's certificate must have"
+    )
+    email_allow_selfsigned: bool = env(
+        "EMAIL_ALLOW_SELFSIGNED", False, "The server's certificate is not checked"
+    )
+    email_username: str | None = env("EMAIL_USERNAME", None, "SMTP account; blank: none")
+    email_password: SecretStr | None = env("EMAIL_PASSWORD", None, "Password of the SMTP account")
+    email_from: str | None = env("EMAIL_FROM", None, "Sender; mail counts as configured with it")
+    email_from_name: str | None = env(
+        "EMAIL_FROM_NAME", None, "Name of the sender; APP_TITLE when unset"
+    )
+    mail_templates: Path | None = env(
+        "LOCUTORY_MAIL_TEMPLATES", None, "Folder whose templates replace the built-in ones"
+    )
+    outbound_proxy: str | None = env("PROXY", None, "Proxy for Mailgun and the captcha")
+
+    @property
+    def uses_mailgun(self) -> bool:
+        """Is mail sent by Mailgun?"""
+        return bool(self.email_from and self.mailgun_api_key and self.mailgun_domain)
+
+    @property
+    def mail_configured(self) -> bool:
+        """Can mail be sent? Mailgun, or SMTP, each with a sender."""
+        smtp = self.email_service or self.email_host
+        return self.uses_mailgun or bool(self.email_from and smtp)
+
+    @field_validator("email_encryption")
+    @classmethod
+    def _lower(cls, value: str) -> str:
+        return value.strip().lower()

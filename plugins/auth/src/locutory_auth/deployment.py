@@ -1,0 +1,72 @@
+"""Looks at the deployment for settings that work against each other."""
+
+from locutory import Check, Context
+from locutory_auth.config import Config
+from locutory_auth.mail.letters import Templates
+from locutory_auth.mail.services import known_service, near_services
+from locutory_contracts.sign_in import PASSWORD_CHECKS
+
+_SECRET_BYTES = 32
+
+
+def checks(ctx: Context) -> list[Check]:
+    """The checks of this plugin."""
+    config: Config = ctx.config
+
+    async def strong_secrets() -> str | None:
+        secrets = {
+            "JWT_SECRET": ctx.credentials.jwt_secret,
+            "JWT_REFRESH_SECRET": ctx.credentials.jwt_refresh_secret,
+        }
+        weak = [name for name, value in secrets.items() if len(value.encode()) < _SECRET_BYTES]
+        if weak:
+            return f"{' and '.join(weak)} should have at least {_SECRET_BYTES} characters"
+        if len(set(secrets.values())) == 1:
+            return "JWT_SECRET and JWT_REFRESH_SECRET should differ"
+        return None
+
+    async def directory() -> str | None:
+        if config.ldap_configured and not ctx.services.all(PASSWORD_CHECKS):
+            return "LDAP_URL is set, but no plugin signs in with LDAP: nobody can sign in"
+        return None
+
+    async def reset() -> str | None:
+        if not config.allow_password_reset or config.mail_configured:
+            return None
+        if config.reset_link_in_answer:
+            return (
+                "ALLOW_PASSWORD_RESET is on without mail: whoever knows an e-mail address gets "
+                "the link that resets its password. Configure mail, or set "
+                "LOCUTORY_RESET_LINK_IN_ANSWER=false, unless only trusted people reach this server"
+            )
+        return (
+            "ALLOW_PASSWORD_RESET is on without mail: nobody gets his link. Configure mail, or "
+            "hand links out: locutory user reset-password --link"
+        )
+
+    async def mail_service() -> str | None:
+        service = config.email_service
+        if not service or config.email_host or known_service(service) is not None:
+            return None
+        near = near_services(service)
+        hint = f" (do you mean {' or '.join(near)}?)" if near else ""
+        return f"EMAIL_SERVICE: '{service}' is not known{hint}; set EMAIL_HOST and EMAIL_PORT"
+
+    async def templates() -> str | None:
+        problems = Templates(config.mail_templates).problems()
+        return f"LOCUTORY_MAIL_TEMPLATES: {'; '.join(problems)}" if problems else None
+
+    async def captcha() -> str | None:
+        shown = (ctx.section("turnstile") or {}).get("siteKey")
+        if config.turnstile_secret_key and not shown:
+            return "TURNSTILE_SECRET_KEY is set, but turnstile.siteKey is not: no page shows it"
+        return None
+
+    return [
+        Check("token secrets", strong_secrets),
+        Check("LDAP", directory),
+        Check("password reset", reset),
+        Check("mail service", mail_service),
+        Check("mail templates", templates),
+        Check("captcha", captcha),
+    ]

@@ -1,0 +1,1 @@
+"""Mail by SMTP or Mailgun, from templates that a deployment can replace."""

@@ -1,0 +1,1 @@
+"""Registration, invitations and the verification of e-mail addresses."""

@@ -1,0 +1,109 @@
+"""New accounts, and who becomes the administrator (contract auth §6)."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from locutory import Database, Events, now
+from locutory.access import ADMIN_ROLE
+from locutory_auth.documents import Claim, User
+from locutory_contracts.accounts import AccountCreated
+
+_FIRST_ACCOUNT = "first-account"
+_CLAIM_LIFE = timedelta(minutes=1)
+
+
+def new_account(email: str, **fields: Any) -> dict[str, Any]:
+    """A new account as LibreChat writes it, defaults and all."""
+    moment = now()
+    password = {"password": fields.pop("password")} if "password" in fields else {}
+    return {
+        "_id": ObjectId(),
+        "name": fields.pop("name", None),
+        "username": fields.pop("username", ""),
+        "email": email,
+        "emailVerified": fields.pop("emailVerified", False),
+        **password,
+        "avatar": fields.pop("avatar", None),
+        "provider": fields.pop("provider", "local"),
+        "role": fields.pop("role", "USER"),
+        "plugins": [],
+        "twoFactorEnabled": False,
+        "backupCodes": [],
+        "termsAccepted": False,
+        "termsAcceptedAt": None,
+        "personalization": {
+            "memories": True,
+            "statefulCodeEnvironment": "user",
+            "_id": ObjectId(),
+        },
+        "refreshToken": [],
+        "favorites": [],
+        "skillStates": {},
+        **fields,
+        "createdAt": moment,
+        "updatedAt": moment,
+        "__v": 0,
+    }
+
+
+class Creation:
+    """Stores new accounts."""
+
+    def __init__(
+        self, database: Database, events: Events, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        self._database = database
+        self._events = events
+        self._log = log
+
+    async def create(
+        self, document: dict[str, Any], *, may_administer: bool
+    ) -> Mapping[str, Any] | None:
+        """Store an account and tell everybody; ``None`` when another one has its address or
+        its id at a provider. ``may_administer``: it becomes the administrator when it is the
+        first."""
+        first = may_administer and await self._claim_first(document["_id"])
+        try:
+            if first:
+                document["role"] = ADMIN_ROLE
+            await self._database[User].insert_one(document)
+        except DuplicateKeyError:
+            return None
+        finally:
+            if first:
+                await self._release(document["_id"])
+        self._log.info("account.created", user=str(document["_id"]), role=document["role"])
+        await self._events.tell(AccountCreated(str(document["_id"])))
+        return document
+
+    async def _claim_first(self, user: ObjectId) -> bool:
+        """May this account be the administrator? At most one at a time may, and only while
+        there is no account, on whatever server it runs."""
+        users, claims = self._database[User], self._database[Claim]
+        # An index answers this one; looking whether there is any account at all would have
+        # the embedded database read them all, at every registration.
+        if await users.find_one({"role": ADMIN_ROLE}, {"_id": 1}) is not None:
+            return False
+        moment = now()
+        try:
+            await claims.insert_one({"_id": _FIRST_ACCOUNT, "user": user, "at": moment})
+        except DuplicateKeyError:
+            # Left behind by a server that died between claim and account?
+            taken_over = await claims.update_one(
+                {"_id": _FIRST_ACCOUNT, "at": {"$lt": moment - _CLAIM_LIFE}},
+                {"$set": {"user": user, "at": moment}},
+            )
+            if taken_over.modified_count == 0:
+                return False
+        if await users.find_one({}, {"_id": 1}) is None:
+            return True
+        await self._release(user)
+        return False
+
+    async def _release(self, user: ObjectId) -> None:
+        await self._database[Claim].delete_one({"_id": _FIRST_ACCOUNT, "user": user})

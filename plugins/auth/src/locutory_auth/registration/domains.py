@@ -1,0 +1,14 @@
+"""E-mail domains that may register (``registration.allowedDomains``)."""
+
+from collections.abc import Iterable
+
+
+class Domains:
+    """The allowed domains; all when there are none."""
+
+    def __init__(self, domains: Iterable[str]) -> None:
+        self._domains = {domain.strip().lower() for domain in domains}
+
+    def allow(self, email: str) -> bool:
+        """Is the domain of an address allowed? One entry is one domain, not its children."""
+        return not self._domains or email.rpartition("@")[2].strip().lower() in self._domains

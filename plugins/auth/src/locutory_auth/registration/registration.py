@@ -1,0 +1,86 @@
+"""Registration with e-mail and password (contract auth §6)."""
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from locutory import Database, HTTPError
+from locutory_auth.config import Config
+from locutory_auth.documents import User
+from locutory_auth.passwords.hashing import Passwords
+from locutory_auth.registration.creation import Creation, new_account
+from locutory_auth.registration.domains import Domains
+from locutory_auth.registration.invites import Invites
+from locutory_auth.registration.validation import Applicant, read_registration
+from locutory_auth.registration.verification import Verification
+from locutory_auth.timing import on_the_beat
+
+DONE = "Please check your email to verify your email address."
+UNVERIFIED_LIFE = timedelta(days=7)
+
+
+def refusal(status: int, message: str) -> HTTPError:
+    """A refusal as the client knows it."""
+    return HTTPError(status, {"message": message})
+
+
+class Registration:
+    """Lets people register."""
+
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords,
+        creation: Creation,
+        invites: Invites,
+        verification: Verification,
+        domains: Domains,
+        config: Config,
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._creation = creation
+        self._invites = invites
+        self._verification = verification
+        self._domains = domains
+        self._config = config
+
+    async def register(self, body: Mapping[str, Any]) -> None:
+        """Create the account that ``body`` asks for. Raises `HTTPError` with the contract's
+        refusal; an address that has an account already is no refusal, and takes as long."""
+        started = time.monotonic()
+        if not await self._invites.use_up(body) and not self._config.allow_registration:
+            raise refusal(403, "Registration is not allowed.")
+        applicant = read_registration(body, self._config.shortest_password)
+        if isinstance(applicant, str):
+            raise refusal(404, applicant)
+        if not self._domains.allow(applicant.email):
+            raise refusal(
+                403,
+                "The email address provided cannot be used. Please use a different email address.",
+            )
+        taken = await self._database[User].find_one({"email": applicant.email}, {"_id": 1})
+        password = await self._passwords.hash(applicant.password)
+        created = None
+        if taken is None:
+            document = self._document(applicant, password)
+            created = await self._creation.create(document, may_administer=True)
+        if created is None:
+            await self._verification.pretend()
+        elif not created["emailVerified"]:
+            await self._verification.send(created)
+        await on_the_beat(started)
+
+    def _document(self, applicant: Applicant, password: str) -> dict[str, Any]:
+        verified = not self._config.mail_configured
+        document = new_account(
+            applicant.email,
+            name=applicant.name,
+            username=applicant.username,
+            password=password,
+            emailVerified=verified,
+        )
+        if not verified and not self._config.allow_unverified_email_login:
+            document["expiresAt"] = document["createdAt"] + UNVERIFIED_LIFE
+        return document

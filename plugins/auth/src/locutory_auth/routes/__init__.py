@@ -1,0 +1,1 @@
+"""Routes of ``/api/auth``, and of e-mail verification below ``/api/user``."""

@@ -1,0 +1,72 @@
+"""Routes for the caller's own sessions; LibreChat has none."""
+
+from bson import ObjectId
+from starlette.responses import Response
+
+from locutory import JSON, HTTPError, Request, Route, SignedIn
+from locutory_auth.routes.bodies import Ended, SessionsAnswer
+from locutory_auth.sessions.authenticator import SessionAuthenticator
+from locutory_auth.sessions.rotation import Sessions
+
+_PATH = "/api/auth/sessions"
+
+
+class OwnSessionsRoutes:
+    """Where the caller is signed in, and ending that."""
+
+    def __init__(self, sessions: Sessions, authenticator: SessionAuthenticator) -> None:
+        self._sessions = sessions
+        self._authenticator = authenticator
+
+    def all(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route(
+                path=_PATH,
+                endpoint=self.show,
+                access=SignedIn(),
+                summary="Where the caller is signed in",
+                responses={200: SessionsAnswer},
+            ),
+            Route(
+                path=_PATH,
+                methods=("DELETE",),
+                endpoint=self.end_others,
+                access=SignedIn(),
+                summary="End every session of the caller but this one",
+                responses={200: Ended},
+            ),
+            Route(
+                path=f"{_PATH}/{{session_id}}",
+                methods=("DELETE",),
+                endpoint=self.end,
+                access=SignedIn(),
+                summary="End one session of the caller",
+                responses={200: Ended, 404: "The caller has no such session"},
+            ),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """``{sessions}``, newest first; ``current`` is the one of the access token."""
+        current = self._authenticator.claims(request).session
+        listed = await self._sessions.of(ObjectId(request.caller.id))
+        return JSON({"sessions": [{**each, "current": each["id"] == current} for each in listed]})
+
+    async def end_others(self, request: Request) -> Response:
+        """``{ended}``: how many. Their access tokens count no longer."""
+        current = self._authenticator.claims(request).session
+        user = ObjectId(request.caller.id)
+        listed = await self._sessions.of(user)
+        others = [ObjectId(each["id"]) for each in listed if each["id"] != current]
+        return JSON({"ended": await self._sessions.end_some(user, others)})
+
+    async def end(self, request: Request) -> Response:
+        """``{ended}``; 404 for a session that is over or somebody else's."""
+        session = request.path_params["session_id"]
+        ended = 0
+        if ObjectId.is_valid(session):
+            user = ObjectId(request.caller.id)
+            ended = await self._sessions.end_some(user, [ObjectId(session)])
+        if not ended:
+            raise HTTPError(404, {"message": "Session not found"})
+        return JSON({"ended": ended})

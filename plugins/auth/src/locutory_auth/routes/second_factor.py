@@ -1,0 +1,190 @@
+"""Routes of the second factor (contract auth §8)."""
+
+import hashlib
+
+from bson import ObjectId
+from starlette.responses import Response
+
+from locutory import JSON, Cache, HTTPError, Public, Request, Route, SignedIn, now
+from locutory_auth.accounts.stored import StoredAccounts
+from locutory_auth.bans.entry import Entry
+from locutory_auth.routes.bodies import (
+    BackupCodesAnswer,
+    CodeBody,
+    EnableBody,
+    EnrolmentAnswer,
+    Message,
+    PendingBody,
+    SignedInAnswer,
+)
+from locutory_auth.routes.limits import Limits
+from locutory_auth.routes.session import FAILURE, opened
+from locutory_auth.second_factor.enrolment import Enrolment
+from locutory_auth.second_factor.service import StoredSecondFactor
+from locutory_auth.sessions.authenticator import closing
+from locutory_auth.sessions.opening import Opening, device_of
+from locutory_auth.sessions.tokens import PENDING_SECONDS, Tokens
+
+_PREFIX = "/api/auth/2fa"
+_EXPIRED = "Invalid or expired temporary token"
+
+
+class SecondFactorRoutes:
+    """Enrolment, and the second step of signing in."""
+
+    def __init__(
+        self,
+        accounts: StoredAccounts,
+        tokens: Tokens,
+        opening: Opening,
+        factor: StoredSecondFactor,
+        enrolment: Enrolment,
+        entry: Entry,
+        limits: Limits,
+        cache: Cache,
+    ) -> None:
+        self._accounts = accounts
+        self._tokens = tokens
+        self._opening = opening
+        self._factor = factor
+        self._enrolment = enrolment
+        self._entry = entry
+        self._limits = limits
+        self._cache = cache
+
+    def all(self) -> list[Route]:
+        """The routes."""
+        refused = {400: Message, 401: Message, 429: Message}
+        return [
+            Route(
+                path=f"{_PREFIX}/enable",
+                methods=("POST",),
+                endpoint=self.enable,
+                access=SignedIn(),
+                body=EnableBody,
+                summary="Begin to set a second factor up",
+                responses={200: EnrolmentAnswer, **refused},
+                failure=FAILURE,
+                contract="auth §8",
+            ),
+            Route(
+                path=f"{_PREFIX}/verify",
+                methods=("POST",),
+                endpoint=self.verify,
+                access=SignedIn(),
+                body=CodeBody,
+                summary="Check that the app shows the right codes",
+                responses={200: "Empty", 400: Message, 429: Message},
+                failure=FAILURE,
+                contract="auth §8",
+            ),
+            Route(
+                path=f"{_PREFIX}/confirm",
+                methods=("POST",),
+                endpoint=self.confirm,
+                access=SignedIn(),
+                body=CodeBody,
+                summary="Finish: sign-in asks for the second factor from now on",
+                responses={200: "Empty", 400: Message, 429: Message},
+                failure=FAILURE,
+                contract="auth §8",
+            ),
+            Route(
+                path=f"{_PREFIX}/disable",
+                methods=("POST",),
+                endpoint=self.disable,
+                access=SignedIn(),
+                body=CodeBody,
+                summary="Take the second factor away",
+                responses={200: "Empty", **refused},
+                failure=FAILURE,
+                contract="auth §8",
+            ),
+            Route(
+                path=f"{_PREFIX}/backup/regenerate",
+                methods=("POST",),
+                endpoint=self.regenerate,
+                access=SignedIn(),
+                body=CodeBody,
+                summary="New backup codes instead of the old ones",
+                responses={200: BackupCodesAnswer, **refused, 404: Message},
+                failure=FAILURE,
+                contract="auth §8",
+            ),
+            Route(
+                path=f"{_PREFIX}/verify-temp",
+                methods=("POST",),
+                endpoint=self.sign_in,
+                access=Public("the temporary token stands for the password"),
+                limits=self._limits.second_factor(),
+                body=PendingBody,
+                summary="The second step of signing in",
+                responses={200: SignedInAnswer, **refused, 403: "Banned"},
+                failure=FAILURE,
+                contract="auth §8",
+            ),
+        ]
+
+    async def enable(self, request: Request) -> Response:
+        """``{otpauthUrl, backupCodes}``."""
+        code, backup_code = _codes(request)
+        url, codes = await self._enrolment.enable(
+            _user(request), code, backup_code, request.text("password")
+        )
+        return JSON({"otpauthUrl": url, "backupCodes": codes})
+
+    async def verify(self, request: Request) -> Response:
+        """An empty body."""
+        await self._enrolment.verify(_user(request), *_codes(request))
+        return JSON(b"")
+
+    async def confirm(self, request: Request) -> Response:
+        """An empty body."""
+        await self._enrolment.confirm(_user(request), request.text("token"))
+        return JSON(b"")
+
+    async def disable(self, request: Request) -> Response:
+        """An empty body."""
+        await self._enrolment.disable(_user(request), *_codes(request))
+        return JSON(b"")
+
+    async def regenerate(self, request: Request) -> Response:
+        """``{backupCodes, backupCodesHash}``."""
+        codes, stored = await self._enrolment.regenerate(_user(request), *_codes(request))
+        return JSON({"backupCodes": codes, "backupCodesHash": stored})
+
+    async def sign_in(self, request: Request) -> Response:
+        """``{token, user}`` and cookies. The temporary token opens one session."""
+        asked = now()
+        await self._entry.check(request)
+        token = request.text("tempToken")
+        if not token:
+            raise HTTPError(400, {"message": "Missing temporary token"})
+        claims = self._tokens.read_pending(token)
+        if claims is None:
+            raise HTTPError(401, {"message": _EXPIRED})
+        await self._entry.check_account(claims.user)
+        known = await self._accounts.read(str(claims.user))
+        if known is not None and known.revoked.covers(claims.issued):
+            raise HTTPError(401, {"message": _EXPIRED})
+        if known is None or not known.principal.account.get("twoFactorEnabled"):
+            raise HTTPError(400, {"message": "2FA is not enabled for this user"})
+        if known.closing:
+            raise closing()
+        used = hashlib.sha256(token.encode()).hexdigest()
+        if await self._cache.get("two_factor:used", used) is not None:
+            raise HTTPError(401, {"message": _EXPIRED})
+        if not await self._factor.verify(str(claims.user), *_codes(request)):
+            raise HTTPError(401, {"message": "Invalid 2FA code or backup code"})
+        if not await self._cache.add("two_factor:used", used, 1, PENDING_SECONDS):
+            raise HTTPError(401, {"message": _EXPIRED})
+        session = await self._opening.open(known.principal.account, asked, device_of(request))
+        return opened(session)
+
+
+def _user(request: Request) -> ObjectId:
+    return ObjectId(request.caller.id)
+
+
+def _codes(request: Request) -> tuple[str | None, str | None]:
+    return request.text("token"), request.text("backupCode")

@@ -1,0 +1,177 @@
+"""Routes of signing in and out with a password (contract auth §2-§4, §6)."""
+
+from starlette.responses import Response
+
+from locutory import JSON, Empty, Public, Request, Route, SignedIn, Text, now
+from locutory_auth.accounts.stored import StoredAccounts
+from locutory_auth.bans.entry import Entry
+from locutory_auth.registration.registration import DONE, Registration
+from locutory_auth.routes.bodies import LoginBody, Message, RegisterBody, SignedInAnswer
+from locutory_auth.routes.limits import Limits
+from locutory_auth.service import SignIn
+from locutory_auth.sessions import cookies
+from locutory_auth.sessions.authenticator import closing
+from locutory_auth.sessions.cookies import Cookies, Gate
+from locutory_auth.sessions.opening import Opening, device_of
+from locutory_auth.sessions.rotation import Sessions
+from locutory_auth.sessions.tokens import Tokens
+from locutory_contracts.sign_in import OpenedSession
+
+FAILURE = {"message": "Something went wrong"}
+
+
+class SessionRoutes:
+    """Sign-in, refresh, sign-out, registration."""
+
+    def __init__(
+        self,
+        accounts: StoredAccounts,
+        tokens: Tokens,
+        sessions: Sessions,
+        opening: Opening,
+        sign_in: SignIn,
+        registration: Registration,
+        entry: Entry,
+        limits: Limits,
+        session_cookies: Cookies,
+        own_cookies_only: Gate,
+    ) -> None:
+        self._accounts = accounts
+        self._tokens = tokens
+        self._sessions = sessions
+        self._opening = opening
+        self._sign_in = sign_in
+        self._registration = registration
+        self._entry = entry
+        self._limits = limits
+        self._cookies = session_cookies
+        self._own_cookies_only = own_cookies_only
+
+    def all(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route(
+                path="/api/auth/login",
+                methods=("POST",),
+                endpoint=self.login,
+                access=Public("whoever signs in has no session yet"),
+                limits=(self._limits.login(),),
+                body=LoginBody,
+                summary="Sign in with e-mail and password",
+                responses={
+                    200: SignedInAnswer,
+                    403: "Banned, or sign-in with a password is switched off",
+                    404: Message,
+                    422: "The e-mail address is not verified",
+                    429: Message,
+                },
+                failure=FAILURE,
+                contract="auth §2",
+            ),
+            Route(
+                path="/api/auth/refresh",
+                methods=("POST",),
+                endpoint=self.refresh,
+                access=Public("the refresh token in the cookie authenticates"),
+                gates=(self._own_cookies_only,),
+                summary="A new access token for the refresh token in the cookie",
+                responses={
+                    200: SignedInAnswer,
+                    302: "The account is gone; to the login page",
+                    401: "The session is over",
+                    403: "The refresh token is not valid",
+                },
+                contract="auth §3",
+            ),
+            Route(
+                path="/api/auth/logout",
+                methods=("POST",),
+                endpoint=self.logout,
+                access=SignedIn(),
+                gates=(self._own_cookies_only,),
+                summary="End the session of the refresh token in the cookie",
+                responses={200: Message},
+                failure=FAILURE,
+                contract="auth §4",
+            ),
+            Route(
+                path="/api/auth/register",
+                methods=("POST",),
+                endpoint=self.register,
+                access=Public("whoever registers has no account yet"),
+                limits=(self._limits.register(),),
+                body=RegisterBody,
+                summary="Create an account with e-mail and password",
+                responses={
+                    200: Message,
+                    400: "The invitation is not valid",
+                    403: "Banned, registration is closed, or not open to this e-mail domain",
+                    404: Message,
+                    429: Message,
+                },
+                failure=FAILURE,
+                contract="auth §6",
+            ),
+        ]
+
+    async def login(self, request: Request) -> Response:
+        """``{token, user}`` and cookies, or ``{twoFAPending, tempToken}``."""
+        asked = now()
+        await self._entry.check(request, request.fields.get("email"))
+        self._sign_in.check_allowed()
+        await self._entry.captcha(request)
+        account = await self._sign_in.sign_in(request.fields, request.ip)
+        if account.get("twoFactorEnabled"):
+            return opened(self._opening.owing(account, asked))
+        return opened(await self._opening.open(account, asked, device_of(request)))
+
+    async def refresh(self, request: Request) -> Response:
+        """``{token, user}`` and fresh cookies."""
+        asked = now()
+        token = cookies.read(request, cookies.REFRESH)
+        if token is None:
+            return Text("Refresh token not provided")
+        claims = self._tokens.read_refresh(token)
+        if claims is None:
+            return Text("Invalid refresh token", 403)
+        known = await self._accounts.load(str(claims.user))
+        if known is None:
+            return Empty(302, {"location": "/login"})
+        if known.closing:
+            raise closing()
+        refresh = await self._sessions.rotate(token, claims, device_of(request))
+        if refresh is None:
+            if request.query_text("retry"):
+                return Text("No session found", 403)
+            return Text("Refresh token expired or not found for this user", 401)
+        account = known.principal.account
+        access = self._tokens.access(account, refresh.session, asked)
+        response = JSON({"token": access, "user": account})
+        self._cookies.set(response, refresh)
+        return response
+
+    async def logout(self, request: Request) -> Response:
+        """``{message}``; the cookies are taken back whether or not a session was found."""
+        token = cookies.read(request, cookies.REFRESH)
+        claims = None if token is None else self._tokens.read_refresh(token)
+        if claims is not None and str(claims.user) == request.caller.id:
+            await self._sessions.end(claims)
+        response = JSON({"message": "Logout successful"})
+        self._cookies.clear(response)
+        return response
+
+    async def register(self, request: Request) -> Response:
+        """``{message}``, the same for a new and for a known address."""
+        await self._entry.check(request, request.fields.get("email"))
+        await self._entry.captcha(request)
+        await self._registration.register(request.fields)
+        return JSON({"message": DONE})
+
+
+def opened(session: OpenedSession) -> Response:
+    """The answer that hands a session out, or asks for the second factor."""
+    if session.second_factor is not None:
+        return JSON({"twoFAPending": True, "tempToken": session.second_factor})
+    response = JSON({"token": session.access_token, "user": session.account})
+    cookies.add(response, session.cookies)
+    return response

@@ -1,0 +1,1 @@
+"""Second factor: codes of an authenticator app, and backup codes."""

@@ -1,0 +1,74 @@
+"""Codes of authenticator apps and backup codes, as LibreChat makes them (contract auth §8)."""
+
+import base64
+import hashlib
+import re
+import secrets
+import time
+from typing import Any
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.hotp import HOTP
+
+STEP_SECONDS = 30
+DIGITS = 6
+WINDOW = 1
+"""Steps before and after the present one that count too: clocks differ."""
+
+BACKUP_CODES = 10
+_SECRET = re.compile(r"[A-Z2-7]{16,128}=*")
+_CODE = re.compile(r"[0-9]{6}")
+
+
+def new_secret() -> str:
+    """Ten random bytes in base 32: sixteen characters."""
+    return base64.b32encode(secrets.token_bytes(10)).decode()
+
+
+def is_secret(text: str) -> bool:
+    """Can this be a secret? What was decrypted with another key cannot."""
+    if not _SECRET.fullmatch(text):
+        return False
+    try:
+        return bool(_key(text))
+    except ValueError:
+        return False
+
+
+def matching_step(secret: str, code: str) -> int | None:
+    """The step since 1970 that a code is of, the latest of those around now; ``None`` when it
+    is of none."""
+    if not _CODE.fullmatch(code):
+        return None
+    present = int(time.time()) // STEP_SECONDS
+    # LibreChat's secrets have 80 bits, which libraries find short.
+    app = HOTP(_key(secret), DIGITS, SHA1(), enforce_key_length=False)  # noqa: S303
+    found = None
+    for step in range(present - WINDOW, present + WINDOW + 1):
+        if secrets.compare_digest(app.generate(step), code.encode()):
+            found = step
+    return found
+
+
+def _key(secret: str) -> bytes:
+    text = secret.rstrip("=")
+    return base64.b32decode(text + "=" * (-len(text) % 8))
+
+
+def otpauth_url(title: str, email: str, secret: str) -> str:
+    """What the QR code holds."""
+    issuer = quote("".join(title.split()), safe="")
+    return f"otpauth://totp/{issuer}:{quote(email, safe='@+')}?secret={secret}&issuer={issuer}"
+
+
+def new_backup_codes() -> tuple[list[str], list[dict[str, Any]]]:
+    """Codes to show once, and what is stored of them."""
+    codes = [secrets.token_hex(4) for _ in range(BACKUP_CODES)]
+    stored = [{"codeHash": backup_hash(code), "used": False, "usedAt": None} for code in codes]
+    return codes, stored
+
+
+def backup_hash(code: str) -> str:
+    """SHA-256 in hex of a backup code; blanks around it do not count."""
+    return hashlib.sha256(code.strip().encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Sessions: tokens, cookies, rotation, ending them."""

@@ -1,0 +1,298 @@
+"""Letters and ways to send them (contract auth §10)."""
+
+import asyncio
+import base64
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiosmtpd.smtp import SMTP
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from locutory import JSON, Public, Request, Route, hook
+from locutory.cache import MemoryCache
+from locutory.plugin import Plugin
+from locutory_auth.config import MailSettings
+from locutory_auth.mail.letters import VARIABLES, Templates
+from locutory_auth.mail.postbox import MOST_AN_HOUR, Postbox
+from locutory_auth.mail.services import known_service
+from locutory_auth.mail.transports import Mailgun, NotSent, Smtp, transport
+
+
+def settings(mailbox: Any, **changes: Any) -> MailSettings:
+    return MailSettings(
+        email_host="127.0.0.1",
+        email_port=mailbox.port,
+        email_from="us@example.com",
+        app_title="Test Chat",
+        **changes,
+    )
+
+
+def box(chosen: MailSettings, pauses: tuple[float, ...] = (0.0, 0.0)) -> Postbox:
+    return Postbox(chosen, MemoryCache(), structlog.get_logger(), pauses)
+
+
+class TestTemplates:
+    def test_what_people_type_stays_text(self, mailbox: Any) -> None:
+        letter = box(settings(mailbox)).letter(
+            "verifyEmail",
+            "Verify",
+            "ann@example.com",
+            "<b>Ann</b> {{link}} {% x %} \r\nBcc: eve@example.com",
+            verificationLink="https://chat.example/verify?token=1&email=a%40b.c",
+        )
+        # A slash makes a name no name, so a plain one is tried as well.
+        assert "<b>" not in letter.html
+        plain = box(settings(mailbox)).letter(
+            "passwordReset", "Reset", "ann@example.com", "<i> {{year}} 'Ann' &\r\nX: y"
+        )
+        assert "&lt;i&gt; {{year}} &#x27;Ann&#x27; &amp; X: y" in plain.html
+        assert "Hello <i> {{year}} 'Ann' & X: y," in plain.text
+        assert 'href="https://chat.example/verify?token=1&amp;email=a%40b.c"' in letter.html
+        assert "https://chat.example/verify?token=1&email=a%40b.c" in letter.text
+
+    @pytest.mark.parametrize("name", ["", "go to http://evil.example", "WWW.evil.example", "a/b"])
+    def test_a_made_up_name_leads_nobody_astray(self, mailbox: Any, name: str) -> None:
+        letter = box(settings(mailbox)).letter("passwordReset", "Reset", "ann@example.com", name)
+        assert "Hello ann@example.com," in letter.text
+        assert "evil" not in letter.text + letter.html
+
+    def test_every_variable_is_used_and_no_other(self) -> None:
+        for template, names in VARIABLES.items():
+            values = {name: f"<{name}>" for name in names}
+            text, html = Templates(None).render(template, values)
+            assert "{{" not in text + html
+            assert all(f"&lt;{name}&gt;" in html for name in names)
+
+    def test_a_folder_replaces_single_files(self, tmp_path: Path) -> None:
+        (tmp_path / "verifyEmail.html").write_text("<p>{{ name }}: {{verificationLink}}{{no}}</p>")
+        templates = Templates(tmp_path)
+        text, html = templates.render("verifyEmail", {"name": "A&B", "verificationLink": "L"})
+        assert html == "<p>A&amp;B: L</p>"
+        assert text.startswith("Hello A&B")
+        assert templates.problems() == [
+            "verifyEmail.html names no; known are appName, name, verificationLink, year"
+        ]
+        (tmp_path / "verifyEmail.html").write_bytes(b"\xff")
+        assert "cannot be read" in templates.problems()[0]
+        assert "does not exist" in Templates(tmp_path / "none").problems()[0]
+
+
+class TestSmtp:
+    async def test_a_letter_arrives(self, mailbox: Any) -> None:
+        postbox = box(settings(mailbox))
+        await postbox.send(
+            "inviteUser", "Invite to\r\njoin!", "ann@example.com", "Änn, Ex", inviteLink="https://l"
+        )
+        message = await mailbox.next()
+        assert mailbox.recipients == [["ann@example.com"]]
+        assert message["From"] == "Test Chat <us@example.com>"
+        assert message["To"].addresses[0].display_name == "Änn, Ex"
+        assert message["Subject"] == "Invite to join!"
+        assert message["Date"]
+        assert message["Message-ID"].endswith("@example.com>")
+        kinds = [part.get_content_type() for part in message.iter_parts()]
+        assert kinds == ["text/plain", "text/html"]
+
+    async def test_a_busy_server_is_asked_again(self, mailbox: Any) -> None:
+        mailbox.refuse = "451 later"
+        postbox = box(settings(mailbox), (0.05, 0.05, 0.05))
+        postbox.post("passwordReset", "Reset", "ann@example.com")
+        await asyncio.sleep(0.02)
+        mailbox.refuse = ""
+        await mailbox.next()
+        await postbox.drain()
+        assert len(mailbox.messages) == 1
+
+    @pytest.mark.parametrize("answer", ["550 no", "451 later"])
+    async def test_giving_up_is_no_fault_of_the_caller(self, mailbox: Any, answer: str) -> None:
+        mailbox.refuse = answer
+        postbox = box(settings(mailbox))
+        postbox.post("passwordReset", "Reset", "ann@example.com")
+        await postbox.drain()
+        assert mailbox.messages == []
+        with pytest.raises(NotSent) as failure:
+            await postbox.send("passwordReset", "Reset", "ann@example.com")
+        assert failure.value.final == answer.startswith("5")
+
+    async def test_nobody_is_flooded(self, mailbox: Any) -> None:
+        postbox = box(settings(mailbox))
+        for _ in range(MOST_AN_HOUR + 5):
+            postbox.post("passwordReset", "Reset", "ann@example.com")
+        postbox.post("passwordReset", "Reset", "bob@example.com")
+        await postbox.drain()
+        sent = [to for (to,) in mailbox.recipients]
+        assert sent.count("ann@example.com") == MOST_AN_HOUR
+        assert sent.count("bob@example.com") == 1
+
+    async def test_an_address_that_is_none(self, mailbox: Any) -> None:
+        for address in ("ann@example.com\r\nRCPT TO:<eve@example.com>", "not an address", "a@b@c"):
+            with pytest.raises(NotSent):
+                await box(settings(mailbox)).send("passwordReset", "Reset", address)
+        assert mailbox.messages == []
+
+    async def test_a_server_that_is_away(self) -> None:
+        chosen = MailSettings(email_host="127.0.0.1", email_port=1, email_from="us@example.com")
+        with pytest.raises(NotSent) as failure:
+            await box(chosen).send("passwordReset", "Reset", "ann@example.com")
+        assert not failure.value.final
+
+    async def test_starttls_can_be_insisted_on(self, mailbox: Any) -> None:
+        chosen = settings(mailbox, email_encryption="STARTTLS")
+        with pytest.raises(NotSent, match="STARTTLS"):
+            await box(chosen).send("passwordReset", "Reset", "ann@example.com")
+
+    def test_certificates_are_checked_unless_told_otherwise(self, mailbox: Any) -> None:
+        strict = Smtp(settings(mailbox))._context()
+        assert strict.verify_mode is ssl.CERT_REQUIRED
+        assert strict.check_hostname
+        loose = Smtp(settings(mailbox, email_allow_selfsigned=True))._context()
+        assert loose.verify_mode is ssl.CERT_NONE
+
+    async def test_nothing_is_sent_without_settings(self) -> None:
+        postbox = box(MailSettings())
+        assert not postbox.open
+        postbox.post("passwordReset", "Reset", "ann@example.com")
+        with pytest.raises(NotSent):
+            await postbox.send("passwordReset", "Reset", "ann@example.com")
+
+    @pytest.mark.parametrize(
+        ("name", "host", "tls"),
+        [
+            ("gmail", "smtp.gmail.com", True),
+            ("Outlook365", "smtp.office365.com", False),
+            ("SES-EU-WEST-1", "email-smtp.eu-west-1.amazonaws.com", True),
+            ("SES-AP-NORTHEAST-1", "email-smtp.ap-northeast-1.amazonaws.com", True),
+        ],
+    )
+    def test_well_known_services(self, name: str, host: str, tls: bool) -> None:
+        service = known_service(name)
+        assert service is not None
+        assert (service.host, service.tls) == (host, tls)
+        chosen = MailSettings(email_service=name, email_from="us@example.com")
+        assert isinstance(transport(chosen), Smtp)
+
+    def test_other_services_are_unknown(self) -> None:
+        assert known_service("gmial") is None
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for mail.example, signed by itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.example")])
+    moment = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(moment - timedelta(days=1))
+        .not_valid_after(moment + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("mail.example")]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "mail.pem"
+    plain = serialization.NoEncryption()
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path.write_bytes(key.private_bytes(pem, form, plain) + made.public_bytes(pem))
+    return path
+
+
+@pytest.mark.parametrize("encryption", ["tls", "starttls"])
+async def test_encrypted_connections(
+    mailbox: Any, certificate: Path, encryption: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(certificate)
+    upgrade = {"tls_context": own, "require_starttls": True} if encryption == "starttls" else {}
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(mailbox, **upgrade),
+        "127.0.0.1",
+        0,
+        ssl=own if encryption == "tls" else None,
+    )
+    mailbox.port = listening.sockets[0].getsockname()[1]
+
+    async def send(**changes: Any) -> None:
+        chosen = settings(mailbox, email_encryption=encryption, **changes)
+        await box(chosen).send("passwordReset", "Reset", "ann@example.com")
+
+    try:
+        with pytest.raises(NotSent):  # nobody has signed it
+            await send(email_encryption_hostname="mail.example")
+        await send(email_allow_selfsigned=True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        await send(email_encryption_hostname="mail.example")
+        with pytest.raises(NotSent):  # it is not for 127.0.0.1
+            await send()
+        with pytest.raises(NotSent):
+            await send(email_encryption_hostname="other.example")
+        assert len(mailbox.messages) == 2
+    finally:
+        listening.close()
+        await listening.wait_closed()
+
+
+class FakeMailgun(Plugin):
+    """Takes letters as Mailgun does."""
+
+    name = "mailgun"
+    summary = "Takes letters; for tests only"
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, dict[str, Any]]] = []
+        self.status = 200
+
+    @hook
+    def routes(self) -> list[Route]:
+        return [
+            Route(
+                path="/v3/{domain}/messages",
+                methods=("POST",),
+                endpoint=self.take,
+                access=Public("a test"),
+                summary="Takes a letter",
+            )
+        ]
+
+    async def take(self, request: Request) -> JSON:
+        self.taken.append((request.headers["authorization"], dict(request.fields)))
+        return JSON({"domain": request.path_params["domain"]}, self.status)
+
+
+class TestMailgun:
+    async def test_goes_first(self, serve: Any) -> None:
+        fake = FakeMailgun()
+        async with serve(fake) as server:
+            chosen = MailSettings(
+                mailgun_api_key="key",
+                mailgun_domain="mg.example.com",
+                mailgun_host=server.url + "/",
+                email_host="127.0.0.1",
+                email_port=1,
+                email_from="us@example.com",
+                email_from_name="Us",
+            )
+            assert isinstance(transport(chosen), Mailgun)
+            await box(chosen).send("passwordReset", "Reset", "ann@example.com", "Ann")
+            ((authorization, fields),) = fake.taken
+            assert authorization == "Basic " + base64.b64encode(b"api:key").decode()
+            assert fields["from"] == "Us <us@example.com>"
+            assert fields["to"] == "Ann <ann@example.com>"
+            assert fields["subject"] == "Reset"
+            assert "Hello Ann," in fields["text"]
+            assert "<p>Hello Ann,</p>" in fields["html"]
+            for status, final in ((401, True), (429, False), (500, False)):
+                fake.status = status
+                with pytest.raises(NotSent) as failure:
+                    await box(chosen).send("passwordReset", "Reset", "ann@example.com")
+                assert failure.value.final is final

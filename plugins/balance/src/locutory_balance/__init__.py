@@ -1,0 +1,1 @@
+"""Token balances: credits of users, prices of models, refills, and what was used."""

@@ -1,0 +1,108 @@
+"""The plugin: credits that users spend on models, and a record of what they used."""
+
+from typing import ClassVar
+
+import click
+from beanie import Document
+from bson import ObjectId
+from pydantic import BaseModel
+
+from locutory import Check, Context, On, Plugin, Provide, Route, hook
+from locutory_balance.admission import Admission
+from locutory_balance.commands import Desk
+from locutory_balance.config import BalanceSection, Config, TransactionsSection
+from locutory_balance.documents import Balance, Hold, Transaction
+from locutory_balance.prices import PriceList
+from locutory_balance.routes import BalanceRoutes
+from locutory_balance.rules import advice, read_rules
+from locutory_balance.service import Balances, Current
+from locutory_balance.startup import BalanceStartup
+from locutory_balance.turns import Turns
+from locutory_contracts.accounts import ACCOUNTS, AccountCreated, AccountDeleted
+from locutory_contracts.chat import TurnFinished, TurnStarting
+from locutory_contracts.people import PEOPLE
+from locutory_contracts.sign_in import AccountSignedIn
+from locutory_contracts.startup import STARTUP_CONFIG
+
+
+def _current(ctx: Context) -> Current:
+    rules = read_rules(ctx.config, ctx.section("balance"), ctx.section("transactions"))
+    return Current(rules, PriceList(ctx.section("endpoints")))
+
+
+class BalancePlugin(Plugin):
+    """``/api/balance``, the check before a turn and the charge after it."""
+
+    name = "balance"
+    summary = "Token balances: credits, prices, automatic refills, a record of usage"
+    Config = Config
+    sections: ClassVar[dict[str, type[BaseModel] | None]] = {
+        "balance": BalanceSection,
+        "transactions": TransactionsSection,
+    }
+    provides = (STARTUP_CONFIG,)
+    wants = (ACCOUNTS, PEOPLE)
+
+    @hook
+    def documents(self) -> list[type[Document]]:
+        return [Balance, Transaction, Hold]
+
+    @hook
+    def services(self, ctx: Context) -> list[Provide]:
+        self._services = ctx.services
+        self._current = _current(ctx)
+        self._balances = Balances(ctx.database, self._current)
+        admission = Admission(self._balances, ctx.events, ctx.config.hold_seconds, ctx.log)
+        self._turns = Turns(self._balances, admission, self._current, ctx.services)
+        return [Provide(STARTUP_CONFIG, BalanceStartup(self._current), "balance")]
+
+    @hook
+    def subscriptions(self) -> list[On]:
+        return [
+            On(TurnStarting, self._turns.starting),
+            On(TurnFinished, self._turns.finished),
+            On(AccountCreated, self._welcome),
+            On(AccountSignedIn, self._synchronise),
+            On(AccountDeleted, self._forget),
+        ]
+
+    @hook
+    def routes(self) -> list[Route]:
+        return BalanceRoutes(self._balances, self._current).all()
+
+    @hook
+    def checks(self, ctx: Context) -> list[Check]:
+        async def look() -> str | None:
+            found = advice(self._current.rules, ctx.section("balance"), ctx.section("transactions"))
+            return "; ".join(found) or None
+
+        return [Check("balance settings", look)]
+
+    @hook
+    def commands(self, ctx: Context) -> list[click.Command]:
+        return Desk(ctx, self._balances, self._current).commands()
+
+    @hook
+    def reload(self, ctx: Context) -> None:
+        fresh = _current(ctx)
+        self._current.rules, self._current.prices = fresh.rules, fresh.prices
+
+    async def _welcome(self, fact: AccountCreated) -> None:
+        if self._current.rules.start:
+            await self._ready(fact.user_id)
+
+    async def _synchronise(self, fact: AccountSignedIn) -> None:
+        await self._ready(fact.user_id)
+
+    async def _ready(self, user_id: str) -> None:
+        """Make or update the record of an account (contract balance §3)."""
+        if not self._current.rules.enabled or not ObjectId.is_valid(user_id):
+            return
+        accounts, user = self._services.find(ACCOUNTS), ObjectId(user_id)
+        account = None if accounts is None else await accounts.find(user_id)
+        async with self._balances.alone(user):
+            await self._balances.synchronised(user, (account or {}).get("tenantId"))
+
+    async def _forget(self, fact: AccountDeleted) -> None:
+        if ObjectId.is_valid(fact.user_id):
+            await self._turns.forget(ObjectId(fact.user_id))

@@ -1,0 +1,129 @@
+"""What a model call costs: the operator's prices, the provider's, the table's (contract
+balance §6)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from locutory_balance.price_table import (
+    CACHE,
+    LONG_CACHE,
+    LONG_PRICES,
+    LONG_PROMPT,
+    OLD_NAMES,
+    PRICES,
+    UNKNOWN,
+)
+
+LISTED = frozenset(
+    {
+        "openAI",
+        "azureOpenAI",
+        "anthropic",
+        "google",
+        "bedrock",
+        "assistants",
+        "azureAssistants",
+        "agents",
+    }
+)
+"""Endpoints whose models the table knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Credits per token. ``write`` and ``read`` of the provider's cache."""
+
+    prompt: float
+    completion: float
+    write: float
+    read: float
+
+
+def _longest(name: str) -> str | None:
+    best, length = None, 0
+    for key in PRICES:
+        if len(key) >= length and key in name:  # a later line wins a tie
+            best, length = key, len(key)
+    return best
+
+
+@lru_cache(maxsize=4096)
+def table_key(model: str) -> str | None:
+    """The name in the table that a model goes by, or ``None``."""
+    name = model.lower()
+    key = (_longest(name.rpartition("/")[2]) if "/" in name else None) or _longest(name)
+    if key is not None:
+        return key
+    return next((key for part, key in OLD_NAMES if part in name), None)
+
+
+def listed_rates(model: str, prompt_tokens: int) -> Rates:
+    """What the table says. ``prompt_tokens`` with the cached ones: a long prompt may have
+    other prices."""
+    key = table_key(model)
+    if key is None:
+        return Rates(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+    long = prompt_tokens > LONG_PROMPT.get(key, math.inf)
+    prompt, completion = (LONG_PRICES.get(key) if long else None) or PRICES[key]
+    cache = (LONG_CACHE.get(key) if long else None) or CACHE.get(key)
+    write, read = cache or (prompt, prompt)
+    return Rates(prompt, completion, write, read)
+
+
+def _price(told: Mapping[str, Any], *names: str) -> float | None:
+    for name in names:
+        value = told.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+            return value
+    return None
+
+
+def told_rates(told: Mapping[str, Any]) -> Rates:
+    """Prices that somebody wrote down for one model; what is missing is `UNKNOWN`, for the
+    cache the price of the prompt."""
+    prompt, completion = _price(told, "prompt"), _price(told, "completion")
+    prompt = UNKNOWN if prompt is None else prompt
+    write, read = _price(told, "cacheWrite", "write"), _price(told, "cacheRead", "read")
+    return Rates(
+        prompt,
+        UNKNOWN if completion is None else completion,
+        prompt if write is None else write,
+        prompt if read is None else read,
+    )
+
+
+class PriceList:
+    """Prices of one configuration."""
+
+    def __init__(self, endpoints: Any) -> None:
+        """``endpoints``: that section of ``librechat.yaml``, which another plugin checks."""
+        self._configured: dict[str, Mapping[str, Any]] = {}
+        self._by_table = set(LISTED)
+        custom = endpoints.get("custom") if isinstance(endpoints, Mapping) else None
+        for item in custom if isinstance(custom, list) else ():
+            if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
+                continue
+            name = "ollama" if item["name"].lower() == "ollama" else item["name"]
+            if isinstance(item.get("tokenConfig"), Mapping):
+                self._configured[name] = item["tokenConfig"]
+            if "openrouter" not in f"{item['name']} {item.get('baseURL')}".lower():
+                self._by_table.add(name)
+
+    def rates(
+        self, model: str, endpoint: str, prompt_tokens: int, told: Mapping[str, Any]
+    ) -> Rates:
+        """Credits per token for a call with a prompt of ``prompt_tokens``.
+
+        ``tokenConfig`` of the endpoint has the first word. ``told`` are the prices that the
+        model was opened with. They count where the provider lists its own (OpenRouter) and at
+        endpoints that the table was not made for; elsewhere they come from a shorter table.
+        """
+        configured = self._configured.get(endpoint, {}).get(model)
+        if isinstance(configured, Mapping):
+            return told_rates(configured)
+        if endpoint not in self._by_table and _price(told, "prompt") is not None:
+            return told_rates(told)
+        return listed_rates(model, prompt_tokens)

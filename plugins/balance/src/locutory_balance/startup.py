@@ -1,0 +1,20 @@
+"""Members of the client's start-up configuration (contract user §2.5)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from locutory import Principal
+from locutory_balance.service import Current
+
+
+class BalanceStartup:
+    """Implements `locutory_contracts.startup.StartupConfig`."""
+
+    def __init__(self, current: Current) -> None:
+        self._current = current
+
+    def everyone(self) -> Mapping[str, Any]:
+        return {}
+
+    def signed_in(self, principal: Principal) -> Mapping[str, Any]:
+        return {"balance": self._current.rules.shown}

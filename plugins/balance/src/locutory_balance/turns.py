@@ -1,0 +1,168 @@
+"""What the plugin does for turns: a check before, a charge after (contract balance §4, §5)."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from bson import ObjectId
+
+from locutory import Services
+from locutory_balance.admission import Admission
+from locutory_balance.rows import ABORTED, rows_of
+from locutory_balance.service import Balances, Current
+from locutory_contracts.accounts import ACCOUNTS
+from locutory_contracts.chat import ModelUsed, Turn, TurnFinished, TurnOutcome, TurnStarting
+
+TITLE = "title"
+MOST_OPEN = 10_000
+
+_Key = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A turn that began here. ``admission`` sets credits aside; ``None`` while nobody pays."""
+
+    prompt_tokens: int
+    prices: Mapping[str, float]
+    hold_id: str = field(default_factory=lambda: uuid4().hex)
+    admission: "asyncio.Task[None] | None" = None
+
+
+def _key(turn: Turn) -> _Key:
+    return turn.principal.id, turn.conversation_id, turn.response_message_id
+
+
+class Turns:
+    """Handlers of `TurnStarting` and `TurnFinished`."""
+
+    def __init__(
+        self,
+        balances: Balances,
+        admission: Admission,
+        current: Current,
+        services: Services,
+    ) -> None:
+        self._balances = balances
+        self._admission = admission
+        self._current = current
+        self._services = services
+        # Several under one key: a turn may replace another that has its message's id.
+        self._open: OrderedDict[_Key, list[_Opened]] = OrderedDict()
+        self._gone: set[ObjectId] = set()
+
+    async def starting(self, step: TurnStarting) -> None:
+        """Veto a turn that its user cannot pay for."""
+        turn, rules = step.turn, self._current.rules
+        if not rules.recording or not ObjectId.is_valid(turn.principal.id):
+            return
+        opened = _Opened(step.prompt_tokens, step.prices)
+        self._open.setdefault(_key(turn), []).append(opened)
+        if len(self._open) > MOST_OPEN:  # an end that was never told
+            self._open.popitem(last=False)
+        if not rules.enabled:
+            return
+        rates = self._current.prices.rates(
+            turn.model, turn.endpoint, step.prompt_tokens, step.prices
+        )
+        opened.admission = task = asyncio.create_task(
+            self._admission.admit(
+                ObjectId(turn.principal.id),
+                turn.principal.tenant,
+                opened.hold_id,
+                step.prompt_tokens,
+                rates.prompt,
+            )
+        )
+        task.add_done_callback(_retrieve)
+        # A turn that is stopped here leaves the work to end: `finished` waits for it, so that
+        # nothing stays set aside.
+        await asyncio.shield(task)
+
+    async def finished(self, fact: TurnFinished) -> None:
+        """Charge what a turn used, and give back what was set aside for it."""
+        turn = fact.turn
+        if not ObjectId.is_valid(turn.principal.id):
+            return
+        user, opened = ObjectId(turn.principal.id), self._close(_key(turn))
+        if opened is not None and opened.admission is not None:
+            await asyncio.wait({opened.admission})
+        async with self._balances.alone(user):
+            try:
+                await self._charge(user, turn, fact.outcome, opened)
+            finally:
+                if opened is not None and opened.admission is not None:
+                    await self._balances.holds.release(user, opened.hold_id)
+
+    def _close(self, key: _Key) -> _Opened | None:
+        waiting = self._open.get(key)
+        if not waiting:
+            return None
+        opened = waiting.pop(0)
+        if not waiting:
+            del self._open[key]
+        return opened
+
+    async def _charge(
+        self, user: ObjectId, turn: Turn, outcome: TurnOutcome, opened: _Opened | None
+    ) -> None:
+        if not self._current.rules.recording:
+            return
+        calls = [*outcome.usage, *_uncounted(turn, outcome, opened)]
+        rows = [row for used in calls for row in rows_of(used, self._current.prices)]
+        if rows and await self._is_there(user):
+            tenant = turn.principal.tenant
+            message = turn.response_message_id
+            await self._balances.charge(rows, user, tenant, (turn.conversation_id, message))
+
+    async def _is_there(self, user: ObjectId) -> bool:
+        """Nothing is written for an account that was deleted in the meantime."""
+        accounts = self._services.find(ACCOUNTS)
+        if user in self._gone:
+            return False
+        return accounts is None or await accounts.find(str(user)) is not None
+
+    async def forget(self, user: ObjectId) -> None:
+        """An account is gone: delete what is stored for it, and write nothing more."""
+        async with self._balances.alone(user):
+            self._gone.add(user)
+            await self._balances.erase(user)
+
+
+def _retrieve(task: "asyncio.Task[None]") -> None:
+    """Keeps asyncio from complaining about a refusal that nobody waited for."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _uncounted(turn: Turn, outcome: TurnOutcome, opened: _Opened | None) -> Iterable[ModelUsed]:
+    """The model call of an answer whose provider told no usage, by our own count: complete, or
+    stopped by its user. A failed turn costs what was reported, no more."""
+    told = any(used.context != TITLE for used in outcome.usage)
+    message = outcome.response_message
+    if opened is None or told or message is None or outcome.status not in ("complete", "aborted"):
+        return
+    if _is_empty(message):
+        return
+    yield ModelUsed(
+        model=turn.model,
+        provider=turn.endpoint,
+        endpoint=turn.endpoint,
+        context=ABORTED if outcome.status == "aborted" else "message",
+        input_tokens=opened.prompt_tokens,
+        output_tokens=message.get("tokenCount") or 0,
+        cache_read=0,
+        cache_creation=0,
+        prices=opened.prices,
+    )
+
+
+def _is_empty(message: Mapping[str, Any]) -> bool:
+    """Does the answer hold nothing but failures?"""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return not message.get("text")
+    return all(isinstance(part, Mapping) and part.get("type") == "error" for part in content)

@@ -1,0 +1,123 @@
+"""Deleting conversations with everything of ours that hangs on them (contract convos §2.7)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import ObjectId
+
+from locutory import Events
+from locutory.database import Raw
+from locutory_contracts.conversations import ConversationsDeleted
+from locutory_conversations.membership import Membership
+from locutory_conversations.store import READ_AT_ONCE, Store, key_of
+
+_BATCH = 200
+_COLUMNS = {"conversationId": 1, "tags": 1}
+
+
+@dataclass(slots=True)
+class Deleted:
+    """What was deleted."""
+
+    conversation_ids: list[str] = field(default_factory=list)
+    conversations: int = 0
+    messages: int = 0
+
+    def body(self) -> dict[str, Any]:
+        """The body of the DELETE routes."""
+        return {
+            "acknowledged": True,
+            "deletedCount": self.conversations,
+            "messages": {"acknowledged": True, "deletedCount": self.messages},
+            "conversationIds": self.conversation_ids,
+        }
+
+
+class Deletion:
+    """Deletes what belongs to a user.
+
+    Rows of a conversation go last: a crash half-way leaves it in the list, and the retry
+    deletes the rest. Other plugins follow `ConversationsDeleted`.
+    """
+
+    def __init__(self, store: Store, events: Events, membership: Membership) -> None:
+        self._store = store
+        self._events = events
+        self._membership = membership
+
+    async def one(self, user: str, conversation_id: str) -> Deleted:
+        """One conversation and its child threads; nothing when the user has none such."""
+        rows = await self._rows({"conversationId": conversation_id, "user": user})
+        if not rows:
+            return Deleted()
+        return await self._delete(user, await self._with_children(user, rows), everything=False)
+
+    async def all(self, user: str) -> Deleted:
+        """Every conversation of a user, and every tool result."""
+        rows = await self._rows({"user": user})
+        deleted = await self._delete(user, rows, everything=True)
+        await self._delete_tool_calls({}, user)
+        return deleted
+
+    async def account(self, user: str) -> None:
+        """Everything of a user, also messages without a conversation."""
+        await self._store.messages.delete_many({"user": user})
+        await self._delete_tool_calls({}, user)
+        await self._store.conversations.delete_many({"user": user})
+
+    async def message(self, user: str, conversation_id: str, message_id: str) -> None:
+        """One message, if it is there; its children stay."""
+        key = key_of(user, conversation_id)
+        row = await self._store.messages.find_one({"messageId": message_id, **key}, {"_id": 1})
+        if row is None:
+            return
+        await self._store.messages.delete_one({"_id": row["_id"]})
+        self._membership.forget(user, conversation_id)
+        # At once, since other processes only add to the array.
+        await self._store.conversations.update_one(key, {"$pull": {"messages": row["_id"]}})
+
+    async def _rows(self, key: dict[str, Any]) -> list[Raw]:
+        found = self._store.conversations.find(key, _COLUMNS, batch_size=READ_AT_ONCE)
+        return await found.to_list()
+
+    async def _with_children(self, user: str, rows: list[Raw]) -> list[Raw]:
+        """``rows`` and the threads under them, wave by wave."""
+        found = {row["conversationId"]: row for row in rows}
+        wave = list(found)
+        while wave:
+            parents = {"user": user, "subagentThread.parentConversationId": {"$in": wave}}
+            children = await self._rows(parents)
+            wave = []
+            for child in children:
+                if child["conversationId"] not in found:
+                    found[child["conversationId"]] = child
+                    wave.append(child["conversationId"])
+        return list(found.values())
+
+    async def _delete(self, user: str, rows: Sequence[Raw], *, everything: bool) -> Deleted:
+        deleted = Deleted([row["conversationId"] for row in rows])
+        for start in range(0, len(rows), _BATCH):
+            batch = {"$in": deleted.conversation_ids[start : start + _BATCH]}
+            key = {"conversationId": batch, "user": user}
+            deleted.messages += (await self._store.messages.delete_many(key)).deleted_count
+            await self._delete_tool_calls({"conversationId": batch}, user)
+            result = await self._store.conversations.delete_many(key)
+            deleted.conversations += result.deleted_count
+        for conversation_id in deleted.conversation_ids:
+            self._membership.forget(user, conversation_id)
+        if rows or everything:
+            tags = [distinct(row.get("tags")) for row in rows]
+            await self._events.tell(
+                ConversationsDeleted(user, deleted.conversation_ids, tags, everything)
+            )
+        return deleted
+
+    async def _delete_tool_calls(self, key: dict[str, Any], user: str) -> None:
+        if ObjectId.is_valid(user):
+            await self._store.tool_calls.delete_many({**key, "user": ObjectId(user)})
+
+
+def distinct(tags: Iterable[Any] | None) -> list[str]:
+    """Each tag once, in order; what is not text is left out."""
+    return list(dict.fromkeys(tag for tag in tags or () if isinstance(tag, str)))

@@ -1,0 +1,211 @@
+"""Collections of the plugin, shared with LibreChat (collections.md §3.2)."""
+
+# ruff: noqa: N815  (field names are those of the database)
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from beanie import Document, PydanticObjectId
+from pydantic import Field
+from pymongo import IndexModel
+
+
+def _index(*keys: tuple[str, int], **options: Any) -> IndexModel:
+    name = "_".join(f"{field}_{direction}" for field, direction in keys)
+    return IndexModel(list(keys), name=name, **options)
+
+
+_EXPIRY = _index(("expiredAt", 1), expireAfterSeconds=0)
+_TENANT = _index(("tenantId", 1))
+_TO_SEARCH = _index(("_meiliIndex", 1), ("isTemporary", 1), ("expiredAt", 1))
+
+
+class Conversation(Document):
+    """A conversation of one user, whose id is text. ``messages`` are the ``_id`` of its
+    messages; the middle block holds the settings of its model."""
+
+    conversationId: str
+    title: str = "New Chat"
+    user: str
+    messages: list[PydanticObjectId] = Field(default_factory=list)
+    isTemporary: bool = False
+    endpoint: str | None = None
+
+    endpointType: str | None = None
+    model: str | None = None
+    region: str | None = None
+    chatGptLabel: str | None = None
+    examples: list[Any] | None = None
+    modelLabel: str | None = None
+    promptPrefix: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    topP: float | None = None
+    topK: float | None = None
+    maxOutputTokens: float | None = None
+    maxTokens: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    file_ids: list[str] | None = None
+    resendImages: bool | None = None
+    promptCache: bool | None = None
+    promptCacheTtl: str | None = None
+    thinking: bool | None = None
+    thinkingBudget: float | None = None
+    thinkingLevel: str | None = None
+    effort: str | None = None
+    system: str | None = None
+    resendFiles: bool | None = None
+    imageDetail: str | None = None
+    agent_id: str | None = None
+    assistant_id: str | None = None
+    instructions: str | None = None
+    stop: list[str] | None = None
+    iconURL: str | None = None
+    greeting: str | None = None
+    spec: str | None = None
+    tools: list[str] | None = None
+    maxContextTokens: float | None = None
+    max_tokens: float | None = None
+    useResponsesApi: bool | None = None
+    web_search: bool | None = None
+    url_context: bool | None = None
+    disableStreaming: bool | None = None
+    fileTokenLimit: float | None = None
+    reasoning_effort: str | None = None
+    reasoning_summary: str | None = None
+    reasoning_mode: str | None = None
+    reasoning_context: str | None = None
+    verbosity: str | None = None
+
+    isArchived: bool = False
+    archivedAt: datetime | None = None
+    pinned: bool | None = None
+    tags: list[str] = Field(default_factory=list)
+    chatProjectId: str | None = None
+    files: list[str] = Field(default_factory=list)
+    subagentThread: dict[str, Any] | None = None
+    subagentThreadLease: dict[str, Any] | None = None
+    expiredAt: datetime | None = None
+    tenantId: str | None = None
+    createdAt: datetime
+    updatedAt: datetime
+
+    class Settings:
+        name = "conversations"
+        indexes: ClassVar[list[IndexModel]] = [
+            _index(("conversationId", 1)),
+            _index(("user", 1)),
+            _index(("chatProjectId", 1)),
+            _TENANT,
+            _EXPIRY,
+            _index(("createdAt", 1), ("updatedAt", 1)),
+            _index(("conversationId", 1), ("user", 1), ("tenantId", 1), unique=True),
+            _index(("tenantId", 1), ("isTemporary", 1), ("createdAt", -1), ("_id", -1)),
+            _index(("user", 1), ("_id", 1)),
+            _index(("user", 1), ("chatProjectId", 1), ("updatedAt", -1), ("_id", -1)),
+            _index(("user", 1), ("chatProjectId", 1), ("createdAt", -1), ("_id", -1)),
+            _index(
+                ("user", 1), ("isArchived", 1), ("archivedAt", -1), ("createdAt", -1), ("_id", -1)
+            ),
+            _index(("user", 1), ("pinned", 1), ("updatedAt", -1), ("_id", -1)),
+            _index(("user", 1), ("isTemporary", 1), ("expiredAt", 1)),
+            _index(("user", 1), ("subagentThread.parentConversationId", 1)),
+            _index(("user", 1), ("subagentThreadLease.expiresAt", 1)),
+            _TO_SEARCH,
+            # Not one of LibreChat's: the order of the sidebar.
+            _index(("user", 1), ("updatedAt", -1), ("_id", -1)),
+        ]
+
+
+class Message(Document):
+    """A message of one user, whose id is text. ``parentMessageId`` makes the tree."""
+
+    messageId: str
+    conversationId: str
+    user: str
+    model: str | None = None
+    endpoint: str | None = None
+    conversationSignature: str | None = None
+    clientId: str | None = None
+    invocationId: float | None = None
+    parentMessageId: str | None = None
+    tokenCount: float | None = None
+    summaryTokenCount: float | None = None
+    sender: str | None = None
+    text: str | None = None
+    summary: str | None = None
+    isCreatedByUser: bool = False
+    isTemporary: bool = False
+    unfinished: bool = False
+    error: bool = False
+    finish_reason: str | None = None
+    feedback: dict[str, Any] | None = None
+    langfuseSampled: bool | None = None
+    langfuseDestinationIds: list[str] | None = None
+    files: list[Any] | None = None
+    content: list[Any] | None = None
+    thread_id: str | None = None
+    iconURL: str | None = None
+    metadata: Any = None
+    subagentTranscript: dict[str, Any] | None = None
+    subagentTask: dict[str, Any] | None = None
+    contextMeta: dict[str, Any] | None = None
+    attachments: list[Any] | None = None
+    manualSkills: list[str] | None = None
+    alwaysAppliedSkills: list[str] | None = None
+    quotes: list[str] | None = None
+    expiredAt: datetime | None = None
+    addedConvo: bool | None = None
+    tenantId: str | None = None
+    createdAt: datetime
+    updatedAt: datetime
+
+    class Settings:
+        name = "messages"
+        indexes: ClassVar[list[IndexModel]] = [
+            _index(("messageId", 1)),
+            _index(("conversationId", 1)),
+            _index(("user", 1)),
+            _TENANT,
+            _EXPIRY,
+            _index(("createdAt", 1)),
+            _index(("messageId", 1), ("user", 1), ("tenantId", 1), unique=True),
+            _index(("tenantId", 1), ("isTemporary", 1), ("createdAt", -1), ("_id", -1)),
+            _index(
+                ("tenantId", 1),
+                ("isTemporary", 1),
+                ("isCreatedByUser", 1),
+                ("user", 1),
+                ("createdAt", -1),
+                ("_id", -1),
+            ),
+            _index(("conversationId", 1), ("user", 1), ("createdAt", 1)),
+            _TO_SEARCH,
+        ]
+
+
+class ToolCall(Document):
+    """The result of a "run code" button; ``user`` is an ObjectId here."""
+
+    conversationId: str
+    messageId: str
+    toolId: str
+    user: PydanticObjectId
+    result: Any = None
+    attachments: Any = None
+    blockIndex: float | None = None
+    partIndex: float | None = None
+    expiredAt: datetime | None = None
+    tenantId: str | None = None
+    createdAt: datetime
+    updatedAt: datetime
+
+    class Settings:
+        name = "toolcalls"
+        indexes: ClassVar[list[IndexModel]] = [
+            _EXPIRY,
+            _TENANT,
+            _index(("messageId", 1), ("user", 1), ("tenantId", 1)),
+            _index(("conversationId", 1), ("user", 1), ("tenantId", 1)),
+        ]

@@ -1,0 +1,83 @@
+"""Declaration of the plugin."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from beanie import Document
+
+from locutory import Context, On, Plugin, Provide, Route, hook
+from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.chat import GENERATIONS
+from locutory_contracts.conversations import CONVERSATIONS, SHARED_CONVERSATIONS
+from locutory_contracts.models import TOKENS
+from locutory_conversations.changes import Changes
+from locutory_conversations.config import ConversationsConfig
+from locutory_conversations.deletion import Deletion
+from locutory_conversations.documents import Conversation, Message, ToolCall
+from locutory_conversations.editing.edits import Edits
+from locutory_conversations.membership import Membership
+from locutory_conversations.retention import Retention
+from locutory_conversations.routes.conversations import ConversationRoutes
+from locutory_conversations.routes.edits import EditRoutes
+from locutory_conversations.routes.guards import Guards
+from locutory_conversations.routes.messages import MessageRoutes
+from locutory_conversations.service import History
+from locutory_conversations.store import Store
+from locutory_conversations.titles import Titles
+
+
+class ConversationsPlugin(Plugin):
+    """Conversations and messages."""
+
+    name = "conversations"
+    summary = "Conversations and messages: history, lists, edits, deletion"
+    Config = ConversationsConfig
+    sections: ClassVar = {"interface": None}
+    provides = (CONVERSATIONS,)
+    wants = (TOKENS, GENERATIONS, SHARED_CONVERSATIONS)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [Conversation, Message, ToolCall]
+
+    @hook
+    def services(self, ctx: Context) -> Iterable[Provide]:
+        config: ConversationsConfig = ctx.config
+        self._store = Store(ctx.database)
+        self._retention = Retention(config.temporary_hours, ctx.section("interface"))
+        self._membership = Membership(self._store)
+        self._deletion = Deletion(self._store, ctx.events, self._membership)
+        self._history = History(self._store, ctx.events, self._retention, self._membership)
+        return [Provide(CONVERSATIONS, self._history)]
+
+    @hook
+    def subscriptions(self) -> Iterable[On]:
+        async def account_deleted(fact: AccountDeleted) -> None:
+            await self._deletion.account(fact.user_id)
+
+        return [On(AccountDeleted, account_deleted)]
+
+    @hook
+    def routes(self, ctx: Context) -> Iterable[Route]:
+        config: ConversationsConfig = ctx.config
+        guards = Guards(
+            self._store, ctx.services, ctx.events, self._history, config.access_violation_score
+        )
+        edits = Edits(self._store, ctx.services, ctx.events, self._history)
+        conversations = ConversationRoutes(
+            config,
+            self._store,
+            ctx.services,
+            guards,
+            Changes(self._store, ctx.events),
+            self._deletion,
+            Titles(ctx.cache, config.title_hold_seconds),
+            ctx.log,
+        )
+        messages = MessageRoutes(config, self._store, guards)
+        writes = EditRoutes(guards, self._history, edits, self._deletion)
+        return [*conversations.all(), *messages.all(), *writes.all()]
+
+    @hook
+    def reload(self, ctx: Context) -> None:
+        self._retention.configure(ctx.config.temporary_hours, ctx.section("interface"))

@@ -1,0 +1,104 @@
+"""``/api/messages``: reading (contract messages §3.1, §3.4, §3.7)."""
+
+import asyncio
+
+from starlette.responses import Response
+
+from locutory import JSON, Request, Route, SignedIn
+from locutory_conversations.config import ConversationsConfig
+from locutory_conversations.listing.messages import PAGE_FIELDS, MessagePages, full, shown
+from locutory_conversations.listing.order import BadCursor
+from locutory_conversations.routes import models
+from locutory_conversations.routes.conversations import positive
+from locutory_conversations.routes.guards import Guards, error
+from locutory_conversations.store import Store
+
+FAILED = {"error": "Internal server error"}
+
+
+class MessageRoutes:
+    """Messages of a conversation."""
+
+    def __init__(self, config: ConversationsConfig, store: Store, guards: Guards) -> None:
+        self._config = config
+        self._guards = guards
+        self._pages = MessagePages(store)
+
+    def all(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route(
+                path="/api/messages/{conversation_id}",
+                endpoint=self.whole,
+                access=SignedIn(),
+                summary="Every message of a conversation, oldest first",
+                responses={200: [models.MESSAGE], 400: models.ERROR, 404: models.ERROR},
+                failure=FAILED,
+                contract="messages §3.1",
+            ),
+            Route(
+                path="/api/messages",
+                endpoint=self.page,
+                access=SignedIn(),
+                summary="A page of messages",
+                query=models.MessageQuery,
+                responses={200: {"messages": [models.MESSAGE], "nextCursor": None}},
+                failure=FAILED,
+                contract="messages §3.4",
+            ),
+            Route(
+                path="/api/messages/{conversation_id}/{message_id}",
+                endpoint=self.one,
+                access=SignedIn(),
+                summary="One message, in a list",
+                responses={200: [models.MESSAGE], 400: models.ERROR, 404: models.ERROR},
+                failure=FAILED,
+                contract="messages §3.7",
+            ),
+        ]
+
+    async def whole(self, request: Request) -> Response:
+        """The whole conversation. Both reads go at once, since the guard nearly always
+        passes; it is left out where it passed lately and there are messages, for whoever
+        deletes a conversation deletes those first."""
+        user, conversation_id = request.caller.id, self._guards.matching(request)
+        if self._guards.known(user, conversation_id):
+            rows = await self._pages.whole(user, conversation_id)
+            if rows:
+                return JSON(rows)
+        rows, _ = await asyncio.gather(
+            self._pages.whole(user, conversation_id),
+            self._guards.readable(user, conversation_id),
+        )
+        return JSON(rows)
+
+    async def one(self, request: Request) -> Response:
+        """Zero or one message."""
+        conversation = await self._guards.conversation(request)
+        row = await self._pages.one(
+            request.caller.id, conversation["conversationId"], request.path_params["message_id"]
+        )
+        return JSON([] if row is None else [shown(row)])
+
+    async def page(self, request: Request) -> Response:
+        """A page of one conversation, or one message of it."""
+        conversation_id = request.query_text("conversationId")
+        message_id = request.query_text("messageId")
+        if not conversation_id:
+            return JSON({"messages": [], "nextCursor": None})
+        if message_id:
+            row = await self._pages.one(request.caller.id, conversation_id, message_id)
+            return JSON({"messages": [] if row is None else [full(row)], "nextCursor": None})
+        field = request.query_text("sortBy")
+        try:
+            rows, cursor = await self._pages.page(
+                request.caller.id,
+                conversation_id,
+                field=(field if field in PAGE_FIELDS else "createdAt") if field else "updatedAt",
+                descending=request.query_text("sortDirection") != "asc",
+                size=min(positive(request.query_text("pageSize"), 25), self._config.largest_page),
+                cursor=request.query_text("cursor"),
+            )
+        except BadCursor:
+            raise error(400, "Invalid cursor") from None
+        return JSON({"messages": rows, "nextCursor": cursor})

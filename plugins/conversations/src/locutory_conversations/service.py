@@ -1,0 +1,227 @@
+"""The service `CONVERSATIONS`: reads and writes history for other plugins."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+from pymongo.results import UpdateResult
+
+from locutory import Events, now
+from locutory.database import Collection
+from locutory_contracts.conversations import (
+    NO_PARENT,
+    ConversationSaved,
+    Document,
+    MessageSaved,
+)
+from locutory_conversations.membership import Membership
+from locutory_conversations.recent import Recent
+from locutory_conversations.retention import Retention
+from locutory_conversations.saving import (
+    Change,
+    conversation_change,
+    in_milliseconds,
+    message_change,
+)
+from locutory_conversations.store import READ_AT_ONCE, Store, by_date, key_of
+
+_DATES = 20_000
+_ATTEMPTS = 3
+
+
+class History:
+    """Conversations and messages of one user at a time (`Conversations`).
+
+    A save takes one round trip when it inserts and two when it updates: the document is
+    read back only where the database knows more than we do.
+    """
+
+    def __init__(
+        self, store: Store, events: Events, retention: Retention, membership: Membership
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._retention = retention
+        self._membership = membership
+        self._dates: Recent[tuple[str, str], datetime] = Recent(_DATES)
+
+    async def find(self, user: str, conversation_id: str) -> Document | None:
+        """The whole conversation document."""
+        return await self._store.conversations.find_one(key_of(user, conversation_id))
+
+    async def owner(self, conversation_id: str) -> str | None:
+        """Whose conversation this is; one of them where several users have the id."""
+        row = await self._store.conversations.find_one(
+            {"conversationId": conversation_id}, {"user": 1}
+        )
+        return None if row is None else str(row["user"])
+
+    async def owners(self, conversation_id: str) -> set[str]:
+        """Every user who has a conversation of this id."""
+        rows = self._store.conversations.find({"conversationId": conversation_id}, {"user": 1})
+        return {str(row["user"]) async for row in rows}
+
+    async def save(
+        self,
+        user: str,
+        conversation_id: str,
+        fields: Mapping[str, Any],
+        *,
+        temporary: bool | None = None,
+        created_at: datetime | None = None,
+        replace_settings: bool = False,
+        create: bool = True,
+    ) -> Document | None:
+        """Upsert a conversation (contract convos §3)."""
+        change = conversation_change(
+            fields,
+            self._retention.changes(temporary),
+            created_at,
+            replace_settings=replace_settings,
+        )
+        ids, whole = await self._membership.next_write(user, conversation_id)
+        if whole:
+            change.changes["messages"] = ids
+        elif ids:
+            change.members = ids
+        else:
+            change.on_insert["messages"] = []
+        key = key_of(user, conversation_id)
+        try:
+            document, created = await self._write(
+                self._store.conversations, key, change, temporary, create
+            )
+        except BaseException:
+            self._membership.forget(user, conversation_id)
+            raise
+        if document is None:
+            self._membership.forget(user, conversation_id)
+            return None
+        self._membership.written(user, conversation_id, ids, whole)
+        await self._events.tell(ConversationSaved(user, document, created))
+        return document
+
+    async def message(self, user: str, message_id: str) -> Document | None:
+        """One message document."""
+        return await self._store.messages.find_one({"messageId": message_id, "user": user})
+
+    async def messages(self, user: str, conversation_id: str) -> list[Document]:
+        """All messages of a conversation, ``createdAt`` ascending."""
+        rows = self._store.messages.find(key_of(user, conversation_id), batch_size=READ_AT_ONCE)
+        return by_date(await rows.to_list())
+
+    async def branch(self, user: str, conversation_id: str, message_id: str) -> list[Document]:
+        """The messages from the root down to ``message_id``; empty when it is not there.
+        A parent that is missing ends the branch, and so does one that was met before."""
+        rows = {row["messageId"]: row for row in await self.messages(user, conversation_id)}
+        path: list[Document] = []
+        at: Any = message_id
+        while isinstance(at, str) and (row := rows.pop(at, None)) is not None:
+            path.append(row)
+            at = row.get("parentMessageId")
+        path.reverse()
+        return path
+
+    async def save_message(
+        self, user: str, message: Mapping[str, Any], *, temporary: bool | None = None
+    ) -> Document:
+        """Upsert a message; `ValueError` unless ``conversationId`` is a UUID and
+        ``messageId`` text. On insert ``createdAt`` is later than the parent's."""
+        message_id, conversation_id = message.get("messageId"), message.get("conversationId")
+        if not isinstance(message_id, str) or not message_id:
+            raise ValueError("a message needs a messageId")
+        if not is_uuid(conversation_id):
+            raise ValueError("conversationId is not a UUID")
+        change = message_change(message, self._retention.changes(temporary))
+        known = self._dates.get((user, message_id))
+        change.on_insert["createdAt"] = (
+            await self._creation(user, message) if known is None else known
+        )
+        key = {"messageId": message_id, "user": user}
+        for _ in range(_ATTEMPTS):
+            document, created = await self._write(
+                self._store.messages, key, change, temporary, True
+            )
+            if document is not None:
+                break
+        else:  # deleted each time between our write and our read
+            document, created = change.inserted(key, ObjectId()), False
+        if created:
+            self._membership.inserted(user, document["conversationId"], document["_id"])
+        if isinstance(document.get("createdAt"), datetime):
+            self._dates.put((user, message_id), document["createdAt"])
+        await self._events.tell(MessageSaved(user, document))
+        return document
+
+    async def retain(self, user: str, temporary: bool | None) -> Mapping[str, Any]:
+        """The retention fields for a new document."""
+        fields = self._retention.changes(temporary)
+        if self._retention.everything:
+            fields.setdefault("isTemporary", False)
+        return fields
+
+    async def _creation(self, user: str, message: Mapping[str, Any]) -> datetime:
+        given = message.get("createdAt")
+        moment = in_milliseconds(given) if isinstance(given, datetime) else now()
+        parent = message.get("parentMessageId")
+        if not isinstance(parent, str) or parent in ("", NO_PARENT):
+            return moment
+        before = self._dates.get((user, parent))
+        if before is None:
+            row = await self._store.messages.find_one(
+                {"messageId": parent, "user": user}, {"createdAt": 1}
+            )
+            before = None if row is None else row.get("createdAt")
+            if isinstance(before, datetime):
+                self._dates.put((user, parent), before)
+        if isinstance(before, datetime) and moment <= before:
+            return before + timedelta(milliseconds=1)
+        return moment
+
+    async def _write(
+        self,
+        collection: Collection,
+        key: Mapping[str, str],
+        change: Change,
+        temporary: bool | None,
+        create: bool,
+    ) -> tuple[Document | None, bool]:
+        """(document, inserted). No document: it does not exist and may not be created."""
+        result = await _upsert(collection, key, change.update(), create)
+        if result.upserted_id is not None:
+            return change.inserted(key, result.upserted_id), True
+        if result.matched_count == 0:
+            return None, False
+        document = await collection.find_one(key)
+        if (
+            document is not None
+            and self._retention.everything
+            and temporary is None
+            and document.get("isTemporary") is None
+        ):
+            await collection.update_one({"_id": document["_id"]}, {"$set": {"isTemporary": False}})
+            document["isTemporary"] = False
+        return document, False
+
+
+async def _upsert(
+    collection: Collection, key: Mapping[str, str], update: Mapping[str, Any], create: bool
+) -> UpdateResult:
+    """Two inserts at once: the one that loses updates what the other inserted."""
+    try:
+        return await collection.update_one(key, update, upsert=create)
+    except DuplicateKeyError:
+        return await collection.update_one(key, update, upsert=create)
+
+
+def is_uuid(value: Any) -> bool:
+    """Is this a UUID in its usual form, whatever its version?"""
+    if not isinstance(value, str) or len(value) != 36:
+        return False
+    try:
+        return str(UUID(value)) == value.lower()
+    except ValueError:
+        return False

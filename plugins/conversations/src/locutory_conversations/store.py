@@ -1,0 +1,70 @@
+"""The plugin's collections."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from operator import itemgetter
+from typing import Any
+
+from bson.codec_options import CodecOptions
+
+from locutory import Database
+from locutory.database import Collection, Raw
+from locutory_conversations.documents import Conversation, Message, ToolCall
+
+READ_AT_ONCE = 5000
+"""Rows of one network round trip; the database splits what exceeds 16 MB."""
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+class Store:
+    """Collections with aware dates, and the same with naive UTC dates (``…_plain``), which
+    are decoded and written as JSON in about half the time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @cached_property
+    def conversations(self) -> Collection:
+        return self._database[Conversation]
+
+    @cached_property
+    def messages(self) -> Collection:
+        return self._database[Message]
+
+    @cached_property
+    def tool_calls(self) -> Collection:
+        return self._database[ToolCall]
+
+    @cached_property
+    def conversations_plain(self) -> Collection:
+        return self.conversations.with_options(codec_options=CodecOptions(tz_aware=False))
+
+    @cached_property
+    def messages_plain(self) -> Collection:
+        return self.messages.with_options(codec_options=CodecOptions(tz_aware=False))
+
+
+def key_of(user: str, conversation_id: str) -> dict[str, str]:
+    """The filter of one conversation. Two users may have one id (convos §4)."""
+    return {"conversationId": conversation_id, "user": user}
+
+
+def by_date(rows: list[Raw]) -> list[Raw]:
+    """Messages in the order of ``createdAt``; a row without a date comes first, as in BSON.
+
+    Sorting here costs next to nothing, as rows mostly come in order, and spares the
+    embedded database several milliseconds for 1,000 rows.
+    """
+    try:
+        return sorted(rows, key=itemgetter("createdAt"))
+    except (KeyError, TypeError):
+        return sorted(rows, key=_moment)
+
+
+def _moment(row: Mapping[str, Any]) -> datetime:
+    found = row.get("createdAt")
+    if not isinstance(found, datetime):
+        return _EARLIEST
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

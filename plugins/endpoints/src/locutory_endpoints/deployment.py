@@ -1,0 +1,262 @@
+"""The operator's configuration, read once and made ready for use.
+
+A `Deployment` never changes; a reload makes a new one and puts it into `Current`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from locutory import Context
+from locutory.settings import Environment
+from locutory_endpoints.config import USER_PROVIDED, Config
+from locutory_endpoints.specs import Specs, read_specs
+from locutory_endpoints.tables.defaults import BUILT_IN_ORDER
+from locutory_endpoints.tables.definitions import overridden
+from locutory_endpoints.wire.headers import expand, unset_variable
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomEndpoint:
+    """One usable item of ``endpoints.custom``, with its environment filled in.
+
+    ``problem`` says why it cannot answer; such an endpoint is not offered.
+    """
+
+    name: str
+    api_key: str = field(repr=False)
+    base_url: str
+    options: Options
+    headers: Mapping[str, str] = field(repr=False)
+    params: Options | None
+    models: tuple[str, ...]
+    fetch: bool
+    user_query: bool
+    problem: str | None = None
+
+    @property
+    def user_key(self) -> bool:
+        """Does every user bring his own key?"""
+        return self.api_key == USER_PROVIDED
+
+    @property
+    def user_url(self) -> bool:
+        """Does every user bring his own address?"""
+        return self.base_url == USER_PROVIDED
+
+    @property
+    def openrouter(self) -> bool:
+        """Does this endpoint speak OpenRouter's dialect?"""
+        panel = (self.params or {}).get("defaultParamsEndpoint")
+        if panel in ("anthropic", "google"):
+            return False
+        return panel == "openrouter" or "openrouter" in f"{self.name} {self.base_url}".lower()
+
+    def entry(self) -> dict[str, Any]:
+        """This endpoint in ``GET /api/endpoints``, without ``order``."""
+        entry: dict[str, Any] = {
+            "type": "custom",
+            "userProvide": self.user_key or self.user_url,
+            "userProvideURL": self.user_url,
+        }
+        if self.params is not None:
+            entry["customParams"] = self.params
+        for name in ("modelDisplayLabel", "iconURL"):
+            if self.options.get(name):
+                entry[name] = self.options[name]
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Everything the operator decided about models."""
+
+    config: Config
+    environment: Environment = field(repr=False)
+    section: Options = field(repr=False)
+    specs: Specs
+    custom: Mapping[str, CustomEndpoint]
+    order: tuple[str, ...]
+    custom_order: int
+    allowed_addresses: tuple[str, ...]
+    context_cost: bool
+    show_prices: bool
+    warnings: tuple[str, ...]
+
+    def options(self, endpoint: str) -> Options:
+        """Options of an endpoint, ``endpoints.all`` on top (endpoints.md §4.1)."""
+        custom = self.custom.get(endpoint)
+        own = custom.options if custom is not None else mapping(self.section.get(endpoint))
+        common = {
+            key: value
+            for key, value in mapping(self.section.get("all")).items()
+            if value is not None and key != "baseURL"
+        }
+        return {**own, **common}
+
+    def makes_titles(self, endpoint: str, model: str) -> bool:
+        """Did the operator choose this model for titles? Then it need not be listed."""
+        for name in {*self.custom, *self.section, endpoint} - {"all", "custom"}:
+            options = self.options(name)
+            target = options.get("titleEndpoint") or name
+            if target == endpoint and options.get("titleModel") == model:
+                return True
+        return False
+
+    def headers(self, endpoint: str) -> dict[str, str]:
+        """Configured headers of an endpoint over those of ``endpoints.all``."""
+        custom = self.custom.get(endpoint)
+        if custom is not None:
+            return dict(custom.headers)
+        merged = {
+            **mapping(mapping(self.section.get("all")).get("headers")),
+            **mapping(mapping(self.section.get(endpoint)).get("headers")),
+        }
+        return self.filled(merged)
+
+    def filled(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Operator-written headers with the environment filled in."""
+        return {str(name): expand(str(value), self.environment) for name, value in values.items()}
+
+
+@dataclass(slots=True)
+class Current:
+    """Holds the deployment in force."""
+
+    deployment: Deployment
+
+
+def mapping(value: Any) -> Options:
+    """``value`` when it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """``value`` when it is a list, else an empty one."""
+    return value if isinstance(value, list | tuple) else ()
+
+
+def normal_name(name: str) -> str:
+    """The name an endpoint is known by: ``ollama`` in any case is ``ollama``."""
+    return "ollama" if name.lower() == "ollama" else name
+
+
+def read_deployment(ctx: Context) -> Deployment:
+    """Read configuration and environment of a kernel. What is unusable becomes a warning."""
+    config: Config = ctx.config
+    section = mapping(ctx.section("endpoints"))
+    custom = {}
+    warnings: list[str] = []
+    for item in listed(section.get("custom")):
+        endpoint = _custom(mapping(item), ctx.environment, warnings)
+        if endpoint is not None:
+            custom[endpoint.name] = endpoint
+    specs, dropped = read_specs(ctx.section("modelSpecs"), set(custom))
+    warnings += dropped
+    warnings += _without_plugin(config, section)
+    order = tuple(config.endpoints) or BUILT_IN_ORDER
+    interface = mapping(ctx.section("interface"))
+    balance = mapping(ctx.section("balance"))
+    balanced = balance.get("enabled", ctx.environment.get("CHECK_BALANCE", "").lower() == "true")
+    cost = interface.get("contextCost") is True
+    return Deployment(
+        config=config,
+        environment=ctx.environment,
+        section=section,
+        specs=specs,
+        custom=custom,
+        order=order,
+        custom_order=order.index("custom") if "custom" in order else 9999,
+        allowed_addresses=tuple(str(entry) for entry in listed(section.get("allowedAddresses"))),
+        context_cost=cost,
+        show_prices=cost or balanced is True,
+        warnings=tuple(warnings),
+    )
+
+
+def _custom(item: Options, environment: Environment, warnings: list[str]) -> CustomEndpoint | None:
+    """A custom endpoint; ``None`` for an item without what it needs (endpoints.md §1.1)."""
+    models = mapping(item.get("models"))
+    name, key, url = item.get("name"), item.get("apiKey"), item.get("baseURL")
+    if not (name and key and url and (models.get("fetch") or models.get("default"))):
+        return None
+    name = normal_name(str(name))
+    key, url = expand(str(key), environment), expand(str(url), environment).rstrip("/")
+    problem = None
+    for what, text in (("apiKey", key), ("baseURL", url)):
+        missing = unset_variable(text)
+        if missing is not None:
+            problem = f"{what} needs the environment variable {missing}, which is not set"
+    if item.get("provider") == "anthropic":
+        problem = (
+            "'provider: anthropic' (the native protocol) needs a plugin that is not installed; "
+            "use the OpenAI-compatible address of the provider without 'provider'"
+        )
+    if problem is not None:
+        warnings.append(f"the endpoint '{name}' is not offered: {problem}")
+    headers = {
+        str(header): expand(str(value), environment)
+        for header, value in mapping(item.get("headers")).items()
+    }
+    return CustomEndpoint(
+        name=name,
+        api_key=key,
+        base_url=url,
+        options=item,
+        headers=headers,
+        params=_params(item, url),
+        models=tuple(_model_names(models.get("default"))),
+        fetch=models.get("fetch") is True,
+        user_query=models.get("userIdQuery") is True,
+        problem=problem,
+    )
+
+
+def _model_names(value: Any) -> list[str]:
+    names = [item.get("name") if isinstance(item, Mapping) else item for item in listed(value)]
+    return [name for name in names if isinstance(name, str) and name]
+
+
+def _params(item: Options, url: str) -> Options | None:
+    """``customParams`` as clients see them: completed definitions, dialects recognised."""
+    given = item.get("customParams")
+    params = dict(mapping(given))
+    panel = params.get("defaultParamsEndpoint") or "custom"
+    if panel == "custom" and item.get("provider") == "anthropic":
+        panel = "anthropic"
+    definitions = list(listed(params.get("paramDefinitions")))
+    is_openrouter = "openrouter" in f"{item.get('name')} {url}".lower()
+    if is_openrouter and panel in ("custom", "openrouter"):
+        panel = "openrouter"
+        if not any(mapping(each).get("key") == "promptCache" for each in definitions):
+            definitions.append({"key": "promptCache", "default": True})
+    elif given is None and panel == "custom":
+        return None
+    params["defaultParamsEndpoint"] = panel
+    params["paramDefinitions"] = overridden(panel, [mapping(each) for each in definitions])
+    return params
+
+
+def _without_plugin(config: Config, section: Options) -> list[str]:
+    """Warnings for keys whose provider this installation does not have."""
+    found = {
+        "assistants": ("ASSISTANTS_API_KEY", config.assistants_api_key),
+        "azureAssistants": ("AZURE_ASSISTANTS_API_KEY", config.azure_assistants_api_key),
+        "anthropic": ("ANTHROPIC_API_KEY", config.anthropic_api_key),
+        "google": ("GOOGLE_KEY", config.google_key),
+        "bedrock": (
+            "BEDROCK_AWS_…",
+            config.bedrock_bearer_token
+            or config.bedrock_secret_access_key
+            or config.bedrock_profile
+            or config.bedrock_default_region,
+        ),
+    }
+    return [
+        f"{variable} is set, but no installed plugin speaks to '{endpoint}': the endpoint is not "
+        "offered"
+        for endpoint, (variable, value) in found.items()
+        if value
+    ]

@@ -1,0 +1,106 @@
+"""Declaration of the plugin ``endpoints``."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from beanie import Document
+from pydantic import BaseModel
+
+from locutory import Context, On, PhaseTask, Plugin, Provide, Route, hook
+from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, TOKENS
+from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_endpoints.config import Config
+from locutory_endpoints.deployment import Current, read_deployment
+from locutory_endpoints.documents import UserKey
+from locutory_endpoints.keystore import KeyStore
+from locutory_endpoints.providers.custom import CustomProvider
+from locutory_endpoints.providers.guide import GuideProvider
+from locutory_endpoints.providers.ollama import OllamaProvider
+from locutory_endpoints.providers.openai import OpenAIProvider
+from locutory_endpoints.providers.reach import Reach
+from locutory_endpoints.routes import Routes
+from locutory_endpoints.sections import EndpointsSection, ModelSpecsSection
+from locutory_endpoints.service import ModelCatalogue
+from locutory_endpoints.startup import ModelStartup
+from locutory_endpoints.tokens import O200kCounter
+from locutory_endpoints.wire.connections import Connections
+from locutory_endpoints.wire.lists import ModelLists
+
+
+class EndpointsPlugin(Plugin):
+    """Language models: the picker, model lists, users' keys, OpenAI-compatible providers."""
+
+    name = "endpoints"
+    summary = "Language models: endpoints, model lists, user keys, OpenAI-compatible providers"
+    Config = Config
+    sections: ClassVar[dict[str, type[BaseModel] | None]] = {
+        "endpoints": EndpointsSection,
+        "modelSpecs": ModelSpecsSection,
+    }
+    provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [UserKey]
+
+    @hook
+    def services(self, ctx: Context) -> Iterable[Provide]:
+        config: Config = ctx.config
+        self._log = ctx.log
+        self._current = current = Current(read_deployment(ctx))
+        self._keys = KeyStore(ctx.database, ctx.credentials)
+        self._connections = Connections(config.connect_seconds, config.idle_seconds)
+        self._lists = ModelLists(config.list_seconds)
+        reach = Reach(current, self._connections, self._lists, self._keys)
+        self._custom = CustomProvider(reach)
+        self._openai = OpenAIProvider(reach)
+        self._ollama = OllamaProvider(reach)
+        tokens = O200kCounter()
+        self._catalogue = ModelCatalogue(current, ctx.services)
+        return [
+            Provide(CATALOGUE, self._catalogue),
+            Provide(TOKENS, tokens),
+            Provide(LLM_PROVIDERS, self._openai, "openai"),
+            Provide(LLM_PROVIDERS, self._custom, "custom"),
+            Provide(LLM_PROVIDERS, self._ollama, "ollama"),
+            Provide(LLM_PROVIDERS, GuideProvider(current, tokens), "guide"),
+            Provide(STARTUP_CONFIG, ModelStartup(current), "endpoints"),
+        ]
+
+    @hook
+    def subscriptions(self) -> Iterable[On]:
+        return [On(AccountDeleted, self._forget_account)]
+
+    @hook
+    def routes(self) -> Iterable[Route]:
+        return Routes(self._catalogue, self._keys).all()
+
+    @hook
+    def phases(self) -> Iterable[PhaseTask]:
+        return [
+            PhaseTask("configuration loading", "models", self._warn),
+            PhaseTask("post-startup tasks", "connections", self._look_around, self._close),
+        ]
+
+    @hook
+    def reload(self, ctx: Context) -> None:
+        self._current.deployment = read_deployment(ctx)
+        self._lists.forget()
+        for warning in self._current.deployment.warnings:
+            self._log.warning("models.warning", text=warning)
+
+    async def _warn(self) -> None:
+        for warning in self._current.deployment.warnings:
+            self._log.warning("models.warning", text=warning)
+
+    async def _look_around(self) -> None:
+        self._ollama.look()
+
+    async def _close(self) -> None:
+        await self._ollama.close()
+        await self._lists.close()
+        await self._connections.close()
+
+    async def _forget_account(self, event: AccountDeleted) -> None:
+        await self._keys.delete(event.user_id)

@@ -1,0 +1,1 @@
+"""Families of endpoints, each one an entry of ``LLM_PROVIDERS``."""

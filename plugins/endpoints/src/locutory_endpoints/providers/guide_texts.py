@@ -1,0 +1,131 @@
+"""What the guide says."""
+
+WELCOME = """I am the **guide** of this server: a small built-in helper, not a language model. \
+No model is connected yet, so I answer by simple rules.
+
+- Write **add a provider** to learn how to connect OpenAI, Ollama or any compatible service.
+- Write **markdown**, **code**, **math** or **table** to see how answers look.
+- Write **think** to see how a model's reasoning is shown.
+- Write **echo** and some words, and I repeat them.
+- Write **help** for this list again.
+"""
+
+PROVIDERS = """## Connecting a model
+
+**A local model.** Start [Ollama](https://ollama.com) on this machine and pull a model, for \
+example `ollama pull llama3.2`. It appears in the model menu within a minute; nothing has to be \
+configured.
+
+**OpenAI.** Put the key into the file `.env` beside the server and start it again:
+
+```sh
+OPENAI_API_KEY=sk-...
+```
+
+With `OPENAI_API_KEY=user_provided` every user enters a key of his own.
+
+**Any OpenAI-compatible service** (OpenRouter, Groq, Mistral, vLLM, llama.cpp, LM Studio, …) goes \
+into `librechat.yaml`:
+
+```yaml
+version: 1.3.14
+endpoints:
+  custom:
+    - name: "My models"
+      apiKey: "${MY_KEY}"
+      baseURL: "https://example.com/v1"
+      models:
+        default: ["some-model"]
+        fetch: true
+```
+
+After a change of `librechat.yaml`, send the server `SIGHUP` or start it again. As soon as another \
+endpoint is there, I make room for it.
+"""
+
+MARKDOWN = """## A piece of Markdown
+
+Text can be **bold**, *italic*, ~~struck out~~ or `code`. A [link](https://commonmark.org) too.
+
+1. First
+2. Second
+   - with a detail
+
+> A quotation stands apart.
+
+---
+
+Write **code**, **table** or **math** for more.
+"""
+
+CODE = """Code is shown with its colours and can be copied:
+
+```python
+from collections.abc import Iterator
+
+
+def fibonacci(count: int) -> Iterator[int]:
+    \"\"\"The first Fibonacci numbers.\"\"\"
+    current, following = 0, 1
+    for _ in range(count):
+        yield current
+        current, following = following, current + following
+
+
+print(list(fibonacci(10)))
+```
+"""
+
+MATH = """The roots of $ax^2 + bx + c = 0$ are
+
+$$
+x_{1,2} = \\frac{-b \\pm \\sqrt{b^2 - 4ac}}{2a}
+$$
+
+and the best known sum of all is
+
+$$
+\\sum_{n=1}^{\\infty} \\frac{1}{n^2} = \\frac{\\pi^2}{6}.
+$$
+"""
+
+TABLE = """| Way | Needs | Good for |
+|---|---|---|
+| Ollama | a machine with memory | private, free |
+| OpenAI | a key | strong models |
+| Custom endpoint | an address and a key | everything else |
+"""
+
+THOUGHT = (
+    "The user wants to see how reasoning is shown. I have none of my own, so these words are "
+    "all there is to see."
+)
+THOUGHT_ANSWER = "Above this answer is the reasoning, folded away: click it to read it."
+
+NO_CLOCK = (
+    "I have no clock of my own. Where a tool named `current_datetime` is offered to me, I call it "
+    "when somebody asks for the time."
+)
+
+TOPICS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("help", "hilfe", "commands"), WELCOME),
+    (
+        (
+            "provider",
+            "providers",
+            "api key",
+            "key",
+            "openai",
+            "ollama",
+            "connect",
+            "model",
+            "models",
+        ),
+        PROVIDERS,
+    ),
+    (("markdown",), MARKDOWN),
+    (("code", "python", "program"), CODE),
+    (("math", "latex", "formula", "formel"), MATH),
+    (("table", "tabelle"), TABLE),
+)
+"""Words in a question → the answer; the first that fits."""

@@ -1,0 +1,117 @@
+"""A local Ollama, offered by itself when one answers."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+import orjson
+import structlog
+
+from locutory import Principal
+from locutory_contracts.models import ChatModel
+from locutory_endpoints.providers.reach import Reach, secrets_of
+from locutory_endpoints.wire.body import Dialect, request_base
+from locutory_endpoints.wire.model import CompletionsModel, Line
+
+NAME = "ollama"
+PROBE_SECONDS = 1.0
+AGAIN_SECONDS = 60.0
+
+log = structlog.get_logger("locutory.endpoints")
+
+
+class OllamaProvider:
+    """`locutory_contracts.models.Provider` of the endpoint ``ollama``.
+
+    Looks for the server in the background, after the start and then at most once a minute
+    when somebody asks for models; nobody ever waits for it. Silent when the operator
+    configured an endpoint named ollama, or switched this off.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._names: tuple[str, ...] = ()
+        self._looked: float | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._entries: Mapping[str, Mapping[str, Any]] = {}
+        self._models: Mapping[str, Sequence[str]] = {}
+
+    @property
+    def _wanted(self) -> bool:
+        deployment = self._reach.deployment
+        return deployment.config.ollama and NAME not in deployment.custom
+
+    def look(self) -> None:
+        """Look for the server in the background, unless that happened a moment ago."""
+        if not self._wanted:
+            self._take(())
+            return
+        young = self._looked is not None and time.monotonic() - self._looked < AGAIN_SECONDS
+        if young or self._looking is not None:
+            return
+        self._looked = time.monotonic()
+        self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        url = self._reach.deployment.config.ollama_url.rstrip("/")
+        try:
+            client = self._reach.connections.configured(url)
+            answer = await client.get(f"{url}/api/tags", timeout=PROBE_SECONDS)
+            models = orjson.loads(answer.content)["models"] if answer.status_code == 200 else []
+            names = tuple(str(model["name"]) for model in models)
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError):
+            names = ()
+        finally:
+            self._looking = None
+        if bool(names) != bool(self._names):
+            log.info("models.ollama", found=bool(names), models=len(names))
+        self._take(names)
+
+    def _take(self, names: tuple[str, ...]) -> None:
+        if names == self._names:
+            return
+        self._names = names
+        entry = {"type": "custom", "userProvide": False, "userProvideURL": False}
+        self._entries = {NAME: {**entry, "modelDisplayLabel": "Ollama"}} if names else {}
+        self._models = {NAME: list(names)} if names else {}
+
+    async def close(self) -> None:
+        """Give up looking."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    async def entries(self, principal: Principal | None) -> Mapping[str, Mapping[str, Any]]:
+        """The endpoint, if the server answered when it was last looked for."""
+        self.look()
+        return self._entries
+
+    async def models(self, principal: Principal | None) -> Mapping[str, Sequence[str]]:
+        """The models it had then."""
+        self.look()
+        return self._models
+
+    async def open(
+        self, endpoint: str, model: str, settings: Mapping[str, Any], principal: Principal
+    ) -> ChatModel:
+        """A line to a local model."""
+        url = self._reach.deployment.config.ollama_url.rstrip("/")
+        dialect = Dialect(usage=self._reach.deployment.config.ask_usage)
+        return CompletionsModel(
+            Line(
+                client=self._reach.connections.configured(url),
+                url=f"{url}/v1/chat/completions",
+                headers={"Authorization": "Bearer ollama"},
+                base=request_base(model, settings, principal.id, dialect),
+                dialect=dialect,
+                principal=principal,
+                retries=self._reach.retries(),
+                secrets=secrets_of(url, "", {}),
+            )
+        )
+
+    def describe(self, endpoint: str) -> Mapping[str, Any]:
+        """Nothing is configured for it."""
+        return {}

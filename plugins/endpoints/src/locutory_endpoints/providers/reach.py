@@ -1,0 +1,66 @@
+"""What the providers of this plugin share: connections, model lists, users' keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx2
+
+from locutory_contracts.models import ModelRefused
+from locutory_endpoints.deployment import Current, Deployment
+from locutory_endpoints.guard import AddressRefused, Guard
+from locutory_endpoints.keystore import KeyStore
+from locutory_endpoints.wire.connections import Connections
+from locutory_endpoints.wire.lists import ModelLists
+from locutory_endpoints.wire.model import Retries
+
+OPENAI_BASE = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How providers reach the outside."""
+
+    current: Current
+    connections: Connections
+    lists: ModelLists
+    keys: KeyStore
+
+    @property
+    def deployment(self) -> Deployment:
+        """The configuration in force."""
+        return self.current.deployment
+
+    def retries(self) -> Retries:
+        """How failed calls are tried again."""
+        config = self.deployment.config
+        return Retries(config.retries, config.retry_seconds)
+
+    def configured(self, url: str) -> httpx2.AsyncClient:
+        """The client for an operator's address."""
+        return self.connections.configured(url, self.deployment.config.proxy)
+
+    def guarded(self) -> httpx2.AsyncClient:
+        """The client for an address that a user gave."""
+        return self.connections.guarded(self.deployment.allowed_addresses)
+
+    async def refuse_private(self, url: str) -> None:
+        """`ModelRefused` ``invalid_base_url`` for an address that users may not reach."""
+        try:
+            await Guard(self.deployment.allowed_addresses).check(url)
+        except AddressRefused:
+            raise ModelRefused('{"type":"invalid_base_url"}') from None
+
+
+def bearer(headers: Mapping[str, str], key: str) -> dict[str, str]:
+    """Headers with the key, unless an ``Authorization`` was configured."""
+    if any(name.lower() == "authorization" for name in headers):
+        return dict(headers)
+    return {"Authorization": f"Bearer {key}", **headers}
+
+
+def secrets_of(url: str, key: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Texts to keep out of failures: the key, header values, the address and its host.
+    Short ones (the key ``ollama``, a header ``true``) are words, not secrets."""
+    found = {url, urlsplit(url).netloc, key, *headers.values()}
+    return tuple(sorted((item for item in found if len(item) >= 8), key=len, reverse=True))

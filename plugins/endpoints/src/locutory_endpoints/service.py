@@ -1,0 +1,375 @@
+"""All providers as one: the picker, the model lists, and models ready for a turn."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from locutory import Principal, Services, encode
+from locutory_contracts.models import (
+    LLM_PROVIDERS,
+    ModelRefused,
+    PreparedModel,
+    Provider,
+    TitleSettings,
+)
+from locutory_endpoints.deployment import Current, Deployment, listed, mapping
+from locutory_endpoints.keystore import refuse_expired
+from locutory_endpoints.labels import sender
+from locutory_endpoints.parameters import accepted, family
+from locutory_endpoints.providers.guide import ENDPOINT as GUIDE
+from locutory_endpoints.specs import TOOL_SWITCHES, applied
+from locutory_endpoints.tables import defaults
+from locutory_endpoints.tables.prices import prices
+from locutory_endpoints.tables.windows import UNKNOWN, window
+
+log = structlog.get_logger("locutory.endpoints")
+
+Entries = Mapping[str, Mapping[str, Any]]
+Models = Mapping[str, Sequence[str]]
+
+_PROVIDER_SECONDS = 15.0
+_WITHOUT_ENTRY = frozenset(("assistants", "azureAssistants"))
+_PRICE_NAMES = ("prompt", "completion", "cacheWrite", "cacheRead")
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """Something made of other objects, good as long as they are the same objects."""
+
+    sources: tuple[object, ...] = ()
+    value: Any = None
+    body: bytes = b""
+
+    def of(self, sources: tuple[object, ...]) -> bool:
+        """Was this made of these very objects?"""
+        kept = self.sources
+        return len(kept) == len(sources) and all(a is b for a, b in zip(kept, sources, strict=True))
+
+
+def _built(sources: tuple[object, ...], value: Any) -> _Built:
+    return _Built(sources, value, encode(value))
+
+
+class ModelCatalogue:
+    """`locutory_contracts.models.Catalogue`.
+
+    Providers give the same mapping object as long as nothing changed; the merged answers
+    and their JSON are kept as long as that holds, so the hot routes do not build anything.
+    A provider that raises is left out and logged.
+    """
+
+    def __init__(self, current: Current, services: Services) -> None:
+        self._current = current
+        self._services = services
+        self._entries = _Built()
+        self._models = _Built()
+        self._tokens = _Built()
+
+    @property
+    def _deployment(self) -> Deployment:
+        return self._current.deployment
+
+    def providers(self) -> Mapping[str, Provider]:
+        """Every provider by name."""
+        return self._services.all(LLM_PROVIDERS)
+
+    async def entries(self, principal: Principal) -> Entries:
+        """The body of ``GET /api/endpoints``."""
+        built = await self._build_entries(principal)
+        found: Entries = built.value
+        return found
+
+    async def entries_body(self, principal: Principal) -> bytes:
+        """The same as JSON."""
+        return (await self._build_entries(principal)).body
+
+    async def models(self, principal: Principal) -> Models:
+        """The body of ``GET /api/models``."""
+        built = await self._build_models(principal)
+        found: Models = built.value
+        return found
+
+    async def models_body(self, principal: Principal) -> bytes:
+        """The same as JSON."""
+        return (await self._build_models(principal)).body
+
+    async def _parts(self, kind: str, principal: Principal) -> dict[str, Mapping[str, Any]]:
+        """Provider → its entries or models; one that fails or hangs is left out."""
+        parts: dict[str, Mapping[str, Any]] = {}
+        for name, provider in self.providers().items():
+            try:
+                async with asyncio.timeout(_PROVIDER_SECONDS):
+                    parts[name] = await getattr(provider, kind)(principal)
+            except Exception:
+                log.exception("models.provider_failed", provider=name, asked=kind)
+        return parts
+
+    async def _build_entries(self, principal: Principal) -> _Built:
+        deployment = self._deployment
+        parts = await self._parts("entries", principal)
+        sources = (deployment, *parts.values())
+        found = self._entries
+        if not found.of(sources):
+            merged = self._merge_entries(deployment, parts.values())
+            self._entries = found = _built(sources, merged)
+        return found
+
+    def _merge_entries(
+        self, deployment: Deployment, parts: Iterable[Mapping[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
+        offered: dict[str, Mapping[str, Any]] = {}
+        for part in parts:
+            offered.update(part)
+        offered.pop("agents", None)
+        if deployment.config.guide == "auto" and len(offered) > 1:
+            offered.pop(GUIDE, None)
+        offered["agents"] = _agents_entry(mapping(deployment.section.get("agents")))
+        order = {name: place for place, name in enumerate(deployment.order)}
+        merged: dict[str, dict[str, Any]] = {}
+        for name, entry in offered.items():
+            if name in defaults.BUILT_IN_ORDER:
+                if name not in order and name != "agents":
+                    continue
+                place = order.get(name, len(order))
+            else:
+                place = deployment.custom_order
+            merged[name] = {**entry, "order": place}
+        return dict(sorted(merged.items(), key=lambda item: item[1]["order"]))
+
+    async def _build_models(self, principal: Principal) -> _Built:
+        deployment = self._deployment
+        parts = await self._parts("models", principal)
+        shown = await self._guide_shown(principal)
+        sources = (deployment, shown, *parts.values())
+        found = self._models
+        if not found.of(sources):
+            config = deployment.config
+            bedrock = [
+                str(name)
+                for name in listed(mapping(deployment.section.get("bedrock")).get("models"))
+            ]
+            merged: dict[str, Sequence[str]] = {
+                "openAI": list(defaults.OPENAI),
+                "google": config.google_models or list(defaults.GOOGLE),
+                "anthropic": _vertex_models(deployment)
+                or config.anthropic_models
+                or list(defaults.ANTHROPIC),
+                "azureOpenAI": list(defaults.OPENAI_SHARED),
+                "assistants": list(defaults.ASSISTANTS),
+                "azureAssistants": list(defaults.OPENAI_SHARED),
+                "bedrock": bedrock or config.bedrock_models or list(defaults.BEDROCK),
+            }
+            for part in parts.values():
+                merged.update(part)
+            if not shown:
+                merged.pop(GUIDE, None)
+            self._models = found = _built(sources, merged)
+        return found
+
+    async def _guide_shown(self, principal: Principal) -> bool:
+        return GUIDE in (await self._build_entries(principal)).value
+
+    async def token_config_body(self, principal: Principal) -> bytes:
+        """The body of ``GET /api/endpoints/token-config``: windows, and prices if shown."""
+        deployment = self._deployment
+        models = await self.models(principal)
+        told = {name: await self._told(name, principal) for name in deployment.custom}
+        sources = (deployment, models, *told.values())
+        found = self._tokens
+        if not found.of(sources):
+            costs = deployment.context_cost
+            value = {
+                endpoint: {
+                    model: _token_entry(model, told.get(endpoint) or {}, costs) for model in names
+                }
+                for endpoint, names in models.items()
+            }
+            self._tokens = found = _built(sources, value)
+        return found.body
+
+    async def _told(self, endpoint: str, principal: Principal) -> Mapping[str, Any]:
+        """Windows and prices of an endpoint's models: the operator's, else the provider's."""
+        own = self._deployment.options(endpoint).get("tokenConfig")
+        if isinstance(own, Mapping):
+            return own
+        for provider in self.providers().values():
+            ask = getattr(provider, "token_config", None)
+            if ask is not None:
+                found = await ask(endpoint, principal)
+                if found:
+                    return mapping(found)
+        return {}
+
+    async def prepare(self, body: Mapping[str, Any], principal: Principal) -> PreparedModel:
+        """Settle endpoint, model, spec and parameters of a chat request body.
+
+        Raises `ModelRefused`: denials for specs, payloads of models.md §4 for models, of
+        endpoints.md §5 for keys.
+        """
+        deployment = self._deployment
+        endpoint = body.get("endpoint")
+        if not isinstance(endpoint, str) or not endpoint:
+            raise ModelRefused("Error parsing conversation", denial=True)
+        custom = deployment.custom.get(endpoint)
+        names = family(endpoint, None if custom is None else custom.params)
+        settings = accepted(body, names)
+        wanted = settings.get("spec") or body.get("spec")
+        spec = deployment.specs.choose(wanted if isinstance(wanted, str) else None, endpoint)
+        icon = None
+        if spec is not None:
+            enforce = deployment.specs.enforce
+            settings = accepted(applied(spec, settings, enforce=enforce), names)
+            icon = spec.get("iconURL") or None
+            if icon is not None:
+                settings["iconURL"] = icon
+        model = settings.get("model")
+        if not isinstance(model, str) or not model:
+            raise ModelRefused(_payload("missing_model", endpoint))
+        provider = await self._owner(endpoint, model, principal)
+        entry = mapping((await self.entries(principal)).get(endpoint))
+        if entry.get("userProvide") or entry.get("userProvideURL"):
+            refuse_expired(body.get("key"), endpoint)
+        settings.setdefault("resendFiles", True)
+        chat = await provider.open(endpoint, model, settings, principal)
+        told = mapping((await self._told(endpoint, principal)).get(model))
+        options = {**provider.describe(endpoint), **deployment.options(endpoint)}
+        output = (
+            settings.get("max_tokens")
+            or settings.get("maxOutputTokens")
+            or settings.get("maxTokens")
+        )
+        return PreparedModel(
+            endpoint=endpoint,
+            endpoint_type="custom" if entry.get("type") == "custom" else None,
+            model=model,
+            provider=_provider_name(endpoint, custom is not None and custom.openrouter),
+            sender=sender(
+                endpoint,
+                model,
+                settings,
+                None if spec is None else spec.get("label"),
+                entry.get("modelDisplayLabel"),
+            ),
+            chat=chat,
+            settings=settings,
+            context_tokens=_context_tokens(settings, options, told, model),
+            output_tokens=int(output) if output else None,
+            prices=_prices(model, told) if deployment.show_prices else {},
+            icon_url=icon,
+            spec=None if spec is None else str(spec["name"]),
+            spec_tools={}
+            if spec is None
+            else {key: spec[key] for key in TOOL_SWITCHES if spec.get(key) is not None},
+            stream_rate_ms=_milliseconds(options.get("streamRate")),
+            title=_title(options, deployment.config.title_convo),
+        )
+
+    async def _owner(self, endpoint: str, model: str, principal: Principal) -> Provider:
+        """The provider of an endpoint, after checking that it has the model."""
+        models = await self.models(principal)
+        names = models.get(endpoint)
+        if names is None:
+            raise ModelRefused(_payload("endpoint_models_not_loaded", endpoint))
+        if model not in names and not self._deployment.makes_titles(endpoint, model):
+            raise ModelRefused(
+                _payload("illegal_model_request", f"{endpoint}|{model}"),
+                violation="illegal_model_request",
+            )
+        for kind in ("entries", "models"):  # one that is not offered can say why it refuses
+            for name, part in (await self._parts(kind, principal)).items():
+                if endpoint in part and (kind == "entries" or endpoint not in _WITHOUT_ENTRY):
+                    return self.providers()[name]
+        raise ModelRefused(f"No installed plugin speaks to '{endpoint}'.")
+
+
+def _payload(kind: str, info: str) -> str:
+    escaped = encode(info).decode()
+    return f'{{ "type": "{kind}", "info": {escaped} }}'
+
+
+def _agents_entry(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry ``agents``, which is always there (endpoints.md §10)."""
+    entry: dict[str, Any] = {
+        "userProvide": False,
+        "capabilities": list(options.get("capabilities") or defaults.AGENT_CAPABILITIES),
+        "disableBuilder": options.get("disableBuilder") is True,
+    }
+    if isinstance(options.get("allowedProviders"), list):
+        entry["allowedProviders"] = options["allowedProviders"]
+    environments = mapping(options.get("statefulCodeSessions")).get("allowedEnvironments")
+    if isinstance(environments, list):
+        entry["statefulCodeSessions"] = {"allowedEnvironments": environments}
+    return entry
+
+
+def _vertex_models(deployment: Deployment) -> list[str]:
+    anthropic = mapping(deployment.section.get("anthropic"))
+    vertex = mapping(anthropic.get("vertexConfig") or anthropic.get("vertex"))
+    models = vertex.get("models") or anthropic.get("models")
+    return [str(name) for name in models] if isinstance(models, list | Mapping) else []
+
+
+def _token_entry(model: str, told: Mapping[str, Any], costs: bool) -> dict[str, float]:
+    own = mapping(told.get(model))
+    entry: dict[str, float] = {}
+    context = own.get("context") or window(model)
+    if context:
+        entry["context"] = context
+    if costs:
+        entry.update(_prices(model, own))
+    return entry
+
+
+def _prices(model: str, told: Mapping[str, Any]) -> dict[str, float]:
+    """Prices that were told as a whole, else those of the table."""
+    source = told if "prompt" in told or "completion" in told else prices(model)
+    return {name: source[name] for name in _PRICE_NAMES if source.get(name) is not None}
+
+
+def _context_tokens(
+    settings: Mapping[str, Any], options: Mapping[str, Any], told: Mapping[str, Any], model: str
+) -> int:
+    preset = next(
+        (
+            item.get("default")
+            for item in listed(mapping(options.get("customParams")).get("paramDefinitions"))
+            if mapping(item).get("key") == "maxContextTokens"
+        ),
+        None,
+    )
+    for value in (settings.get("maxContextTokens"), preset, told.get("context"), window(model)):
+        if isinstance(value, int | float) and value > 0:
+            return int(value)
+    return UNKNOWN
+
+
+def _milliseconds(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and value > 0 else 0.0
+
+
+def _provider_name(endpoint: str, openrouter: bool) -> str:
+    """What usage events call the provider."""
+    if openrouter:
+        return "openrouter"
+    return endpoint if endpoint in defaults.BUILT_IN_ORDER else "openAI"
+
+
+def _title(options: Mapping[str, Any], on: bool) -> TitleSettings:
+    def text(name: str) -> str | None:
+        value = options.get(name)
+        return value if isinstance(value, str) and value else None
+
+    model = text("titleModel")
+    return TitleSettings(
+        enabled=on and options.get("titleConvo") is not False,
+        model=None if model == "current_model" else model,
+        endpoint=text("titleEndpoint"),
+        prompt=text("titlePrompt"),
+        prompt_template=text("titlePromptTemplate"),
+        method=text("titleMethod") or "completion",
+        timing=text("titleTiming") or "immediate",
+        message_role=text("titleMessageRole"),
+    )

@@ -1,0 +1,32 @@
+"""Members of ``GET /api/config`` about models (user.md §2.2, §2.4)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from locutory import Principal
+from locutory_endpoints.deployment import Current, mapping
+
+
+class ModelStartup:
+    """`locutory_contracts.startup.StartupConfig` of this plugin."""
+
+    def __init__(self, current: Current) -> None:
+        self._current = current
+
+    def everyone(self) -> Mapping[str, Any]:
+        """Nothing: models are shown after login."""
+        return {}
+
+    def signed_in(self, principal: Principal) -> Mapping[str, Any]:
+        """When titles are made, and the model specs if there are any."""
+        deployment = self._current.deployment
+        section = deployment.section
+        timing = (
+            mapping(section.get("all")).get("titleTiming")
+            or mapping(section.get("agents")).get("titleTiming")
+            or "immediate"
+        )
+        members: dict[str, Any] = {"titleGenerationTiming": timing}
+        if deployment.specs.public is not None:
+            members["modelSpecs"] = deployment.specs.public
+        return members

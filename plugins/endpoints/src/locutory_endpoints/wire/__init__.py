@@ -1,0 +1,1 @@
+"""The line to a provider: connections, request bodies, streams, failures."""

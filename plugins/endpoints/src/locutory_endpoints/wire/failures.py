@@ -1,0 +1,96 @@
+"""What a user reads when a provider fails."""
+
+import re
+from collections.abc import Iterable
+
+import httpx2
+import orjson
+
+from locutory_contracts.models import ModelFailure
+
+RETRYABLE = frozenset((408, 409, 429))
+
+UNREACHABLE = "Connection error."
+SILENT = "Request timed out."
+CUT = "The connection to the model was lost before its answer was complete."
+UNREADABLE = "The model's answer could not be read."
+
+_LONGEST = 1000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_KEY_LIKE = re.compile(r"\b(sk|pk|rk|gsk|xai|key)-[A-Za-z0-9_\-]{12,}")
+# The text that clients of the wire protocol are used to for a refused key.
+_KEY_HELP = (
+    "\n\nTroubleshooting URL: https://docs.langchain.com/oss/javascript/langchain/errors/"
+    "MODEL_AUTHENTICATION/\n"
+)
+
+
+def clean(text: str, secrets: Iterable[str] = ()) -> str:
+    """A provider's text without our keys and addresses, short enough to show."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = _KEY_LIKE.sub(r"\1-***", _CONTROL.sub("", text)).strip()
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def message_of(error: object) -> str | None:
+    """The message inside a provider's error object, in the shapes that are about."""
+    if isinstance(error, str):
+        return error or None
+    if isinstance(error, list) and error:
+        return message_of(error[0])
+    if not isinstance(error, dict):
+        return None
+    for member in ("message", "detail", "error"):
+        found = error.get(member)
+        if isinstance(found, str) and found:
+            return found
+        if isinstance(found, dict | list) and found:
+            return message_of(found) or orjson.dumps(found).decode()
+    return orjson.dumps(error).decode() if error else None
+
+
+def code_of(body: bytes) -> str:
+    """The error code a provider gives, such as ``insufficient_quota``."""
+    try:
+        error = orjson.loads(body)["error"]
+        return str(error.get("code") or error.get("type") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def of_status(status: int, body: bytes, secrets: Iterable[str] = ()) -> ModelFailure:
+    """The failure for an HTTP status other than 200."""
+    try:
+        parsed = orjson.loads(body)
+        text = message_of(parsed)
+    except ValueError:
+        plain = body.decode("utf-8", "replace").strip()
+        text = None if plain.startswith("<") else plain
+    cleaned = clean(text or "", secrets)
+    shown = f"{status} {cleaned}" if cleaned else f"{status} status code (no body)"
+    if status == 401:
+        shown += _KEY_HELP
+    return ModelFailure(shown, status, retryable=status in RETRYABLE or status >= 500)
+
+
+def of_stream(error: object, secrets: Iterable[str] = ()) -> ModelFailure:
+    """The failure for an error object inside a stream."""
+    status = 0
+    if isinstance(error, dict):
+        code = error.get("code") or error.get("status")
+        if isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600:
+            status = code
+    text = clean(message_of(error) or "", secrets)
+    return ModelFailure(text or UNREADABLE, status)
+
+
+def of_transport(error: httpx2.TransportError, *, started: bool) -> ModelFailure:
+    """The failure for a connection that broke or stayed silent."""
+    if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
+        return ModelFailure(UNREACHABLE, retryable=True)
+    if isinstance(error, httpx2.TimeoutException):
+        return ModelFailure(SILENT)
+    if started:
+        return ModelFailure(CUT)
+    return ModelFailure(UNREACHABLE, retryable=True)

@@ -1,0 +1,222 @@
+"""Asking providers for their models (models.md §2)."""
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx2
+import orjson
+import structlog
+
+FRESH_SECONDS = 120.0
+"""How long a list is used without asking again."""
+
+STALE_SECONDS = 600.0
+"""How long an older list is still given while a new one is fetched in the background."""
+
+FAILED_SECONDS = 30.0
+"""How long a provider that gave no list is left alone, so that nobody waits for it again."""
+
+_REMEMBERED = 1000
+_LARGEST = 8 * 1024 * 1024
+_OFFICIAL_KEEP = re.compile(r"text-davinci-003|gpt-|o\d+|chat-latest")
+_OFFICIAL_DROP = re.compile(r"audio|realtime")
+
+log = structlog.get_logger("locutory.endpoints")
+
+TokenConfig = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Model names in the provider's order, and their windows and prices if it told them."""
+
+    models: tuple[str, ...] = ()
+    token_config: TokenConfig = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask. ``owner`` is set when the answer belongs to one user."""
+
+    name: str
+    base: str
+    client: httpx2.AsyncClient = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    owner: str = ""
+    query: str = ""
+    ollama: bool = False
+    official: bool = False
+    key: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the cache key: nobody can read the credentials back from it, and what one
+        user's credentials brought is never found by another."""
+        kind = (self.query, self.ollama, self.official)
+        secret = repr((self.base, sorted(self.headers.items()), self.owner, kind))
+        object.__setattr__(self, "key", hashlib.sha256(secret.encode()).hexdigest()[:32])
+
+
+@dataclass(slots=True)
+class _Kept:
+    listing: Listing
+    moment: float
+    again: float
+
+
+class ModelLists:
+    """Model lists of providers, with one request at a time for each question.
+
+    A failure is logged and gives an empty list, so that the caller falls back.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._kept: dict[str, _Kept] = {}
+        self._asking: dict[str, asyncio.Task[Listing]] = {}
+
+    def fresh(self, question: Question) -> Listing | None:
+        """The list when it needs no asking: known and young, or failed a moment ago."""
+        kept = self._kept.get(question.key)
+        return kept.listing if kept is not None and self._clock() < kept.again else None
+
+    async def ask(self, question: Question) -> Listing:
+        """The list; from memory when it is young enough."""
+        found = self.fresh(question)
+        if found is not None:
+            return found
+        key = question.key
+        kept = self._kept.get(key)
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.create_task(self._fetch(question, key))
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        if self._usable(kept):
+            return cast(_Kept, kept).listing
+        return await asyncio.shield(task)
+
+    def _usable(self, kept: _Kept | None) -> bool:
+        """Is this a list that may still be given, old as it is?"""
+        return (
+            kept is not None
+            and bool(kept.listing.models)
+            and self._clock() - kept.moment < STALE_SECONDS
+        )
+
+    def forget(self) -> None:
+        """Ask again next time, after a change of the configuration."""
+        self._kept.clear()
+
+    async def close(self) -> None:
+        """Give up what is being asked."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _fetch(self, question: Question, key: str) -> Listing:
+        now = self._clock()
+        try:
+            async with asyncio.timeout(self._seconds):
+                listing = await _answer(question)
+            made = _Kept(listing, now, now + (FRESH_SECONDS if listing.models else FAILED_SECONDS))
+        except Exception as error:  # an outage of a provider is no fault of ours
+            log.warning("models.not_listed", endpoint=question.name, reason=_reason(error))
+            before = self._kept.get(key)
+            made = _Kept(Listing(), now, now)
+            if before is not None and self._usable(before):
+                made = before
+            made.again = self._clock() + FAILED_SECONDS
+        self._kept.pop(key, None)
+        while len(self._kept) >= _REMEMBERED:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = made
+        return made.listing
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the address (it may hold credentials)."""
+    return str(error) if isinstance(error, _Unexpected) else type(error).__name__
+
+
+class _Unexpected(ValueError):
+    """A provider's answer that is no model list."""
+
+
+async def _answer(question: Question) -> Listing:
+    if question.ollama:
+        root = urlsplit(question.base)
+        try:
+            tags = await _get(question, f"{root.scheme}://{root.netloc}/api/tags")
+            return Listing(tuple(_names(tags.get("models"), "name")))
+        except (httpx2.HTTPError, ValueError):
+            pass
+    body = await _get(question, f"{question.base}/models{question.query}")
+    data = body.get("data")
+    names = _names(data, "id")
+    if question.official:
+        names = [
+            name
+            for name in names
+            if _OFFICIAL_KEEP.search(name) and not _OFFICIAL_DROP.search(name)
+        ]
+        names.sort(key=lambda name: "instruct" in name)
+    return Listing(tuple(dict.fromkeys(names)), _token_config(data))
+
+
+async def _get(question: Question, url: str) -> Mapping[str, Any]:
+    headers = {"accept": "application/json", **question.headers}
+    async with question.client.stream("GET", url, headers=headers) as response:
+        if response.status_code != 200:
+            raise _Unexpected(f"status {response.status_code}")
+        parts, size = [], 0
+        async for piece in response.aiter_bytes():
+            parts.append(piece)
+            size += len(piece)
+            if size > _LARGEST:
+                raise _Unexpected("the list is too long")
+    body = orjson.loads(b"".join(parts))
+    if isinstance(body, list):  # together.ai
+        return {"data": body}
+    if not isinstance(body, dict):
+        raise _Unexpected("the answer is no model list")
+    return body
+
+
+def _names(items: Any, member: str) -> list[str]:
+    if not isinstance(items, list):
+        raise _Unexpected("the answer is no model list")
+    found = [item.get(member) for item in items if isinstance(item, dict)]
+    return [name for name in found if isinstance(name, str) and name]
+
+
+def _token_config(items: Any) -> TokenConfig:
+    """Windows and prices of an OpenRouter-like list; empty unless every item has both."""
+    found: dict[str, dict[str, float]] = {}
+    for item in items:
+        try:
+            pricing = item["pricing"]
+            rates = {
+                "prompt": float(pricing["prompt"]) * 1e6,
+                "completion": float(pricing["completion"]) * 1e6,
+                "context": int(item["context_length"]),
+            }
+            for member, name in (
+                ("input_cache_read", "cacheRead"),
+                ("input_cache_write", "cacheWrite"),
+            ):
+                if pricing.get(member):
+                    rates[name] = float(pricing[member]) * 1e6
+            found[str(item["id"])] = {
+                name: round(value, 6) if name != "context" else value
+                for name, value in rates.items()
+            }
+        except (KeyError, TypeError, ValueError):
+            return {}
+    return found

@@ -1,0 +1,89 @@
+"""Checking a name and password in the directory."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import structlog
+
+from locutory import HTTPError, Services
+from locutory.failures import UNKNOWN
+from locutory_contracts.sign_in import SIGN_INS, IdentityRefused
+from locutory_ldap.config import Config
+from locutory_ldap.directory import Directory, DirectoryDown, Refusal
+from locutory_ldap.people import identity_of
+
+T = TypeVar("T")
+
+INVALID = "Invalid username/password"
+MISSING = "Missing credentials"
+LONGEST_NAME = 256
+LONGEST_PASSWORD = 1024
+STEPS = 4
+"""Steps of one check, each of which may take the directory's whole time."""
+
+
+class DirectoryCheck:
+    """Implements `locutory_contracts.sign_in.PasswordCheck`.
+
+    The directory is asked in threads of its own, so that a slow one holds up nothing else.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        directory: Directory,
+        services: Services,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self._services = services
+        self._log = log
+        self._threads = ThreadPoolExecutor(config.connections, "ldap")
+
+    async def check(self, name: str, password: str) -> str:
+        """See the contract. 500 when the directory does not answer."""
+        name = name.strip()
+        # Before anything is asked: a bind without password succeeds anonymously.
+        if not name or not password.strip() or "\0" in name + password:
+            raise IdentityRefused("missing", MISSING)
+        if len(name) > LONGEST_NAME or len(password) > LONGEST_PASSWORD:
+            raise IdentityRefused("invalid", INVALID)
+        try:
+            person = await self._run(lambda: self._directory.find(name))
+            if person is None:
+                self._log.warning("ldap.refused", reason="nobody or several have this name")
+                raise IdentityRefused("invalid", INVALID)
+            if not await self._run(lambda: self._directory.accepts(person, password)):
+                self._log.warning("ldap.refused", reason="password", dn=person["dn"])
+                raise IdentityRefused("invalid", INVALID)
+        except Refusal as refusal:
+            self._log.warning("ldap.refused", reason=str(refusal))
+            raise IdentityRefused("invalid", INVALID) from None
+        except (DirectoryDown, TimeoutError) as failure:
+            self._log.error("ldap.down", reason=str(failure) or type(failure).__name__)
+            raise HTTPError(500, UNKNOWN) from None
+        identity = identity_of(self._config, person)
+        if identity is None:
+            self._log.error("ldap.no_id", dn=person["dn"], advice="set LDAP_ID")
+            raise IdentityRefused("auth_failed", "auth_failed")
+        return await self._services.get(SIGN_INS).adopt(identity, may_register=True)
+
+    async def reach(self) -> str | None:
+        """What keeps the directory from answering, for the deployment's checks."""
+        try:
+            await self._run(self._directory.reach)
+        except (DirectoryDown, TimeoutError) as failure:
+            return f"nobody can sign in: the directory does not answer ({failure})"
+        return None
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._config.timeout_seconds * STEPS):
+            return await loop.run_in_executor(self._threads, work)
+
+    async def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Sign-in through other services: social logins, OpenID Connect, SAML (contract oauth.md)."""

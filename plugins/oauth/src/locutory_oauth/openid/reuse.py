@@ -1,0 +1,273 @@
+"""Sessions made of the provider's own tokens, and logging out there (contract oauth §5.4, §5.5)."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import structlog
+from bson import ObjectId
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from locutory import Cache, Principal, Request, Services, Unauthorized
+from locutory_contracts.accounts import ACCOUNTS, Account
+from locutory_oauth.browser import COOKIE, Browsers, new_id, set_cookie
+from locutory_oauth.config import Config
+from locutory_oauth.identity import Refused, TokenSet, text
+from locutory_oauth.openid.client import OpenIdClient
+from locutory_oauth.openid.discovery import normal_issuer
+from locutory_oauth.openid.verification import TokenExpired, unverified_claims
+from locutory_oauth.outbound import Unreachable
+from locutory_oauth.outside import OutsideAnswer, OutsideEnd
+
+PROVIDER = "openid"
+_REFRESH = "refreshToken"
+_USER = "openid_user_id"
+_TURNS = "oauth:turned"
+_GRACE_SECONDS = 30.0
+_TURN_SECONDS = 15.0
+_FAILED_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+_BUFFER_SECONDS = 30
+
+
+class OpenIdSessions:
+    """Implements `locutory_oauth.outside.OutsideSessions` and the authenticator "openid".
+
+    A provider's refresh token is turned once, however many tabs ask: all get the same
+    successor for 30 seconds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        client: OpenIdClient,
+        browsers: Browsers,
+        cache: Cache,
+        services: Services,
+        secret: str,
+        login_page: str,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        is_secure: bool,
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._browsers = browsers
+        self._cache = cache
+        self._services = services
+        self._key = OctKey.import_key(secret)
+        self._login_page = login_page
+        self._log = log
+        self._secure = is_secure
+        self._seconds = config.refresh_token_expiry / 1000
+        client_id = client.registration.client_id
+        self._audiences = [client_id, *config.openid_audience]
+
+    # Signing in and refreshing
+
+    async def begin(self, user_id: str, tokens: TokenSet) -> list[str]:
+        """Open a session of these tokens; its cookies. A new login session, so that nobody
+        shares one that was known before."""
+        return await self._keep(new_id(), user_id, tokens)
+
+    async def _keep(self, browser: str, user_id: str, tokens: TokenSet) -> list[str]:
+        value = {
+            "user": user_id,
+            "access": tokens.access,
+            "id": tokens.id,
+            "refresh": tokens.refresh,
+            "at": time.time(),
+        }
+        await self._browsers.store(browser, value)
+        signed = jwt.encode(
+            {"alg": "HS256"},
+            {"id": user_id, "exp": int(time.time() + self._seconds)},
+            self._key,
+        )
+        pairs = ((_REFRESH, tokens.refresh or ""), ("token_provider", PROVIDER), (_USER, signed))
+        return [
+            self._browsers.cookie(browser),
+            *(
+                set_cookie(name, value, self._seconds, is_secure=self._secure, site="Strict")
+                for name, value in pairs
+            ),
+        ]
+
+    async def refresh(self, request: Request) -> OutsideAnswer | None:
+        """See `locutory_oauth.outside.OutsideSessions`."""
+        if not self._config.openid_reuse_tokens:
+            return None
+        session = await self._browsers.stored(request)
+        token = session.get("refresh") or request.cookies.get(_REFRESH)
+        if not token:
+            return OutsideAnswer(200, "Refresh token not provided")
+        user_id = self._user(request)
+        account = None if user_id is None else await self._services.get(ACCOUNTS).find(user_id)
+        if user_id is None or account is None:
+            return OutsideAnswer(302, None, location="/login")
+        if session.get("user") == user_id:
+            ready = self._reusable(session)
+            if ready is not None:
+                return OutsideAnswer(200, {"token": ready, "user": account})
+        try:
+            tokens = await self._turned(token)
+        except (Refused, Unreachable) as failure:
+            self._log.warning("openid.refresh_failed", user=user_id, reason=str(failure))
+            return OutsideAnswer(403, "Invalid OpenID refresh token")
+        if tokens.claims and not self._is_theirs(account, tokens.claims):
+            self._log.warning("openid.refresh_for_another", user=user_id)
+            return OutsideAnswer(302, None, location="/login")
+        if not tokens.id and session.get("user") == user_id and _seconds_left(session["id"]) > 0:
+            tokens = replace(tokens, id=session["id"])
+        browser = self._browsers.identify(request) or new_id()
+        cookies = await self._keep(browser, user_id, tokens)
+        return OutsideAnswer(200, {"token": tokens.id or tokens.access, "user": account}, cookies)
+
+    def _reusable(self, session: Mapping[str, Any]) -> str | None:
+        """A token of the login session that need not be renewed yet."""
+        age = (time.time() - session["at"]) * 1000
+        if not 0 <= age <= self._config.openid_reuse_max_session_age_ms:
+            return None
+        for token in (session["id"], session["access"]):
+            if token and _seconds_left(token) > _BUFFER_SECONDS:
+                return str(token)
+        return None
+
+    async def _turned(self, token: str) -> TokenSet:
+        """New tokens for a refresh token; those who ask at the same time share them."""
+        key = hashlib.sha256(token.encode()).hexdigest()
+        deadline = time.monotonic() + _TURN_SECONDS
+        while not await self._cache.add(_TURNS, key, {"state": "turning"}, _TURN_SECONDS):
+            found = await self._cache.get(_TURNS, key)
+            if found is not None and found["state"] == "turned":
+                return TokenSet(**found["tokens"])
+            if found is not None and found["state"] == "failed":
+                raise Refused("grant", "the provider refused a moment ago")
+            if time.monotonic() > deadline:
+                raise Unreachable("the provider takes too long")
+            await asyncio.sleep(_POLL_SECONDS)
+        try:
+            fresh = await self._client.refresh(token, self._config.openid_refresh_audience)
+        except BaseException as failure:
+            if isinstance(failure, Refused):
+                await self._cache.set(_TURNS, key, {"state": "failed"}, _FAILED_SECONDS)
+            else:
+                await self._cache.delete(_TURNS, key)
+            raise
+        tokens = replace(fresh, refresh=fresh.refresh or token)
+        value = {
+            "access": tokens.access,
+            "id": tokens.id,
+            "refresh": tokens.refresh,
+            "claims": dict(tokens.claims),
+        }
+        await self._cache.set(_TURNS, key, {"state": "turned", "tokens": value}, _GRACE_SECONDS)
+        return tokens
+
+    # Recognising a request
+
+    async def authenticate(self, request: Request) -> Principal:
+        """The account behind a bearer token of the provider, in a browser that signed in with
+        it; `Unauthorized` for anything else."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized("No auth token")
+        user_id = self._user(request)
+        if request.cookies.get("token_provider") != PROVIDER or user_id is None:
+            raise Unauthorized
+        try:
+            claims = await self._client.verification.bearer(token.strip(), self._audiences)
+        except TokenExpired:
+            raise Unauthorized("jwt expired") from None
+        except (Refused, Unreachable):
+            raise Unauthorized("invalid token") from None
+        account = await self._services.get(ACCOUNTS).find(user_id)
+        if account is None or not self._is_theirs(account, claims):
+            raise Unauthorized
+        return Principal(
+            id=user_id,
+            role=account.get("role") or "USER",
+            tenant=account.get("tenantId"),
+            account=account,
+        )
+
+    def _user(self, request: Request) -> str | None:
+        """The account id in the signed cookie."""
+        try:
+            claims = jwt.decode(
+                request.cookies.get(_USER, ""), self._key, algorithms=["HS256"]
+            ).claims
+            jwt.JWTClaimsRegistry().validate(claims)
+        except (JoseError, ValueError):
+            return None
+        user_id = claims.get("id")
+        # A refresh token of ours is signed with the same secret, and is no such cookie.
+        if "sessionId" in claims or not isinstance(user_id, str) or not ObjectId.is_valid(user_id):
+            return None
+        return user_id
+
+    def _is_theirs(self, account: Account, claims: Mapping[str, Any]) -> bool:
+        """Do the claims speak of this account: same issuer, and same id there?"""
+        issuer = normal_issuer(text(claims.get("iss")))
+        stored = normal_issuer(text(account.get("openidIssuer"))) or self._client.discovery.issuer
+        if stored != issuer:
+            return False
+        if account.get("openidId") == claims.get("sub"):
+            return True
+        source = account.get("idOnTheSource")
+        return bool(source) and source == claims.get("oid")
+
+    # Logging out
+
+    async def end(self, request: Request, account: Account) -> OutsideEnd:
+        """See `locutory_oauth.outside.OutsideSessions`."""
+        session = await self._browsers.stored(request)
+        token = request.cookies.get("openid_id_token", "")
+        if session:
+            token = session["id"] if session.get("user") == str(account["_id"]) else ""
+            await self._browsers.forget(request)
+        cookies = []
+        if COOKIE in request.cookies:
+            cookies = [f"{COOKIE}=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]
+        address = None
+        if self._config.openid_use_end_session_endpoint and account.get("provider") == PROVIDER:
+            address = await self._end_address(token, account)
+        return OutsideEnd({} if address is None else {"redirect": address}, cookies)
+
+    async def _end_address(self, token: str, account: Account) -> str | None:
+        try:
+            endpoint = (await self._client.discovery.metadata()).end_session_endpoint
+        except Unreachable:
+            endpoint = None
+        if endpoint is None:
+            self._log.warning("openid.no_end_session_endpoint")
+            return None
+        back = self._config.openid_post_logout_redirect_uri or self._login_page
+        client = {"client_id": self._client.registration.client_id}
+        if not token:
+            return _with_query(endpoint, {"post_logout_redirect_uri": back, **client})
+        query = {"post_logout_redirect_uri": back, "id_token_hint": token}
+        address = _with_query(endpoint, query)
+        if len(address) <= self._config.openid_max_logout_url_length:
+            return address
+        hint = account.get("email") or account.get("username") or account.get("openidId")
+        query = {"post_logout_redirect_uri": back, "logout_hint": str(hint or ""), **client}
+        return _with_query(endpoint, query)
+
+
+def _seconds_left(token: str) -> float:
+    """How long a token is still good; 0 when it does not say."""
+    expires = unverified_claims(token).get("exp")
+    return expires - time.time() if isinstance(expires, int | float) else 0.0
+
+
+def _with_query(url: str, query: Mapping[str, str]) -> str:
+    parts = urlsplit(url)
+    pairs = [*parse_qsl(parts.query, keep_blank_values=True), *query.items()]
+    return urlunsplit(parts._replace(query=urlencode(pairs)))

@@ -1,0 +1,119 @@
+"""The plugin: sign-in through other services."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from locutory import (
+    AUTHENTICATORS,
+    Check,
+    Context,
+    PhaseTask,
+    Plugin,
+    Provide,
+    Route,
+    hook,
+)
+from locutory_contracts.accounts import ACCOUNTS
+from locutory_contracts.sign_in import SIGN_INS
+from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_oauth.browser import Browsers, secure
+from locutory_oauth.config import Config
+from locutory_oauth.outside import AVATARS, MEMBERSHIPS, OUTSIDE_SESSIONS, ROLE_NAMES
+from locutory_oauth.providers import Workshop, discover
+from locutory_oauth.routes import OAuthRoutes
+from locutory_oauth.service import SignIn
+from locutory_oauth.startup import OAuthStartup
+
+
+class OAuthPlugin(Plugin):
+    """Signs people in through social logins, OpenID Connect and SAML.
+
+    Args:
+        addresses: other addresses for providers that have fixed ones; for tests.
+    """
+
+    name = "oauth"
+    summary = "Sign-in through Google, GitHub, Discord, Facebook, Apple, OpenID Connect, SAML"
+    Config = Config
+    sections: ClassVar = {"registration": None}
+    provides = (STARTUP_CONFIG, AUTHENTICATORS, OUTSIDE_SESSIONS)
+    wants = (SIGN_INS, ACCOUNTS, ROLE_NAMES, MEMBERSHIPS, AVATARS)
+
+    def __init__(self, addresses: Mapping[str, str] | None = None) -> None:
+        self._addresses = dict(addresses or {})
+
+    @hook
+    def services(self, ctx: Context) -> list[Provide]:
+        config: Config = ctx.config
+        life = config.session_expiry
+        if config.openid_reuse_tokens:
+            life = max(life, config.openid_reuse_max_session_age_ms)
+        secret = config.openid_session_secret or config.saml_session_secret
+        self._browsers = Browsers(
+            ctx.cache,
+            secret.get_secret_value() if secret else ctx.credentials.jwt_refresh_secret,
+            life / 1000,
+            is_secure=secure(ctx.kernel, config.session_cookie_secure),
+        )
+        self._built = Workshop(ctx, self._browsers, self._addresses).build()
+        buttons = (ctx.section("registration") or {}).get("socialLogins")
+        offers = [Provide(STARTUP_CONFIG, OAuthStartup(config, buttons), "oauth")]
+        sessions = self._built.sessions
+        if sessions is not None:
+            offers.append(Provide(OUTSIDE_SESSIONS, sessions, "openid"))
+            if config.openid_reuse_tokens:
+                offers.append(Provide(AUTHENTICATORS, sessions, "openid"))
+        return offers
+
+    @hook
+    def routes(self, ctx: Context) -> list[Route]:
+        config: Config = ctx.config
+        sign_in = SignIn(
+            ctx.services,
+            ctx.events,
+            ctx.log,
+            reuse=self._built.sessions if config.openid_reuse_tokens else None,
+            after=self._built.after,
+        )
+        return OAuthRoutes(
+            config,
+            ctx.kernel.domain_client,
+            self._built.providers,
+            self._browsers,
+            sign_in,
+            ctx.log,
+        ).all()
+
+    @hook
+    def phases(self, ctx: Context) -> list[PhaseTask]:
+        client = self._built.openid
+        if client is None:
+            return []
+        return [PhaseTask("authentication", "OpenID discovery", lambda: discover(client, ctx.log))]
+
+    @hook
+    def checks(self, ctx: Context) -> list[Check]:
+        config: Config = ctx.config
+        built = self._built
+
+        async def switched_on() -> str | None:
+            configured = [
+                name
+                for name in ("google", "github", "discord", "facebook", "apple", "openid", "saml")
+                if getattr(config, f"{name}_configured")
+            ]
+            if configured and not config.allow_social_login:
+                names = ", ".join(configured)
+                return f"{names} cannot be used to sign in: set ALLOW_SOCIAL_LOGIN=true"
+            return None
+
+        async def session_of_tokens() -> str | None:
+            scopes = (config.openid_scope or "").split()
+            if built.openid and config.openid_reuse_tokens and "offline_access" not in scopes:
+                return (
+                    "OPENID_REUSE_TOKENS needs a refresh token, which most providers give only "
+                    "with offline_access in OPENID_SCOPE"
+                )
+            return None
+
+        return [Check("social logins", switched_on), Check("OpenID tokens", session_of_tokens)]

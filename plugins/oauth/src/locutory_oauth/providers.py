@@ -1,0 +1,227 @@
+"""Building what is configured. The libraries of a provider are loaded only here, and only
+when somebody can sign in with it."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from locutory import Context
+from locutory_oauth.browser import Browsers, secure
+from locutory_oauth.config import Config
+from locutory_oauth.identity import Arrival, Provider
+from locutory_oauth.outbound import Outbound, Unreachable
+from locutory_oauth.outside import MEMBERSHIPS, ROLE_NAMES
+from locutory_oauth.service import After
+
+if TYPE_CHECKING:
+    from locutory_oauth.openid.client import OpenIdClient, Registration
+    from locutory_oauth.openid.reuse import OpenIdSessions
+
+DEFAULT_SCOPE = "openid profile email"
+START_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Built:
+    """What was built. ``openid``: the generic provider's client."""
+
+    providers: dict[str, Provider] = field(default_factory=dict)
+    after: list[After] = field(default_factory=list)
+    openid: "OpenIdClient | None" = None
+    sessions: "OpenIdSessions | None" = None
+
+
+class Workshop:
+    """Builds the providers of a deployment.
+
+    Args:
+        addresses: other addresses for providers that have fixed ones, by name (``graph``:
+            Microsoft Graph).
+    """
+
+    def __init__(self, ctx: Context, browsers: Browsers, addresses: Mapping[str, str]) -> None:
+        self._ctx = ctx
+        self._config: Config = ctx.config
+        self._browsers = browsers
+        self._addresses = addresses
+        self._domain = ctx.kernel.domain_server.rstrip("/")
+        self._outbound = Outbound(self._config.proxy, self._config.debug_openid_requests, ctx.log)
+
+    def build(self) -> Built:
+        """Everything that is configured; nothing while ``ALLOW_SOCIAL_LOGIN`` is off."""
+        config = self._config
+        built = Built()
+        if not config.allow_social_login:
+            return built
+        if config.google_configured:
+            built.providers["google"] = self._google()
+        if config.github_configured or config.discord_configured or config.facebook_configured:
+            built.providers.update(self._code_flows())
+        if config.apple_configured:
+            built.providers["apple"] = self._apple()
+        if config.openid_configured:
+            self._openid(built)
+        if config.saml_configured:
+            built.providers["saml"] = self._saml()
+        return built
+
+    def _client(self, issuer: str, registration: "Registration", leeway: int) -> "OpenIdClient":
+        from locutory_oauth.openid.client import OpenIdClient
+        from locutory_oauth.openid.discovery import Discovery
+        from locutory_oauth.openid.verification import Verification
+
+        config = self._config
+        cached = config.openid_jwks_url_cache_enabled
+        key_seconds = config.openid_jwks_url_cache_time / 1000 if cached else 0.0
+        discovery = Discovery(issuer, self._outbound, key_seconds, self._ctx.log)
+        verification = Verification(discovery, leeway)
+        return OpenIdClient(registration, discovery, verification, self._outbound)
+
+    def _google(self) -> Provider:
+        from locutory_oauth.openid.client import Registration
+        from locutory_oauth.social.google import ISSUER, Google
+
+        config = self._config
+        secret = config.google_client_secret
+        registration = Registration(
+            client_id=config.google_client_id or "",
+            redirect_uri=self._domain + config.google_callback_url,
+            scope=DEFAULT_SCOPE,
+            secret=secret.get_secret_value if secret else None,
+            pkce=True,
+        )
+        client = self._client(self._addresses.get("google", ISSUER), registration, 300)
+        return Google(client, may_register=config.allow_social_registration)
+
+    def _apple(self) -> Provider:
+        from locutory_oauth.openid.client import Registration
+        from locutory_oauth.social.apple import ISSUER, Apple, ClientSecret
+
+        config = self._config
+        registration = Registration(
+            client_id=config.apple_client_id or "",
+            redirect_uri=self._domain + config.apple_callback_url,
+            scope="name email",
+            secret=ClientSecret(config),
+            auth_method="client_secret_post",
+            extra={"response_mode": "form_post"},
+            userinfo=False,
+        )
+        client = self._client(self._addresses.get("apple", ISSUER), registration, 300)
+        return Apple(client, may_register=config.allow_social_registration)
+
+    def _code_flows(self) -> dict[str, Provider]:
+        from locutory_oauth.social.discord import Discord
+        from locutory_oauth.social.facebook import Facebook
+        from locutory_oauth.social.github import GitHub
+
+        config = self._config
+        chosen = (
+            ("github", GitHub, config.github_configured),
+            ("discord", Discord, config.discord_configured),
+            ("facebook", Facebook, config.facebook_configured),
+        )
+        return {
+            name: kind(
+                config,
+                self._domain,
+                self._outbound,
+                may_register=config.allow_social_registration,
+                address=self._addresses.get(name),
+            )
+            for name, kind, configured in chosen
+            if configured
+        }
+
+    def _openid(self, built: Built) -> None:
+        from locutory_oauth.openid.client import Registration
+        from locutory_oauth.openid.entra import GRAPH, Graph
+        from locutory_oauth.openid.provider import OpenIdProvider
+        from locutory_oauth.openid.reuse import OpenIdSessions
+        from locutory_oauth.openid.roles import Roles
+
+        ctx, config = self._ctx, self._config
+        given = config.openid_client_secret
+        secret = given.get_secret_value().strip() if given else ""
+        audience = config.openid_audience[:1]
+        registration = Registration(
+            client_id=config.openid_client_id or "",
+            redirect_uri=self._domain + config.openid_callback_url,
+            scope=config.openid_scope or DEFAULT_SCOPE,
+            secret=(lambda: secret) if secret else None,
+            pkce=config.openid_use_pkce,
+            auth_method="client_secret_post" if config.openid_generate_nonce else None,
+            extra={"audience": audience[0]} if audience else {},
+        )
+        leeway = config.openid_clock_tolerance
+        client = self._client(config.openid_issuer or "", registration, leeway)
+        graph = Graph(
+            client,
+            self._outbound,
+            ctx.cache,
+            config.openid_graph_scopes,
+            config.entra_id_include_owners_as_members,
+            ctx.log,
+            self._addresses.get("graph", GRAPH),
+        )
+
+        async def existing() -> Collection[str] | None:
+            names = ctx.services.find(ROLE_NAMES)
+            return None if names is None else await names.names(None)
+
+        built.openid = client
+        roles = Roles(config, existing)
+        built.providers["openid"] = OpenIdProvider(config, client, roles, graph, ctx.log)
+        built.sessions = OpenIdSessions(
+            config,
+            client,
+            self._browsers,
+            ctx.cache,
+            ctx.services,
+            ctx.credentials.jwt_refresh_secret,
+            f"{ctx.kernel.domain_client.rstrip('/')}/login",
+            ctx.log,
+            is_secure=secure(ctx.kernel, config.session_cookie_secure),
+        )
+
+        async def sync_groups(user_id: str, arrival: Arrival) -> None:
+            memberships = ctx.services.find(MEMBERSHIPS)
+            if memberships is not None and arrival.tokens is not None:
+                groups = await graph.memberships(arrival.tokens.access)
+                if groups is not None:
+                    await memberships.sync(user_id, "entra", groups)
+
+        if config.openid_reuse_tokens and config.use_entra_id_for_people_search:
+            built.after.append(sync_groups)
+
+    def _saml(self) -> Provider:
+        from locutory_oauth.saml.certificate import read_certificates
+        from locutory_oauth.saml.provider import SamlProvider
+        from locutory_oauth.saml.response import Party, SamlExchange
+
+        config = self._config
+        callback = config.saml_callback_url
+        party = Party(
+            entry_point=config.saml_entry_point or "",
+            entity=config.saml_idp_entity_id,
+            certificates=tuple(read_certificates(config.saml_cert or "")),
+            own_entity=config.saml_issuer or "",
+            callback=self._domain + callback if callback.startswith("/") else callback,
+            sign_response=config.saml_use_authn_response_signed == "true",
+        )
+        return SamlProvider(config, SamlExchange(party), self._ctx.cache)
+
+
+async def discover(client: "OpenIdClient", log: Any) -> None:
+    """Ask the provider about itself once, so that a wrong address shows in the log. A failure
+    stops nothing: the next sign-in asks again."""
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            metadata = await client.discovery.metadata()
+    except Unreachable:
+        return  # logged already
+    except TimeoutError:
+        log.warning("openid.discovery_slow", issuer=client.discovery.issuer)
+        return
+    log.info("openid.ready", issuer=metadata.issuer)

@@ -1,0 +1,248 @@
+"""Routes of ``/oauth`` (contract oauth §1, §3)."""
+
+import re
+from collections.abc import Mapping
+
+import structlog
+from starlette.responses import Response
+
+from locutory import Empty, HTTPError, Limit, Public, Request, Route
+from locutory_oauth.browser import LARGEST_POST, Browsers, new_id
+from locutory_oauth.config import Config
+from locutory_oauth.identity import Denied, Provider, Refused
+from locutory_oauth.outbound import Unreachable
+from locutory_oauth.service import SignIn, tenant_of
+
+TITLES = {
+    "google": "Google",
+    "github": "GitHub",
+    "discord": "Discord",
+    "facebook": "Facebook",
+    "apple": "Apple",
+    "openid": "OpenID Connect",
+    "saml": "SAML",
+}
+POSTING = ("apple", "saml")
+"""Providers that answer with a form which the browser posts here from their site."""
+
+_STATE = re.compile(r"[\w-]{43}")
+_AWAY = Public("people who sign in have no session yet")
+
+
+class OAuthRoutes:
+    """The endpoints. Each failure ends at the login page, never in a loop (trap 1).
+
+    Args:
+        client: where the web client is, as configured.
+        providers: those that are configured and switched on, by name.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        client: str,
+        providers: Mapping[str, Provider],
+        browsers: Browsers,
+        sign_in: SignIn,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._base = client.rstrip("/")
+        self._providers = providers
+        self._browsers = browsers
+        self._sign_in = sign_in
+        self._log = log
+
+    def all(self) -> list[Route]:
+        """The routes; of providers that are not configured too."""
+        limit = self._limit()
+        routes = [
+            Route(
+                path="/oauth/error",
+                endpoint=self.error,
+                access=_AWAY,
+                limits=(limit,),
+                summary="To the login page, which says that signing in failed",
+                responses={302: "To the login page"},
+                contract="oauth §1",
+            )
+        ]
+        for name, title in TITLES.items():
+            routes += self._routes_of(name, title, limit)
+        return routes
+
+    def _routes_of(self, name: str, title: str, limit: Limit) -> list[Route]:
+        endpoints = ProviderEndpoints(self, name)
+        answers = {
+            302: "To the web client with the cookies of a session, or to the login page",
+            403: "The account is banned",
+            429: "Too many sign-in requests",
+        }
+        routes = [
+            Route(
+                path=f"/oauth/{name}",
+                endpoint=endpoints.start,
+                access=_AWAY,
+                limits=(limit,),
+                summary=f"Sign in with {title}",
+                responses={302: "To the provider, or to the login page"},
+                contract="oauth §1",
+            ),
+            Route(
+                path=f"/oauth/{name}/callback",
+                methods=("POST",) if name in POSTING else ("GET",),
+                endpoint=endpoints.posted if name in POSTING else endpoints.returned,
+                access=_AWAY,
+                limits=(limit,),
+                summary=f"The way back from {title}",
+                responses=answers,
+                contract="oauth §3",
+            ),
+        ]
+        if name in POSTING:
+            routes.append(
+                Route(
+                    path=f"/oauth/{name}/callback",
+                    endpoint=endpoints.resumed,
+                    # Not limited: only a posted answer, which was counted, leads here.
+                    access=_AWAY,
+                    summary=f"The way back from {title}, once the browser sends its cookie",
+                    responses=answers,
+                    contract="oauth §3, trap 4",
+                )
+            )
+        return routes
+
+    def _limit(self) -> Limit:
+        """Shared with every other way to sign in (contract kernel §11)."""
+        minutes = self._config.login_window
+        text = f"Too many login attempts, please try again after {minutes:g} minutes."
+        return Limit(
+            name="login_limiter",
+            amount=self._config.login_max,
+            seconds=max(1, round(minutes * 60)),
+            body={"message": text},
+            violation="logins",
+            score=self._config.login_violation_score,
+        )
+
+    async def error(self, request: Request) -> Response:
+        """The login page with a message."""
+        return self._failed()
+
+    def _failed(self) -> Response:
+        # Without redirect=false the page would go to the provider again by itself.
+        return Empty(302, {"location": f"{self._base}/login?redirect=false&error=auth_failed"})
+
+    async def start(self, name: str, request: Request) -> Response:
+        """Send the browser to a provider."""
+        provider = self._providers.get(name)
+        if provider is None:
+            self._log.warning("oauth.not_configured", provider=name)
+            return self._failed()
+        browser = self._browsers.identify(request) or new_id()
+        state = new_id()
+        try:
+            start = await provider.start(state)
+        except (Refused, Unreachable) as failure:
+            self._log.warning("oauth.start_failed", provider=name, reason=str(failure))
+            return self._failed()
+        except Exception:
+            self._log.exception("oauth.start_failed", provider=name)
+            return self._failed()
+        await self._browsers.remember(state, name, browser, start.memory)
+        response = Empty(302, {"location": start.url, "cache-control": "no-store"})
+        response.headers.append("set-cookie", self._browsers.cookie(browser))
+        return response
+
+    async def posted(self, name: str, request: Request) -> Response:
+        """An answer that the provider's page made the browser post. Such a request carries
+        no cookie of ours (they are SameSite=Lax), so the browser is asked to come again."""
+        fields = _texts(request.payload if isinstance(request.payload, dict) else {})
+        state = _state(fields)
+        if sum(map(len, fields.values())) > LARGEST_POST:
+            return self._failed()
+        if name == "saml" and not _STATE.fullmatch(state) and name in self._providers:
+            # Begun at the provider: begun again here, so that it belongs to this browser.
+            return Empty(303, {"location": f"/oauth/{name}"})
+        browser = await self._browsers.expects(name, state)
+        if browser is None:
+            self._log.warning("oauth.unexpected", provider=name)
+            return self._failed()
+        if self._browsers.identify(request) == browser:
+            return await self.finish(name, fields, request)
+        await self._browsers.put_aside(name, state, fields)
+        location = f"/oauth/{name}/callback?resume={state}"
+        return Empty(303, {"location": location, "cache-control": "no-store"})
+
+    async def resumed(self, name: str, request: Request) -> Response:
+        """The rest of `posted`."""
+        fields = await self._browsers.take_up(name, request.query_text("resume") or "")
+        return self._failed() if fields is None else await self.finish(name, fields, request)
+
+    async def finish(self, name: str, fields: Mapping[str, str], request: Request) -> Response:
+        """Sign in whom a provider's answer names, and go to the web client."""
+        provider = self._providers.get(name)
+        if provider is None:
+            return self._failed()
+        try:
+            flow = await self._browsers.take(name, _state(fields), request)
+            if flow is None:
+                raise Refused("state", "no sign-in of this browser is under way")
+            arrival = await provider.finish(fields, flow.memory)
+            tenant = tenant_of(request, self._config.trust_tenant_header)
+            cookies = await self._sign_in.open(arrival, tenant)
+        except Denied as refusal:
+            self._log.info("oauth.denied", provider=name, reason=str(refusal))
+            return Empty(302, {"location": f"{self._base}/oauth/error"})
+        except Refused as refusal:
+            self._log.warning(
+                "oauth.refused", provider=name, code=refusal.code, reason=str(refusal)
+            )
+            return self._failed()
+        except Unreachable as failure:
+            self._log.warning("oauth.unreachable", provider=name, reason=str(failure))
+            return self._failed()
+        except HTTPError:
+            raise
+        except Exception:
+            self._log.exception("oauth.failed", provider=name)
+            return self._failed()
+        response = Empty(302, {"location": self._client, "cache-control": "no-store"})
+        for cookie in cookies:
+            response.headers.append("set-cookie", cookie)
+        return response
+
+
+class ProviderEndpoints:
+    """The endpoints of one provider."""
+
+    def __init__(self, routes: OAuthRoutes, name: str) -> None:
+        self._routes = routes
+        self._name = name
+
+    async def start(self, request: Request) -> Response:
+        """302 to the provider."""
+        return await self._routes.start(self._name, request)
+
+    async def returned(self, request: Request) -> Response:
+        """302 to the web client, from a query."""
+        return await self._routes.finish(self._name, _texts(request.query), request)
+
+    async def posted(self, request: Request) -> Response:
+        """302 to the web client, from a form; or 303 to itself."""
+        return await self._routes.posted(self._name, request)
+
+    async def resumed(self, request: Request) -> Response:
+        """302 to the web client, from a form that was posted before."""
+        return await self._routes.resumed(self._name, request)
+
+
+def _texts(fields: Mapping[str, object]) -> dict[str, str]:
+    """Members that are text. A parameter that comes twice is none: which one would count?"""
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+def _state(fields: Mapping[str, str]) -> str:
+    return fields.get("state") or fields.get("RelayState") or ""

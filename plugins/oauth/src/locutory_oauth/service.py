@@ -1,0 +1,150 @@
+"""From an arrival to a session: account, role, picture, cookies (contract oauth §3)."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from locutory import Events, Request, Services
+from locutory.access import ADMIN_ROLE
+from locutory_contracts.accounts import ACCOUNTS, Account
+from locutory_contracts.sign_in import SIGN_INS, AccountSignedIn, IdentityRefused
+from locutory_oauth.identity import Arrival, Picture, Refused
+from locutory_oauth.outside import AVATARS
+
+if TYPE_CHECKING:
+    from locutory_oauth.openid.reuse import OpenIdSessions
+
+CHOSEN = "manual=true"
+"""In the address of a picture that somebody chose (contract oauth, trap 10)."""
+
+_LONGEST_URL = 2048
+_ORDINARY_ROLE = "USER"
+
+After = Callable[[str, Arrival], Awaitable[None]]
+
+
+class SignIn:
+    """Signs in whoever arrives.
+
+    Args:
+        reuse: opens sessions of the provider's tokens, where that is configured.
+        after: what else happens once somebody is signed in; its faults are only logged.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        events: Events,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        reuse: "OpenIdSessions | None" = None,
+        after: Sequence[After] = (),
+    ) -> None:
+        self._services = services
+        self._events = events
+        self._log = log
+        self._reuse = reuse
+        self._after = after
+
+    async def open(self, arrival: Arrival, tenant: str | None) -> Sequence[str]:
+        """The ``Set-Cookie`` values of a session for an arrival.
+
+        Raises `Refused` when the deployment does not want this person; answers that others
+        raise (a ban, a missing service) pass through.
+        """
+        if tenant is not None:
+            identity = arrival.identity
+            fields = {**identity.fields, "tenantId": tenant}
+            arrival = replace(arrival, identity=replace(identity, fields=fields))
+        user_id = await self._adopt(arrival)
+        await self._picture(user_id, arrival.picture)
+        cookies = await self._session(user_id, arrival)
+        for step in self._after:
+            try:
+                await step(user_id, arrival)
+            except Exception:
+                self._log.exception("oauth.step_failed", user=user_id)
+        self._log.info("oauth.signed_in", provider=arrival.identity.provider, user=user_id)
+        return cookies
+
+    async def _adopt(self, arrival: Arrival) -> str:
+        identity, rules = arrival.identity, arrival.rules
+        if rules.admin:
+            identity = replace(identity, fields={**identity.fields, "role": ADMIN_ROLE})
+        sign_ins = self._services.get(SIGN_INS)
+        try:
+            user_id = await sign_ins.adopt(identity, may_register=arrival.may_register)
+            if rules.admin is False or rules.role is not None:
+                account = await self._account(user_id)
+                role = _role(account.get("role") or _ORDINARY_ROLE, rules.admin, rules.role)
+                if role is not None:
+                    changed = replace(identity, fields={**identity.fields, "role": role})
+                    await sign_ins.adopt(changed, may_register=False)
+                    self._log.info("oauth.role_changed", user=user_id, role=role)
+        except IdentityRefused as refusal:
+            raise Refused(refusal.code, str(refusal)) from refusal
+        return user_id
+
+    async def _account(self, user_id: str) -> Account:
+        account = await self._services.get(ACCOUNTS).find(user_id)
+        if account is None:
+            raise Refused("account", "the account is gone")
+        return account
+
+    async def _session(self, user_id: str, arrival: Arrival) -> Sequence[str]:
+        tokens = arrival.tokens
+        if self._reuse is not None and tokens is not None:
+            if tokens.refresh is not None:
+                cookies = await self._reuse.begin(user_id, tokens)
+                await self._events.tell(AccountSignedIn(user_id, arrival.identity.provider))
+                return cookies
+            self._log.warning(
+                "openid.no_refresh_token", advice="add offline_access to OPENID_SCOPE"
+            )
+        # Social logins do not ask for a second factor: the provider does (contract oauth §3).
+        opened = await self._services.get(SIGN_INS).open(user_id, skip_second_factor=True)
+        if opened.second_factor is not None:
+            raise Refused("second_factor", "the account asks for a second factor")
+        return opened.cookies
+
+    async def _picture(self, user_id: str, picture: Picture | None) -> None:
+        """Take over the picture, unless the person chose another one. Never fails a sign-in."""
+        accounts = self._services.find(ACCOUNTS)
+        if picture is None or accounts is None:
+            return
+        if not picture.url.startswith(("https://", "http://")) or len(picture.url) > _LONGEST_URL:
+            return
+        try:
+            account: Mapping[str, Any] = await accounts.find(user_id) or {}
+            current = account.get("avatar")
+            if isinstance(current, str) and CHOSEN in current:
+                return
+            url: str | None = picture.url
+            avatars = self._services.find(AVATARS) if picture.stored else None
+            if avatars is not None:
+                url = await avatars.fetch(user_id, picture.name, picture.url, picture.headers)
+            if url and url != current:
+                await accounts.update(user_id, {"avatar": url})
+        except Exception:
+            self._log.exception("oauth.picture_failed", user=user_id)
+
+
+def _role(current: str, admin: bool | None, given: str | None) -> str | None:
+    """The role to write, or ``None``. Who is no administrator any more is an ordinary user,
+    or what the claims give; an administrator by other means is left alone."""
+    role = current
+    if admin is False and current == ADMIN_ROLE:
+        role = _ORDINARY_ROLE
+    if given is not None and role != ADMIN_ROLE:
+        role = given
+    return None if role == current else role
+
+
+def tenant_of(request: Request, trusted: bool) -> str | None:
+    """The tenant in ``X-Tenant-Id``, where the proxy is trusted (contract kernel §9); a value
+    that is no tenant is ignored."""
+    value = request.headers.get("x-tenant-id", "").strip() if trusted else ""
+    good = 0 < len(value) <= 128 and all(c.isascii() and (c.isalnum() or c in "-_.") for c in value)
+    return value if good and value != "__SYSTEM__" else None

@@ -1,0 +1,61 @@
+"""Discord."""
+
+from locutory_oauth.config import SocialSettings
+from locutory_oauth.identity import text
+from locutory_oauth.outbound import Outbound
+from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer
+
+SITE = "https://discord.com"
+_PICTURES = "https://cdn.discordapp.com"
+
+
+class Discord(CodeFlow):
+    """Whether the address is verified is taken from Discord, which lets people sign up with
+    one that is not theirs."""
+
+    provider = "discord"
+
+    def __init__(
+        self,
+        settings: SocialSettings,
+        domain: str,
+        outbound: Outbound,
+        *,
+        may_register: bool,
+        address: str | None = None,
+    ) -> None:
+        self._api = f"{address or SITE}/api"
+        secret = settings.discord_client_secret
+        super().__init__(
+            Registration(
+                client_id=settings.discord_client_id or "",
+                client_secret=secret.get_secret_value() if secret else "",
+                redirect_uri=domain + settings.discord_callback_url,
+                scope="identify email",
+                authorize_url=f"{self._api}/oauth2/authorize?prompt=none",
+                token_url=f"{self._api}/oauth2/token",
+            ),
+            outbound,
+            may_register=may_register,
+        )
+
+    async def profile(self, access_token: str) -> Profile:
+        """See `CodeFlow`."""
+        user = await self.outbound.object(f"{self._api}/users/@me", headers=bearer(access_token))
+        user_id, avatar = text(user.get("id")), text(user.get("avatar"))
+        if avatar:
+            kind = "gif" if avatar.startswith("a_") else "png"
+            picture = f"{_PICTURES}/avatars/{user_id}/{avatar}.{kind}"
+        else:
+            number = text(user.get("discriminator"))
+            picture = (
+                f"{_PICTURES}/embed/avatars/{int(number) % 5 if number.isdecimal() else 0}.png"
+            )
+        return Profile(
+            id=user_id,
+            email=text(user.get("email")),
+            email_verified=user.get("verified") is True,
+            username=text(user.get("username")),
+            name=text(user.get("global_name")),
+            picture=picture,
+        )

@@ -1,0 +1,74 @@
+"""GitHub, and GitHub Enterprise."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from locutory_oauth.config import SocialSettings
+from locutory_oauth.identity import text
+from locutory_oauth.outbound import Outbound
+from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer
+
+SITE = "https://github.com"
+API = "https://api.github.com"
+
+
+class GitHub(CodeFlow):
+    """The profile does not say whether its address is verified, so the list of addresses is
+    asked for: the main one if it is verified, else another verified one."""
+
+    provider = "github"
+
+    def __init__(
+        self,
+        settings: SocialSettings,
+        domain: str,
+        outbound: Outbound,
+        *,
+        may_register: bool,
+        address: str | None = None,
+    ) -> None:
+        enterprise = address or settings.github_enterprise_base_url
+        site = (enterprise or SITE).rstrip("/")
+        self._api = f"{site}/api/v3" if enterprise else API
+        agent = settings.github_enterprise_user_agent if enterprise else None
+        self._headers = {"user-agent": agent} if agent else {}
+        secret = settings.github_client_secret
+        super().__init__(
+            Registration(
+                client_id=settings.github_client_id or "",
+                client_secret=secret.get_secret_value() if secret else "",
+                redirect_uri=domain + settings.github_callback_url,
+                scope="user:email read:user",
+                authorize_url=f"{site}/login/oauth/authorize",
+                token_url=f"{site}/login/oauth/access_token",
+            ),
+            outbound,
+            may_register=may_register,
+        )
+
+    async def profile(self, access_token: str) -> Profile:
+        """See `CodeFlow`."""
+        headers = bearer(access_token, **self._headers)
+        user = await self.outbound.object(f"{self._api}/user", headers=headers)
+        emails = await self.outbound.json(f"{self._api}/user/emails", headers=headers)
+        email, verified = _choose(emails)
+        return Profile(
+            id=text(user.get("id")),
+            email=email,
+            email_verified=verified,
+            username=text(user.get("login")),
+            name=text(user.get("name")),
+            picture=text(user.get("avatar_url")) or None,
+        )
+
+
+def _choose(emails: Any) -> tuple[str, bool]:
+    found: list[Mapping[str, Any]] = (
+        [item for item in emails if isinstance(item, dict)] if isinstance(emails, list) else []
+    )
+    ranked = sorted(
+        found, key=lambda item: (item.get("verified") is not True, item.get("primary") is not True)
+    )
+    if not ranked:
+        return "", False
+    return text(ranked[0].get("email")), ranked[0].get("verified") is True

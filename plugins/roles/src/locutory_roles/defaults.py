@@ -1,0 +1,58 @@
+"""The default permission matrix of the two system roles (contract roles §3)."""
+
+from collections.abc import Mapping
+
+from locutory import PermissionGroup
+from locutory.access import ADMIN_ROLE
+
+USER_ROLE = "USER"
+SYSTEM_ROLES = (ADMIN_ROLE, USER_ROLE)
+
+Permissions = dict[str, dict[str, bool]]
+"""Permission type → permission → allowed, as stored in a role."""
+
+_SHARING = ("USE", "CREATE", "SHARE", "SHARE_PUBLIC")
+
+# LibreChat's types with the defaults of USER; ADMIN holds all. They are all here, and not
+# only those of enabled plugins, because LibreChat's client takes a missing type for "not
+# allowed", and because LibreChat on the same database expects them.
+_BASELINE: tuple[tuple[str, tuple[str, ...], frozenset[str]], ...] = (
+    ("BOOKMARKS", ("USE",), frozenset({"USE"})),
+    ("PROMPTS", _SHARING, frozenset({"USE", "CREATE"})),
+    (
+        "MEMORIES",
+        ("USE", "CREATE", "UPDATE", "READ", "OPT_OUT"),
+        frozenset({"USE", "CREATE", "UPDATE", "READ", "OPT_OUT"}),
+    ),
+    ("AGENTS", _SHARING, frozenset({"USE", "CREATE"})),
+    ("MULTI_CONVO", ("USE",), frozenset({"USE"})),
+    ("TEMPORARY_CHAT", ("USE",), frozenset({"USE"})),
+    ("RUN_CODE", ("USE",), frozenset({"USE"})),
+    ("WEB_SEARCH", ("USE",), frozenset({"USE"})),
+    ("PEOPLE_PICKER", ("VIEW_USERS", "VIEW_GROUPS", "VIEW_ROLES"), frozenset()),
+    ("MARKETPLACE", ("USE",), frozenset()),
+    ("FILE_SEARCH", ("USE",), frozenset({"USE"})),
+    ("FILE_CITATIONS", ("USE",), frozenset({"USE"})),
+    ("MCP_SERVERS", (*_SHARING, "CONFIGURE_OBO"), frozenset({"USE"})),
+    ("REMOTE_AGENTS", _SHARING, frozenset()),
+    ("SKILLS", _SHARING, frozenset({"USE", "CREATE"})),
+    (
+        "SHARED_LINKS",
+        ("CREATE", "SHARE", "SHARE_PUBLIC"),
+        frozenset({"CREATE", "SHARE", "SHARE_PUBLIC"}),
+    ),
+)
+
+
+def default_permissions(role: str, groups: Mapping[str, PermissionGroup]) -> Permissions:
+    """What a new ``ADMIN`` or ``USER`` may do: LibreChat's table, then what plugins declare."""
+    admin = role == ADMIN_ROLE
+    found: Permissions = {
+        name: {action: admin or action in allowed for action in actions}
+        for name, actions, allowed in _BASELINE
+    }
+    for group in groups.values():
+        actions = found.setdefault(group.name, {})
+        for action, default in group.actions.items():
+            actions[action] = default.admin if admin else default.user
+    return found

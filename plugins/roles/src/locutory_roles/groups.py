@@ -1,0 +1,133 @@
+"""Groups of people: who belongs to which, and finding them (contract roles §5)."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+
+from bson import ObjectId
+
+from locutory import Database, Principal, Services
+from locutory.database import Raw
+from locutory_contracts.accounts import ACCOUNTS
+from locutory_roles.documents import Group
+
+_CAPACITY = 5000
+_SEARCHED = ("name", "email", "description")
+_SHOWN = {
+    "name": 1,
+    "email": 1,
+    "avatar": 1,
+    "description": 1,
+    "source": 1,
+    "idOnTheSource": 1,
+}
+
+Groups = frozenset[ObjectId]
+
+
+class GroupStore:
+    """Groups of one database.
+
+    The groups of a caller are remembered for ``seconds`` (0: never), since they count in
+    every look at a resource. `forget` makes a change visible at once; ``announce`` tells
+    other servers.
+    """
+
+    def __init__(self, database: Database, services: Services, seconds: float) -> None:
+        self._database = database
+        self._services = services
+        self._seconds = seconds
+        self._cache: dict[tuple[str | None, str, str | None], tuple[float, Groups]] = {}
+        self._changes = 0
+        self.announce: Callable[[], Awaitable[None]] | None = None
+
+    async def of(self, principal: Principal) -> Groups:
+        """The groups that list the caller, by account id or by ``idOnTheSource``."""
+        source = await self._source_id(principal)
+        key = (principal.tenant, principal.id, source)
+        entry = self._cache.get(key)
+        if entry is not None and entry[0] > time.monotonic():
+            return entry[1]
+        changes = self._changes
+        members = [principal.id] if source is None else [principal.id, source]
+        found = self._database[Group].find(
+            {"memberIds": {"$in": members}, "tenantId": principal.tenant}, {"_id": 1}
+        )
+        groups = frozenset([group["_id"] async for group in found])
+        if self._seconds > 0 and changes == self._changes:
+            if len(self._cache) >= _CAPACITY:
+                self._cache.clear()
+            self._cache[key] = (time.monotonic() + self._seconds, groups)
+        return groups
+
+    async def _source_id(self, principal: Principal) -> str | None:
+        account: Mapping[str, Any] | None = principal.account
+        if not account:  # a principal that another plugin made of an id
+            accounts = self._services.find(ACCOUNTS)
+            account = None if accounts is None else await accounts.find(principal.id)
+        return _text((account or {}).get("idOnTheSource"))
+
+    async def find_many(self, ids: Collection[ObjectId], tenant: str | None) -> dict[ObjectId, Raw]:
+        """Groups by id, as they are shown; unknown ones are left out."""
+        if not ids:
+            return {}
+        found = self._database[Group].find({"_id": {"$in": list(ids)}, "tenantId": tenant}, _SHOWN)
+        return {group["_id"]: group async for group in found}
+
+    async def by_source_id(self, source: str, source_id: str, tenant: str | None) -> Raw | None:
+        """The group that stands for one of an outside directory."""
+        return await self._database[Group].find_one(
+            {"idOnTheSource": source_id, "source": source, "tenantId": tenant}, _SHOWN
+        )
+
+    async def search(self, text: str, limit: int, tenant: str | None) -> list[Raw]:
+        """At most ``limit`` groups whose name, e-mail or description contains ``text``, each
+        with ``memberCount``."""
+        pattern = {"$regex": re.escape(text), "$options": "i"}
+        shown = {
+            **_SHOWN,
+            "memberCount": {"$size": {"$ifNull": ["$memberIds", []]}},
+        }
+
+        async def matching(field: str) -> list[Raw]:
+            cursor = await self._database[Group].aggregate(
+                [
+                    {"$match": {field: pattern, "tenantId": tenant}},
+                    {"$limit": limit},
+                    {"$project": shown},
+                ]
+            )
+            return await cursor.to_list()
+
+        # One query a field: a filter with $or reads everything (docs/database.md).
+        answers = await asyncio.gather(*map(matching, _SEARCHED))
+        found = {group["_id"]: group for groups in answers for group in groups}
+        return list(found.values())[:limit]
+
+    async def remove_user(self, user_id: str) -> int:
+        """Take an account out of every group; returns how many there were."""
+        members = [user_id]
+        accounts = self._services.find(ACCOUNTS)
+        account = None if accounts is None else await accounts.find(user_id)
+        source = _text((account or {}).get("idOnTheSource"))
+        if source is not None:
+            members.append(source)
+        outcome = await self._database[Group].update_many(
+            {"memberIds": {"$in": members}}, {"$pullAll": {"memberIds": members}}
+        )
+        if outcome.modified_count:
+            self.forget()
+            if self.announce is not None:
+                await self.announce()
+        return int(outcome.modified_count)
+
+    def forget(self) -> None:
+        """Read every membership anew the next time it is asked for."""
+        self._changes += 1
+        self._cache.clear()
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,177 @@
+"""Declaration of the plugin."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import click
+from beanie import Document
+
+from locutory import (
+    POLICY,
+    Action,
+    Context,
+    On,
+    PermissionGroup,
+    PhaseTask,
+    Plugin,
+    Provide,
+    Route,
+    hook,
+)
+from locutory_contracts.access import ACCESS, RESOURCE_KINDS
+from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
+from locutory_contracts.people import PEOPLE
+from locutory_roles.config import InterfacePermissions, MemoryPermissions, RolesConfig
+from locutory_roles.defaults import default_permissions
+from locutory_roles.documents import AccessRole, AclEntry, Group, Role, SystemGrant
+from locutory_roles.grants import GrantStore
+from locutory_roles.groups import GroupStore
+from locutory_roles.overrides import read_overrides
+from locutory_roles.resources.access_roles import AccessRoleStore
+from locutory_roles.resources.commands import explain_access
+from locutory_roles.resources.entries import EntryStore
+from locutory_roles.resources.kinds import Kinds
+from locutory_roles.resources.listing import Listing
+from locutory_roles.resources.picker import Picker
+from locutory_roles.resources.principals import object_id
+from locutory_roles.resources.routes import ResourceRoutes
+from locutory_roles.resources.service import Access
+from locutory_roles.resources.sharing import Sharing
+from locutory_roles.routes import RoleRoutes
+from locutory_roles.seeding import Seeding
+from locutory_roles.service import RolePolicy
+from locutory_roles.store import RoleStore
+
+_ROLE = "role:"
+_GROUPS = "groups"
+
+
+class RolesPlugin(Plugin):
+    """Roles with their permissions, rights on single resources, and the policy that routes ask."""
+
+    name = "roles"
+    summary = "Roles, access to single resources, groups, and administrative capabilities"
+    Config = RolesConfig
+    sections: ClassVar = {"interface": InterfacePermissions, "memory": MemoryPermissions}
+    provides = (POLICY, ACCESS)
+    wants = (ACCOUNTS, PEOPLE, RESOURCE_KINDS)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [Role, SystemGrant, AccessRole, AclEntry, Group]
+
+    @hook
+    def permissions(self) -> Iterable[PermissionGroup]:
+        return [
+            PermissionGroup(
+                "PEOPLE_PICKER",
+                {
+                    "VIEW_USERS": Action(False, summary="Find users to share with"),
+                    "VIEW_GROUPS": Action(False, summary="Find groups to share with"),
+                    "VIEW_ROLES": Action(False, summary="Find roles to share with"),
+                },
+                "Who may be found in the dialogs for sharing",
+            )
+        ]
+
+    @hook
+    def services(self, ctx: Context) -> Iterable[Provide]:
+        seconds = ctx.config.cache_seconds
+        remembered = ctx.config.user_principals_cache_ttl_ms / 1000
+        self._defaults = lambda role: default_permissions(role, ctx.permission_groups())
+        self._roles = RoleStore(ctx.database, self._defaults, seconds)
+        self._groups = GroupStore(ctx.database, ctx.services, remembered)
+        self._grants = GrantStore(ctx.database, self._groups, seconds)
+        self._policy = RolePolicy(self._roles, self._grants)
+        self._kinds = Kinds(ctx.services)
+        self._entries = EntryStore(ctx.database)
+        self._access_roles = AccessRoleStore(ctx.database)
+        self._access = Access(
+            self._kinds,
+            self._entries,
+            self._access_roles,
+            self._groups,
+            self._policy,
+            ctx.services,
+        )
+        return [Provide(POLICY, self._policy), Provide(ACCESS, self._access)]
+
+    @hook
+    def subscriptions(self) -> Iterable[On]:
+        async def account_deleted(fact: AccountDeleted) -> None:
+            user = object_id(fact.user_id)
+            if user is not None:
+                await self._grants.remove_user(user)
+                await self._entries.remove_user(user)
+                await self._groups.remove_user(fact.user_id)
+
+        return [On(AccountDeleted, account_deleted)]
+
+    @hook
+    def routes(self, ctx: Context) -> Iterable[Route]:
+        parts = (self._entries, self._access_roles, self._groups)
+        listing = Listing(*parts, ctx.services, ctx.log)
+        sharing = Sharing(*parts, self._roles, self._policy, ctx.services, ctx.events, ctx.log)
+        picker = Picker(self._roles, self._groups, ctx.services)
+        resources = ResourceRoutes(
+            self._kinds,
+            self._access,
+            self._access_roles,
+            listing,
+            sharing,
+            picker,
+            self._policy,
+            ctx.log,
+        )
+        return [*RoleRoutes(self._roles, self._policy, ctx.log).all(), *resources.all()]
+
+    @hook
+    def phases(self, ctx: Context) -> Iterable[PhaseTask]:
+        overrides = read_overrides(ctx.section("interface"), ctx.section("memory"))
+        seeding = Seeding(
+            self._roles,
+            self._grants,
+            self._access_roles,
+            self._kinds,
+            self._defaults,
+            overrides,
+            ctx.log,
+        )
+        tasks = [PhaseTask("permissions", "system roles, access roles and grants", seeding.run)]
+        if ctx.redis is not None:
+            prefix = ctx.kernel.redis_key_prefix or ctx.environment.get(
+                ctx.kernel.redis_key_prefix_var, ""
+            )
+            # The client library costs 20 MB; a server without Redis does without it.
+            from locutory_roles.broadcast import Broadcast
+
+            broadcast = Broadcast(ctx.redis, prefix, self._heard, ctx.log)
+
+            async def role_changed(name: str) -> None:
+                await broadcast.announce(f"{_ROLE}{name}")
+
+            async def groups_changed() -> None:
+                await broadcast.announce(_GROUPS)
+
+            self._roles.announce = role_changed
+            self._groups.announce = groups_changed
+            tasks.append(
+                PhaseTask(
+                    "permissions", "changes of other servers", broadcast.start, broadcast.stop
+                )
+            )
+        return tasks
+
+    @hook
+    def commands(self) -> Iterable[click.Command]:
+        return [click.Group("access", {"explain": explain_access}, help="Explain decisions.")]
+
+    def _heard(self, what: str) -> None:
+        """Another server changed something; grants are forgotten with a role."""
+        if what == _GROUPS:
+            self._groups.forget()
+            return
+        self._roles.forget(what.removeprefix(_ROLE) or None)
+        self._grants.forget()
+        if not what:
+            self._groups.forget()

@@ -1,0 +1,226 @@
+"""Stored access entries: one principal, one resource, some rights (contract roles §4)."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import UpdateMany
+
+from locutory import Database, now
+from locutory.database import Collection as Stored
+from locutory.database import Raw
+from locutory_contracts.access import OWNER
+from locutory_roles.documents import AclEntry
+from locutory_roles.resources.principals import MODELS, PUBLIC, USER, Circle
+
+_RIGHTS = {
+    "_id": 0,
+    "principalType": 1,
+    "principalId": 1,
+    "permBits": 1,
+    "resourceId": 1,
+    "expiredAt": 1,
+}
+
+Party = tuple[str, Any]
+"""A principal as entries name it: type, and ObjectId, role name or ``None`` (everybody)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Rights for one principal, by an access role. ``role`` is its ``_id``."""
+
+    party: Party
+    bits: int
+    role: ObjectId | None = None
+
+
+def supersets(bits: int) -> list[int]:
+    """Every value of ``permBits`` that includes ``bits``; for ``$in``, because not every
+    database has ``$bitsAllSet``. Empty for bits that are no rights."""
+    return [value for value in range(OWNER + 1) if value & bits == bits]
+
+
+def bits_of(entry: Mapping[str, Any]) -> int:
+    """The rights of an entry; a value that is no rights counts as none."""
+    bits = entry.get("permBits")
+    return int(bits) if isinstance(bits, int | float) and 0 <= bits <= OWNER else 0
+
+
+class EntryStore:
+    """Entries of one database. Entries past their date count as gone, even while the
+    database has not removed them yet."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def _stored(self) -> Stored:
+        return self._database[AclEntry]
+
+    async def concerning(self, circle: Circle, kind: str, resource: ObjectId) -> list[Raw]:
+        """Entries of a resource that concern a caller."""
+        found = await self._stored.find(
+            {
+                "resourceId": resource,
+                "resourceType": kind,
+                "principalId": {"$in": circle.identities()},
+                "tenantId": circle.tenant,
+            },
+            _RIGHTS,
+        ).to_list()
+        return [entry for entry in _living(found) if circle.match(entry) is not None]
+
+    async def reaching(self, circle: Circle, kind: str) -> list[Raw]:
+        """Entries of every resource of a type that concern a caller."""
+        own = {
+            "principalId": {"$in": circle.identities()[:-1]},
+            "resourceType": kind,
+            "tenantId": circle.tenant,
+        }
+        common = {
+            "principalType": PUBLIC,
+            "principalId": None,
+            "resourceType": kind,
+            "tenantId": circle.tenant,
+        }
+        answers = await asyncio.gather(
+            self._stored.find(own, _RIGHTS).to_list(),
+            self._stored.find(common, _RIGHTS).to_list(),
+        )
+        found = [entry for part in answers for entry in part]
+        return [entry for entry in _living(found) if circle.match(entry) is not None]
+
+    async def of_resource(self, kind: str, resource: ObjectId, tenant: str | None) -> list[Raw]:
+        """Every entry of a resource, oldest first."""
+        found = await self._stored.find(
+            {"resourceId": resource, "resourceType": kind, "tenantId": tenant},
+            {
+                "principalType": 1,
+                "principalId": 1,
+                "permBits": 1,
+                "roleId": 1,
+                "expiredAt": 1,
+                "createdAt": 1,
+            },
+        ).to_list()
+        return sorted(_living(found), key=_age)
+
+    async def public(self, kind: str, resources: Sequence[ObjectId], bits: int) -> set[ObjectId]:
+        """Those of the resources on which everybody has ``bits``."""
+        if not resources:
+            return set()
+        found = await self._stored.find(
+            {
+                "principalType": PUBLIC,
+                "principalId": None,
+                "resourceType": kind,
+                "permBits": {"$in": supersets(bits)},
+                "resourceId": {"$in": list(resources)},
+            },
+            {"_id": 0, "resourceId": 1, "expiredAt": 1},
+        ).to_list()
+        return {entry["resourceId"] for entry in _living(found)}
+
+    async def tenant_of(self, kind: str, resource: ObjectId) -> str | None:
+        """The tenant that the entries of a resource name."""
+        found = await self._stored.find_one(
+            {"resourceId": resource, "resourceType": kind}, {"_id": 0, "tenantId": 1}
+        )
+        tenant = None if found is None else found.get("tenantId")
+        return tenant if isinstance(tenant, str) else None
+
+    async def grant(
+        self,
+        kind: str,
+        resource: ObjectId,
+        grants: Sequence[Grant],
+        *,
+        by: ObjectId | None,
+        tenant: str | None,
+        keep: bool = False,
+    ) -> None:
+        """Give each principal exactly these rights; ``keep`` leaves an entry that is there
+        as it is. Should two requests have made two entries, both are changed."""
+        if not grants:
+            return
+        moment = now()
+        writes = []
+        for grant in grants:
+            principal, identity = grant.party
+            key: dict[str, Any] = {
+                "principalType": principal,
+                "resourceType": kind,
+                "resourceId": resource,
+                "tenantId": {"$exists": False} if tenant is None else tenant,
+            }
+            first: dict[str, Any] = {"createdAt": moment, "__v": 0}
+            if principal != PUBLIC:
+                key["principalId"] = identity
+                first["principalModel"] = MODELS[principal]
+            rights: dict[str, Any] = {
+                "permBits": grant.bits,
+                "grantedAt": moment,
+                "updatedAt": moment,
+            }
+            if by is not None:
+                rights["grantedBy"] = by
+            if grant.role is not None:
+                rights["roleId"] = grant.role
+            update: dict[str, Any] = {"$set": rights, "$setOnInsert": first}
+            if keep:
+                update = {"$setOnInsert": {**rights, **first}}
+            elif grant.role is None:
+                update["$unset"] = {"roleId": ""}
+            writes.append(UpdateMany(key, update, upsert=True))
+        await self._stored.bulk_write(writes, ordered=False)
+
+    async def revoke(
+        self, kind: str, resource: ObjectId, parties: Collection[Party], tenant: str | None
+    ) -> set[ObjectId]:
+        """Remove the entries of principals. Returns the users who had one."""
+        place = {"resourceType": kind, "resourceId": resource, "tenantId": tenant}
+        by_type: dict[str, list[Any]] = {}
+        for principal, identity in parties:
+            by_type.setdefault(principal, []).append(identity)
+        users: set[ObjectId] = set()
+        for principal, identities in by_type.items():
+            chosen = {**place, "principalType": principal}
+            if principal != PUBLIC:
+                chosen["principalId"] = {"$in": identities}
+            if principal == USER:
+                found = self._stored.find(chosen, {"_id": 0, "principalId": 1})
+                users.update([entry["principalId"] async for entry in found])
+            await self._stored.delete_many(chosen)
+        return users
+
+    async def forget(self, kind: str, resources: Sequence[ObjectId]) -> int:
+        """Remove every entry of resources; returns how many there were."""
+        if not resources:
+            return 0
+        outcome = await self._stored.delete_many(
+            {"resourceId": {"$in": list(resources)}, "resourceType": kind}
+        )
+        return int(outcome.deleted_count)
+
+    async def remove_user(self, user: ObjectId) -> int:
+        """Remove every entry of an account; returns how many there were."""
+        outcome = await self._stored.delete_many({"principalId": user, "principalType": USER})
+        return int(outcome.deleted_count)
+
+
+def _age(entry: Raw) -> tuple[datetime, ObjectId]:
+    """For sorting: ids alone do not do, those of one second come from several machines."""
+    identity: ObjectId = entry["_id"]
+    created = entry.get("createdAt")
+    return created if isinstance(created, datetime) else identity.generation_time, identity
+
+
+def _living(entries: Sequence[Raw]) -> list[Raw]:
+    moment = now()
+    return [
+        entry for entry in entries if entry.get("expiredAt") is None or entry["expiredAt"] > moment
+    ]

@@ -1,0 +1,185 @@
+"""Finding people, groups and roles to share with (contract roles §4.4)."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from locutory import HTTPError, Principal, Request, Services
+from locutory.database import Raw
+from locutory_contracts.accounts import Account
+from locutory_contracts.people import PEOPLE
+from locutory_roles.groups import GroupStore
+from locutory_roles.resources.principals import GROUP, ROLE, USER
+from locutory_roles.store import RoleStore
+
+SHORTEST = 2
+LONGEST = 200
+_ACTIONS = {USER: "VIEW_USERS", GROUP: "VIEW_GROUPS", ROLE: "VIEW_ROLES"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NUMBER = re.compile(r"\s*([+-]?\d{1,9})", re.ASCII)
+
+
+class PrincipalQuery(BaseModel):
+    """The query, for the documentation."""
+
+    q: str = Field(description="Part of a name, e-mail address, username or description")
+    limit: int = Field(20, description="1 to 50")
+    types: str = Field("", description="Comma list of user, group, role")
+
+
+class Picker:
+    """Searches principals for callers whose role may see them."""
+
+    def __init__(self, roles: RoleStore, groups: GroupStore, services: Services) -> None:
+        self._roles = roles
+        self._groups = groups
+        self._services = services
+
+    async def search(self, request: Request) -> dict[str, Any]:
+        """The body of the answer; `HTTPError` with the contract's refusals.
+
+        Without ``types`` only the kinds that the caller may see are searched.
+        """
+        caller = request.caller
+        wanted = _wanted(request)
+        seen = await self._permitted(caller, wanted)
+        text = _text(request)
+        limit = _limit(request.query_text("limit"))
+        found = await self._find(text, limit, wanted or seen, caller.tenant)
+        found.sort(key=lambda item: _rank(item, text.lower()))
+        results = found[:limit]
+        return {
+            "query": text,
+            "limit": limit,
+            "types": wanted or None,
+            "results": results,
+            "count": len(results),
+            "sources": {
+                source: sum(item["source"] == source for item in results)
+                for source in ("local", "entra")
+            },
+        }
+
+    async def _permitted(self, caller: Principal, wanted: Sequence[str]) -> list[str]:
+        if not caller.role:
+            raise HTTPError(401, {"error": "Unauthorized", "message": "Authentication required"})
+        role = await self._roles.find(caller.role, caller.tenant)
+        if role is None or not role.permissions:
+            raise _forbidden("No permissions configured for user role")
+        seen = [kind for kind, action in _ACTIONS.items() if role.allows("PEOPLE_PICKER", action)]
+        for kind in wanted:
+            if kind not in seen:
+                raise _forbidden(f"Insufficient permissions to search for {kind}s")
+        if not seen:
+            raise _forbidden("Insufficient permissions to search for users, groups, or roles")
+        return seen
+
+    async def _find(
+        self, text: str, limit: int, kinds: Iterable[str], tenant: str | None
+    ) -> list[dict[str, Any]]:
+        if _CONTROL.search(text):  # nobody is called that, and a pattern may not hold a NUL
+            return []
+        searches = {USER: self._users, GROUP: self._group_results, ROLE: self._role_results}
+        answers = await asyncio.gather(*(searches[kind](text, limit, tenant) for kind in kinds))
+        return [item for part in answers for item in part]
+
+    async def _users(self, text: str, limit: int, tenant: str | None) -> list[dict[str, Any]]:
+        people = self._services.find(PEOPLE)
+        found = () if people is None else await people.search(text, limit, tenant=tenant)
+        return [_user(account) for account in found][:limit]
+
+    async def _group_results(
+        self, text: str, limit: int, tenant: str | None
+    ) -> list[dict[str, Any]]:
+        return [_group(group) for group in await self._groups.search(text, limit, tenant)]
+
+    async def _role_results(
+        self, text: str, limit: int, tenant: str | None
+    ) -> list[dict[str, Any]]:
+        return [
+            {"id": name, "type": ROLE, "name": name, "source": "local", "idOnTheSource": name}
+            for name in await self._roles.search(text, limit, tenant)
+        ]
+
+
+def _forbidden(message: str) -> HTTPError:
+    return HTTPError(403, {"error": "Forbidden", "message": message})
+
+
+def _wanted(request: Request) -> list[str]:
+    """The kinds asked for by ``types`` (and ``type``); unknown ones do not count."""
+    found: list[str] = []
+    for name in ("types", "type"):
+        value = request.query.get(name, "")
+        for text in [value] if isinstance(value, str) else value:
+            found += [kind for kind in text.split(",") if kind in _ACTIONS]
+    return list(dict.fromkeys(found))
+
+
+def _text(request: Request) -> str:
+    value = request.query.get("q")
+    text = value.strip() if isinstance(value, str) else ""
+    if not text:
+        raise HTTPError(400, {"error": 'Query parameter "q" is required and must not be empty'})
+    if len(text) < SHORTEST:
+        raise HTTPError(400, {"error": f"Query must be at least {SHORTEST} characters long"})
+    if len(text) > LONGEST:
+        raise HTTPError(400, {"error": f"Query must not exceed {LONGEST} characters"})
+    return text
+
+
+def _limit(text: str | None) -> int:
+    """20 without a limit, 10 for one that is no number, else 1 to 50."""
+    if text is None:
+        return 20
+    number = _NUMBER.match(text)
+    return min(max(1, (int(number[1]) if number else 0) or 10), 50)
+
+
+def _user(account: Account) -> dict[str, Any]:
+    user = str(account["_id"])
+    return {
+        "id": user,
+        "type": USER,
+        "name": account.get("name") or account.get("email"),
+        **_members(account, "email", "username", "avatar", "provider"),
+        "source": "local",
+        "idOnTheSource": account.get("idOnTheSource") or user,
+    }
+
+
+def _group(group: Raw) -> dict[str, Any]:
+    identity = str(group["_id"])
+    return {
+        "id": identity,
+        "type": GROUP,
+        **_members(group, "name", "email", "avatar", "description", "memberCount"),
+        "source": group.get("source") or "local",
+        "idOnTheSource": group.get("idOnTheSource") or identity,
+    }
+
+
+def _members(document: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: document[name] for name in names if name in document}
+
+
+def _rank(item: Mapping[str, Any], text: str) -> tuple[int, bool, str]:
+    """Best field first, then people, then by name."""
+    last = "username" if item["type"] == USER else "description"
+    fields = [item.get(name) for name in ("name", "email", last)]
+    score = max(
+        (_score(field.lower(), text) for field in fields if isinstance(field, str)), default=0
+    )
+    name = item.get("name") or item.get("email") or ""
+    return -score, item["type"] != USER, str(name).casefold()
+
+
+def _score(field: str, text: str) -> int:
+    if field == text:
+        return 100
+    if field.startswith(text):
+        return 80
+    return 50 if text in field else 10

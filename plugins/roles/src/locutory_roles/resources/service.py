@@ -1,0 +1,159 @@
+"""The service `ACCESS`: rights of a caller on single resources (contract roles §4.3)."""
+
+from collections.abc import Mapping, Sequence
+
+from bson import ObjectId
+
+from locutory import Decision, Policy, Principal, Services
+from locutory_contracts.access import DELETE, EDIT, OWNER, SHARE, VIEW
+from locutory_contracts.accounts import ACCOUNTS
+from locutory_roles.groups import GroupStore
+from locutory_roles.resources.access_roles import AccessRoleStore
+from locutory_roles.resources.entries import EntryStore, Grant, bits_of
+from locutory_roles.resources.kinds import Kind, Kinds
+from locutory_roles.resources.principals import PUBLIC, USER, circle_of, object_id
+
+RIGHTS = {"view": VIEW, "edit": EDIT, "delete": DELETE, "share": SHARE}
+"""Names of the rights, for reasons and for the command line."""
+
+
+def rights(bits: int) -> str:
+    """Bits in words: 'view, edit'."""
+    return ", ".join(name for name, bit in RIGHTS.items() if bits & bit) or "nothing"
+
+
+class Access:
+    """Implements `locutory_contracts.access.ResourceAccess`.
+
+    Nothing is remembered but group memberships: what was taken away is gone at once.
+    """
+
+    def __init__(
+        self,
+        kinds: Kinds,
+        entries: EntryStore,
+        access_roles: AccessRoleStore,
+        groups: GroupStore,
+        policy: Policy,
+        services: Services,
+    ) -> None:
+        self._kinds = kinds
+        self._entries = entries
+        self._access_roles = access_roles
+        self._groups = groups
+        self._policy = policy
+        self._services = services
+
+    async def bypass(self, principal: Principal, kind: Kind) -> Decision:
+        """May the caller do everything with every resource of a type, by a capability?"""
+        held = await self._policy.holds(principal, kind.capability)
+        if held:
+            return Decision(True, f"{held.reason}, which opens every {kind.name}")
+        return held
+
+    async def decide(
+        self, principal: Principal, kind: str, resource_id: str, needed: int
+    ) -> Decision:
+        """See the contract. A type, id or right that does not exist is refused."""
+        found = self._kinds.find(kind)
+        if found is None:
+            return Decision(False, f"{kind} is not a type of resource")
+        if not 0 < needed <= OWNER:
+            return Decision(False, f"{needed} is not a right")
+        opened = await self.bypass(principal, found)
+        if opened:
+            return opened
+        return await self.by_entries(principal, kind, resource_id, needed)
+
+    async def by_entries(
+        self, principal: Principal, kind: str, resource_id: str, needed: int
+    ) -> Decision:
+        """The decision without a look at capabilities."""
+        resource = object_id(resource_id)
+        if resource is None:
+            return Decision(False, f"{kind} {resource_id} does not exist")
+        circle = await circle_of(principal, self._groups)
+        held = 0
+        sources: list[str] = []
+        for entry in await self._entries.concerning(circle, kind, resource):
+            bits = bits_of(entry)
+            held |= bits
+            if bits & needed:
+                sources.append(f"{circle.match(entry)} may {rights(bits)}")
+        where = f"{kind} {resource}"
+        if held & needed == needed:
+            return Decision(True, f"entry of {where}: {'; '.join(sources)}")
+        if not held:
+            return Decision(False, f"no entry of {where} names {circle}")
+        lacking = rights(needed & ~held)
+        return Decision(False, f"entries of {where} give {rights(held)}, but not {lacking}")
+
+    async def bits(self, principal: Principal, kind: str, resource_id: str) -> int:
+        """See the contract."""
+        resource = object_id(resource_id)
+        if resource is None or self._kinds.find(kind) is None:
+            return 0
+        circle = await circle_of(principal, self._groups)
+        held = 0
+        for entry in await self._entries.concerning(circle, kind, resource):
+            held |= bits_of(entry)
+        return held
+
+    async def reachable(
+        self, principal: Principal, kind: str, needed: int = VIEW
+    ) -> Mapping[str, int]:
+        """See the contract; empty for a right that does not exist."""
+        if self._kinds.find(kind) is None or not 0 < needed <= OWNER:
+            return {}
+        circle = await circle_of(principal, self._groups)
+        held: dict[ObjectId, int] = {}
+        for entry in await self._entries.reaching(circle, kind):
+            resource = entry["resourceId"]
+            held[resource] = held.get(resource, 0) | bits_of(entry)
+        return {str(key): bits for key, bits in held.items() if bits & needed == needed}
+
+    async def public(self, kind: str, resource_ids: Sequence[str]) -> set[str]:
+        """See the contract."""
+        known = {found for found in map(object_id, resource_ids) if found is not None}
+        return {str(found) for found in await self._entries.public(kind, list(known), VIEW)}
+
+    async def grant_owner(self, user: str, kind: str, resource_id: str) -> None:
+        """See the contract. ``ValueError`` for a malformed id or an unknown type."""
+        found, resource = self._resource(kind, resource_id)
+        owner = object_id(user)
+        if owner is None:
+            raise ValueError(f"{user!r} is not the id of an account")
+        accounts = self._services.find(ACCOUNTS)
+        account = None if accounts is None else await accounts.find(user)
+        tenant = None if account is None else account.get("tenantId")
+        stored = (await self._access_roles.of_kind(kind, tenant)).get(found.owner_role)
+        grant = Grant((USER, owner), OWNER, None if stored is None else stored["_id"])
+        await self._entries.grant(kind, resource, [grant], by=owner, tenant=tenant)
+
+    async def grant_public(self, kind: str, resource_id: str, access_role: str | None) -> None:
+        """See the contract. ``ValueError`` for a malformed id, an unknown type, or an access
+        role of another type. The entry belongs to the tenant of the resource's others."""
+        _, resource = self._resource(kind, resource_id)
+        tenant = await self._entries.tenant_of(kind, resource)
+        everybody = (PUBLIC, None)
+        if access_role is None:
+            await self._entries.revoke(kind, resource, [everybody], tenant)
+            return
+        stored = (await self._access_roles.of_kind(kind, tenant)).get(access_role)
+        if stored is None:
+            raise ValueError(f"{access_role} is not an access role of {kind}")
+        grant = Grant(everybody, stored["permBits"], stored["_id"])
+        await self._entries.grant(kind, resource, [grant], by=None, tenant=tenant)
+
+    def _resource(self, kind: str, resource_id: str) -> tuple[Kind, ObjectId]:
+        found, resource = self._kinds.find(kind), object_id(resource_id)
+        if found is None:
+            raise ValueError(f"{kind!r} is not a type of resource")
+        if resource is None:
+            raise ValueError(f"{resource_id!r} is not the id of a resource")
+        return found, resource
+
+    async def forget(self, kind: str, resource_ids: Sequence[str]) -> None:
+        """See the contract; malformed ids have no entries."""
+        known = [found for found in map(object_id, resource_ids) if found is not None]
+        await self._entries.forget(kind, known)

@@ -1,0 +1,269 @@
+"""Granting and revoking (contract roles §4.7)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bson import ObjectId
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+
+from locutory import Events, Policy, Principal, Services
+from locutory.database import Raw
+from locutory_contracts.access import OWNER, AccessRevoked
+from locutory_contracts.people import PEOPLE
+from locutory_roles.groups import GroupStore
+from locutory_roles.resources.access_roles import AccessRoleStore
+from locutory_roles.resources.entries import EntryStore, Grant, Party, bits_of
+from locutory_roles.resources.kinds import FIXED_OWNER, Kind
+from locutory_roles.resources.principals import GROUP, PUBLIC, ROLE, USER, object_id
+from locutory_roles.store import RoleStore
+
+if TYPE_CHECKING:
+    import structlog.stdlib
+
+MOST = 1000
+"""Principals that one request may grant to or revoke from."""
+
+_ECHOED = (
+    "name",
+    "email",
+    "source",
+    "avatar",
+    "description",
+    "idOnTheSource",
+    "accessRoleId",
+    "memberCount",
+)
+_EVERYBODY: Party = (PUBLIC, None)
+
+
+class ShareChange(BaseModel):
+    """The body of the request. What stands in the lists is looked at one by one, because an
+    unusable principal is passed over and does not spoil the others."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    updated: list[Any] | None = Field(
+        None, max_length=MOST, description="{type, id, accessRoleId} of who gets or keeps access"
+    )
+    removed: list[Any] | None = Field(
+        None, max_length=MOST, description="{type, id} of who loses it"
+    )
+    public: StrictBool | None = Field(None, description="Whether everybody has access")
+    publicAccessRoleId: StrictStr | None = Field(  # noqa: N815  (the name on the wire)
+        None, description="The access role of everybody, with public: true"
+    )
+
+    @property
+    def concerns_everybody(self) -> bool:
+        """Does it let everybody in?"""
+        return bool(self.public) or any(
+            isinstance(sent, dict) and sent.get("type") == PUBLIC for sent in self.updated or ()
+        )
+
+
+class OwnerIsFixed(Exception):
+    """The change touches an owner who has to stay the only one."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a change comes down to, once every principal has been looked up."""
+
+    grants: dict[Party, tuple[Grant, dict[str, Any]]] = field(default_factory=dict)
+    revoked: set[Party] = field(default_factory=set)
+
+
+class Sharing:
+    """Turns a change into entries."""
+
+    def __init__(
+        self,
+        entries: EntryStore,
+        access_roles: AccessRoleStore,
+        groups: GroupStore,
+        roles: RoleStore,
+        policy: Policy,
+        services: Services,
+        events: Events,
+        log: "structlog.stdlib.BoundLogger",
+    ) -> None:
+        self._entries = entries
+        self._access_roles = access_roles
+        self._groups = groups
+        self._roles = roles
+        self._policy = policy
+        self._services = services
+        self._events = events
+        self._log = log
+
+    async def change(
+        self, caller: Principal, kind: Kind, resource: ObjectId, change: ShareChange
+    ) -> dict[str, Any]:
+        """Apply a change and return ``results`` of the answer.
+
+        Grants are written before anything is revoked. Unknown principals and access roles
+        are passed over. `OwnerIsFixed` where the owner may not be touched.
+        """
+        roles = await self._access_roles.of_kind(kind.name, caller.tenant)
+        plan = await self._plan(caller, change, roles)
+        if kind.name in FIXED_OWNER:
+            _refuse_owners(kind, change, roles)
+            await self._keep_owner(caller, kind, resource, plan)
+        by = object_id(caller.id)
+        grants = [grant for grant, _ in plan.grants.values()]
+        await self._entries.grant(kind.name, resource, grants, by=by, tenant=caller.tenant)
+        users = await self._entries.revoke(kind.name, resource, plan.revoked, caller.tenant)
+        self._log.info(
+            "access.changed",
+            kind=kind.name,
+            resource=str(resource),
+            by=caller.id,
+            granted=len(plan.grants),
+            revoked=len(plan.revoked),
+            public=change.public,
+        )
+        if users:
+            ids = sorted(map(str, users))
+            await self._events.tell(AccessRevoked(kind.name, str(resource), ids))
+        results: dict[str, Any] = {"principals": [shown for _, shown in plan.grants.values()]}
+        if change.public is not None:
+            results["public"] = change.public
+        if change.public and change.publicAccessRoleId is not None:
+            results["publicAccessRoleId"] = change.publicAccessRoleId
+        return results
+
+    async def _plan(self, caller: Principal, change: ShareChange, roles: Mapping[str, Raw]) -> Plan:
+        plan = Plan()
+        updated = [sent for sent in change.updated or () if isinstance(sent, dict)]
+        if change.public and change.publicAccessRoleId:
+            updated.append({"type": PUBLIC, "accessRoleId": change.publicAccessRoleId})
+        offered = [sent for sent in updated if _named_role(sent, roles) is not None]
+        for sent, party in await self._identified(caller, offered):
+            role = roles[sent["accessRoleId"]]
+            shown = {
+                "type": party[0],
+                "id": None if party[1] is None else str(party[1]),
+                **{name: sent[name] for name in _ECHOED if name in sent and _plain(sent[name])},
+            }
+            plan.grants[party] = (Grant(party, bits_of(role), role["_id"]), shown)
+        for sent in change.removed or ():
+            revoked = _named(sent)
+            if revoked is not None and (revoked == _EVERYBODY or revoked not in plan.grants):
+                plan.revoked.add(revoked)
+        if change.public is False:
+            plan.revoked.add(_EVERYBODY)
+        if _EVERYBODY in plan.revoked:
+            plan.grants.pop(_EVERYBODY, None)
+        return plan
+
+    async def _identified(
+        self, caller: Principal, sent: Sequence[dict[str, Any]]
+    ) -> list[tuple[dict[str, Any], Party]]:
+        """The principals that exist in the caller's tenant, with what was sent of them."""
+        named = [
+            await self._outside(caller, item) if _is_outside(item) else _named(item)
+            for item in sent
+        ]
+        present = await self._existing({party for party in named if party}, caller.tenant)
+        return [
+            (item, party)
+            for item, party in zip(sent, named, strict=True)
+            if party is not None and party in present
+        ]
+
+    async def _existing(self, parties: Iterable[Party], tenant: str | None) -> set[Party]:
+        wanted: dict[str, list[Any]] = {USER: [], GROUP: [], ROLE: [], PUBLIC: []}
+        for principal, identity in parties:
+            wanted[principal].append(identity)
+        present: set[Party] = {(PUBLIC, identity) for identity in wanted[PUBLIC]}
+        people = self._services.find(PEOPLE)
+        if people is not None and wanted[USER]:
+            accounts = await people.find_many([str(user) for user in wanted[USER]])
+            present |= {
+                (USER, ObjectId(user))
+                for user, account in accounts.items()
+                if account.get("tenantId") == tenant
+            }
+        present |= {(GROUP, group) for group in await self._groups.find_many(wanted[GROUP], tenant)}
+        present |= {(ROLE, role) for role in await self._roles.existing(wanted[ROLE], tenant)}
+        return present
+
+    async def _outside(self, caller: Principal, sent: Mapping[str, Any]) -> Party | None:
+        """The account or group behind somebody of an outside directory.
+
+        Only for callers who may search for such principals anyway, so that nobody can try
+        out addresses here. Nobody is created or changed: no plugin asks a directory who
+        that is.
+        """
+        principal, source_id = sent["type"], sent.get("idOnTheSource")
+        action = "VIEW_USERS" if principal == USER else "VIEW_GROUPS"
+        if not await self._policy.allows(caller, "PEOPLE_PICKER", action):
+            return None
+        if principal == GROUP:
+            if not isinstance(source_id, str) or not source_id:
+                return None
+            group = await self._groups.by_source_id(sent["source"], source_id, caller.tenant)
+            return None if group is None else (GROUP, group["_id"])
+        people, email = self._services.find(PEOPLE), sent.get("email")
+        account = None
+        if people is not None and isinstance(source_id, str) and source_id:
+            account = await people.by_source_id(source_id, tenant=caller.tenant)
+        if people is not None and account is None and isinstance(email, str) and email:
+            account = await people.by_email(email, tenant=caller.tenant)
+        return None if account is None else (USER, account["_id"])
+
+    async def _keep_owner(
+        self, caller: Principal, kind: Kind, resource: ObjectId, plan: Plan
+    ) -> None:
+        entries = await self._entries.of_resource(kind.name, resource, caller.tenant)
+        owners = {
+            (USER, entry["principalId"])
+            for entry in entries
+            if entry["principalType"] == USER and bits_of(entry) == OWNER
+        }
+        if not owners.isdisjoint(plan.grants.keys() | plan.revoked):
+            raise OwnerIsFixed
+
+
+def _refuse_owners(kind: Kind, change: ShareChange, roles: Mapping[str, Raw]) -> None:
+    """Nobody may be made an owner, whether or not he exists."""
+    named = {sent.get("accessRoleId") for sent in change.updated or () if _has_role(sent)}
+    for name in (*named, change.publicAccessRoleId):
+        role = roles.get(name) if isinstance(name, str) else None
+        if name == kind.owner_role or (role is not None and bits_of(role) == OWNER):
+            raise OwnerIsFixed
+
+
+def _has_role(sent: Any) -> bool:
+    return isinstance(sent, dict) and isinstance(sent.get("accessRoleId"), str)
+
+
+def _named_role(sent: dict[str, Any], roles: Mapping[str, Raw]) -> Raw | None:
+    return roles.get(sent["accessRoleId"]) if _has_role(sent) else None
+
+
+def _named(sent: Any) -> Party | None:
+    """The principal that a member of the body names by its id; ``None`` for anything else."""
+    if not isinstance(sent, dict):
+        return None
+    principal, identity = sent.get("type"), sent.get("id")
+    if principal == PUBLIC:
+        return _EVERYBODY
+    if principal == ROLE:
+        return (ROLE, identity) if isinstance(identity, str) and identity.strip() else None
+    if principal not in (USER, GROUP):
+        return None
+    found = object_id(identity)
+    return None if found is None else (principal, found)
+
+
+def _is_outside(sent: Mapping[str, Any]) -> bool:
+    """Does it stand for somebody of an outside directory, who may be unknown here?"""
+    return (
+        sent.get("type") in (USER, GROUP) and sent.get("source") == "entra" and not sent.get("id")
+    )
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)

@@ -1,0 +1,127 @@
+"""What is written at every start: system roles, access roles, grants, the file's permissions.
+
+Idempotent, and safe for several servers that start together: documents are inserted
+under unique indexes, permissions are set one by one to values that depend on nothing
+but the configuration.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from locutory.database import Raw
+from locutory_roles.defaults import SYSTEM_ROLES, Permissions
+from locutory_roles.grants import GrantStore
+from locutory_roles.overrides import Overrides
+from locutory_roles.resources.access_roles import AccessRoleStore
+from locutory_roles.resources.kinds import Kinds
+from locutory_roles.store import RoleStore, assignments
+
+if TYPE_CHECKING:
+    import structlog.stdlib
+
+
+def repairs(document: Raw, defaults: Permissions) -> dict[str, Any]:
+    """The update that an older role needs: the old name ``SHARED_GLOBAL`` becomes
+    ``SHARE``, and missing types and permissions get their defaults."""
+    stored = document.get("permissions")
+    sets: dict[str, Any] = {}
+    unsets: dict[str, str] = {}
+    known: Any = stored
+    if isinstance(stored, Mapping):
+        known = {}
+        for kind, permissions in stored.items():
+            known[kind] = permissions
+            if isinstance(permissions, Mapping) and "SHARED_GLOBAL" in permissions:
+                unsets[f"permissions.{kind}.SHARED_GLOBAL"] = ""
+                if permissions.get("SHARE") is None:
+                    shared = permissions["SHARED_GLOBAL"] is True
+                    sets[f"permissions.{kind}.SHARE"] = shared
+                    known[kind] = {**permissions, "SHARE": shared}
+    missing = {
+        kind: {
+            name: value
+            for name, value in permissions.items()
+            if not isinstance(known, Mapping)
+            or not isinstance(known.get(kind), Mapping)
+            or known[kind].get(name) is None
+        }
+        for kind, permissions in defaults.items()
+    }
+    sets.update(assignments(known, missing))
+    if document.get("description") is None:
+        sets["description"] = ""
+    update: dict[str, Any] = {}
+    if sets:
+        update["$set"] = sets
+    if unsets:
+        update["$unset"] = unsets
+    return update
+
+
+class Seeding:
+    """Brings the stored roles and grants up to date; custom roles are never touched."""
+
+    def __init__(
+        self,
+        roles: RoleStore,
+        grants: GrantStore,
+        access_roles: AccessRoleStore,
+        kinds: Kinds,
+        defaults: Callable[[str], Permissions],
+        overrides: Overrides,
+        log: "structlog.stdlib.BoundLogger",
+    ) -> None:
+        self._roles = roles
+        self._grants = grants
+        self._access_roles = access_roles
+        self._kinds = kinds
+        self._defaults = defaults
+        self._overrides = overrides
+        self._log = log
+
+    async def run(self) -> None:
+        """Contract roles §3 "Boot", §4.2 and §6; collections.md §4 has the order."""
+        for name in SYSTEM_ROLES:
+            await self._complete(name)
+        added = await self._access_roles.seed(self._kinds.all())
+        if added:
+            self._log.info("access.roles_added", count=added)
+        granted = await self._grants.seed()
+        for name in SYSTEM_ROLES:
+            await self._override(name)
+        self._roles.forget()
+        if granted:
+            self._log.info("roles.grants_added", role="ADMIN", count=granted)
+
+    async def _complete(self, name: str) -> None:
+        document = await self._roles.document(name)
+        if document is None:
+            if await self._roles.create(name):
+                self._log.info("roles.created", role=name)
+                return
+            document = await self._roles.document(name)
+        if document is None:
+            raise RuntimeError(f"role {name} can neither be created nor read")
+        update = repairs(document, self._defaults(name))
+        if update:
+            await self._roles.write(document, update)
+            self._log.info("roles.completed", role=name, changes=_paths(update))
+
+    async def _override(self, name: str) -> None:
+        document = await self._roles.document(name)
+        if document is None:
+            return
+        stored = document.get("permissions")
+        changes = self._overrides.changes(
+            self._defaults(name), stored if isinstance(stored, Mapping) else {}
+        )
+        update = assignments(stored, changes)
+        if update:
+            await self._roles.write(document, {"$set": update})
+            self._log.info("roles.configured", role=name, changes=_paths({"$set": update}))
+
+
+def _paths(update: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return sorted(
+        path.removeprefix("permissions.") for changes in update.values() for path in changes
+    )

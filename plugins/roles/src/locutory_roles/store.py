@@ -1,0 +1,170 @@
+"""Stored roles: read through a short cache, changed permission by permission."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from locutory import Database, encode
+from locutory.database import Raw
+from locutory_roles.defaults import SYSTEM_ROLES, Permissions
+from locutory_roles.documents import Role
+
+_CAPACITY = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRole:
+    """A role as it was read. ``body`` is its JSON without ``_id`` and ``__v``."""
+
+    name: str
+    permissions: Mapping[str, Any]
+    body: bytes
+
+    def allows(self, kind: str, permission: str) -> bool:
+        """A permission that is missing counts as refused."""
+        found = self.permissions.get(kind)
+        return isinstance(found, Mapping) and found.get(permission) is True
+
+
+def assignments(stored: Any, changes: Permissions) -> dict[str, Any]:
+    """``$set`` of the permissions in ``changes`` that differ from the stored ones.
+
+    Each permission is set by its own path, so that two servers or an administrator who
+    change different permissions at the same moment do not undo each other.
+    """
+    if not isinstance(stored, Mapping):
+        return {"permissions": changes} if changes else {}
+    found: dict[str, Any] = {}
+    for kind, permissions in changes.items():
+        before = stored.get(kind)
+        if not isinstance(before, Mapping):
+            if permissions:
+                found[f"permissions.{kind}"] = permissions
+            continue
+        for name, value in permissions.items():
+            if before.get(name) is not value:
+                found[f"permissions.{kind}.{name}"] = value
+    return found
+
+
+class RoleStore:
+    """Roles of one database.
+
+    Permission checks stand before most requests, so a role is remembered for
+    ``seconds``. `forget` makes a change visible at once; ``announce`` tells other
+    servers. A tenant without a system role of its own uses the common one.
+    """
+
+    def __init__(
+        self, database: Database, defaults: Callable[[str], Permissions], seconds: float
+    ) -> None:
+        self._database = database
+        self._defaults = defaults
+        self._seconds = seconds
+        self._cache: dict[tuple[str | None, str], tuple[float, StoredRole | None]] = {}
+        self._changes = 0
+        self.announce: Callable[[str], Awaitable[None]] | None = None
+
+    async def find(self, name: str, tenant: str | None = None) -> StoredRole | None:
+        """A role, at most ``seconds`` old; ``None`` when there is no such role."""
+        key = (tenant, name)
+        entry = self._cache.get(key)
+        if entry is not None and entry[0] > time.monotonic():
+            return entry[1]
+        changes = self._changes
+        role = await self._read(name, tenant)
+        # A change that came while this was being read would be hidden by what was read before it.
+        if changes == self._changes:
+            if len(self._cache) >= _CAPACITY:
+                self._cache.clear()
+            self._cache[key] = (time.monotonic() + self._seconds, role)
+        return role
+
+    async def _read(self, name: str, tenant: str | None) -> StoredRole | None:
+        document = await self.document(name, tenant)
+        if document is None and name in SYSTEM_ROLES:
+            document = await self.document(name)
+            if document is None:
+                await self.create(name)
+                document = await self.document(name)
+        if document is None:
+            return None
+        document.pop("_id", None)
+        permissions = document.get("permissions")
+        return StoredRole(
+            name, permissions if isinstance(permissions, Mapping) else {}, encode(document)
+        )
+
+    async def document(self, name: str, tenant: str | None = None) -> Raw | None:
+        """The stored document without ``__v``, read now."""
+        return await self._database[Role].find_one({"name": name, "tenantId": tenant}, {"__v": 0})
+
+    async def existing(self, names: Collection[str], tenant: str | None = None) -> set[str]:
+        """Those of the names that are roles."""
+        found = set(SYSTEM_ROLES).intersection(names)
+        others = list(set(names) - found)
+        if others:
+            rows = self._database[Role].find(
+                {"name": {"$in": others}, "tenantId": tenant}, {"_id": 0, "name": 1}
+            )
+            found.update([row["name"] async for row in rows])
+        return found
+
+    async def search(self, text: str, limit: int, tenant: str | None = None) -> list[str]:
+        """At most ``limit`` names of roles that contain ``text``, whatever its case."""
+        rows = self._database[Role].find(
+            {"name": {"$regex": re.escape(text), "$options": "i"}, "tenantId": tenant},
+            {"_id": 0, "name": 1},
+            limit=limit,
+        )
+        found = [row["name"] async for row in rows]
+        # A tenant without system roles of its own uses the common ones.
+        common = [name for name in SYSTEM_ROLES if text.lower() in name.lower()]
+        return [*found, *(name for name in common if name not in found)][:limit]
+
+    async def create(self, name: str) -> bool:
+        """Create a system role with its defaults; false when another server was faster."""
+        document = {
+            "name": name,
+            "description": "",
+            "permissions": self._defaults(name),
+            "__v": 0,
+        }
+        try:
+            await self._database[Role].insert_one(document)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def change(self, name: str, tenant: str | None, changes: Permissions) -> Raw | None:
+        """Set permissions and return the document; ``None`` when there is no such role."""
+        document = await self.document(name, tenant)
+        if document is None:
+            return None
+        update = assignments(document.get("permissions"), changes)
+        if update:
+            await self.write(document, {"$set": update})
+            document = await self.document(name, tenant)
+        return document
+
+    async def write(self, document: Raw, update: Mapping[str, Any]) -> None:
+        """Apply an update to a role that was read, and let every server forget it."""
+        try:
+            await self._database[Role].update_one({"_id": document["_id"]}, update)
+        finally:
+            self.forget(document["name"])
+        if self.announce is not None:
+            await self.announce(document["name"])
+
+    def forget(self, name: str | None = None) -> None:
+        """Read a role (or all of them) anew the next time it is asked for."""
+        self._changes += 1
+        if name is None:
+            self._cache.clear()
+            return
+        for key in [key for key in self._cache if key[1] == name]:
+            del self._cache[key]

@@ -1,0 +1,176 @@
+"""``/api/roles`` (contract roles §2)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from locutory.testing import PluginSuite, Serve, Server, SignIn
+from locutory_roles.defaults import default_permissions
+from locutory_roles.routes import KINDS
+
+SOMEONE = "a" * 24
+ADMIN = {"Authorization": f"Bearer {'b' * 24}:ADMIN"}
+USER = {"Authorization": f"Bearer {SOMEONE}"}
+GUEST = {"Authorization": f"Bearer {SOMEONE}:GUEST"}
+UNAUTHORIZED = {"message": "Unauthorized"}
+
+
+class TestRolesPlugin(PluginSuite):
+    plugin = "roles"
+    readme = Path(__file__).parent.parent / "README.md"
+
+
+async def add_role(server: Server, name: str, permissions: dict[str, Any]) -> None:
+    await server.kernel.database.collection("roles").insert_one(
+        {"name": name, "permissions": permissions}
+    )
+
+
+async def test_the_role_user_is_read_by_everyone(serve: Serve) -> None:
+    async with serve("roles", SignIn()) as server:
+        for headers in (USER, ADMIN, GUEST):
+            answer = await server.client.get("/api/roles/USER", headers=headers)
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == "application/json; charset=utf-8"
+            assert answer.json() == {
+                "name": "USER",
+                "description": "",
+                "permissions": default_permissions("USER", {}),
+            }
+
+
+async def test_the_role_admin_is_read_by_admins_only(serve: Serve) -> None:
+    async with serve("roles", SignIn()) as server:
+        answer = await server.client.get("/api/roles/ADMIN", headers=ADMIN)
+        assert answer.status_code == 200
+        assert answer.json()["permissions"] == default_permissions("ADMIN", {})
+        answer = await server.client.get("/api/roles/ADMIN", headers=USER)
+        assert (answer.status_code, answer.json()) == (403, UNAUTHORIZED)
+
+
+async def test_own_and_foreign_roles(serve: Serve) -> None:
+    async with serve("roles", SignIn()) as server:
+        await add_role(server, "GUEST", {"PROMPTS": {"USE": True}})
+        await add_role(server, "STAFF", {})
+        answer = await server.client.get("/api/roles/GUEST", headers=GUEST)
+        assert answer.status_code == 200
+        assert answer.json() == {"name": "GUEST", "permissions": {"PROMPTS": {"USE": True}}}
+        for name in ("STAFF", "NOPE", "user", "USER%20", "$where"):
+            answer = await server.client.get(f"/api/roles/{name}", headers=GUEST)
+            assert (answer.status_code, answer.json()) == (403, UNAUTHORIZED), name
+        answer = await server.client.get("/api/roles/STAFF", headers=ADMIN)
+        assert answer.status_code == 200
+        answer = await server.client.get("/api/roles/NOPE", headers=ADMIN)
+        assert (answer.status_code, answer.json()) == (404, {"message": "Role not found"})
+
+
+async def test_an_own_role_that_is_gone(serve: Serve) -> None:
+    async with serve("roles", SignIn()) as server:
+        answer = await server.client.get("/api/roles/GUEST", headers=GUEST)
+        assert (answer.status_code, answer.json()) == (404, {"message": "Role not found"})
+
+
+async def test_a_deleted_system_role_is_made_again(serve: Serve) -> None:
+    async with serve("roles", SignIn()) as server:
+        await server.kernel.database.collection("roles").delete_many({})
+        answer = await server.client.get("/api/roles/USER", headers=USER)
+        assert answer.status_code == 200
+        assert answer.json()["permissions"] == default_permissions("USER", {})
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.segment)
+async def test_every_kind_is_changed_by_admins(serve: Serve, kind: Any) -> None:
+    async with serve("roles", SignIn()) as server:
+        path = f"/api/roles/USER/{kind.segment}"
+        before = default_permissions("USER", {})
+        last = kind.permissions[-1]
+        body = {last: not before[kind.group][last], "UNKNOWN": 1}
+        answer = await server.client.put(path, json=body, headers=ADMIN)
+        assert answer.status_code == 200
+        role = answer.json()
+        assert role["permissions"] == {
+            **before,
+            kind.group: {**before[kind.group], last: body[last]},
+        }
+        assert "__v" not in role
+        assert len(role["_id"]) == 24
+        read = await server.client.get("/api/roles/USER", headers=USER)
+        assert read.json()["permissions"] == role["permissions"], "seen at once"
+
+        wrong = await server.client.put(path, json={last: "true"}, headers=ADMIN)
+        assert wrong.status_code == 400
+        assert wrong.json() == {
+            "message": kind.refusal,
+            "error": [
+                {
+                    "code": "invalid_type",
+                    "expected": "boolean",
+                    "received": "string",
+                    "path": [last],
+                    "message": "Expected boolean, received string",
+                }
+            ],
+        }
+        foreign = await server.client.put(path, json=body, headers=USER)
+        assert (foreign.status_code, foreign.json()) == (403, {"message": "Forbidden"})
+        unknown = await server.client.put(
+            f"/api/roles/NOPE/{kind.segment}", json=body, headers=ADMIN
+        )
+        assert (unknown.status_code, unknown.json()) == (404, {"message": "Role not found"})
+
+
+@pytest.mark.parametrize(
+    ("value", "received"),
+    [(1, "number"), (None, "null"), ([True], "array"), ({"$gt": ""}, "object"), ("", "string")],
+)
+async def test_only_booleans_are_permissions(serve: Serve, value: Any, received: str) -> None:
+    async with serve("roles", SignIn()) as server:
+        answer = await server.client.put(
+            "/api/roles/USER/prompts", json={"SHARE": value, "USE": False}, headers=ADMIN
+        )
+        assert answer.status_code == 400
+        assert answer.json()["error"][0]["received"] == received
+        read = await server.client.get("/api/roles/USER", headers=USER)
+        assert read.json()["permissions"]["PROMPTS"]["USE"] is True, "nothing was saved"
+
+
+async def test_the_order_of_refusals(serve: Serve) -> None:
+    async with serve("roles", SignIn()) as server:
+        path = "/api/roles/NOPE/prompts"
+        assert (await server.client.put(path, json={"USE": 1})).status_code == 401
+        answer = await server.client.put(path, json={"USE": 1}, headers=USER)
+        assert answer.status_code == 403
+        answer = await server.client.put(path, json={"USE": 1}, headers=ADMIN)
+        assert answer.status_code == 400
+        answer = await server.client.put(path, json=[True], headers=ADMIN)
+        assert answer.status_code == 400
+        assert answer.json()["error"][0]["expected"] == "object"
+        answer = await server.client.put(path, json={"USE": True}, headers=ADMIN)
+        assert answer.status_code == 404
+
+
+async def test_an_empty_change_and_a_bare_role(serve: Serve) -> None:
+    async with serve("roles", SignIn()) as server:
+        await add_role(server, "GUEST", {})
+        await server.kernel.database.collection("roles").update_one(
+            {"name": "GUEST"}, {"$set": {"permissions": None}}
+        )
+        answer = await server.client.put("/api/roles/GUEST/skills", headers=ADMIN)
+        assert answer.status_code == 200
+        for body, stored in (
+            ({"USE": True}, {"USE": True}),
+            ({"CREATE": False}, {"USE": True, "CREATE": False}),
+        ):
+            answer = await server.client.put("/api/roles/GUEST/skills", json=body, headers=ADMIN)
+            assert answer.status_code == 200
+            assert answer.json()["permissions"] == {"SKILLS": stored}
+
+
+async def test_a_change_never_widens_to_other_fields(serve: Serve) -> None:
+    async with serve("roles", SignIn()) as server:
+        body = {"name": "X", "permissions": {}, "tenantId": "t", "MARKETPLACE": {}, "USE": False}
+        answer = await server.client.put("/api/roles/USER/marketplace", json=body, headers=ADMIN)
+        assert answer.status_code == 200
+        assert answer.json()["name"] == "USER"
+        assert "tenantId" not in answer.json()

@@ -1,0 +1,1 @@
+"""What a signed-in user keeps: profile, terms, preferences, favourites, tool keys (user.md)."""

@@ -1,0 +1,390 @@
+"""Answers for features that are off.
+
+The web client asks for all of these while it starts or opens a page. Each answer is what
+LibreChat gives when the feature is off or holds nothing, so the client neither shows an
+error nor asks again. They are fallbacks: where another plugin serves the path, it wins.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import Response
+
+from locutory import (
+    Access,
+    Limit,
+    PermissionGroup,
+    Public,
+    Request,
+    Route,
+    SignedIn,
+    answer,
+    by_user,
+    encode,
+)
+from locutory_webclient.absent.people import AbsentPeople
+
+_CATEGORIES = (
+    "idea",
+    "travel",
+    "teach_or_explain",
+    "write",
+    "shop",
+    "code",
+    "misc",
+    "roleplay",
+    "finance",
+)
+_AGENT_CATEGORIES = ("general", "hr", "rd", "finance", "it", "sales", "aftersales")
+_WEB_SEARCH_AUTH = {
+    "authenticated": False,
+    "authTypes": [
+        ["providers", "user_provided"],
+        ["scrapers", "user_provided"],
+        ["rerankers", "system_defined"],
+    ],
+}
+_CODE_AUTH = {"authenticated": True, "message": "system_defined"}
+_NO_AGENT = {"error": "Not Found", "message": "agent not found"}
+_PROTOCOL = {"x-librechat-generation-protocol": "1"}
+_NO_LINK = {"message": "Shared link not found"}
+_NO_RESET = "Password reset is not allowed."
+_NO_VOICES = {"error": "Failed to get voices: Configuration or TTS schema is missing"}
+_TOO_MANY_RESETS = {"message": "Too many attempts, please try again after 2 minute(s)"}
+_TOO_MANY_VOICES = {"message": "Too many TTS requests. Try again later"}
+
+
+def _reset(path: str, limit: str) -> "Absent":
+    """A step of a password reset while no plugin offers it; limited like the real one."""
+    return Absent(
+        path,
+        _NO_RESET,
+        "auth §7",
+        "Passwords cannot be reset while no plugin offers it",
+        status=403,
+        method="POST",
+        access=Public("whoever forgot a password is not signed in"),
+        limits=(Limit(limit, 2, 120, _TOO_MANY_RESETS),),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """One constant answer: path, body (``None`` is empty), contract section, status."""
+
+    path: str
+    body: Any
+    contract: str
+    summary: str
+    status: int = 200
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    access: Access = field(default_factory=SignedIn)
+    limits: tuple[Limit, ...] = ()
+
+    def route(self) -> Route:
+        """The fallback route; its body is encoded once."""
+        text = self.body if self.body is None or isinstance(self.body, str) else encode(self.body)
+
+        async def respond(_request: Request) -> Response:
+            return answer(self.status, text, self.headers)
+
+        return Route(
+            path=self.path,
+            endpoint=respond,
+            methods=(self.method,),
+            access=self.access,
+            summary=self.summary,
+            responses={self.status: "Empty" if self.body is None else self.body},
+            fallback=True,
+            limits=self.limits,
+            contract=self.contract,
+        )
+
+
+_ANSWERS: tuple[Absent, ...] = (
+    _reset("/api/auth/requestPasswordReset", "reset_password_limiter"),
+    _reset("/api/auth/resetPassword", "reset_password_submission_limiter"),
+    Absent(
+        "/api/auth/graph-token",
+        {"message": "Microsoft Graph access requires Entra ID authentication"},
+        "auth §11",
+        "No Microsoft sign-in",
+        status=403,
+    ),
+    Absent(
+        "/api/files/speech/tts/voices",
+        _NO_VOICES,
+        "speech",
+        "No voices; the contract's status is 500",
+        status=500,
+        limits=(Limit("tts_user_limiter", 50, 60, _TOO_MANY_VOICES, by_user),),
+    ),
+    Absent(
+        "/api/auth/refresh",
+        "Refresh token not provided",
+        "auth §2",
+        "Nobody is signed in while no plugin signs people in",
+        method="POST",
+        access=Public("says that nobody is signed in"),
+    ),
+    Absent(
+        "/api/agents",
+        {
+            "object": "list",
+            "data": [],
+            "first_id": None,
+            "last_id": None,
+            "has_more": False,
+            "after": None,
+        },
+        "agents §2",
+        "No agents",
+    ),
+    Absent("/api/agents/{agent_id}", _NO_AGENT, "agents §1", "No such agent", 404),
+    Absent("/api/agents/{agent_id}/expanded", _NO_AGENT, "agents §1", "No such agent", 404),
+    Absent("/api/agents/actions", [], "actions §2", "No actions"),
+    Absent(
+        "/api/agents/categories",
+        [
+            *(
+                {
+                    "value": value,
+                    "label": f"com_agents_category_{value}",
+                    "count": 0,
+                    "description": f"com_agents_category_{value}_description",
+                }
+                for value in _AGENT_CATEGORIES
+            ),
+            {"value": "all", "label": "All", "description": "All available agents"},
+        ],
+        "agents §5",
+        "Categories of agents, all empty",
+    ),
+    Absent("/api/agents/tools", [], "agents §6", "No tools"),
+    Absent("/api/agents/tools/calls", [], "agents §6", "No tool calls"),
+    Absent(
+        "/api/agents/chat/active", {"activeJobIds": []}, "chat-stream §7", "Nothing is generated"
+    ),
+    Absent(
+        "/api/agents/chat/status/{conversation_id}",
+        {"active": False, "generationProtocolVersion": 1},
+        "chat-stream §7",
+        "Nothing is generated",
+        headers=_PROTOCOL,
+    ),
+    Absent(
+        "/api/agents/chat/stream/{stream_id}",
+        {
+            "error": "Stream not found",
+            "message": "The generation job does not exist or has expired.",
+            "generationProtocolVersion": 1,
+        },
+        "chat-stream §6",
+        "No such stream",
+        404,
+        headers=_PROTOCOL,
+    ),
+    Absent("/api/api-keys", {"keys": []}, "api-keys §1", "No API keys"),
+    Absent("/api/balance", None, "balance §1", "No balances are kept", 204),
+    Absent(
+        "/api/categories",
+        [{"label": f"com_ui_{value}", "value": value} for value in _CATEGORIES],
+        "user §13",
+        "Categories of prompts",
+    ),
+    Absent(
+        "/api/convos", {"conversations": [], "nextCursor": None}, "convos §2", "No conversations"
+    ),
+    Absent("/api/convos/{conversation_id}", None, "convos §2", "No such conversation", 404),
+    Absent("/api/endpoints", {}, "endpoints §1", "No model providers"),
+    Absent("/api/endpoints/token-config", {}, "endpoints §2", "No token settings"),
+    Absent("/api/files", [], "files §2", "No files"),
+    Absent("/api/files/agent/{agent_id}", [], "files §2", "No files of an agent"),
+    Absent("/api/files/config", {}, "files §2", "The client's own limits for files"),
+    Absent(
+        "/api/files/speech/config/get",
+        {"sttExternal": False, "ttsExternal": False},
+        "speech §2",
+        "No speech services",
+    ),
+    Absent("/api/keys", {"expiresAt": None}, "keys §1", "No stored key"),
+    Absent("/api/mcp/servers", {}, "mcp §2", "No MCP servers"),
+    Absent("/api/mcp/tools", {"servers": {}}, "mcp §2", "No MCP tools"),
+    Absent(
+        "/api/mcp/connection/status",
+        {"success": True, "connectionStatus": {}, "oauthTimeout": 600000},
+        "mcp §2",
+        "No MCP connections",
+    ),
+    Absent(
+        "/api/memories",
+        {
+            "memories": [],
+            "totalTokens": 0,
+            "tokenLimit": None,
+            "charLimit": 10000,
+            "usagePercentage": None,
+        },
+        "memories §1",
+        "No memories",
+    ),
+    Absent(
+        "/api/messages/{conversation_id}",
+        {"error": "Conversation not found"},
+        "messages §2",
+        "No such conversation",
+        404,
+    ),
+    Absent("/api/models", {}, "models §1", "No models"),
+    Absent("/api/permissions/{resource_type}/roles", [], "roles §4.5", "No access roles"),
+    Absent(
+        "/api/permissions/{resource_type}/effective/all", {}, "roles §4.8", "No shared resources"
+    ),
+    Absent(
+        "/api/permissions/{resource_type}/{resource_id}/effective",
+        {"permissionBits": 0},
+        "roles §4.8",
+        "No right on a resource",
+    ),
+    Absent("/api/presets", [], "presets", "No presets"),
+    Absent("/api/projects", {"projects": [], "nextCursor": None}, "projects §2", "No projects"),
+    Absent(
+        "/api/projects/{project_id}",
+        {"error": "Project not found"},
+        "projects §2",
+        "No such project",
+        404,
+    ),
+    Absent("/api/prompts", [], "prompts §4", "No prompts"),
+    Absent("/api/prompts/all", [], "prompts §4", "No prompts"),
+    Absent(
+        "/api/prompts/groups/{group_id}",
+        {"error": "Not Found", "message": "promptGroup not found"},
+        "prompts §1",
+        "No such prompt",
+        404,
+    ),
+    Absent("/api/search/enable", False, "search §1", "No search"),
+    Absent("/api/share", {"links": [], "hasNextPage": False}, "share §4", "No shared links"),
+    Absent(
+        "/api/share/{share_id}",
+        _NO_LINK,
+        "share §2",
+        "No such shared link",
+        404,
+        access=Public("shared links are opened without login; there are none"),
+    ),
+    Absent(
+        "/api/share/{share_id}/config",
+        _NO_LINK,
+        "share §2",
+        "No such shared link",
+        404,
+        access=Public("shared links are opened without login; there are none"),
+    ),
+    Absent(
+        "/api/skills",
+        {"skills": [], "has_more": False, "after": None},
+        "skills §2",
+        "No skills",
+    ),
+    Absent("/api/tags", [], "tags", "No bookmarks"),
+    Absent("/api/user/settings/favorites", [], "user §9", "No favourites"),
+    Absent("/api/user/settings/favorites/tools", [], "user §10", "No favourite tools"),
+    Absent("/api/user/settings/skills/active", {}, "user §11", "No switched skills"),
+)
+
+
+async def _tool_auth(request: Request) -> Response:
+    """Who has the keys of a tool: nobody for web search; code needs none."""
+    known = {"web_search": _WEB_SEARCH_AUTH, "execute_code": _CODE_AUTH}
+    found = known.get(request.path_params["tool_id"])
+    return answer(404, {"message": "Tool not found"}) if found is None else answer(200, found)
+
+
+def _page_size(request: Request) -> int:
+    """``limit`` (or ``pageSize``) as LibreChat reads it: 1 to 100, 20 when it is no number."""
+    text = request.query_text("limit") or request.query_text("pageSize")
+    if text is None:
+        return 10
+    try:
+        return min(100, max(1, int(text[:9])))
+    except ValueError:
+        return 20
+
+
+async def _prompt_groups(request: Request) -> Response:
+    """An empty page of prompts that repeats the page size asked for."""
+    body = {
+        "promptGroups": [],
+        "pageNumber": "1",
+        "pageSize": str(_page_size(request)),
+        "pages": "1",
+        "has_more": False,
+        "after": None,
+    }
+    return answer(200, body)
+
+
+async def _share_link(request: Request) -> Response:
+    """A conversation that is not shared."""
+    conversation = request.path_params["conversation_id"]
+    return answer(200, {"success": False, "shareId": None, "conversationId": conversation})
+
+
+async def _resource_permissions(request: Request) -> Response:
+    """A resource that nobody was given."""
+    body = {
+        "resourceType": request.path_params["resource_type"],
+        "resourceId": request.path_params["resource_id"],
+        "principals": [],
+        "public": False,
+    }
+    return answer(200, body)
+
+
+async def _principals(request: Request) -> Response:
+    """A search that finds nobody."""
+    query = (request.query_text("q") or "").strip()
+    if not query:
+        return answer(400, {"error": 'Query parameter "q" is required and must not be empty'})
+    body = {
+        "query": query,
+        "limit": 20,
+        "types": None,
+        "results": [],
+        "count": 0,
+        "sources": {"local": 0, "entra": 0},
+    }
+    return answer(200, body)
+
+
+def absent_routes(groups: Callable[[], Mapping[str, PermissionGroup]]) -> Iterable[Route]:
+    """Every fallback route. ``groups`` are the permission groups of enabled plugins."""
+    people = AbsentPeople(groups)
+    yield from (item.route() for item in _ANSWERS)
+    for path, endpoint, summary, contract in (
+        ("/api/agents/tools/{tool_id}/auth", _tool_auth, "Who has the keys of a tool", "agents §6"),
+        ("/api/prompts/groups", _prompt_groups, "No prompts", "prompts §4"),
+        ("/api/share/link/{conversation_id}", _share_link, "Not shared", "share §4"),
+        ("/api/permissions/search-principals", _principals, "Nobody is found", "roles §4.4"),
+        (
+            "/api/permissions/{resource_type}/{resource_id}",
+            _resource_permissions,
+            "Nobody was given the resource",
+            "roles §4.6",
+        ),
+        ("/api/roles/{role_name}", people.role, "A role with the default permissions", "roles §2"),
+        ("/api/user", people.user, "The signed-in account", "user §3"),
+    ):
+        yield Route(
+            path=path,
+            endpoint=endpoint,
+            access=SignedIn(),
+            summary=summary,
+            responses={200: summary},
+            fallback=True,
+            contract=contract,
+        )

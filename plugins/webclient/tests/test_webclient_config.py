@@ -1,0 +1,487 @@
+"""``GET /api/config`` (contract user §2)."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from locutory import (
+    POLICY,
+    Decision,
+    Plugin,
+    Principal,
+    Provide,
+    StartupError,
+    hook,
+)
+from locutory.testing import PluginSuite, Serve, SignIn
+from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_webclient.interface import full_interface, public_interface
+from locutory_webclient.startup import title_timing
+
+ADMIN = {"Authorization": f"Bearer {'b' * 24}:ADMIN"}
+USER = {"Authorization": f"Bearer {'a' * 24}"}
+SOCIAL = ["google", "facebook", "openid", "github", "discord", "saml"]
+
+# What LibreChat v0.8.8-rc1 sent with the settings below, members in its order.
+EVERYONE: dict[str, Any] = {
+    "appTitle": "LibreChat",
+    "discordLoginEnabled": False,
+    "facebookLoginEnabled": False,
+    "githubLoginEnabled": False,
+    "googleLoginEnabled": False,
+    "appleLoginEnabled": False,
+    "openidLoginEnabled": False,
+    "openidLabel": "Continue with OpenID",
+    "openidAutoRedirect": False,
+    "samlLoginEnabled": False,
+    "serverDomain": "http://127.0.0.1:3080",
+    "emailLoginEnabled": True,
+    "registrationEnabled": True,
+    "socialLoginEnabled": False,
+    "emailEnabled": False,
+    "passwordResetEnabled": False,
+    "ldap": {"enabled": False},
+}
+ANONYMOUS = {**EVERYONE, "socialLogins": SOCIAL, "turnstile": {}}
+AFTER_LOGIN = {
+    **EVERYONE,
+    "showBirthdayIcon": False,
+    "helpAndFaqURL": "https://librechat.ai",
+    "sharedLinksEnabled": True,
+    "publicSharedLinksEnabled": True,
+    "openidReuseTokens": False,
+    "allowAccountDeletion": True,
+    "sharedLinksSnapshotFilesEnabled": True,
+    "socialLogins": SOCIAL,
+    "interface": {
+        "modelSelect": True,
+        "parameters": True,
+        "presets": True,
+        "mcpServers": {"use": True, "create": True, "share": False, "public": False},
+        "autoSubmitFromUrl": True,
+        "buildInfo": True,
+        "contextUsage": True,
+        "contextCost": True,
+        "multiConvo": True,
+        "peoplePicker": {"users": True, "groups": True, "roles": True},
+    },
+    "titleGenerationTiming": "immediate",
+    "turnstile": {},
+    "balance": {"enabled": False},
+    "sharePointFilePickerEnabled": False,
+    "conversationImportMaxFileSize": 0,
+    "langfuseFanoutEnabled": False,
+    "langfuseConnectionAccess": False,
+    "insightsEnabled": False,
+    "fileUploadSseEnabled": False,
+}
+RECORDED = {
+    "DOMAIN_SERVER": "http://127.0.0.1:3080",
+    "ALLOW_SHARED_LINKS_PUBLIC": "true",
+}
+RECORDED_YAML = {
+    "interface": {
+        "contextCost": True,
+        "multiConvo": True,
+        "peoplePicker": {"users": True, "groups": True, "roles": True},
+    }
+}
+
+
+class Members(Plugin):
+    """Contributes members, as the plugin that signs people in does."""
+
+    name = "members"
+    summary = "Members for the start-up configuration"
+    provides = (STARTUP_CONFIG,)
+
+    def __init__(self, public: Mapping[str, Any], private: Mapping[str, Any] | None = None) -> None:
+        self.public, self.private = dict(public), dict(private or {})
+
+    @hook
+    def services(self) -> list[Provide]:
+        return [Provide(STARTUP_CONFIG, self, "members")]
+
+    def everyone(self) -> Mapping[str, Any]:
+        return self.public
+
+    def signed_in(self, principal: Principal) -> Mapping[str, Any]:
+        return {**self.private, "caller": principal.id} if self.private else {}
+
+
+class Broken(Plugin):
+    """Fails at everything."""
+
+    name = "broken"
+    summary = "Fails"
+    provides = (STARTUP_CONFIG,)
+
+    @hook
+    def services(self) -> list[Provide]:
+        return [Provide(STARTUP_CONFIG, self, "broken")]
+
+    def everyone(self) -> Mapping[str, Any]:
+        raise RuntimeError("everyone")
+
+    def signed_in(self, principal: Principal) -> Mapping[str, Any]:
+        raise RuntimeError("signed in")
+
+
+class Nobody(Plugin):
+    """A policy under which nobody may anything."""
+
+    name = "nobody"
+    summary = "Refuses everything"
+    provides = (POLICY,)
+
+    @hook
+    def services(self) -> list[Provide]:
+        return [Provide(POLICY, self)]
+
+    async def allows(self, principal: Principal, group: str, action: str) -> Decision:
+        return Decision(False, "nobody may")
+
+    async def holds(self, principal: Principal, capability: str) -> Decision:
+        raise RuntimeError("the policy is broken")
+
+
+def login() -> Members:
+    return Members({"emailLoginEnabled": True, "registrationEnabled": True, "socialLogins": SOCIAL})
+
+
+class TestWebClientPlugin(PluginSuite):
+    plugin = "webclient"
+    readme = Path(__file__).parent.parent / "README.md"
+
+
+async def test_the_recorded_answers_byte_for_byte(serve: Serve) -> None:
+    async with serve(
+        "webclient", SignIn(), login(), environment=RECORDED, yaml=RECORDED_YAML
+    ) as server:
+        answer = await server.client.get("/api/config?anything=1")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json; charset=utf-8"
+        assert answer.content == orjson.dumps(ANONYMOUS)
+        stale = {"Authorization": "Bearer expired"}
+        assert (await server.client.get("/api/config", headers=stale)).content == answer.content
+        answer = await server.client.get("/api/config", headers=USER)
+        assert answer.content == orjson.dumps(AFTER_LOGIN)
+
+
+async def test_without_any_other_plugin_the_login_page_still_works(serve: Serve) -> None:
+    async with serve("webclient") as server:
+        answer = (await server.client.get("/api/config")).json()
+        assert answer == {
+            **ANONYMOUS,
+            "serverDomain": "http://localhost:3080",
+            "emailLoginEnabled": False,
+            "registrationEnabled": False,
+            "socialLogins": [],
+        }
+
+
+async def test_environment(serve: Serve) -> None:
+    environment = {
+        "APP_TITLE": "Chat & Co",
+        "CUSTOM_FOOTER": "",
+        "HELP_AND_FAQ_URL": "/",
+        "SHOW_BIRTHDAY_ICON": "",
+        "ANALYTICS_GTM_ID": "GTM-1",
+        "SANDPACK_BUNDLER_URL": "https://bundler.example",
+        "SANDPACK_STATIC_BUNDLER_URL": "https://static.example",
+        "ALLOW_SHARED_LINKS": "false",
+        "ALLOW_SHARED_LINKS_PUBLIC": "true",
+        "FILE_UPLOAD_SSE_ENABLED": "true",
+        "ENABLE_SHAREPOINT_FILEPICKER": "true",
+        "SHAREPOINT_BASE_URL": "https://sp.example",
+        "SHAREPOINT_PICKER_GRAPH_SCOPE": "graph",
+        "SHAREPOINT_PICKER_SHAREPOINT_SCOPE": "sp",
+        "CONVERSATION_IMPORT_MAX_FILE_SIZE_BYTES": "1024 * 1024",
+        "ENABLE_INSIGHTS": "true",
+        "BUILD_COMMIT": "0123456789abcdef",
+        "BUILD_DATE": "2026-11-01",
+    }
+    yaml = {"webSearch": {"searchProvider": "serper", "rerankerType": "", "safeSearch": 1}}
+    async with serve("webclient", SignIn(), environment=environment, yaml=yaml) as server:
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        expected = {
+            "appTitle": "Chat & Co",
+            "customFooter": "",
+            "helpAndFaqURL": "/",
+            "showBirthdayIcon": True,
+            "analyticsGtmId": "GTM-1",
+            "bundlerURL": "https://bundler.example",
+            "staticBundlerURL": "https://static.example",
+            "sharedLinksEnabled": False,
+            "publicSharedLinksEnabled": False,
+            "sharedLinksSnapshotFilesEnabled": False,
+            "fileUploadSseEnabled": True,
+            "sharePointFilePickerEnabled": True,
+            "sharePointBaseUrl": "https://sp.example",
+            "sharePointPickerGraphScope": "graph",
+            "sharePointPickerSharePointScope": "sp",
+            "conversationImportMaxFileSize": 1048576,
+            "insightsEnabled": True,
+            "webSearch": {"searchProvider": "serper"},
+            "buildInfo": {
+                "commit": "0123456789abcdef",
+                "commitShort": "0123456",
+                "branch": None,
+                "buildDate": "2026-11-01",
+            },
+        }
+        assert {name: config.get(name) for name in expected} == expected
+        strangers = (await server.client.get("/api/config")).json()
+        assert strangers["buildInfo"] == expected["buildInfo"]
+        private = set(AFTER_LOGIN) - set(ANONYMOUS) | {
+            "customFooter",
+            "analyticsGtmId",
+            "webSearch",
+            "sharePointBaseUrl",
+        }
+        assert not private & set(strangers), "strangers see what the login page needs, no more"
+
+
+async def test_the_footer_is_absent_empty_or_text(serve: Serve) -> None:
+    for environment, expected in (
+        ({}, None),
+        ({"CUSTOM_FOOTER": ""}, ""),
+        ({"CUSTOM_FOOTER": "by us"}, "by us"),
+    ):
+        async with serve("webclient", SignIn(), environment=environment) as server:
+            config = (await server.client.get("/api/config", headers=USER)).json()
+            assert config.get("customFooter") == expected
+            assert ("customFooter" in config) is (expected is not None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "interface", "expected"),
+    [
+        ({}, {}, True),
+        ({}, {"sharedLinks": {"snapshotFiles": False}}, False),
+        ({"SHARED_LINKS_SNAPSHOT_FILES": "true"}, {"sharedLinks": {"snapshotFiles": False}}, True),
+        ({"SHARED_LINKS_SNAPSHOT_FILES": "false"}, {}, False),
+        ({}, {"sharedLinks": True}, True),
+    ],
+)
+async def test_files_of_shared_links(
+    serve: Serve, environment: dict[str, str], interface: dict[str, Any], expected: bool
+) -> None:
+    async with serve(
+        "webclient", SignIn(), environment=environment, yaml={"interface": interface}
+    ) as server:
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        assert config["sharedLinksSnapshotFilesEnabled"] is expected
+
+
+async def test_what_strangers_see_of_the_interface(serve: Serve) -> None:
+    interface = {
+        "privacyPolicy": {"externalUrl": "https://example.com/privacy", "openNewTab": True},
+        "termsOfService": {"externalUrl": "https://example.com/tos", "modalAcceptance": True},
+        "customWelcome": "Hello",
+        "buildInfo": False,
+    }
+    environment = {"BUILD_COMMIT": "abc"}
+    async with serve(
+        "webclient", SignIn(), environment=environment, yaml={"interface": interface}
+    ) as server:
+        strangers = (await server.client.get("/api/config")).json()
+        assert strangers["interface"] == {
+            "privacyPolicy": interface["privacyPolicy"],
+            "termsOfService": interface["termsOfService"],
+            "buildInfo": False,
+        }
+        assert "buildInfo" not in strangers
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        assert config["interface"]["customWelcome"] == "Hello"
+        assert "buildInfo" not in config
+
+
+async def test_account_deletion_and_admin_panel(serve: Serve) -> None:
+    environment = {"ALLOW_ACCOUNT_DELETION": "false", "ADMIN_PANEL_URL": "https://admin.example"}
+    async with serve("webclient", SignIn(), environment=environment) as server:
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        assert config["allowAccountDeletion"] is False
+        assert "adminPanelURL" not in config
+        config = (await server.client.get("/api/config", headers=ADMIN)).json()
+        assert config["allowAccountDeletion"] is True
+        assert config["adminPanelURL"] == "https://admin.example"
+    async with serve("webclient", SignIn(), Nobody(), environment=environment) as server:
+        answer = await server.client.get("/api/config", headers=ADMIN)
+        assert answer.status_code == 200, "a broken policy costs a member, not the page"
+        assert "adminPanelURL" not in answer.json()
+
+
+async def test_a_stored_capability_decides_with_the_roles_plugin(serve: Serve) -> None:
+    environment = {"ADMIN_PANEL_URL": "https://admin.example"}
+    async with serve("webclient", "roles", SignIn(), environment=environment) as server:
+        config = (await server.client.get("/api/config", headers=ADMIN)).json()
+        assert config["adminPanelURL"] == "https://admin.example"
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        assert "adminPanelURL" not in config
+
+
+async def test_members_of_other_plugins(serve: Serve) -> None:
+    specs = {"enforce": False, "prioritize": True, "list": [{"name": "a"}]}
+    members = Members(
+        {"minPasswordLength": 12, "openidLabel": None, "unknown": [1]},
+        {"modelSpecs": specs, "balance": {"enabled": True}},
+    )
+    async with serve("webclient", SignIn(), members) as server:
+        strangers = (await server.client.get("/api/config")).json()
+        assert strangers["minPasswordLength"] == 12
+        assert strangers["unknown"] == [1]
+        assert "openidLabel" not in strangers
+        assert "modelSpecs" not in strangers
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        assert config["modelSpecs"] == specs
+        assert config["balance"] == {"enabled": True}
+        assert config["caller"] == "a" * 24
+        members.public["unknown"].append(2)
+        again = (await server.client.get("/api/config")).json()
+        assert again["unknown"] == [1, 2], "an answer that changed is encoded anew"
+
+
+async def test_a_broken_plugin_costs_its_own_members_only(serve: Serve) -> None:
+    async with serve("webclient", SignIn(), Broken(), login()) as server:
+        for headers in ({}, USER):
+            answer = await server.client.get("/api/config", headers=headers)
+            assert answer.status_code == 200
+            assert answer.json()["emailLoginEnabled"] is True
+
+
+async def test_it_is_cheap(serve: Serve) -> None:
+    async with serve("webclient", SignIn(), login()) as server:
+        plugin = next(plugin for plugin in server.kernel.plugins if plugin.name == "webclient")
+        startup = plugin._startup  # type: ignore[attr-defined]
+        principal = Principal(id="a" * 24)
+        startup.for_strangers()
+        started = time.process_time()
+        for _ in range(500):
+            startup.for_strangers()
+            await startup.for_account(principal)
+        assert (time.process_time() - started) / 500 < 0.0005
+
+
+RUM = {
+    "RUM_ENABLED": "true",
+    "RUM_URL": "https://Collector.example/v1/",
+    "RUM_PUBLIC_TOKEN": "public",
+}
+
+
+async def test_telemetry(serve: Serve) -> None:
+    environment = {
+        **RUM,
+        "RUM_TRACE_PROPAGATION_TARGETS": "https://api.example, http://x.example, https://*.y",
+        "RUM_SAMPLE_RATE": "0.25",
+        "RUM_ENVIRONMENT": "staging",
+    }
+    async with serve("webclient", SignIn(), environment=environment) as server:
+        expected = {
+            "provider": "hyperdx",
+            "enabled": True,
+            "url": "https://Collector.example/v1",
+            "serviceName": "librechat-web",
+            "authMode": "publicToken",
+            "publicToken": "public",
+            "tracePropagationTargets": ["https://api.example"],
+            "consoleCapture": False,
+            "disableReplay": True,
+            "advancedNetworkCapture": False,
+            "sampleRate": 0.25,
+            "environment": "staging",
+        }
+        assert (await server.client.get("/api/config")).json()["rum"] == expected
+        assert (await server.client.get("/api/config", headers=USER)).json()["rum"] == expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"RUM_ENABLED": "false"},
+        {"RUM_PROVIDER": "other"},
+        {"RUM_AUTH_MODE": "proxy"},
+        {"RUM_URL": "http://collector.example"},
+        {"RUM_URL": "https://user:secret@collector.example"},
+        {"RUM_URL": "nonsense"},
+        {"RUM_URL": "https://x:port"},
+        {"RUM_PUBLIC_TOKEN": ""},
+    ],
+)
+async def test_telemetry_stays_off(serve: Serve, wrong: dict[str, str]) -> None:
+    async with serve("webclient", environment={**RUM, **wrong}) as server:
+        assert "rum" not in (await server.client.get("/api/config")).json()
+
+
+@pytest.mark.parametrize(
+    ("yaml", "expected"),
+    [
+        ({}, {"modelSelect": True, "parameters": True, "presets": True}),
+        (
+            {"modelSpecs": {"list": []}},
+            {"modelSelect": True, "parameters": True, "presets": True},
+        ),
+        (
+            {"modelSpecs": {"list": [{"name": "a"}]}},
+            {"modelSelect": False, "parameters": False, "presets": False},
+        ),
+        (
+            {"modelSpecs": {"list": [{"name": "a"}], "addedEndpoints": ["openAI"]}},
+            {"modelSelect": True, "parameters": False, "presets": False},
+        ),
+        (
+            {"modelSpecs": {"list": [{"name": "a"}]}, "interface": {"presets": True}},
+            {"modelSelect": False, "parameters": False, "presets": True},
+        ),
+        ({"memory": {"disabled": True}, "interface": {"memories": True}}, {"memories": False}),
+        ({"memory": {"tokenLimit": 1}, "interface": {"memories": True}}, {"memories": True}),
+        ({"interface": {"mcpServers": {"placeholder": "x"}}}, {"mcpServers": {"placeholder": "x"}}),
+        ({"interface": {"customWelcome": None, "sharedLinks": False}}, {"sharedLinks": False}),
+    ],
+)
+def test_the_interface(yaml: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = full_interface(yaml)
+    assert {name: found.get(name) for name in expected} == expected
+    assert None not in found.values()
+
+
+def test_an_unremarkable_interface_is_hidden_from_strangers() -> None:
+    assert public_interface(full_interface({"interface": {"customWelcome": "Hi"}})) is None
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "timing"),
+    [
+        (None, "immediate"),
+        ({"agents": {"titleTiming": "final"}}, "final"),
+        ({"all": {"titleTiming": "immediate"}, "agents": {"titleTiming": "final"}}, "immediate"),
+        ({"all": {"titleTiming": "soon"}, "agents": {"titleTiming": "final"}}, "final"),
+        ({"all": None}, "immediate"),
+        ([], "immediate"),
+    ],
+)
+def test_when_titles_are_made(endpoints: Any, timing: str) -> None:
+    assert title_timing(endpoints) == timing
+
+
+@pytest.mark.parametrize(
+    ("interface", "path"),
+    [
+        ({"modelSelect": "yes"}, "interface.modelSelect"),
+        ({"currency": {"code": "EUR", "rate": 0}}, "interface.currency.rate"),
+        ({"privacyPolicy": {"openNewTab": "true"}}, "interface.privacyPolicy.openNewTab"),
+        ({"retentionMode": "never"}, "interface.retentionMode"),
+    ],
+)
+async def test_a_wrong_file_does_not_start(
+    serve: Serve, interface: dict[str, Any], path: str
+) -> None:
+    with pytest.raises(StartupError) as caught:
+        async with serve("webclient", yaml={"interface": interface}):
+            pass
+    assert f"{path} [webclient]" in str(caught.value)

