@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from locutory import Principal
+from locutory import Database, Principal
 from locutory.settings import KernelConfig, environment_values
 from locutory_auth.config import Config
+from locutory_auth.registration.door import Door
 from locutory_auth.startup import SignInStartup
 from locutory_contracts.startup import STARTUP_CONFIG
 
@@ -41,13 +42,14 @@ LDAP = {"LDAP_URL": "ldap://127.0.0.1", "LDAP_USER_SEARCH_BASE": "dc=example"}
 def entry(environment: dict[str, str]) -> SignInStartup:
     config = Config.model_validate(environment_values(Config, environment))
     kernel = KernelConfig.model_validate(environment_values(KernelConfig, environment))
-    return SignInStartup(config, kernel, {}, {})
+    return SignInStartup(config, kernel, {}, {}, Door(Database(), config.allow_registration))
 
 
 async def test_nothing_configured(serve: Any) -> None:
     async with serve("auth") as server:
         found = server.kernel.services.named(STARTUP_CONFIG, "auth")
-        assert found.everyone() == NOTHING_CONFIGURED
+        # Nobody has an account yet, so the first one may come.
+        assert found.everyone() == {**NOTHING_CONFIGURED, "registrationEnabled": True}
 
 
 @pytest.mark.parametrize(

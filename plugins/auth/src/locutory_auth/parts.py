@@ -18,6 +18,7 @@ from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.passwords.reset import PasswordReset
 from locutory_auth.registration.creation import Creation
 from locutory_auth.registration.domains import Domains
+from locutory_auth.registration.door import Door
 from locutory_auth.registration.invites import Invites
 from locutory_auth.registration.registration import Registration
 from locutory_auth.registration.verification import Verification
@@ -118,7 +119,9 @@ class Parts:
             self.cache,
             log,
         )
-        self.startup = SignInStartup(config, kernel, section, ctx.section("turnstile") or {})
+        self.door = Door(database, config.allow_registration)
+        turnstile = ctx.section("turnstile") or {}
+        self.startup = SignInStartup(config, kernel, section, turnstile, self.door)
         limits = Limits(config, self.tokens)
         self.captcha = Captcha(config, log)
         entry = Entry(database, gate, self.bans, self.captcha)
@@ -135,6 +138,7 @@ class Parts:
             self.verification,
             domains,
             config,
+            self.door,
         )
         self._route_groups = (
             SessionRoutes(

@@ -90,8 +90,12 @@ class AuthPlugin(Plugin):
         async def stop_hashing() -> None:
             parts.passwords.close()
 
+        async def look() -> None:
+            await parts.door.look()
+
         return [
             PhaseTask("authentication", "password hashing", undo=stop_hashing),
+            PhaseTask("authentication", "registration", look),
             PhaseTask("authentication", "account changes", parts.cache.listen, parts.cache.close),
             PhaseTask(
                 "authentication", "mail", undo=parts.postbox.close, drain=parts.postbox.drain

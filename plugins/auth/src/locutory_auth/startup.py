@@ -7,12 +7,13 @@ from locutory import Principal
 from locutory.access import ADMIN_ROLE
 from locutory.settings import KernelConfig
 from locutory_auth.config import Config
+from locutory_auth.registration.door import Door
 
 SOCIAL_LOGINS = ["google", "facebook", "openid", "github", "discord", "saml"]
 
 
 class SignInStartup:
-    """Entry "auth" of `STARTUP_CONFIG`. Everything is known when the server starts.
+    """Entry "auth" of `STARTUP_CONFIG`. All but the door is known when the server starts.
 
     Args:
         registration, turnstile: the sections of ``librechat.yaml`` as written.
@@ -24,13 +25,19 @@ class SignInStartup:
         kernel: KernelConfig,
         registration: Mapping[str, Any],
         turnstile: Mapping[str, Any],
+        door: Door,
     ) -> None:
+        self._door = door
+        self._may_register = not config.ldap_configured
         self._deletion = config.allow_account_deletion
         self._reuse = config.openid_reuse_tokens
         self._everyone = _everyone(config, kernel, registration, turnstile)
 
     def everyone(self) -> Mapping[str, Any]:
         """See the contract."""
+        open_now = self._may_register and self._door.open
+        if self._everyone["registrationEnabled"] is not open_now:
+            self._everyone = {**self._everyone, "registrationEnabled": open_now}
         return self._everyone
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
@@ -71,7 +78,7 @@ def _everyone(
         "samlImageUrl": config.saml_image_url,
         "serverDomain": kernel.domain_server,
         "emailLoginEnabled": config.allow_email_login,
-        "registrationEnabled": config.allow_registration and not config.ldap_configured,
+        "registrationEnabled": bool(config.allow_registration) and not config.ldap_configured,
         "socialLoginEnabled": config.allow_social_login,
         "emailEnabled": config.mail_configured,
         "passwordResetEnabled": config.allow_password_reset,

@@ -56,7 +56,9 @@ class Config(MailSettings, ProviderSettings, LimitSettings, BanSettings):
         False,
         "Keep password sign-in open although ALLOW_EMAIL_LOGIN hides its form",
     )
-    allow_registration: bool = env("ALLOW_REGISTRATION", False, "Anybody may register")
+    allow_registration: bool | None = env(
+        "ALLOW_REGISTRATION", None, "Anybody may register; unset: only whoever comes first"
+    )
     allow_social_login: bool = env("ALLOW_SOCIAL_LOGIN", False, "Sign-in through other services")
     allow_password_reset: bool = env("ALLOW_PASSWORD_RESET", False, "Password reset is offered")
     reset_link_in_answer: bool = env(

@@ -11,6 +11,7 @@ from locutory_auth.documents import User
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.creation import Creation, new_account
 from locutory_auth.registration.domains import Domains
+from locutory_auth.registration.door import Door
 from locutory_auth.registration.invites import Invites
 from locutory_auth.registration.validation import Applicant, read_registration
 from locutory_auth.registration.verification import Verification
@@ -37,6 +38,7 @@ class Registration:
         verification: Verification,
         domains: Domains,
         config: Config,
+        door: Door,
     ) -> None:
         self._database = database
         self._passwords = passwords
@@ -45,12 +47,13 @@ class Registration:
         self._verification = verification
         self._domains = domains
         self._config = config
+        self._door = door
 
     async def register(self, body: Mapping[str, Any]) -> None:
         """Create the account that ``body`` asks for. Raises `HTTPError` with the contract's
         refusal; an address that has an account already is no refusal, and takes as long."""
         started = time.monotonic()
-        if not await self._invites.use_up(body) and not self._config.allow_registration:
+        if not await self._invites.use_up(body) and not await self._door.look():
             raise refusal(403, "Registration is not allowed.")
         applicant = read_registration(body, self._config.shortest_password)
         if isinstance(applicant, str):
@@ -66,6 +69,7 @@ class Registration:
         if taken is None:
             document = self._document(applicant, password)
             created = await self._creation.create(document, may_administer=True)
+        await self._door.look()
         if created is None:
             await self._verification.pretend()
         elif not created["emailVerified"]:
