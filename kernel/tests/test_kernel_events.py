@@ -1,6 +1,7 @@
 """Steps, facts, and durable facts in the outbox."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -23,6 +24,13 @@ class Painted(Fact):
 @dataclass
 class Removed(Fact):
     durable: ClassVar[bool] = True
+    thing: str
+
+
+@dataclass
+class Faded(Fact):
+    durable: ClassVar[bool] = True
+    kept_days: ClassVar[int | None] = 30
     thing: str
 
 
@@ -109,6 +117,21 @@ async def test_a_plugin_that_was_off_catches_up(serve: Serve, make_plugin: Any) 
     async with serve(plugin("late", again), database=name) as server:
         assert again.heard == []
         await server.kernel.database.client.drop_database(name)
+
+
+async def test_a_fact_is_kept_as_long_as_it_says(serve: Serve, make_plugin: Any) -> None:
+    listener = Listener()
+    async with serve(
+        make_plugin("ears", subscriptions=[On(Removed, listener.hear), On(Faded, listener.hear)])
+    ) as server:
+        await server.kernel.events.tell(Removed("shed"))
+        await server.kernel.events.tell(Faded("colour"))
+        entries = await server.kernel.database[OutboxEntry].find({}).to_list()
+        ends = {entry["event"]: entry.get("expiresAt") for entry in entries}
+        assert ends["Removed"] is None
+        assert ends["Faded"] - entries[1]["createdAt"] == timedelta(days=30)
+        indexes = await server.kernel.database[OutboxEntry].index_information()
+        assert indexes["expiresAt_1"]["expireAfterSeconds"] == 0
 
 
 async def test_a_handler_that_fails_is_asked_again(serve: Serve, make_plugin: Any) -> None:

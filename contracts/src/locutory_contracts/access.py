@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from locutory.access import Decision, Principal
@@ -76,6 +77,15 @@ class ResourceAccess(Protocol):
 
     async def grant_public(self, kind: str, resource_id: str, access_role: str | None) -> None:
         """Let everybody have an access role; ``None`` takes it away."""
+        ...
+
+    async def owners(self, kind: str, resource_ids: Sequence[str]) -> Mapping[str, set[str]]:
+        """Resource id → ids of the users who own it by an entry; empty sets included."""
+        ...
+
+    async def expire(self, kind: str, resource_id: str, at: datetime | None) -> None:
+        """Let every entry of a resource, also those that come later, end with it at a moment;
+        ``None``: never."""
         ...
 
     async def forget(self, kind: str, resource_ids: Sequence[str]) -> None:

@@ -73,7 +73,8 @@ CONTEXT_SOURCES: Extension[ContextSource] = Extension(
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """One model call of a turn is over."""
+    """One model call of a turn is over. ``context``: ``message``, ``incomplete``, ``title``,
+    ``memory``, … (balance.md §5)."""
 
     model: str
     provider: str
@@ -107,6 +108,28 @@ class TurnOutcome:
 TURN_OBSERVERS: Extension[TurnObserver] = Extension("chat.observers", "Watchers of finished turns")
 
 
+class TurnCompanion(Protocol):
+    """Works beside an answer, such as an agent that keeps memories."""
+
+    async def accompany(
+        self,
+        turn: Turn,
+        messages: Sequence[Mapping[str, Any]],
+        attach: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        """Runs from the moment the model is asked. ``messages``: the branch up to and with the
+        user's new message, in the OpenAI chat shape. ``attach`` shows something to the user
+        beside the answer (chat-stream.md §6.4; the ids are filled in) and is without effect
+        once the answer is complete. The answer waits a few seconds for what still runs, then
+        goes on without it; an abort cancels it. Faults are logged, never felt."""
+        ...
+
+
+TURN_COMPANIONS: Extension[TurnCompanion] = Extension(
+    "chat.companions", "Work that runs beside an answer"
+)
+
+
 @dataclass(slots=True)
 class TurnStarting(Step):
     """A turn is about to call its model. Raise `TurnRefused` to stop it."""
@@ -122,6 +145,20 @@ class TurnRefused(Exception):
     def __init__(self, payload: str) -> None:
         super().__init__(payload)
         self.payload = payload
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported(Fact):
+    """Model calls of a turn are to be paid. Told once before the stream's last event, also
+    when there was none (``settles``: what was set aside for the turn is free again), and
+    again for calls that end later (a title, a companion).
+
+    A call whose provider told no usage is counted here; ``context`` is ``incomplete`` when it
+    was cut off. A call that failed costs nothing unless its provider told otherwise."""
+
+    turn: Turn
+    usage: Sequence[ModelUsed]
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,12 @@ class Fact:
 
     ``durable``: the fact is written to the outbox first, and every plugin that
     subscribes to it receives it at least once, also one that was off or failed then.
-    A durable fact is a dataclass of JSON values.
+    A durable fact is a dataclass of JSON values. ``kept_days``: how long it waits for
+    plugins that are off; ``None``: for good.
     """
 
     durable: ClassVar[bool] = False
+    kept_days: ClassVar[int | None] = None
 
 
 E = TypeVar("E", bound=Step | Fact)
@@ -44,7 +46,9 @@ class On:
 class Outbox(Protocol):
     """Where durable facts are kept until every subscriber has handled them."""
 
-    async def publish(self, event: str, payload: dict[str, Any]) -> None: ...
+    async def publish(
+        self, event: str, payload: dict[str, Any], kept_days: int | None = None
+    ) -> None: ...
 
 
 class Events:
@@ -94,7 +98,8 @@ class Events:
         if fact.durable:
             if self.outbox is None:
                 raise RuntimeError("durable facts need a started kernel")
-            await self.outbox.publish(type(fact).__name__, asdict(fact))  # type: ignore[call-overload]
+            payload = asdict(fact)  # type: ignore[call-overload]
+            await self.outbox.publish(type(fact).__name__, payload, fact.kept_days)
             return
         handlers = self._handlers.get(type(fact), ())
         if handlers:

@@ -57,6 +57,7 @@ class Kernel:
         database_uri: a database that is running already; ``None`` opens one.
         database_name: overrides the name in the URI.
         data_dir: folder for secrets and the embedded database.
+        beside: for a command: the embedded database of a running server will do.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Kernel:
         database_name: str | None = None,
         data_dir: Path | None = None,
         installed: Sequence[str] = (),
+        beside: bool = False,
     ) -> None:
         self.created = time.perf_counter()
         self.on_ready: Callable[[], None] | None = None
@@ -82,6 +84,7 @@ class Kernel:
         self.credentials = load_credentials(self.environment, self.data_dir)
         self._database_uri = database_uri
         self._database_name = database_name
+        self._beside = beside
         self._source: DatabaseSource | None = None
         self.services = Services()
         self.events = Events()
@@ -156,7 +159,7 @@ class Kernel:
     async def _connect(self) -> None:
         uri = self._database_uri
         if uri is None:
-            self._source = await open_database(self.config, self.data_dir)
+            self._source = await open_database(self.config, self.data_dir, join=self._beside)
             uri = self._source.uri
         await self.database.open(uri, self.config, self._database_name)
         if self.redis is not None:

@@ -83,8 +83,24 @@ def _factory(scheme: str) -> OpenerFactory:
     )
 
 
-async def open_database(config: KernelConfig, data_dir: Path) -> DatabaseSource:
-    """Make the configured database reachable; ``StartupError`` says what to change."""
+async def _running(config: KernelConfig, data_dir: Path) -> str | None:
+    """The address of the embedded database, if that is the one configured and a server of
+    this data directory has it running."""
+    uri = (config.mongo_uri or "").strip().lower()
+    if uri not in ("", "embedded:") or sys.platform == "win32":
+        return None
+    from locutory.embedded import running_uri
+
+    return await running_uri(data_dir)
+
+
+async def open_database(
+    config: KernelConfig, data_dir: Path, *, join: bool = False
+) -> DatabaseSource:
+    """Make the configured database reachable; ``StartupError`` says what to change.
+    ``join``: the embedded one of a running server will do, else only one may open it."""
+    if join and (found := await _running(config, data_dir)) is not None:
+        return DatabaseSource(found)
     uri = (config.mongo_uri or "").strip() or "embedded:"
     scheme, colon, _ = uri.partition(":")
     scheme = scheme.lower()

@@ -1,10 +1,11 @@
 """Durable facts: stored first, then delivered to every subscriber at least once.
 
-Collection ``locutory_outbox``: ``{_id, event, payload, createdAt, done: [plugin]}``. A
-fact stays in the collection for good, so that a plugin that was off when it happened
-finds it when it is next on; facts are few (deleted accounts), and handlers idempotent.
+Collection ``locutory_outbox``: ``{_id, event, payload, createdAt, expiresAt?, done:
+[plugin]}``. A fact stays in the collection (``Fact.kept_days``, else for good), so that a
+plugin that was off when it happened finds it when it is next on. Handlers are idempotent.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -28,7 +29,10 @@ class OutboxEntry(Document):
 
     class Settings:
         name = "locutory_outbox"
-        indexes = [IndexModel([("event", ASCENDING)])]  # noqa: RUF012
+        indexes = [  # noqa: RUF012
+            IndexModel([("event", ASCENDING)]),
+            IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+        ]
 
 
 class DatabaseOutbox:
@@ -39,7 +43,9 @@ class DatabaseOutbox:
         self._events = events
         self._delivering: set[ObjectId] = set()  # by this process, so not twice at once
 
-    async def publish(self, event: str, payload: dict[str, Any]) -> None:
+    async def publish(
+        self, event: str, payload: dict[str, Any], kept_days: int | None = None
+    ) -> None:
         """Store a fact, then deliver it; raises only when it cannot be stored."""
         entry: dict[str, Any] = {
             "_id": ObjectId(),
@@ -48,6 +54,8 @@ class DatabaseOutbox:
             "createdAt": now(),
             "done": [],
         }
+        if kept_days is not None:
+            entry["expiresAt"] = entry["createdAt"] + timedelta(days=kept_days)
         self._delivering.add(entry["_id"])
         try:
             await self._database[OutboxEntry].insert_one(entry)

@@ -28,10 +28,9 @@ from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import (
     ModelUsed,
     Turn,
-    TurnFinished,
-    TurnOutcome,
     TurnRefused,
     TurnStarting,
+    UsageReported,
 )
 from locutory_contracts.people import PEOPLE
 
@@ -59,12 +58,6 @@ def used(
         cache_creation=write,
         prices=prices or {},
     )
-
-
-def answer(tokens: int = 50, *parts: Mapping[str, Any]) -> dict[str, Any]:
-    """A saved answer."""
-    content = list(parts) or [{"type": "text", "text": "Hello"}]
-    return {"messageId": "answer", "content": content, "tokenCount": tokens}
 
 
 class ChatPlugin(Plugin):
@@ -135,10 +128,9 @@ class ChatPlugin(Plugin):
         self,
         turn: Turn,
         *usage: ModelUsed,
-        status: str = "complete",
-        message: Mapping[str, Any] | None = None,
+        settles: bool = True,
     ) -> None:
-        fact: Fact = TurnFinished(turn, TurnOutcome(status, None, message, usage, 0.1))
+        fact: Fact = UsageReported(turn, usage, settles)
         await self.ctx.events.tell(fact)
 
     async def whole(self, turn: Turn, tokens: int, *usage: ModelUsed) -> dict[str, Any] | None:
@@ -148,7 +140,7 @@ class ChatPlugin(Plugin):
         if error is None:
             await self.end(turn, *usage)
         else:
-            await self.end(turn, status="error")
+            await self.end(turn)
         return error
 
     async def _run(self, request: Request) -> JSON:
@@ -239,7 +231,6 @@ class Kit:
     """What tests build with."""
 
     used = staticmethod(used)
-    answer = staticmethod(answer)
     books = Books
     chat = ChatPlugin
     people = PeoplePlugin

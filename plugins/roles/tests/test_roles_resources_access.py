@@ -381,3 +381,40 @@ async def test_a_plugin_of_types_is_not_needed(stage: Any) -> None:
         assert await s.access.reachable(caller(), "skill") == {resource: OWNER}
         with pytest.raises(ValueError, match="not a type"):
             await s.access.grant_owner(ME, "report", resource)
+
+
+async def test_owners_are_those_with_every_right(stage: Any) -> None:
+    async with stage() as s:
+        mine, shared, nobodys = [await s.thing("report") for _ in range(3)]
+        await s.access.grant_owner(ME, "report", mine)
+        for user in (ME, OTHER):
+            await s.access.grant_owner(user, "report", shared)
+        await s.entry(("user", ObjectId(OTHER)), "report", mine, VIEW | EDIT)
+        await s.entry(("public", None), "report", nobodys, VIEW)
+        assert await s.access.owners("report", [mine, shared, nobodys, "nonsense"]) == {
+            mine: {ME},
+            shared: {ME, OTHER},
+            nobodys: set(),
+            "nonsense": set(),
+        }
+        assert await s.access.owners("agent", [mine]) == {mine: set()}
+        assert await s.access.owners("report", []) == {}
+
+
+async def test_entries_end_with_their_resource_also_later_ones(stage: Any) -> None:
+    async with stage() as s:
+        resource = await s.thing("sharedLink")
+        await s.access.grant_owner(ME, "sharedLink", resource)
+        end = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+        await s.access.expire("sharedLink", resource, end)
+        await s.access.grant_public("sharedLink", resource, "sharedLink_viewer")
+        entries = await s.entries("sharedLink", resource)
+        assert [entry["expiredAt"] for entry in entries] == [end, end]
+        await s.access.expire("sharedLink", resource, datetime.now(UTC) - timedelta(seconds=1))
+        assert await s.access.bits(caller(), "sharedLink", resource) == 0
+        assert await s.access.owners("sharedLink", [resource]) == {resource: set()}
+        await s.access.expire("sharedLink", resource, None)
+        assert await s.access.bits(caller(), "sharedLink", resource) == OWNER
+        assert all("expiredAt" not in entry for entry in await s.entries("sharedLink", resource))
+        with pytest.raises(ValueError, match="not a type"):
+            await s.access.expire("nothing", resource, None)

@@ -10,11 +10,11 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from locutory.embedded.child import Child, NotStarted
-from locutory.embedded.folder import Folder
+from locutory.embedded.folder import Folder, knock
 from locutory.embedded.programs import HOST, choose
 from locutory.errors import Problem, StartupError
 
-__all__ = ["EmbeddedDatabase"]
+__all__ = ["EmbeddedDatabase", "running_uri"]
 
 USER = "locutory"
 NAME = "LibreChat"
@@ -26,6 +26,25 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _uri(port: int, password: str | None, options: str) -> str:
+    account = f"{USER}:{password}@" if password else ""
+    source = "&authSource=admin" if password else ""
+    return f"mongodb://{account}{HOST}:{port}/{NAME}?directConnection=true{source}{options}"
+
+
+async def running_uri(data_dir: Path) -> str | None:
+    """The URI of the database that another process has running on this data directory."""
+    folder = Folder(data_dir)
+    password = folder.password()
+    try:
+        process, port = folder.database_lock.named()
+    except OSError:
+        return None
+    if not (password and process and port and await knock(port)):
+        return None
+    return _uri(port, password, choose(folder.path, folder.storage).options)
 
 
 class EmbeddedDatabase:
@@ -69,16 +88,12 @@ class EmbeddedDatabase:
             await self.stop()
             raise
         self._log.info("database.started", program=program.name, process=child.process_id)
-        return self._uri(child, password)
-
-    def _uri(self, child: Child, password: str | None) -> str:
-        account = f"{USER}:{password}@" if password else ""
-        source = "&authSource=admin" if password else ""
-        options = f"directConnection=true{source}{child.program.options}"
-        return f"mongodb://{account}{HOST}:{child.port}/{NAME}?{options}"
+        return _uri(child.port, password, child.program.options)
 
     def _client(self, child: Child, password: str | None) -> AsyncMongoClient[dict[str, Any]]:
-        return AsyncMongoClient(self._uri(child, password), serverSelectionTimeoutMS=10_000)
+        return AsyncMongoClient(
+            _uri(child.port, password, child.program.options), serverSelectionTimeoutMS=10_000
+        )
 
     async def _boot(self, child: Child) -> str:
         """Start with authentication. Where the password is not known (first start, or a

@@ -136,7 +136,7 @@ class Desk:
 
     @asynccontextmanager
     async def _database(self) -> AsyncIterator[None]:
-        source = await open_database(self._ctx.kernel, self._ctx.data_dir)
+        source = await open_database(self._ctx.kernel, self._ctx.data_dir, join=True)
         try:
             await self._ctx.database.open(source.uri, self._ctx.kernel)
             yield

@@ -19,7 +19,7 @@ from locutory_balance.service import Balances, Current
 from locutory_balance.startup import BalanceStartup
 from locutory_balance.turns import Turns
 from locutory_contracts.accounts import ACCOUNTS, AccountCreated, AccountDeleted
-from locutory_contracts.chat import TurnFinished, TurnStarting
+from locutory_contracts.chat import TurnStarting, UsageReported
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.sign_in import AccountSignedIn
 from locutory_contracts.startup import STARTUP_CONFIG
@@ -60,7 +60,7 @@ class BalancePlugin(Plugin):
     def subscriptions(self) -> list[On]:
         return [
             On(TurnStarting, self._turns.starting),
-            On(TurnFinished, self._turns.finished),
+            On(UsageReported, self._turns.used),
             On(AccountCreated, self._welcome),
             On(AccountSignedIn, self._synchronise),
             On(AccountDeleted, self._forget),

@@ -2,21 +2,19 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import uuid4
 
 from bson import ObjectId
 
 from locutory import Services
 from locutory_balance.admission import Admission
-from locutory_balance.rows import ABORTED, rows_of
+from locutory_balance.rows import rows_of
 from locutory_balance.service import Balances, Current
 from locutory_contracts.accounts import ACCOUNTS
-from locutory_contracts.chat import ModelUsed, Turn, TurnFinished, TurnOutcome, TurnStarting
+from locutory_contracts.chat import ModelUsed, Turn, TurnStarting, UsageReported
 
-TITLE = "title"
 MOST_OPEN = 10_000
 
 _Key = tuple[str, str, str]
@@ -26,8 +24,6 @@ _Key = tuple[str, str, str]
 class _Opened:
     """A turn that began here. ``admission`` sets credits aside; ``None`` while nobody pays."""
 
-    prompt_tokens: int
-    prices: Mapping[str, float]
     hold_id: str = field(default_factory=lambda: uuid4().hex)
     admission: "asyncio.Task[None] | None" = None
 
@@ -37,7 +33,7 @@ def _key(turn: Turn) -> _Key:
 
 
 class Turns:
-    """Handlers of `TurnStarting` and `TurnFinished`."""
+    """Handlers of `TurnStarting` and `UsageReported`."""
 
     def __init__(
         self,
@@ -59,7 +55,7 @@ class Turns:
         turn, rules = step.turn, self._current.rules
         if not rules.recording or not ObjectId.is_valid(turn.principal.id):
             return
-        opened = _Opened(step.prompt_tokens, step.prices)
+        opened = _Opened()
         self._open.setdefault(_key(turn), []).append(opened)
         if len(self._open) > MOST_OPEN:  # an end that was never told
             self._open.popitem(last=False)
@@ -78,21 +74,22 @@ class Turns:
             )
         )
         task.add_done_callback(_retrieve)
-        # A turn that is stopped here leaves the work to end: `finished` waits for it, so that
+        # A turn that is stopped here leaves the work to end: `used` waits for it, so that
         # nothing stays set aside.
         await asyncio.shield(task)
 
-    async def finished(self, fact: TurnFinished) -> None:
-        """Charge what a turn used, and give back what was set aside for it."""
+    async def used(self, fact: UsageReported) -> None:
+        """Charge what a turn used; its first report gives back what was set aside for it."""
         turn = fact.turn
         if not ObjectId.is_valid(turn.principal.id):
             return
-        user, opened = ObjectId(turn.principal.id), self._close(_key(turn))
+        user = ObjectId(turn.principal.id)
+        opened = self._close(_key(turn)) if fact.settles else None
         if opened is not None and opened.admission is not None:
             await asyncio.wait({opened.admission})
         async with self._balances.alone(user):
             try:
-                await self._charge(user, turn, fact.outcome, opened)
+                await self._charge(user, turn, fact.usage)
             finally:
                 if opened is not None and opened.admission is not None:
                     await self._balances.holds.release(user, opened.hold_id)
@@ -106,13 +103,10 @@ class Turns:
             del self._open[key]
         return opened
 
-    async def _charge(
-        self, user: ObjectId, turn: Turn, outcome: TurnOutcome, opened: _Opened | None
-    ) -> None:
+    async def _charge(self, user: ObjectId, turn: Turn, usage: Sequence[ModelUsed]) -> None:
         if not self._current.rules.recording:
             return
-        calls = [*outcome.usage, *_uncounted(turn, outcome, opened)]
-        rows = [row for used in calls for row in rows_of(used, self._current.prices)]
+        rows = [row for used in usage for row in rows_of(used, self._current.prices)]
         if rows and await self._is_there(user):
             tenant = turn.principal.tenant
             message = turn.response_message_id
@@ -136,33 +130,3 @@ def _retrieve(task: "asyncio.Task[None]") -> None:
     """Keeps asyncio from complaining about a refusal that nobody waited for."""
     if not task.cancelled():
         task.exception()
-
-
-def _uncounted(turn: Turn, outcome: TurnOutcome, opened: _Opened | None) -> Iterable[ModelUsed]:
-    """The model call of an answer whose provider told no usage, by our own count: complete, or
-    stopped by its user. A failed turn costs what was reported, no more."""
-    told = any(used.context != TITLE for used in outcome.usage)
-    message = outcome.response_message
-    if opened is None or told or message is None or outcome.status not in ("complete", "aborted"):
-        return
-    if _is_empty(message):
-        return
-    yield ModelUsed(
-        model=turn.model,
-        provider=turn.endpoint,
-        endpoint=turn.endpoint,
-        context=ABORTED if outcome.status == "aborted" else "message",
-        input_tokens=opened.prompt_tokens,
-        output_tokens=message.get("tokenCount") or 0,
-        cache_read=0,
-        cache_creation=0,
-        prices=opened.prices,
-    )
-
-
-def _is_empty(message: Mapping[str, Any]) -> bool:
-    """Does the answer hold nothing but failures?"""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return not message.get("text")
-    return all(isinstance(part, Mapping) and part.get("type") == "error" for part in content)

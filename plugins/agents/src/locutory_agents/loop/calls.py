@@ -173,6 +173,11 @@ class Answer:
             if isinstance(step.part, TextPart) and step.part.kind == kind
         )
 
+    def written(self) -> str:
+        """Everything the model wrote, for counting."""
+        arguments = (call.arguments for call in self._calls.values())
+        return "\n".join((self._joined("think"), self._joined("text"), *arguments)).strip()
+
     def message(self) -> Message | None:
         """The answer as the next call repeats it; ``None`` when it is empty."""
         text, calls = self._joined("text"), self.calls

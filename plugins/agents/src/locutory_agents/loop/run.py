@@ -13,10 +13,10 @@ from locutory_agents.loop.budget import Budget, Counted
 from locutory_agents.loop.calls import Answer, Call
 from locutory_agents.loop.history import Item, Message, tool_result
 from locutory_agents.loop.tools import Toolbox
-from locutory_agents.turn.recorder import Recorder
+from locutory_agents.turn.recorder import Recorder, Sealed
 from locutory_agents.turn.steering import SteerQueue
 from locutory_agents.turn.usage import Ledger
-from locutory_contracts.models import ModelCall, ModelFailure
+from locutory_contracts.models import ModelCall, ModelFailure, Usage
 
 PARALLEL_CALLS = 16
 
@@ -70,6 +70,11 @@ class AgentRun:
         """Members that mark this agent's parts."""
         return self._agent.tags
 
+    def conversation(self) -> list[Message]:
+        """The branch up to and with this turn's question, without the system prompt."""
+        before = [message for item in self._prompt.history for message in item.messages]
+        return [*before, *self._prompt.current]
+
     def measure(self) -> int:
         """Tokens of the first prompt's messages; `TurnRefused` when it cannot fit."""
         _, numbers = self._budget.fit(self._prompt.history, self._current, first=True)
@@ -113,17 +118,23 @@ class AgentRun:
         )
         answer = Answer(self._recorder, self._agent.tags, self._limits, model.stream_rate_ms)
         stream = model.chat.stream(call)
+        context = "incomplete"
         try:
             async with asyncio.timeout(None) as self._clock:
                 if self._steers is not None and self._steers.armed:
                     self._interrupt()
                 await answer.receive(stream)
+            context = "message"
         except TimeoutError:
             if not self._interrupted:
+                context = ""
                 answer.give_up("failed")
                 raise ModelFailure("The provider did not answer in time.") from None
             answer.give_up("cancelled")
+        except Sealed:
+            raise
         except Exception:
+            context = ""
             answer.give_up("failed")
             raise
         finally:
@@ -133,6 +144,10 @@ class AgentRun:
                 await close()
             if answer.usage is not None:
                 self._ledger.add(model, answer.usage, "message", self._open_recorder())
+            elif context and (written := answer.written()):
+                prompt = int(numbers["breakdown"]["messageTokens"]) + self._budget.instructions
+                counted = Usage(prompt, self._budget.tokens.count(written))
+                self._ledger.estimate(model, counted, context)
         return answer
 
     def _open_recorder(self) -> Recorder | None:

@@ -17,7 +17,6 @@ from locutory_agents.jobs.transcript import flatten
 from locutory_agents.loop.history import count_content
 from locutory_agents.loop.run import AgentRun
 from locutory_agents.turn import ending
-from locutory_agents.turn.afterwards import publish
 from locutory_agents.turn.plan import Plan
 from locutory_agents.turn.recorder import Recorder
 from locutory_agents.turn.request import ChatRequest
@@ -28,7 +27,7 @@ from locutory_agents.turn.usage import Ledger
 from locutory_agents.turn.workshop import KEEP_SECONDS, Workshop
 from locutory_agents.wire import frames
 from locutory_agents.wire.frames import Terminal
-from locutory_contracts.chat import TurnOutcome
+from locutory_contracts.chat import TurnOutcome, UsageReported
 
 ABORT = "abort"
 REPLACED = "replaced"
@@ -37,6 +36,9 @@ STALE = "stale"
 
 CANCEL_SECONDS = 2.0
 """How long a cancelled turn may take to let go; afterwards it is left behind, sealed."""
+
+REPORT_SECONDS = 5.0
+"""How long the last event waits for the charge of the turn."""
 
 _INTERRUPTED = {SHUTDOWN: ending.SHUT_DOWN, STALE: ending.TIMED_OUT}
 
@@ -62,6 +64,7 @@ class EndingTurn:
         self._lock = asyncio.Lock()
         self._ending: str | None = None
         self._announced = False
+        self._settled = False
         self._plan: Plan | None = None
         self._runs: Sequence[AgentRun] = ()
         self._request_saving: asyncio.Task[Any] | None = None
@@ -259,7 +262,21 @@ class EndingTurn:
             except Exception:
                 self._shop.log.warning("chat.steers_not_parked", exc_info=True)
 
+    async def _report(self) -> None:
+        """Tell what is to be paid. It is told before the last event, since the client looks
+        at its balance then; a slow subscriber does not hold the event up for long."""
+        if self._plan is None or not self._shop.events.subscribers(UsageReported):
+            return
+        usage = tuple(self._ledger.unpaid())
+        settles, self._settled = not self._settled, True
+        if not settles and not usage:
+            return
+        fact = UsageReported(self._plan.turn(self._plan.agents[0]), usage, settles)
+        told = self._shop.tasks.spawn(self._shop.events.tell(fact), "report usage")
+        await asyncio.wait({told}, timeout=REPORT_SECONDS)
+
     async def _publish(self, terminal: Terminal, keep: float) -> None:
+        await self._report()
         try:
             await self._shop.store.finish(self.job, terminal, keep)
         except Exception as error:
@@ -282,7 +299,8 @@ class EndingTurn:
         async def rest() -> None:
             if status == COMPLETE:
                 await self._title.keep(self._saver)
+                await self._report()
             outcome = TurnOutcome(status, request, response, tuple(self._ledger.calls), seconds)
-            await publish(self._shop, turn, outcome)
+            await self._shop.tell(turn, outcome)
 
         self._shop.tasks.spawn(rest(), "afterwards")

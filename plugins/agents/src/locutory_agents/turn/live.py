@@ -8,6 +8,7 @@ from locutory.access import Principal
 from locutory_agents.jobs.store import Job
 from locutory_agents.loop.run import AgentRun
 from locutory_agents.turn import ending
+from locutory_agents.turn.companions import Companions
 from locutory_agents.turn.ends import REPLACED, EndingTurn
 from locutory_agents.turn.plan import Plan, describe
 from locutory_agents.turn.recorder import Sealed
@@ -66,12 +67,21 @@ class LiveTurn(EndingTurn):
         self._runs = await plan.runs(self.recorder, self._ledger, self.steers)
         # From here on writing goes on while the model thinks: it must not delay the call.
         self._begin_saving()
-        self._title.begin(model, "immediate")
         tokens = sum(run.measure() for run in self._runs)
         turn = plan.turn(plan.agents[0])
         await self._shop.events.ask(TurnStarting(turn, tokens, model.prices))
-        await self._generate()
-        await self._title.arrive()
+        # Not before: a refused turn must not make, and be charged for, a title.
+        self._title.begin(model, "immediate")
+        companions = Companions(self._shop, self.recorder)
+        try:
+            companions.begin(turn, self._runs[0].conversation)
+            await self._generate()
+            answered = asyncio.get_running_loop().time()
+            await self._title.arrive()
+            await companions.arrive(answered)
+        except BaseException:
+            companions.drop()
+            raise
         await self._complete(plan)
 
     async def _end_predecessor(self, predecessor: Job) -> None:

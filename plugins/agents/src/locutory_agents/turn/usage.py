@@ -23,29 +23,35 @@ def cost_of(used: ModelUsed) -> float | None:
     return total / 1_000_000
 
 
+def _used(model: PreparedModel, usage: Usage, context: str) -> ModelUsed:
+    return ModelUsed(
+        model=model.model,
+        provider=model.provider,
+        endpoint=model.endpoint,
+        context=context,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read=usage.cache_read,
+        cache_creation=usage.cache_creation,
+        prices=model.prices,
+    )
+
+
 class Ledger:
     """What the model calls of one turn used."""
 
     def __init__(self, show_cost: bool) -> None:
         self.calls: list[ModelUsed] = []
+        self._estimates: list[ModelUsed] = []
         self._show_cost = show_cost
         self._reported = 0
+        self._paid: set[int] = set()
 
     def add(
         self, model: PreparedModel, usage: Usage, context: str, recorder: Recorder | None = None
     ) -> None:
         """Note a call; with a recorder it is announced to the client too."""
-        used = ModelUsed(
-            model=model.model,
-            provider=model.provider,
-            endpoint=model.endpoint,
-            context=context,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read=usage.cache_read,
-            cache_creation=usage.cache_creation,
-            prices=model.prices,
-        )
+        used = _used(model, usage, context)
         self.calls.append(used)
         if recorder is None:
             return
@@ -68,6 +74,17 @@ class Ledger:
         if cost is not None:
             data["cost"] = cost
         recorder.usage(data)
+
+    def estimate(self, model: PreparedModel, counted: Usage, context: str) -> None:
+        """Note a call whose provider told nothing, as we counted it: to be paid, not shown."""
+        self._estimates.append(_used(model, counted, context))
+
+    def unpaid(self) -> list[ModelUsed]:
+        """The calls that were not asked for before."""
+        calls = [*self.calls, *self._estimates]
+        fresh = [used for used in calls if id(used) not in self._paid]
+        self._paid.update(map(id, fresh))
+        return fresh
 
     def _answers(self) -> list[ModelUsed]:
         return [used for used in self.calls if used.context == "message"]

@@ -12,7 +12,10 @@ from locutory_agents.jobs.store import Job, JobStore
 from locutory_agents.loop.budget import Estimate, Sampled, ToolCounts
 from locutory_agents.turn.tasks import Tasks
 from locutory_agents.turn.titles import Titler
+from locutory_contracts.chat import TURN_OBSERVERS, Turn, TurnFinished, TurnOutcome
 from locutory_contracts.models import TOKENS, TokenCounter
+
+OBSERVER_SECONDS = 30.0
 
 KEEP_SECONDS = 300.0
 """How long errors, and with STREAM_KEEP_COMPLETED_JOBS every end, can still be read."""
@@ -42,6 +45,17 @@ class Workshop:
     def tokens(self) -> TokenCounter:
         """The token counter; an estimate when no plugin offers one."""
         return Sampled(self.services.find(TOKENS) or Estimate())
+
+    async def tell(self, turn: Turn, outcome: TurnOutcome) -> None:
+        """A turn is over and saved: tell observers and subscribers; their faults are logged."""
+        gathered = await self.services.gather(
+            TURN_OBSERVERS,
+            lambda observer: observer.finished(turn, outcome),
+            timeout=OBSERVER_SECONDS,
+        )
+        for name, error in gathered.failures.items():
+            self.log.warning("chat.observer_failed", observer=name, exc_info=error)
+        await self.events.tell(TurnFinished(turn, outcome))
 
     @property
     def keep(self) -> float:

@@ -1,15 +1,12 @@
 """The database of the deployment, opened for one command."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from locutory import configuration
-from locutory.kernel import Kernel, build, default_data_dir
+from locutory.kernel import Kernel, build
 from locutory.logs import set_up_logs
 from locutory.plugin import PHASES
 from locutory_auth.parts import Parts
@@ -25,7 +22,7 @@ def run(work: Callable[[Parts], Awaitable[T]], *, prepare: bool = False) -> T:
 
 
 async def _run(work: Callable[[Parts], Awaitable[T]], prepare: bool) -> T:
-    kernel = await _kernel()
+    kernel = build(beside=True)  # a server may be running on the embedded database
     parts = _parts(kernel)
     try:
         await kernel.lifecycle.run(PHASES[: 2 if prepare else 1])
@@ -44,33 +41,3 @@ def _parts(kernel: Kernel) -> Parts:
         if isinstance(plugin, AuthPlugin):
             return plugin.parts
     raise click.ClickException("the plugin 'auth' is switched off")
-
-
-async def _kernel() -> Kernel:
-    """The deployment's kernel. The embedded database belongs to one server; while that runs,
-    the command uses it too."""
-    sources = configuration.read_sources()
-    uri = sources.environment.get("MONGO_URI", "").strip().lower()
-    if uri in ("", "embedded:") and sys.platform != "win32":
-        running = await _running(default_data_dir(sources.environment))
-        if running is not None:
-            return build(sources, database_uri=running)
-    return build(sources)
-
-
-async def _running(data_dir: Path) -> str | None:
-    """The address of the embedded database, if a server has it running."""
-    from locutory.embedded import NAME, USER  # not on every system
-    from locutory.embedded.folder import Folder, knock
-    from locutory.embedded.programs import HOST
-
-    folder = Folder(data_dir)
-    password = folder.password()
-    try:
-        process, port = folder.database_lock.named()
-    except OSError:
-        return None
-    if not (password and process and port and await knock(port)):
-        return None
-    options = "directConnection=true&authSource=admin"
-    return f"mongodb://{USER}:{password}@{HOST}:{port}/{NAME}?{options}"

@@ -133,6 +133,35 @@ class EntryStore:
         tenant = None if found is None else found.get("tenantId")
         return tenant if isinstance(tenant, str) else None
 
+    async def owners(self, kind: str, resources: Sequence[ObjectId]) -> dict[ObjectId, set[Any]]:
+        """Resource → accounts that own it; resources without an owner are left out."""
+        if not resources:
+            return {}
+        found = await self._stored.find(
+            {
+                "resourceId": {"$in": list(resources)},
+                "resourceType": kind,
+                "principalType": USER,
+                "permBits": OWNER,
+            },
+            {"_id": 0, "resourceId": 1, "principalId": 1, "expiredAt": 1},
+        ).to_list()
+        owners: dict[ObjectId, set[Any]] = {}
+        for entry in _living(found):
+            owners.setdefault(entry["resourceId"], set()).add(entry["principalId"])
+        return owners
+
+    async def expire(self, kind: str, resource: ObjectId, at: datetime | None) -> None:
+        """Let every entry of a resource end at a moment, or never."""
+        change = {"$unset": {"expiredAt": ""}} if at is None else {"$set": {"expiredAt": at}}
+        await self._stored.update_many({"resourceId": resource, "resourceType": kind}, change)
+
+    async def _end(self, kind: str, resource: ObjectId) -> datetime | None:
+        """When the entries of a resource end, as those that are there say."""
+        ending = {"resourceId": resource, "resourceType": kind, "expiredAt": {"$ne": None}}
+        found = await self._stored.find_one(ending, {"_id": 0, "expiredAt": 1})
+        return None if found is None else found["expiredAt"]
+
     async def grant(
         self,
         kind: str,
@@ -148,6 +177,7 @@ class EntryStore:
         if not grants:
             return
         moment = now()
+        end = await self._end(kind, resource)
         writes = []
         for grant in grants:
             principal, identity = grant.party
@@ -158,6 +188,8 @@ class EntryStore:
                 "tenantId": {"$exists": False} if tenant is None else tenant,
             }
             first: dict[str, Any] = {"createdAt": moment, "__v": 0}
+            if end is not None:
+                first["expiredAt"] = end
             if principal != PUBLIC:
                 key["principalId"] = identity
                 first["principalModel"] = MODELS[principal]

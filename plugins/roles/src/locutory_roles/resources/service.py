@@ -1,6 +1,7 @@
 """The service `ACCESS`: rights of a caller on single resources (contract roles §4.3)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from bson import ObjectId
 
@@ -152,6 +153,18 @@ class Access:
         if resource is None:
             raise ValueError(f"{resource_id!r} is not the id of a resource")
         return found, resource
+
+    async def owners(self, kind: str, resource_ids: Sequence[str]) -> Mapping[str, set[str]]:
+        """See the contract; malformed ids have no owner."""
+        known = {found for found in map(object_id, resource_ids) if found is not None}
+        owners = await self._entries.owners(kind, list(known))
+        held = {str(resource): set(map(str, users)) for resource, users in owners.items()}
+        return {resource: held.get(resource.lower(), set()) for resource in resource_ids}
+
+    async def expire(self, kind: str, resource_id: str, at: datetime | None) -> None:
+        """See the contract. ``ValueError`` for a malformed id or an unknown type."""
+        _, resource = self._resource(kind, resource_id)
+        await self._entries.expire(kind, resource, at)
 
     async def forget(self, kind: str, resource_ids: Sequence[str]) -> None:
         """See the contract; malformed ids have no entries."""
