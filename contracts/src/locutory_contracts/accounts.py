@@ -40,6 +40,19 @@ class Accounts(Protocol):
 ACCOUNTS: Service[Accounts] = Service("accounts", "Stored accounts")
 
 
+class AccountStanding(Protocol):
+    """Whether an account may act, for callers whom no session speaks for."""
+
+    async def active(self, user_id: str) -> Account | None:
+        """The account; ``None`` when it does not exist, is being deleted, or is banned."""
+        ...
+
+
+ACCOUNT_STANDING: Service[AccountStanding] = Service(
+    "accounts.standing", "Whether an account may act at the moment"
+)
+
+
 class SecondFactor(Protocol):
     """Checks the second factor of an account that has one."""
 

@@ -13,7 +13,8 @@ from locutory_contracts.models import ToolSchema
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A running turn as extensions see it. ``body`` is the request body (read-only);
-    ``options`` the chat-bar toggles (``ephemeralAgent``)."""
+    ``options`` the chat-bar toggles (``ephemeralAgent``); ``agent`` the stored agent that
+    answers (agents.md §3), ``None`` for a plain model."""
 
     principal: Principal
     conversation_id: str
@@ -25,6 +26,7 @@ class Turn:
     body: Mapping[str, Any]
     options: Mapping[str, Any]
     temporary: bool
+    agent: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,9 +189,18 @@ class Catalogue(Protocol):
         """The body of ``GET /api/models``."""
         ...
 
-    async def prepare(self, body: Mapping[str, Any], principal: Principal) -> PreparedModel:
+    async def prepare(
+        self, body: Mapping[str, Any], principal: Principal, *, internal: bool = False
+    ) -> PreparedModel:
         """Settle endpoint, model, spec and parameters of a chat request body (chat-stream.md
-        §4.1). `ModelRefused` for illegal models, missing keys, spec errors."""
+        §4.1). `ModelRefused` for illegal models, missing keys, spec errors. ``internal``: the
+        settings are the server's, not a client's (a title, a stored agent): no spec is asked
+        for."""
+        ...
+
+    def spec(self, body: Mapping[str, Any]) -> str | None:
+        """The model spec that a request body names for its endpoint. `ModelRefused`, a denial,
+        for a wrong one, and for none where specs are enforced (endpoints.md §9)."""
         ...
 
 

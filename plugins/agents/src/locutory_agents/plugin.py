@@ -22,14 +22,21 @@ from locutory import (
 from locutory.sharing import key_prefix
 from locutory_agents.builtin.clock import Clock
 from locutory_agents.builtin.watcher import Watcher
-from locutory_agents.config import AgentsConfig, MessageFilter, loop_limits
+from locutory_agents.config import (
+    AgentsConfig,
+    MessageFilter,
+    allowed_providers,
+    loop_limits,
+)
 from locutory_agents.gate.access import Access
 from locutory_agents.gate.limits import MessageLimits
 from locutory_agents.gate.moderation import Moderation
 from locutory_agents.gate.pii import PiiGate
+from locutory_agents.headless.runs import Runs
 from locutory_agents.jobs.memory import MemoryJobStore
 from locutory_agents.jobs.store import JOB_STORES, JobStore
 from locutory_agents.loop.budget import ToolCounts
+from locutory_agents.loop.opening import Opener
 from locutory_agents.routes import routes
 from locutory_agents.routes.desk import Desk
 from locutory_agents.service import Chat
@@ -38,6 +45,7 @@ from locutory_agents.turn.titles import Titler
 from locutory_agents.turn.workshop import Workshop
 from locutory_agents.wire.sse import Pulse
 from locutory_contracts.accounts import AccountDeleting
+from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS
 from locutory_contracts.chat import CONTEXT_SOURCES, GENERATIONS, TOOLS, TURN_OBSERVERS
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.models import CATALOGUE, TOKENS
@@ -52,8 +60,15 @@ class AgentsPlugin(Plugin):
     summary = "Chat turns: agent loop, tools, resumable event streams"
     Config = AgentsConfig
     sections = {"messageFilter": MessageFilter, "summarization": None}  # noqa: RUF012
-    provides = (GENERATIONS, TOOLS, CONTEXT_SOURCES, TURN_OBSERVERS, JOB_STORES)
-    wants = (CATALOGUE, TOKENS, CONVERSATIONS, POLICY, AUTHENTICATORS)
+    provides = (
+        AGENT_RUNS,
+        GENERATIONS,
+        TOOLS,
+        CONTEXT_SOURCES,
+        TURN_OBSERVERS,
+        JOB_STORES,
+    )
+    wants = (CATALOGUE, TOKENS, CONVERSATIONS, POLICY, AUTHENTICATORS, STORED_AGENTS)
 
     chat: Chat
     moderation: Moderation
@@ -84,6 +99,7 @@ class AgentsPlugin(Plugin):
         clock = Clock(config)
         offers = [
             Provide(GENERATIONS, self.chat),
+            Provide(AGENT_RUNS, Runs(lambda: self.chat.shop)),
             Provide(TOOLS, clock, "clock"),
             Provide(CONTEXT_SOURCES, clock, "clock"),
             Provide(TURN_OBSERVERS, Watcher(ctx.log), "log"),
@@ -153,6 +169,7 @@ def _workshop(chat: Chat, ctx: Context) -> Workshop:
         store=_store(ctx),
         config=config,
         limits=loop_limits(config, ctx.section("endpoints")),
+        opener=Opener(ctx.services, allowed_providers(ctx.section("endpoints"))),
         titler=Titler(ctx.services, ctx.cache),
         tasks=Tasks(ctx.log),
         tool_counts=ToolCounts(),

@@ -11,6 +11,7 @@ from locutory.access import Principal
 from locutory_agents.jobs.feed import Feed
 from locutory_agents.jobs.store import ABORTED, ERROR, Job, JobStore
 from locutory_agents.jobs.transcript import flatten
+from locutory_agents.loop.agent import Agent
 from locutory_agents.turn import ending
 from locutory_agents.turn.ends import ABORT, REPLACED, SHUTDOWN, STALE
 from locutory_agents.turn.live import LiveTurn
@@ -19,7 +20,6 @@ from locutory_agents.turn.saving import SaveFailed, Saver
 from locutory_agents.turn.steering import Steer
 from locutory_agents.turn.workshop import KEEP_SECONDS, Workshop
 from locutory_agents.wire import frames
-from locutory_contracts.models import PreparedModel
 
 ASK_SECONDS = 10.0
 PARKED = "agents:parked-steers"
@@ -67,7 +67,7 @@ class Chat:
         request: ChatRequest,
         principal: Principal,
         job: Job,
-        preparing: "asyncio.Task[PreparedModel]",
+        preparing: "asyncio.Task[Agent]",
         *,
         limit: int | None,
     ) -> Job:

@@ -203,8 +203,17 @@ class ModelCatalogue:
                     return mapping(found)
         return {}
 
-    async def prepare(self, body: Mapping[str, Any], principal: Principal) -> PreparedModel:
-        """Settle endpoint, model, spec and parameters of a chat request body.
+    def spec(self, body: Mapping[str, Any]) -> str | None:
+        """See the contract."""
+        name, endpoint = body.get("spec"), body.get("endpoint")
+        specs = self._deployment.specs
+        chosen = specs.choose(name if isinstance(name, str) else None, str(endpoint))
+        return None if chosen is None else str(chosen["name"])
+
+    async def prepare(
+        self, body: Mapping[str, Any], principal: Principal, *, internal: bool = False
+    ) -> PreparedModel:
+        """Settle endpoint, model, spec and parameters of a chat request body (see the contract).
 
         Raises `ModelRefused`: denials for specs, payloads of models.md §4 for models, of
         endpoints.md §5 for keys.
@@ -217,7 +226,8 @@ class ModelCatalogue:
         names = family(endpoint, None if custom is None else custom.params)
         settings = accepted(body, names)
         wanted = settings.get("spec") or body.get("spec")
-        spec = deployment.specs.choose(wanted if isinstance(wanted, str) else None, endpoint)
+        wanted = wanted if isinstance(wanted, str) else None
+        spec = None if internal else deployment.specs.choose(wanted, endpoint)
         icon = None
         if spec is not None:
             enforce = deployment.specs.enforce

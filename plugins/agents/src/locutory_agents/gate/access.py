@@ -5,8 +5,9 @@ from typing import Any
 
 from locutory import JSON, POLICY, PermissionGroup, Services
 from locutory.access import DefaultPolicy, Policy, Principal
+from locutory_agents.loop.agent import AGENTS_ENDPOINT
+from locutory_contracts.agents import STORED_AGENTS
 
-AGENTS_ENDPOINT = "agents"
 READ_ONLY = "This subagent thread is view-only. Continue it from its parent agent or create a separate chat."
 
 
@@ -30,7 +31,7 @@ class Access:
         if endpoint == AGENTS_ENDPOINT:
             if not await self._policy.allows(principal, "AGENTS", "USE"):
                 return JSON({"message": "Forbidden: Insufficient permissions"}, 403)
-            refused = self._agent(body.get("agent_id"), required=True)
+            refused = await self._agent(principal, body.get("agent_id"), required=True)
             if refused is not None:
                 return refused
         added = body.get("addedConvo")
@@ -39,13 +40,18 @@ class Access:
                 text = "Multi-conversation feature is not enabled"
                 return JSON({"error": "Forbidden", "message": text}, 403)
             if added.get("endpoint") == AGENTS_ENDPOINT:
-                return self._agent(added.get("agent_id"), required=False)
+                return await self._agent(principal, added.get("agent_id"), required=False)
         return None
 
-    @staticmethod
-    def _agent(agent_id: Any, *, required: bool) -> JSON | None:
-        """Stored agents do not exist on this server yet: none can be found."""
+    async def _agent(self, principal: Principal, agent_id: Any, *, required: bool) -> JSON | None:
         if not isinstance(agent_id, str) or not agent_id:
             text = "agent_id is required in request body"
             return JSON({"error": "Bad Request", "message": text}, 400) if required else None
-        return JSON({"error": "Not Found", "message": "agent not found"}, 404)
+        stored = self._services.find(STORED_AGENTS)
+        agent = None if stored is None else await stored.find(agent_id)
+        if stored is None or agent is None:
+            return JSON({"error": "Not Found", "message": "agent not found"}, 404)
+        if not await stored.decide(principal, agent):
+            text = "Insufficient permissions to access this agent"
+            return JSON({"error": "Forbidden", "message": text}, 403)
+        return None

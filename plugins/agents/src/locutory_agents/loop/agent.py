@@ -1,10 +1,14 @@
 """Who answers: a model with instructions and tools."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from locutory_contracts.agents import StoredAgent
 from locutory_contracts.models import PreparedModel
+
+AGENTS_ENDPOINT = "agents"
+"""The endpoint of stored agents."""
 
 SECOND = "____1"
 """Suffix of the agent id of a second model that answers side by side."""
@@ -23,28 +27,49 @@ def ephemeral_id(model: PreparedModel) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One model in a turn. ``tags`` mark its parts and steps when several answer."""
+    """One model in a turn. ``tags`` mark its parts and steps when several answer;
+    ``stored`` is the agent that a user made, ``None`` for a plain model."""
 
     id: str
     model: PreparedModel
     instructions: str = ""
     tags: Mapping[str, Any] = field(default_factory=dict)
+    stored: StoredAgent | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint as messages and conversations name it."""
+        return self.model.endpoint if self.stored is None else AGENTS_ENDPOINT
+
+    @property
+    def shown_model(self) -> str:
+        """The model as messages name it."""
+        return self.model.model if self.stored is None else self.id
+
+    @property
+    def sender(self) -> str:
+        """The label of the messages."""
+        name = None if self.stored is None else self.stored.get("name")
+        return str(name) if name else self.model.sender
+
+    @property
+    def icon_url(self) -> str | None:
+        """The icon of the messages; a stored agent's is found by its id."""
+        return self.model.icon_url if self.stored is None else None
 
 
-def single(model: PreparedModel) -> Agent:
-    """The only agent of a turn."""
-    return Agent(ephemeral_id(model), model, _prefix(model))
-
-
-def side_by_side(first: PreparedModel, second: PreparedModel) -> list[Agent]:
-    """Two models that answer the same question at once (chat-stream §10)."""
-    names = ephemeral_id(first), ephemeral_id(second) + SECOND
-    return [
-        Agent(name, model, _prefix(model), {"agentId": name, "groupId": 1})
-        for name, model in zip(names, (first, second), strict=True)
-    ]
-
-
-def _prefix(model: PreparedModel) -> str:
+def plain(model: PreparedModel) -> Agent:
+    """A model as it is."""
     value = model.settings.get("promptPrefix")
-    return value if isinstance(value, str) else ""
+    return Agent(ephemeral_id(model), model, value if isinstance(value, str) else "")
+
+
+def of_stored(agent: StoredAgent, model: PreparedModel) -> Agent:
+    """A stored agent, whose model is open."""
+    return Agent(str(agent["id"]), model, str(agent.get("instructions") or ""), stored=agent)
+
+
+def side_by_side(first: Agent, second: Agent) -> list[Agent]:
+    """Two that answer the same question at once (chat-stream §10)."""
+    both = (first, replace(second, id=second.id + SECOND))
+    return [replace(agent, tags={"agentId": agent.id, "groupId": 1}) for agent in both]

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from locutory import JSON, ServiceMissing, iso, now
+from locutory import JSON, iso, now
 from locutory.request import Request
 from locutory_agents.gate.access import READ_ONLY
 from locutory_agents.gate.pii import texts_of
@@ -25,7 +25,7 @@ from locutory_agents.turn.request import BadChatRequest, ChatRequest, is_child_t
 from locutory_agents.wire import denial
 from locutory_agents.wire.protocol import reply
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT
-from locutory_contracts.models import CATALOGUE, ModelRefused, PreparedModel
+from locutory_contracts.models import ModelRefused
 
 PREPARE_SECONDS = 0.25
 """How long the answer waits for the model to be settled, so that a refusal of the settings
@@ -123,7 +123,9 @@ class Start:
 
     async def _create(self, request: Request, chat: ChatRequest, version: int) -> Response:
         desk, principal = self._desk, request.caller
-        preparing = desk.chat.shop.tasks.spawn(self._prepare(request, chat), "prepare")
+        preparing = desk.chat.shop.tasks.spawn(
+            desk.chat.shop.opener.open(chat.body, chat.endpoint, principal), "prepare"
+        )
         job = Job(
             stream_id=chat.conversation_id,
             user=principal.id,
@@ -157,12 +159,6 @@ class Start:
             "status": "started",
         }
         return reply(200, started, version)
-
-    async def _prepare(self, request: Request, chat: ChatRequest) -> PreparedModel:
-        catalogue = self._desk.services.find(CATALOGUE)
-        if catalogue is None:
-            raise ServiceMissing(CATALOGUE.name)
-        return await catalogue.prepare({**chat.body, "endpoint": chat.endpoint}, request.caller)
 
     async def _creation_refusal(
         self, request: Request, chat: ChatRequest, version: int, error: BaseException

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from locutory import HTTPError, LimitExceeded
 from locutory.access import Principal
 from locutory_agents.jobs.store import Job
+from locutory_agents.loop.agent import Agent
 from locutory_agents.loop.run import AgentRun
 from locutory_agents.turn import ending
 from locutory_agents.turn.companions import Companions
@@ -15,7 +16,7 @@ from locutory_agents.turn.recorder import Sealed
 from locutory_agents.turn.request import ChatRequest
 from locutory_agents.turn.workshop import Workshop
 from locutory_contracts.chat import TurnRefused, TurnStarting
-from locutory_contracts.models import ModelFailure, ModelRefused, PreparedModel
+from locutory_contracts.models import ModelFailure, ModelRefused
 
 
 class LiveTurn(EndingTurn):
@@ -27,7 +28,7 @@ class LiveTurn(EndingTurn):
         request: ChatRequest,
         principal: Principal,
         job: Job,
-        preparing: "asyncio.Task[PreparedModel]",
+        preparing: "asyncio.Task[Agent]",
         predecessor: Job | None,
     ) -> None:
         super().__init__(workshop, request, principal, job)
@@ -55,8 +56,8 @@ class LiveTurn(EndingTurn):
         replacing = None
         if self._predecessor is not None:
             replacing = self._shop.tasks.spawn(self._end_predecessor(self._predecessor), "replace")
-        model = await self._preparing
-        plan = await Plan.make(self._shop, self._request, self._principal, model)
+        agent = await self._preparing
+        plan = await Plan.make(self._shop, self._request, self._principal, agent)
         self._plan = plan
         describe(self.job, self._request, plan.agents, plan.prompt_tokens)
         self._announce()
@@ -69,9 +70,9 @@ class LiveTurn(EndingTurn):
         self._begin_saving()
         tokens = sum(run.measure() for run in self._runs)
         turn = plan.turn(plan.agents[0])
-        await self._shop.events.ask(TurnStarting(turn, tokens, model.prices))
+        await self._shop.events.ask(TurnStarting(turn, tokens, agent.model.prices))
         # Not before: a refused turn must not make, and be charged for, a title.
-        self._title.begin(model, "immediate")
+        self._title.begin(agent.model, "immediate")
         companions = Companions(self._shop, self.recorder)
         try:
             companions.begin(turn, self._runs[0].conversation)

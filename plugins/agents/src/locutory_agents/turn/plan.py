@@ -8,7 +8,7 @@ from typing import Any
 from locutory import now
 from locutory.access import Principal
 from locutory_agents.jobs.store import Job
-from locutory_agents.loop.agent import Agent, side_by_side, single
+from locutory_agents.loop.agent import Agent, side_by_side
 from locutory_agents.loop.budget import Budget, window
 from locutory_agents.loop.history import (
     PER_MESSAGE,
@@ -26,7 +26,6 @@ from locutory_agents.turn.usage import Ledger
 from locutory_agents.turn.workshop import Workshop
 from locutory_contracts.chat import Tool, Turn, TurnRefused
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Document
-from locutory_contracts.models import CATALOGUE, PreparedModel
 
 LOST_ANSWER = "The answer that was edited does not exist any more."
 
@@ -54,14 +53,14 @@ def conversation_fields(request: ChatRequest, agent: Agent) -> dict[str, Any]:
     model = agent.model
     fields: dict[str, Any] = {
         "resendFiles": True,
-        **model.settings,
-        "endpoint": model.endpoint,
-        "endpointType": model.endpoint_type,
-        "model": model.model,
+        **(model.settings if agent.stored is None else {}),
+        "endpoint": agent.endpoint,
+        "endpointType": model.endpoint_type if agent.stored is None else None,
+        "model": model.model if agent.stored is None else None,
         "agent_id": agent.id,
         "maxContextTokens": window(model),
         "spec": model.spec,
-        "iconURL": model.icon_url,
+        "iconURL": agent.icon_url,
     }
     project = request.body.get("chatProjectId")
     if isinstance(project, str) and project:
@@ -72,21 +71,20 @@ def conversation_fields(request: ChatRequest, agent: Agent) -> dict[str, Any]:
 def describe(job: Job, request: ChatRequest, agents: Sequence[Agent], prompt_tokens: int) -> None:
     """Complete a job's details once its model is known."""
     agent = agents[0]
-    model = agent.model
     details = job.details
-    details["userMessage"]["endpoint"] = model.endpoint
+    details["userMessage"]["endpoint"] = agent.endpoint
     details["userMessage"]["tokenCount"] = prompt_tokens
     if len(agents) > 1:
         details["userMessage"]["addedConvo"] = True
     details |= {
-        "endpoint": model.endpoint,
-        "model": model.model,
-        "sender": model.sender,
+        "endpoint": agent.endpoint,
+        "model": agent.shown_model,
+        "sender": agent.sender,
         "agentId": agent.id,
         "conversation": conversation_fields(request, agent),
     }
-    if model.icon_url:
-        details["iconURL"] = model.icon_url
+    if agent.icon_url:
+        details["iconURL"] = agent.icon_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +103,14 @@ class Plan:
         workshop: Workshop,
         request: ChatRequest,
         principal: Principal,
-        model: PreparedModel,
+        agent: Agent,
     ) -> "Plan":
         """`ModelRefused` when the added model cannot be used."""
-        agents = [single(model)]
-        if request.added is not None:
-            second = await workshop.services.get(CATALOGUE).prepare(request.added, principal)
-            agents = side_by_side(model, second)
+        agents = [agent]
+        if (added := request.added) is not None:
+            endpoint = str(added.get("endpoint") or "")
+            second = await workshop.opener.open(added, endpoint, principal)
+            agents = side_by_side(agent, second)
         tokens = PER_MESSAGE + workshop.tokens.count(request.prompt)
         return cls(workshop, request, principal, agents, tokens)
 
@@ -133,6 +132,7 @@ class Plan:
             body=request.body,
             options=options,
             temporary=request.temporary is True,
+            agent=agent.stored,
         )
 
     async def branch(self) -> list[Document]:
@@ -197,7 +197,9 @@ class Plan:
     ) -> AgentRun:
         turn, tools, context = offer
         workshop, request = self.workshop, self.request
-        tokens = workshop.tokens
+        tokens, limits = workshop.tokens, workshop.limits
+        if agent.stored is not None:
+            limits = limits.of_agent(agent.stored.get("recursion_limit"))
         instructions = with_variables(agent.instructions, request.body, self.principal.account)
         budget = Budget(
             window=window(agent.model),
@@ -222,9 +224,9 @@ class Plan:
             agent,
             prompt,
             recorder,
-            Toolbox(tools, turn, workshop.limits.output_characters, workshop.log),
+            Toolbox(tools, turn, limits.output_characters, workshop.log),
             budget,
-            workshop.limits,
+            limits,
             ledger,
             steers,
             workshop.log,

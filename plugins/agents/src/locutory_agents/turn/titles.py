@@ -87,7 +87,7 @@ class Titler:
             "disableStreaming": True,
         }
         plain = {key: value for key, value in body.items() if value is not None}
-        return await self._services.get(CATALOGUE).prepare(plain, principal)
+        return await self._services.get(CATALOGUE).prepare(plain, principal, internal=True)
 
     async def hand_over(self, user: str, conversation_id: str, title: str) -> None:
         """Keep the title for the request that waits for it."""

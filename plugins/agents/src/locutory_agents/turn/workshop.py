@@ -10,6 +10,7 @@ from locutory import Events, Services
 from locutory_agents.config import AgentsConfig, LoopLimits
 from locutory_agents.jobs.store import Job, JobStore
 from locutory_agents.loop.budget import Estimate, Sampled, ToolCounts
+from locutory_agents.loop.opening import Opener
 from locutory_agents.turn.tasks import Tasks
 from locutory_agents.turn.titles import Titler
 from locutory_contracts.chat import TURN_OBSERVERS, Turn, TurnFinished, TurnOutcome
@@ -33,6 +34,7 @@ class Workshop:
     store: JobStore
     config: AgentsConfig
     limits: LoopLimits
+    opener: Opener
     titler: Titler
     tasks: Tasks
     tool_counts: ToolCounts

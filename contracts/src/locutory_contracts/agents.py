@@ -1,0 +1,77 @@
+"""Agents that users make: a model with instructions and tools under a name (agents.md)."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from locutory.access import Decision, Principal
+from locutory.keys import Service
+from locutory_contracts.access import VIEW
+from locutory_contracts.models import ReasoningDelta, TextDelta, ToolCallDelta, Usage
+
+StoredAgent = Mapping[str, Any]
+"""A stored agent, whole, as in agents.md §3 and §9: ``id`` is its public id (``agent_…``),
+``_id`` the ObjectId by which access is granted."""
+
+
+class StoredAgents(Protocol):
+    """Finds agents and says who may use them."""
+
+    async def find(self, agent_id: str) -> StoredAgent | None:
+        """An agent by its public id, whoever made it."""
+        ...
+
+    async def decide(
+        self, principal: Principal, agent: StoredAgent, needed: int = VIEW, *, remote: bool = False
+    ) -> Decision:
+        """May the caller do ``needed`` with it? ``remote``: from a program, by the rights on
+        ``remoteAgent``; who may share the agent may use it from there too (agents-api.md §2)."""
+        ...
+
+    async def reachable(self, principal: Principal) -> Sequence[StoredAgent]:
+        """The agents that the caller's programs may use, newest change first: VIEW on
+        ``remoteAgent`` (agents-api.md §3)."""
+        ...
+
+
+STORED_AGENTS: Service[StoredAgents] = Service("agents.stored", "Agents that users made")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A tool call of an agent is over. ``attachments`` as in chat-stream.md §6.4."""
+
+    call_id: str
+    output: str
+    attachments: Sequence[Mapping[str, Any]] = ()
+
+
+AgentEvent = TextDelta | ReasoningDelta | ToolCallDelta | ToolResult | Usage
+"""What an agent does as a program sees it. ``index`` of `ToolCallDelta` numbers the calls of
+the whole run; the first piece of a call brings ``id`` and ``name``. `Usage` is the sum of all
+model calls, comes once, last, and is all zeros when no provider told anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTask:
+    """What a program wants of an agent. ``messages`` are in the OpenAI chat shape, the last
+    one from the user; ``body`` is what extensions see as the request's body."""
+
+    agent: StoredAgent
+    messages: Sequence[Mapping[str, Any]]
+    conversation_id: str
+    response_id: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+class AgentRuns(Protocol):
+    """Runs an agent without a conversation: nothing is saved."""
+
+    def run(self, principal: Principal, task: AgentTask) -> AsyncIterator[AgentEvent]:
+        """The run, tools and all. Closing the iterator ends it. What it used is told as
+        `UsageReported`. Raises `ModelFailure`, `ModelRefused`, `TurnRefused`; the first
+        event comes after the model was asked."""
+        ...
+
+
+AGENT_RUNS: Service[AgentRuns] = Service("agents.runs", "Running agents for programs")

@@ -1,0 +1,1 @@
+"""Runs of agents without a conversation, for programs."""
