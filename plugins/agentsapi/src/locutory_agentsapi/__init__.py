@@ -1,0 +1,1 @@
+"""API keys, and the API that programs reach agents by."""

@@ -1,0 +1,10 @@
+"""What every plugin must hold."""
+
+from pathlib import Path
+
+from locutory.testing import PluginSuite
+
+
+class TestAgentsApi(PluginSuite):
+    plugin = "agentsapi"
+    readme = Path(__file__).parents[1] / "README.md"
