@@ -14,6 +14,7 @@ from locutory.database import Collection
 from locutory.testing import Serve, Server, SignIn
 from locutory_agentsapi.documents import AgentApiKey
 from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS, Account
+from locutory_contracts.sign_in import SIGN_INS, Identity, IdentityRefused
 
 MODELS = "/api/agents/v1/models"
 
@@ -23,15 +24,24 @@ class Registry(Plugin):
 
     name = "registry"
     summary = "Accounts in a dictionary"
-    provides = (ACCOUNTS, ACCOUNT_STANDING)
+    provides = (ACCOUNTS, ACCOUNT_STANDING, SIGN_INS)
 
     def __init__(self) -> None:
         self.accounts: dict[str, dict[str, Any]] = {}
         self.barred: set[str] = set()
+        self.subjects: dict[str, str] = {}
+        self.identities: list[Identity] = []
 
     @hook
     def services(self) -> list[Provide]:
-        return [Provide(ACCOUNTS, self), Provide(ACCOUNT_STANDING, self)]
+        return [Provide(key, self) for key in self.provides]
+
+    async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
+        self.identities.append(identity)
+        assert not may_register
+        if identity.subject not in self.subjects:
+            raise IdentityRefused("registration_closed", "Registration is not allowed.")
+        return self.subjects[identity.subject]
 
     async def find(self, user_id: str) -> Account | None:
         return self.accounts.get(user_id)
@@ -94,7 +104,9 @@ class World:
 
 
 class Open(Protocol):
-    def __call__(self, *, yaml: Any = None) -> AbstractAsyncContextManager[World]: ...
+    def __call__(
+        self, *, yaml: Any = None, environment: Any = None
+    ) -> AbstractAsyncContextManager[World]: ...
 
 
 @pytest.fixture
@@ -102,9 +114,10 @@ def world(serve: Serve) -> Open:
     """``async with world(yaml=...) as it: ...``"""
 
     @asynccontextmanager
-    async def opened(*, yaml: Any = None) -> AsyncIterator[World]:
+    async def opened(*, yaml: Any = None, environment: Any = None) -> AsyncIterator[World]:
         registry = Registry()
-        async with serve("agentsapi", SignIn(), registry, yaml=yaml) as server:
+        plugins = ("agentsapi", SignIn(), registry)
+        async with serve(*plugins, yaml=yaml, environment=environment) as server:
             people = (Person(server.client, registry) for _ in range(2))
             yield World(server, registry, *people)
 

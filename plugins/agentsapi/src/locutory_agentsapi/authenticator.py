@@ -1,6 +1,9 @@
-"""Who sends a request: the owner of the API key in ``Authorization`` (contract api-keys §3)."""
+"""Who sends a request: the owner of the API key, or of the access token of an OpenID issuer, in
+``Authorization`` (contracts api-keys §3, agents-api §1)."""
 
+import re
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from locutory import (
     POLICY,
@@ -15,9 +18,14 @@ from locutory import (
 from locutory.access import DefaultPolicy, Policy
 from locutory_agentsapi.owner import Owners
 from locutory_agentsapi.service import Keys
+from locutory_contracts.accounts import Account
+
+if TYPE_CHECKING:
+    from locutory_agentsapi.access_tokens import AccessTokens
 
 GROUP = "REMOTE_AGENTS"
 _BEARER = "Bearer "
+_TOKEN = re.compile(r"(?i)bearer\s+(\S+)\s*")
 
 
 def refused(message: str, code: str) -> HTTPError:
@@ -31,6 +39,7 @@ class KeyAuthenticator:
 
     Args:
         enabled: the deployment accepts API keys.
+        tokens: it accepts access tokens, and tries them first.
     """
 
     def __init__(
@@ -41,35 +50,55 @@ class KeyAuthenticator:
         groups: Callable[[], Mapping[str, PermissionGroup]],
         *,
         enabled: bool,
+        tokens: "AccessTokens | None" = None,
     ) -> None:
         self._keys = keys
         self._owners = owners
         self._services = services
         self._groups = groups
         self._enabled = enabled
+        self._tokens = tokens
         self._scopes: frozenset[str] | None = None
 
     async def authenticate(self, request: Request) -> Principal:
-        """The owner of the key, with the scopes of the key. 401 without a good one, 403 when
-        the owner's role may not use remote agents (any more)."""
-        if not self._enabled:
+        """The owner, with the scopes of the key; an access token has all. 401 without a good
+        bearer, 403 when the owner's role may not use remote agents (any more)."""
+        account, scopes = await self._by_token(request), None
+        if account is None:
+            account, scopes = await self._by_key(request)
+        principal = Principal(
+            id=str(account["_id"]),
+            role=account.get("role") or "USER",
+            tenant=account.get("tenantId"),
+            scopes=self.scopes(request) if scopes is None else scopes,
+            account=account,
+        )
+        if not await self._policy.allows(principal, GROUP, "USE"):
+            raise Forbidden("Forbidden: Insufficient permissions")
+        return principal
+
+    async def _by_token(self, request: Request) -> Account | None:
+        """The owner of an access token; ``None`` where a key may do instead."""
+        if self._tokens is None:
+            if self._enabled:
+                return None
             raise HTTPError(401, {"error": "Authentication required"})
+        found = _TOKEN.fullmatch(request.headers.get("authorization", ""))
+        user = None if found is None else await self._tokens.owner(found[1])
+        account = None if user is None else await self._owners.active(user)
+        if account is None and not self._enabled:
+            raise HTTPError(401, {"error": "Unauthorized" if found else "Bearer token required"})
+        return account
+
+    async def _by_key(self, request: Request) -> tuple[Account, frozenset[str] | None]:
+        """The owner of a key, and its scopes."""
         key = await self._keys.use(_bearer(request))
         if key is None:
             raise refused("Invalid API key", "invalid_api_key")
         account = await self._owners.active(str(key.user))
         if account is None:
             raise refused("User not found for this API key", "invalid_api_key")
-        principal = Principal(
-            id=str(account["_id"]),
-            role=account.get("role") or "USER",
-            tenant=account.get("tenantId"),
-            scopes=self.scopes(request) if key.scopes is None else key.scopes,
-            account=account,
-        )
-        if not await self._policy.allows(principal, GROUP, "USE"):
-            raise Forbidden("Forbidden: Insufficient permissions")
-        return principal
+        return account, key.scopes
 
     def scopes(self, request: Request) -> frozenset[str]:
         """Every scope that a route of this server asks for."""

@@ -1,13 +1,28 @@
-"""Settings: LibreChat's section ``endpoints.agents.remoteApi``, and one limit of our own."""
+"""Settings: LibreChat's section ``endpoints.agents.remoteApi``, its variables for OpenID keys,
+and one limit of our own."""
 
 # ruff: noqa: N815  (names of librechat.yaml)
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 
-from locutory import option
+from locutory import env, option
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def acceptable(url: str) -> bool:
+    """Encrypted, or on this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    here = parts.hostname in _LOOPBACK
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and here))
 
 
 class Config(BaseModel):
@@ -16,6 +31,28 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_keys: int = option(100, "API keys that a user may have", ge=1)
+    openid_issuer: str | None = env(
+        "OPENID_ISSUER", None, "Issuer that people sign in with; accounts without one are its"
+    )
+    openid_jwks_url: str | None = env(
+        "OPENID_JWKS_URL", None, "Keys of the issuer of access tokens, when the file names none"
+    )
+    openid_jwks_cache: bool = env(
+        "OPENID_JWKS_URL_CACHE_ENABLED", True, "Remember the issuer's keys"
+    )
+    openid_jwks_cache_ms: int = env(
+        "OPENID_JWKS_URL_CACHE_TIME", 60_000, "For how long, in ms", ge=0
+    )
+    proxy: str | None = env("PROXY", None, "Proxy for requests to the issuer")
+
+
+def _address(value: str) -> str:
+    if not acceptable(value):
+        raise ValueError("must be an https:// address (http:// only on localhost)")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
 
 
 class _Part(BaseModel):
@@ -28,10 +65,27 @@ class ApiKeySwitch(_Part):
     enabled: StrictBool = Field(True, description="API keys are accepted")
 
 
+class OidcSwitch(_Part):
+    """``endpoints.agents.remoteApi.auth.oidc``."""
+
+    enabled: StrictBool = Field(False, description="Access tokens of an issuer are accepted")
+    issuer: Address | None = Field(None, description="Who signs them")
+    audience: str | None = Field(None, description="For whom they are")
+    jwksUri: Address | None = Field(None, description="Where the issuer's keys are")
+    scope: str | None = Field(None, description="Scopes that they must have, space-separated")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.enabled and not (self.issuer and self.audience):
+            raise ValueError("issuer and audience are needed")
+        return self
+
+
 class RemoteAuth(_Part):
     """``endpoints.agents.remoteApi.auth``."""
 
     apiKey: ApiKeySwitch | None = None
+    oidc: OidcSwitch | None = None
 
 
 class RemoteApi(_Part):
@@ -64,3 +118,11 @@ def keys_enabled(endpoints: Any) -> bool:
     """Are API keys accepted? So long as nothing says otherwise."""
     switch = remote_auth(endpoints).get("apiKey")
     return not (isinstance(switch, Mapping) and switch.get("enabled") is False)
+
+
+def oidc_of(endpoints: Any) -> OidcSwitch | None:
+    """The issuer whose access tokens are accepted; ``None`` when that is off."""
+    given = remote_auth(endpoints).get("oidc")
+    if not isinstance(given, Mapping) or given.get("enabled") is not True:
+        return None
+    return OidcSwitch.model_validate(given)

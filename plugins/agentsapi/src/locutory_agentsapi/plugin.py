@@ -1,6 +1,6 @@
 """The declaration of the plugin."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from beanie import Document
 from bson import ObjectId
@@ -19,7 +19,7 @@ from locutory import (
     hook,
 )
 from locutory_agentsapi.authenticator import GROUP, KeyAuthenticator
-from locutory_agentsapi.config import Config, EndpointsSection, keys_enabled
+from locutory_agentsapi.config import WELL_KNOWN, Config, EndpointsSection, keys_enabled, oidc_of
 from locutory_agentsapi.documents import AgentApiKey
 from locutory_agentsapi.owner import Owners
 from locutory_agentsapi.routes.completions import Completions
@@ -30,6 +30,10 @@ from locutory_agentsapi.service import Keys
 from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS, AccountDeleted
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS
 from locutory_contracts.conversations import CONVERSATIONS
+from locutory_contracts.sign_in import SIGN_INS
+
+if TYPE_CHECKING:
+    from locutory_agentsapi.access_tokens import AccessTokens
 
 
 class AgentsApiPlugin(Plugin):
@@ -40,7 +44,15 @@ class AgentsApiPlugin(Plugin):
     Config = Config
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {"endpoints": EndpointsSection}
     provides = (AUTHENTICATORS,)
-    wants = (ACCOUNTS, ACCOUNT_STANDING, AGENT_RUNS, CONVERSATIONS, POLICY, STORED_AGENTS)
+    wants = (
+        ACCOUNTS,
+        ACCOUNT_STANDING,
+        AGENT_RUNS,
+        CONVERSATIONS,
+        POLICY,
+        SIGN_INS,
+        STORED_AGENTS,
+    )
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -66,6 +78,7 @@ class AgentsApiPlugin(Plugin):
             ctx.services,
             ctx.permission_groups,
             enabled=keys_enabled(ctx.section("endpoints")),
+            tokens=_access_tokens(ctx),
         )
         return [Provide(AUTHENTICATORS, self._authenticator, "api-key")]
 
@@ -85,3 +98,32 @@ class AgentsApiPlugin(Plugin):
             ctx.services, Completions(ctx.services, ctx.log), Responses(ctx.services, ctx.log)
         )
         return [*own.all(), *remote.all()]
+
+
+def _access_tokens(ctx: Context) -> "AccessTokens | None":
+    """What checks access tokens; ``None`` when none are accepted."""
+    config: Config = ctx.config
+    oidc = oidc_of(ctx.section("endpoints"))
+    if oidc is None or not oidc.issuer or not oidc.audience:
+        return None
+    # The library of signatures is only for those who want this.
+    from locutory_agentsapi.access_tokens import AccessTokens, Demands
+    from locutory_agentsapi.issuer_keys import IssuerKeys
+
+    issuer, own = _normal(oidc.issuer), _normal(config.openid_issuer or "")
+    keys = IssuerKeys(
+        issuer,
+        oidc.jwksUri or config.openid_jwks_url,
+        config.openid_jwks_cache_ms / 1000 if config.openid_jwks_cache else 0,
+        config.proxy,
+        ctx.log,
+    )
+    scopes = frozenset((oidc.scope or "").split())
+    return AccessTokens(
+        Demands(issuer, oidc.audience, scopes, issuer == own), keys, ctx.services, ctx.log
+    )
+
+
+def _normal(issuer: str) -> str:
+    """An issuer as it is compared and stored."""
+    return issuer.strip().rstrip("/").removesuffix(WELL_KNOWN).rstrip("/")

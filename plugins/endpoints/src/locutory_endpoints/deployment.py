@@ -84,6 +84,8 @@ class Deployment:
     context_cost: bool
     show_prices: bool
     warnings: tuple[str, ...]
+    memory: Options = field(default_factory=dict)
+    """The section ``memory`` when memories are kept here, else empty."""
 
     def options(self, endpoint: str) -> Options:
         """Options of an endpoint, ``endpoints.all`` on top (endpoints.md §4.1)."""
@@ -96,8 +98,12 @@ class Deployment:
         }
         return {**own, **common}
 
-    def makes_titles(self, endpoint: str, model: str) -> bool:
-        """Did the operator choose this model for titles? Then it need not be listed."""
+    def chosen(self, endpoint: str, model: str) -> bool:
+        """Did the operator choose this model for titles or memories? Then it need not be
+        listed."""
+        keeper = mapping(self.memory.get("agent"))
+        if (keeper.get("provider"), keeper.get("model")) == (endpoint, model):
+            return True
         for name in {*self.custom, *self.section, endpoint} - {"all", "custom"}:
             options = self.options(name)
             target = options.get("titleEndpoint") or name
@@ -173,7 +179,14 @@ def read_deployment(ctx: Context) -> Deployment:
         context_cost=cost,
         show_prices=cost or balanced is True,
         warnings=tuple(warnings),
+        memory=_memory(ctx),
     )
+
+
+def _memory(ctx: Context) -> Options:
+    section = mapping(ctx.section("memory"))
+    kept = "memories" in ctx.enabled_plugins() and section.get("disabled") is not True
+    return section if kept else {}
 
 
 def _custom(item: Options, environment: Environment, warnings: list[str]) -> CustomEndpoint | None:

@@ -126,7 +126,9 @@ class ModelCatalogue:
         offered.pop("agents", None)
         if deployment.config.guide == "auto" and len(offered) > 1:
             offered.pop(GUIDE, None)
-        offered["agents"] = _agents_entry(mapping(deployment.section.get("agents")))
+        offered["agents"] = _agents_entry(
+            mapping(deployment.section.get("agents")), memories=bool(deployment.memory)
+        )
         order = {name: place for place, name in enumerate(deployment.order)}
         merged: dict[str, dict[str, Any]] = {}
         for name, entry in offered.items():
@@ -283,7 +285,7 @@ class ModelCatalogue:
         names = models.get(endpoint)
         if names is None:
             raise ModelRefused(_payload("endpoint_models_not_loaded", endpoint))
-        if model not in names and not self._deployment.makes_titles(endpoint, model):
+        if model not in names and not self._deployment.chosen(endpoint, model):
             raise ModelRefused(
                 _payload("illegal_model_request", f"{endpoint}|{model}"),
                 violation="illegal_model_request",
@@ -300,11 +302,15 @@ def _payload(kind: str, info: str) -> str:
     return f'{{ "type": "{kind}", "info": {escaped} }}'
 
 
-def _agents_entry(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry ``agents``, which is always there (endpoints.md §10)."""
+def _agents_entry(options: Mapping[str, Any], *, memories: bool) -> dict[str, Any]:
+    """The entry ``agents``, which is always there (endpoints.md §10). Without memories the
+    client offers none (config-yaml.md §4)."""
+    capabilities = list(options.get("capabilities") or defaults.AGENT_CAPABILITIES)
+    if not memories and "memory" in capabilities:
+        capabilities.remove("memory")
     entry: dict[str, Any] = {
         "userProvide": False,
-        "capabilities": list(options.get("capabilities") or defaults.AGENT_CAPABILITIES),
+        "capabilities": capabilities,
         "disableBuilder": options.get("disableBuilder") is True,
     }
     if isinstance(options.get("allowedProviders"), list):

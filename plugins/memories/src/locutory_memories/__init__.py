@@ -1,0 +1,1 @@
+"""Memories: what a user wants every chat to know."""

@@ -1,0 +1,1 @@
+"""Memories in chats: told to models, changed by their tools, kept by an agent."""

@@ -1,0 +1,15 @@
+"""Which memories belong to a turn (contract memories §4)."""
+
+from bson import ObjectId
+
+from locutory_contracts.chat import Turn
+from locutory_memories.service import Pool
+
+
+def pool_of(turn: Turn) -> Pool:
+    """The pool that a turn reads and writes: the agent's own when it keeps its memories to
+    itself, else the one that all chats of the user share."""
+    principal, agent = turn.principal, turn.agent
+    own = agent is not None and agent.get("memory_scope") == "agent"
+    name = agent.get("id") if agent is not None and own else None
+    return Pool(ObjectId(principal.id), str(name) if name else None, principal.tenant)
