@@ -1,0 +1,1 @@
+"""Presets: saved settings of a model, one of them the default."""

@@ -1,0 +1,135 @@
+"""What a body may set in a preset, and of which type (contract presets, collection)."""
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from locutory_presets.documents import Preset
+
+LONGEST_ID = 256
+_DEEPEST = 50
+"""Levels of a list; a database keeps 100 at most."""
+
+_OURS = frozenset(("id", "revision_id", "presetId", "user", "tenantId", "createdAt", "updatedAt"))
+
+
+class Unfit(ValueError):
+    """A value of a wrong type; the text is a sentence for the caller."""
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise Unfit(f"{name} must be a string")
+
+
+def _number(name: str, value: Any) -> int | float:
+    """A number, also one in a text field of a form. Larger ones than the database keeps
+    whole become floats, as in LibreChat."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise Unfit(f"{name} must be a number") from None
+        if value.is_integer():
+            value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unfit(f"{name} must be a number")
+    try:
+        if not math.isfinite(value):
+            raise Unfit(f"{name} must be a number")
+        return value if abs(value) < 2**53 else float(value)
+    except OverflowError:
+        raise Unfit(f"{name} is too large") from None
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return bool(value == "true")
+    raise Unfit(f"{name} must be true or false")
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Unfit(f"{name} must be a list of strings")
+    return value
+
+
+def _tools(name: str, value: Any) -> list[str]:
+    """Names of tools; of an object its ``pluginKey``. What is neither is left out."""
+    if not isinstance(value, list):
+        raise Unfit(f"{name} must be a list")
+    keys = [item.get("pluginKey") if isinstance(item, dict) else item for item in value]
+    return [key for key in keys if isinstance(key, str)]
+
+
+def _anything(name: str, value: Any) -> list[Any]:
+    """Any list that a database can keep."""
+    if not isinstance(value, list):
+        raise Unfit(f"{name} must be a list")
+    level: list[Any] = value
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return value
+    raise Unfit(f"{name} is nested too deeply")
+
+
+_Reader = Callable[[str, Any], Any]
+
+
+def _reader(name: str, annotation: Any) -> _Reader:
+    if name == "tools":
+        return _tools
+    kind = annotation.__args__[0]  # every field may be null: ``kind | None``
+    return {str: _text, float: _number, bool: _flag, list[str]: _texts, list[Any]: _anything}[kind]
+
+
+READERS: Mapping[str, _Reader] = MappingProxyType(
+    {
+        name: _reader(name, field.annotation)
+        for name, field in Preset.model_fields.items()
+        if name not in _OURS
+    }
+)
+"""Field that a body may set → how its value is read."""
+
+
+def settings_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a body that a preset keeps, as they are stored; `Unfit` for one of a
+    wrong type. Unknown members are dropped, null stays null."""
+    return {
+        name: None if body[name] is None else read(name, body[name])
+        for name, read in READERS.items()
+        if name in body and name != "defaultPreset"
+    }
+
+
+def default_of(body: Mapping[str, Any]) -> bool | None:
+    """Is this preset to be the default? ``None``: as it is."""
+    value = body.get("defaultPreset")
+    return None if value is None else _flag("defaultPreset", value)
+
+
+def preset_id(body: Mapping[str, Any], member: str = "presetId") -> str | None:
+    """An id given in a body, ``None`` when it is missing, null or empty."""
+    value = body.get(member)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise Unfit(f"{member} must be a string")
+    if len(value) > LONGEST_ID:
+        raise Unfit(f"{member} is longer than {LONGEST_ID} characters")
+    return value

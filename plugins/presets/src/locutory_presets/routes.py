@@ -1,0 +1,140 @@
+"""``/api/presets`` (contract presets)."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from locutory import JSON, BadRequest, HTTPError, Request, Route, SignedIn
+from locutory_presets.fields import Unfit, default_of, preset_id, settings_of
+from locutory_presets.service import Presets, Taken
+
+NOT_SAVED = "There was an error when saving the preset"
+NOT_DELETED = "There was an error deleting the presets"
+
+_EMPTY_OBJECT = 2  # bytes of ``{}``
+_BAD = {"message": "presetId must be a string", "code": "INVALID_BODY", "status": 400}
+_PRESET = {
+    "_id": "64f0c2a1e4b0a1b2c3d4e5f6",
+    "presetId": "dc71dcb7-b865-41ae-89f3-89b4c60e8456",
+    "user": "64f0c2a1e4b0a1b2c3d4e5f7",
+    "title": "My preset",
+    "endpoint": "openAI",
+    "model": "gpt-4o",
+    "isArchived": False,
+    "tags": [],
+    "createdAt": "2026-01-31T12:00:00.000Z",
+    "updatedAt": "2026-01-31T12:00:00.000Z",
+    "__v": 0,
+}
+
+
+class SaveBody(BaseModel):
+    """A preset: the members below, and the settings of a model as conversations have them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    preset_id: str | None = Field(None, alias="presetId", description="Missing: a new preset")
+    new_preset_id: str | None = Field(None, alias="newPresetId", description="Renames it")
+    title: str | None = Field(None, description="Its name")
+    default_preset: bool | None = Field(
+        None, alias="defaultPreset", description="Make it the only default, or no longer one"
+    )
+    endpoint: str | None = Field(None, description="Where its model is")
+    model: str | None = Field(None, description="The model")
+
+
+class DeleteBody(BaseModel):
+    """Which preset; no body at all means every preset."""
+
+    model_config = ConfigDict(extra="allow")
+
+    preset_id: str | None = Field(None, alias="presetId", description="The preset")
+
+
+class PresetRoutes:
+    """The three routes."""
+
+    def __init__(self, presets: Presets) -> None:
+        self._presets = presets
+
+    def all(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route(
+                path="/api/presets",
+                endpoint=self.list,
+                access=SignedIn(),
+                summary="The caller's presets",
+                responses={200: [_PRESET]},
+                contract="presets",
+            ),
+            Route(
+                path="/api/presets",
+                endpoint=self.save,
+                methods=("POST",),
+                access=SignedIn(),
+                summary="Create or change a preset",
+                body=SaveBody,
+                responses={201: _PRESET, 400: _BAD, 409: {"message": NOT_SAVED}},
+                failure=NOT_SAVED,
+                contract="presets",
+            ),
+            Route(
+                path="/api/presets/delete",
+                endpoint=self.delete,
+                methods=("POST",),
+                access=SignedIn(),
+                summary="Delete one preset, or without a body all of them",
+                body=DeleteBody,
+                responses={201: {"acknowledged": True, "deletedCount": 1}, 400: _BAD},
+                failure=NOT_DELETED,
+                contract="presets",
+            ),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Every preset of the caller, in the order of the menu."""
+        return JSON(await self._presets.of(request.caller.id))
+
+    async def save(self, request: Request) -> Response:
+        """Upsert a preset of the caller."""
+        body, caller = request.fields, request.caller
+        try:
+            document = await self._presets.save(
+                caller.id,
+                preset_id(body),
+                settings_of(body),
+                default=default_of(body),
+                new_id=preset_id(body, "newPresetId"),
+                tenant=caller.tenant,
+            )
+        except Unfit as error:
+            raise BadRequest(str(error), "INVALID_BODY") from None
+        except Taken:
+            # Whose it is, the caller's or somebody else's, is not told.
+            raise HTTPError(409, {"message": NOT_SAVED}) from None
+        return JSON(document, 201)
+
+    async def delete(self, request: Request) -> Response:
+        """Delete one preset; all of the caller's only when nothing at all was sent."""
+        body = request.fields
+        try:
+            one = preset_id(body)
+        except Unfit as error:
+            raise BadRequest(str(error), "INVALID_BODY") from None
+        if one is None and (body or _sent_something(request)):
+            # A preset without its id, or a body that was not understood: what was meant is
+            # one preset, and it must not become all of them.
+            raise BadRequest("presetId is required; send no body to delete all", "INVALID_BODY")
+        count = await self._presets.delete(request.caller.id, one)
+        answer: dict[str, Any] = {"acknowledged": True, "deletedCount": count}
+        return JSON(answer, 201)
+
+
+def _sent_something(request: Request) -> bool:
+    """Did the request have a body of more than ``{}``?"""
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > _EMPTY_OBJECT:
+        return True
+    return "transfer-encoding" in request.headers

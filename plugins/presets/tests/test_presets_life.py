@@ -1,0 +1,118 @@
+"""Deleted accounts, exports, and tenants."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from bson import ObjectId
+
+from locutory import AUTHENTICATORS, Plugin, Principal, Provide, Request, encode, hook
+from locutory.testing import Serve
+from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.portability import PORTABLE, Portable
+
+
+async def lines(portable: Portable, user: str) -> list[Mapping[str, Any]]:
+    """An export as its reader sees it."""
+    return [orjson.loads(encode(record)) async for record in portable.export(user)]
+
+
+@pytest.fixture
+def portable(world: Any) -> Portable:
+    found = world.server.kernel.services.named(PORTABLE, "preset")
+    assert found is not None
+    return found
+
+
+async def test_a_deleted_account_leaves_nothing(world: Any) -> None:
+    for _ in range(3):
+        await world.alice.save()
+    kept = await world.bob.save()
+    for _ in range(2):  # at least once
+        await world.server.kernel.events.tell(AccountDeleted(world.alice.id))
+    rows = await world.collection.find({}).to_list()
+    assert [row["presetId"] for row in rows] == [kept["presetId"]]
+
+
+async def test_export_and_restore(world: Any, portable: Portable) -> None:
+    await world.alice.save(title="1", temperature=0.5, tools=["a"], examples=[{"a": 1}])
+    await world.alice.save(title="2", defaultPreset=True)
+    records = await lines(portable, world.alice.id)
+    assert not any({"user", "_id", "tenantId", "__v"} & record.keys() for record in records)
+    assert {record["kind"] for record in records} == {"preset"}
+    before = await world.alice.presets()
+    ids: dict[str, str] = {}
+    assert [await portable.restore(world.alice.id, record, ids) for record in records] == [
+        False
+    ] * 2
+    await world.alice.call("POST", "/api/presets/delete")
+    for record in records:
+        assert await portable.restore(world.alice.id, record, ids)
+    assert {key: value for key, value in ids.items() if key != value} == {}
+    unlike = ("_id", "createdAt", "updatedAt")
+    after = await world.alice.presets()
+    assert [{k: v for k, v in row.items() if k not in unlike} for row in after] == [
+        {k: v for k, v in row.items() if k not in unlike} for row in before
+    ]
+
+
+async def test_restoring_what_somebody_else_has(world: Any, portable: Portable) -> None:
+    """A copy with a new id; the reader's own default stays."""
+    mine = await world.alice.save(title="shared", defaultPreset=True)
+    chosen = await world.bob.save(title="chosen", defaultPreset=True)
+    [record] = await lines(portable, world.alice.id)
+    ids: dict[str, str] = {}
+    assert await portable.restore(world.bob.id, record, ids)
+    [first, second] = await world.bob.presets()
+    assert first == chosen
+    assert second["presetId"] == ids[mine["presetId"]] != mine["presetId"]
+    assert "defaultPreset" not in second
+    assert await world.alice.presets() == [mine]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"presetId": 5}, {"temperature": {}}, {"defaultPreset": []}, {"presetId": "x" * 1000}],
+    ids=str,
+)
+async def test_records_that_make_no_sense(world: Any, portable: Portable, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        await portable.restore(world.alice.id, {"kind": "preset", **wrong}, {})
+    assert await world.alice.presets() == []
+
+
+async def test_a_record_without_an_id(world: Any, portable: Portable) -> None:
+    assert await portable.restore(world.alice.id, {"kind": "preset", "title": "x"}, {})
+    assert [row["title"] for row in await world.alice.presets()] == ["x"]
+
+
+class Tenants(Plugin):
+    """Signs in somebody of the tenant ``acme``."""
+
+    name = "tenants"
+    summary = "Signs in a user of a tenant; for tests only"
+    provides = (AUTHENTICATORS,)
+
+    @hook
+    def services(self) -> list[Provide]:
+        return [Provide(AUTHENTICATORS, self, "session")]
+
+    async def authenticate(self, request: Request) -> Principal:
+        return Principal(id=str(ObjectId()), tenant="acme")
+
+
+async def test_the_tenant_is_written(serve: Serve) -> None:
+    async with serve("presets", Tenants()) as server:
+        answer = await server.client.post("/api/presets", json={"presetId": str(uuid4())})
+        assert answer.json()["tenantId"] == "acme"
+
+
+async def test_a_record_with_what_no_database_keeps(world: Any, portable: Portable) -> None:
+    """Keys that are operators are dropped, as on the wire; what is left must be storable."""
+    record = {"kind": "preset", "presetId": "x", "examples": [{"$set": 1, "a.b": 1, "c": 1}]}
+    assert await portable.restore(world.alice.id, record, {})
+    assert (await world.alice.presets())[0]["examples"] == [{"c": 1}]
+    with pytest.raises(ValueError, match="stored"):
+        await portable.restore(world.alice.id, {"kind": "preset", "examples": [2**63]}, {})
