@@ -1,11 +1,13 @@
 """An account from its first to its last day, over every plugin."""
 
+import asyncio
 from typing import Any
 
+import pytest
 from bson import ObjectId
 
 from locutory import discovery
-from locutory.testing import Serve
+from locutory.testing import Serve, Server
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 
@@ -18,40 +20,115 @@ def mentions(value: Any, user: str) -> bool:
     return value == user or value == ObjectId(user)
 
 
+WORD = "heliotrope"
+"""In everything that the person writes."""
+
+YAML = {
+    "interface": {"remoteAgents": {"use": True, "create": True}},
+    "memory": {"tokenLimit": 1000},
+    "balance": {"enabled": True, "startBalance": 10_000_000},
+}
+
+
 async def use_everything(person: Person) -> None:
     """Leave data in every plugin."""
     client = person.client
-    final = await person.say("hello there")
+
+    async def send(method: str, path: str, status: int, **body: Any) -> Any:
+        answer = await client.request(method, path, json=body)
+        assert answer.status_code == status, (path, answer.text)
+        return answer.json()
+
+    final = await person.say(f"ECHO:hello {WORD}")
     conversation = final["conversation"]["conversationId"]
-    arg = {"conversationId": conversation, "title": "Mine"}
-    assert (await client.post("/api/convos/update", json={"arg": arg})).status_code == 201
-    key = {"name": "openAI", "value": "secret", "expiresAt": ""}
-    assert (await client.put("/api/keys", json=key)).status_code == 201
-    favorites = {"favorites": [{"model": "fake", "endpoint": "Fake"}]}
-    assert (await client.post("/api/user/settings/favorites", json=favorites)).status_code == 200
-    star = "/api/user/settings/favorites/tools/builtin/calculator"
-    assert (await client.put(star)).status_code == 200
+    answer = final["responseMessage"]["messageId"]
+    arg = {"conversationId": conversation, "title": WORD}
+    await send("POST", "/api/convos/update", 201, arg=arg)
+    await send("PUT", "/api/keys", 201, name="openAI", value="secret", expiresAt="")
+    favorites = [{"model": "fake", "endpoint": "Fake"}]
+    await send("POST", "/api/user/settings/favorites", 200, favorites=favorites)
+    await send("PUT", "/api/user/settings/favorites/tools/builtin/calculator", 200)
     install = {"pluginKey": "x", "action": "install", "auth": {"FIELD": "secret"}}
-    assert (await client.post("/api/user/plugins", json=install)).status_code == 200
+    await send("POST", "/api/user/plugins", 200, **install)
+    tag = {"tag": WORD, "addToConversation": True, "conversationId": conversation}
+    await send("POST", "/api/tags", 200, **tag)
+    await send("POST", "/api/presets", 201, title=WORD, endpoint="Fake", model="fake")
+    prompt = {"prompt": WORD, "type": "text"}
+    await send("POST", "/api/prompts", 200, prompt=prompt, group={"name": WORD})
+    project = (await send("POST", "/api/projects", 201, name=WORD))["_id"]
+    await send("PUT", f"/api/projects/conversations/{conversation}", 200, projectId=project)
+    await send("POST", f"/api/share/{conversation}", 200)
+    await send("POST", "/api/memories", 201, key="flower", value=WORD)
+    await send("POST", "/api/api-keys", 201, name=WORD)
+    fork = {"conversationId": conversation, "messageId": answer, "option": "targetLevel"}
+    await send("POST", "/api/convos/fork", 200, **fork)
+    for _ in range(100):
+        found = (await client.get("/api/messages", params={"search": WORD})).json()
+        if len(found["messages"]) == 4:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise AssertionError("the messages were never found")
+
+
+async def assert_forgotten(server: Server, user: str) -> None:
+    """No collection, file or index holds the user or what he wrote."""
+    database = server.kernel.database.client[server.kernel.database.name]
+    for name in await database.list_collection_names():
+        for document in await database[name].find({}).to_list():
+            if name == "locutory_outbox" and document["event"] == "AccountDeleted":
+                continue
+            assert not mentions(document, user), (name, document)
+            assert WORD not in str(document), (name, document)
+    for path in server.kernel.data_dir.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert user.encode() not in content, path
+            assert WORD.encode() not in content, path
+
+
+async def join_second(server: Server) -> Person:
+    """The first account is the administrator; the tests are about an ordinary one."""
+    async with server.connect() as other:
+        await Person(other).join("first@example.com")
+    return await Person(server.client).join("second@example.com")
 
 
 async def test_a_deleted_account_leaves_nothing(serve: Serve, fake_model: str) -> None:
     names = list(discovery.available())
-    yaml = custom_endpoint(fake_model)
+    yaml = {**custom_endpoint(fake_model), **YAML}
     async with serve(*names, environment=ENVIRONMENT, yaml=yaml) as server:
-        async with server.connect() as other:
-            await Person(other).join("first@example.com")
-        person = await Person(server.client).join("second@example.com")
+        person = await join_second(server)
         await use_everything(person)
         deleted = await person.client.request("DELETE", "/api/user/delete")
         assert deleted.json() == {"message": "User deleted"}
-        database = server.kernel.database.client[server.kernel.database.name]
-        for name in await database.list_collection_names():
-            if name == "locutory_outbox":
-                continue
-            for document in await database[name].find({}).to_list():
-                assert not mentions(document, person.id), (name, document)
+        await assert_forgotten(server, person.id)
         assert (await person.client.get("/api/user")).status_code == 401
+
+
+NEEDED = ("auth", "users")
+"""Without these nobody deletes an account."""
+
+
+@pytest.mark.parametrize("half", [0, 1])
+async def test_plugins_that_were_off_forget_the_user_when_they_are_on_again(
+    serve: Serve, fake_model: str, half: int
+) -> None:
+    names = sorted(discovery.available())
+    off = [name for name in names if name not in NEEDED][half::2]
+    yaml = {**custom_endpoint(fake_model), **YAML}
+    database = f"forgets_{half}"
+    async with serve(*names, environment=ENVIRONMENT, yaml=yaml, database=database) as server:
+        person = await join_second(server)
+        await use_everything(person)
+    rest = [name for name in names if name not in off]
+    async with serve(*rest, environment=ENVIRONMENT, yaml=yaml, database=database) as server:
+        person = await Person(server.client).log_in("second@example.com")
+        deleted = await person.client.request("DELETE", "/api/user/delete")
+        assert deleted.json() == {"message": "User deleted"}
+    async with serve(*names, environment=ENVIRONMENT, yaml=yaml, database=database) as server:
+        await assert_forgotten(server, person.id)
+        await server.kernel.database.client.drop_database(database)
 
 
 async def test_data_survives_a_restart(serve: Serve, fake_model: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from locutory.events import Fact
 from locutory.keys import Service
@@ -16,6 +16,15 @@ TITLE_NAMESPACE = "GEN_TITLE"
 
 Document = dict[str, Any]
 """A stored document: dates are aware ``datetime``, ids ObjectId, text and numbers plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSummary:
+    """The visible conversations of a project: their number, and which was used last."""
+
+    count: int
+    last_at: datetime | None
+    last_id: str | None
 
 
 class Conversations(Protocol):
@@ -72,6 +81,39 @@ class Conversations(Protocol):
         """The retention fields (``isTemporary``, ``expiredAt``) for a new document."""
         ...
 
+    async def mark(
+        self, user: str, conversation_id: str, fields: Mapping[str, Any]
+    ) -> Document | None:
+        """Set ``tags`` or ``chatProjectId`` (``None`` unsets) of an existing conversation;
+        ``updatedAt`` stays. The whole document, ``None`` when the user has none such."""
+        ...
+
+    async def replace_tag(self, user: str, tag: str, new: str | None) -> int:
+        """Rename a tag in all conversations of a user, or take it away (``None``);
+        ``updatedAt`` stays. How many changed."""
+        ...
+
+    async def tag_counts(self, user: str, tags: Sequence[str]) -> Mapping[str, int]:
+        """Tag → number of the user's conversations that carry it, 0 included."""
+        ...
+
+    async def project_summary(self, user: str, project_id: str) -> ProjectSummary:
+        """Of the conversations that lists show: not archived, not temporary or expired."""
+        ...
+
+    async def leave_project(self, user: str, project_id: str) -> int:
+        """Unset the project of all its conversations; ``updatedAt`` stays. How many changed."""
+        ...
+
+    async def add(
+        self, user: str, conversation: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
+    ) -> Document:
+        """Write a whole new conversation (a copy, an import) in bulk. Ids and dates are taken
+        as given and must be new; unknown fields are dropped, the deployment's retention is
+        applied, a ``chatProjectId`` of somebody else is left out. Messages need
+        ``messageId``, ``parentMessageId`` and ``createdAt``. Tells `ConversationsAdded`."""
+        ...
+
 
 CONVERSATIONS: Service[Conversations] = Service(
     "conversations", "Stored conversations and messages"
@@ -88,22 +130,53 @@ class MessageSaved(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ConversationSaved(Fact):
-    """A conversation was written. ``conversation`` is its whole document; ``created`` on insert."""
+    """A conversation was written. ``conversation`` is its whole document; ``created`` on
+    insert. ``listed``: what lists show may have changed with it (it is new, was archived or
+    brought back, or its retention changed), so that counts have to be made anew.
+    ``left_project``: the project it was in before, when that changed."""
 
     user: str
     conversation: Mapping[str, Any]
     created: bool
+    listed: bool = False
+    left_project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationsAdded(Fact):
+    """Whole conversations were written at once: copies and imports. ``projects`` are the
+    distinct ones of all of them; of tags nothing is said, since a durable fact outlives what
+    it tells of (`Conversations.tag_counts`)."""
+
+    durable: ClassVar[bool] = True
+    kept_days: ClassVar[int | None] = 30
+    user: str
+    conversation_ids: Sequence[str]
+    projects: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationsDeleted(Fact):
-    """Conversations and their messages were deleted. ``tags``: the distinct tags of each,
-    in the order of ``conversation_ids``; ``all`` when it was everything the user had."""
+    """Conversations and their messages were deleted. ``all`` when it was everything the user
+    had; ``projects``: the distinct projects they were in."""
 
+    durable: ClassVar[bool] = True
+    kept_days: ClassVar[int | None] = 30
     user: str
     conversation_ids: Sequence[str]
-    tags: Sequence[Sequence[str]]
     all: bool
+    projects: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesDeleted(Fact):
+    """Single messages were deleted; their conversation stays."""
+
+    durable: ClassVar[bool] = True
+    kept_days: ClassVar[int | None] = 30
+    user: str
+    conversation_id: str
+    message_ids: Sequence[str]
 
 
 class SharedConversations(Protocol):
@@ -114,4 +187,45 @@ class SharedConversations(Protocol):
 
 SHARED_CONVERSATIONS: Service[SharedConversations] = Service(
     "conversations.shared", "Which conversations of a user are shared (the list's isShared flag)"
+)
+
+
+class Projects(Protocol):
+    """The projects that conversations may be in."""
+
+    async def owns(self, user: str, project_id: str) -> bool:
+        """Is this (24-hex text) a project of the user?"""
+        ...
+
+
+PROJECTS: Service[Projects] = Service("conversations.projects", "Projects of conversations")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """Some documents of everybody's history, whole, in the order in which they changed.
+    ``position`` is where to go on, also when there was nothing; ``more``: ask again at once."""
+
+    documents: Sequence[Document]
+    position: str
+    more: bool
+
+
+class HistoryFeed(Protocol):
+    """Everything that was ever saved, for building an index beside the database."""
+
+    async def changes(
+        self, kind: Literal["conversations", "messages"], position: str | None, limit: int
+    ) -> FeedPage:
+        """What changed since a position (``None``: from the beginning), oldest first.
+
+        At least once: a document comes again when it changes, and a few seconds' worth may
+        come twice. Temporary and expired documents come too. What `ConversationsAdded` names
+        may not come at all, since it keeps the dates it had elsewhere.
+        """
+        ...
+
+
+HISTORY_FEED: Service[HistoryFeed] = Service(
+    "conversations.feed", "Changes of everybody's history, for indexes"
 )

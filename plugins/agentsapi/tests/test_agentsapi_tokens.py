@@ -2,14 +2,17 @@
 
 import asyncio
 import base64
+import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
 from locutory import StartupError
 from locutory.testing import Serve
@@ -128,7 +131,8 @@ async def test_the_owner_must_be_there_and_may(world: Any, issuer: Issuer) -> No
 
 
 def _part(value: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def _unsigned(issuer: Issuer, alg: str) -> str:
@@ -136,8 +140,18 @@ def _unsigned(issuer: Issuer, alg: str) -> str:
 
 
 def _by_public_key(issuer: Issuer) -> str:
-    pem = OctKey.import_key(issuer.keys[0].as_pem(private=False), {"kid": "one"})
-    return issuer.sign(pem, "HS256")
+    """HS256 with the PEM of the public key for its secret."""
+    signed = f"{_part({'alg': 'HS256', 'kid': 'one'})}.{issuer.sign().split('.')[1]}"
+    pem = issuer.keys[0].as_pem(private=False)
+    return f"{signed}.{_part(hmac.digest(pem, signed.encode(), 'sha256'))}"
+
+
+def _critical(issuer: Issuer) -> str:
+    """Well signed, with an extension that nobody understands."""
+    header = _part({"alg": "RS256", "kid": "one", "crit": ["x"], "x": 1})
+    signed = f"{header}.{issuer.sign().split('.')[1]}"
+    key = issuer.keys[0].private_key
+    return f"{signed}.{_part(key.sign(signed.encode(), PKCS1v15(), SHA256()))}"
 
 
 OTHER_RSA = RSAKey.generate_key(2048, {"kid": "one"})
@@ -155,7 +169,7 @@ FORGERIES: dict[str, Callable[[Issuer], str]] = {
     "key in the header": lambda issuer: issuer.sign(
         OTHER_RSA, header={"jwk": OTHER_RSA.as_dict(private=False)}
     ),
-    "crit": lambda issuer: issuer.sign(header={"crit": ["x"], "x": 1}),
+    "crit": _critical,
     "changed afterwards": lambda issuer: ".".join(
         (issuer.sign().split(".")[0], issuer.sign(sub="bob").split(".")[1], "x")
     ),

@@ -2,10 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
 
 from locutory import HTTPError, On, Plugin, hook
 from locutory_contracts.accounts import AccountCreated
@@ -56,6 +57,14 @@ def google(subject: str = "g1", email: str = "ann@example.com", **changes: Any) 
     )
 
 
+def saml(subject: str = "s1", email: str = "sam@example.com", **changes: Any) -> Identity:
+    return google(subject, email, **{"provider": "saml", "key": "samlId", **changes})
+
+
+def ldap(subject: str = "l1", email: str = "ann@example.com", **changes: Any) -> Identity:
+    return google(subject, email, **{"provider": "ldap", "key": "ldapId", **changes})
+
+
 def openid(subject: str = "o1", email: str = "ann@example.com", **changes: Any) -> Identity:
     return google(
         subject, email, **{"provider": "openid", "key": "openidId", "issuer": ISSUER, **changes}
@@ -90,11 +99,9 @@ class TestCreating:
         assert await ids.rows("users") == []
 
     async def test_the_first_of_a_directory_administers(self, ids: Any) -> None:
-        ldap = google("l1", provider="ldap", key="ldapId")
-        await ids.service.adopt(ldap, may_register=True)
+        await ids.service.adopt(ldap(), may_register=True)
         assert (await ids.account("ann@example.com"))["role"] == "ADMIN"
-        other = google("l2", "bob@example.com", provider="ldap", key="ldapId")
-        await ids.service.adopt(other, may_register=True)
+        await ids.service.adopt(ldap("l2", "bob@example.com"), may_register=True)
         assert (await ids.account("bob@example.com"))["role"] == "USER"
 
     async def test_with_the_role_that_the_provider_gives(self, ids: Any) -> None:
@@ -137,7 +144,10 @@ class TestFinding:
         assert await refused(ids, google(email_verified=False)) == "unverified"
         user = await ids.service.adopt(google(), may_register=False)
         stored = await ids.account("ann@example.com")
-        assert (str(stored["_id"]), stored["googleId"]) == (user, "g1")
+        assert str(stored["_id"]) == user
+        # Found by its address it is found so again; LibreChat does not write the id either.
+        assert "googleId" not in stored
+        assert await ids.service.adopt(google(), may_register=False) == user
 
     async def test_nor_may_the_id_be_another(self, ids: Any) -> None:
         await ids.service.adopt(google(), may_register=True)
@@ -167,47 +177,159 @@ class TestFinding:
         assert first == again
         assert (await ids.account("ann@example.com"))["openidId"] == "o2"
 
+    async def test_openid_by_the_directorys_id_from_before_there_were_issuers(
+        self, ids: Any
+    ) -> None:
+        await ids.add("old@example.com", provider="openid", openidId="o0", idOnTheSource="oid-1")
+        known = openid(fields={"idOnTheSource": "oid-1"})
+        elsewhere = openid(
+            "o0",
+            "new@example.com",
+            fields={"idOnTheSource": "oid-1"},
+            issuer=f"{ISSUER}/other",
+            issuer_configured=False,
+        )
+        other = await ids.service.adopt(elsewhere, may_register=True)
+        user = await ids.service.adopt(known, may_register=False)
+        assert user != other
+        stored = await ids.account("ann@example.com")
+        assert (str(stored["_id"]), stored["openidId"]) == (user, "o1")
+        assert stored["openidIssuer"] == ISSUER
+
+    async def test_openid_takes_over_accounts_of_nobody(self, ids: Any) -> None:
+        await ids.add("ann@example.com", provider="")
+        user = await ids.service.adopt(openid(), may_register=False)
+        stored = await ids.account("ann@example.com")
+        assert (str(stored["_id"]), stored["provider"], stored["openidId"]) == (
+            user,
+            "openid",
+            "o1",
+        )
+        await ids.add("bob@example.com", provider="")
+        assert await refused(ids, google(email="bob@example.com")) == "other_provider"
+
+    async def test_openid_without_an_address(self, ids: Any) -> None:
+        user = await ids.service.adopt(openid(email=""), may_register=True)
+        assert (await ids.account(""))["openidId"] == "o1"
+        assert await ids.service.adopt(openid(email=""), may_register=False) == user
+
+    async def test_saml_by_its_id_then_by_the_address(self, ids: Any) -> None:
+        await ids.add("sam@example.com", provider="saml")
+        user = await ids.service.adopt(saml(), may_register=False)
+        stored = await ids.account("sam@example.com")
+        assert (str(stored["_id"]), stored["samlId"], stored["name"]) == (user, "s1", "Ann")
+        await ids.add("lou@example.com", provider="local")
+        assert await refused(ids, saml("s2", "lou@example.com")) == "other_provider"
+
     async def test_ldap_by_its_id_only(self, ids: Any) -> None:
         await ids.add("ann@example.com", provider="ldap", ldapId="l1")
-        ldap = google("l2", provider="ldap", key="ldapId")
-        assert await refused(ids, ldap) == "other_provider"
+        with pytest.raises(DuplicateKeyError):
+            await ids.service.adopt(ldap("l2"), may_register=True)
+        assert len(await ids.rows("users")) == 1
+
+    async def test_tenants_do_not_see_each_other(self, ids: Any) -> None:
+        one, two = ({**google().fields, "tenantId": name} for name in ("one", "two"))
+        first = await ids.service.adopt(google(fields=one), may_register=True)
+        second = await ids.service.adopt(google(fields=two), may_register=True)
+        assert first != second
+        assert [row["tenantId"] for row in await ids.rows("users")] == ["one", "two"]
+        assert await ids.service.adopt(google(fields=two), may_register=False) == second
+
+    async def test_not_while_the_account_is_deleted(self, ids: Any) -> None:
+        await ids.service.adopt(google(), may_register=True)
+        await ids.change("ann@example.com", agentTriggerDeletionStartedAt=datetime.now(UTC))
+        assert await refused(ids, google()) == "closing"
+
+    async def test_not_for_those_who_are_banned(self, people: Any) -> None:
+        async with people({"BAN_VIOLATIONS": "true"}) as someone:
+            service = someone.server.kernel.services.get(SIGN_INS)
+            user = await service.adopt(google(), may_register=True, address="192.0.2.1")
+            await someone.auth.bans.put("logins", 20, 60, user=user, ip="192.0.2.7")
+            for identity, address in ((google(), ""), (google("g9", "x@x.org"), "192.0.2.7")):
+                with pytest.raises(HTTPError) as refusal:
+                    await service.adopt(identity, may_register=True, address=address)
+                assert refusal.value.status == 403
+            assert len(await someone.rows("users")) == 1
 
 
 class TestUpdating:
-    async def test_what_the_provider_says_now(self, ids: Any) -> None:
-        user = await ids.service.adopt(google(), may_register=True)
-        fields = {"name": "Anna", "username": "ANNA", "avatar": "https://a.example/2.png"}
-        moved = google(email="anna@example.com", fields={**fields, "password": "x", "plugins": 1})
-        assert await ids.service.adopt(moved, may_register=False) == user
-        stored = await ids.account("anna@example.com")
-        assert (stored["name"], stored["username"]) == ("Anna", "anna")
-        assert stored["avatar"] == "https://a.example/2.png"
-        assert "password" not in stored
-        assert stored["plugins"] == []
-        assert stored["role"] == "USER"
+    """What each kind of provider rewrites at a sign-in (contract oauth §4-§7)."""
 
-    async def test_a_picture_that_was_chosen_stays(self, ids: Any) -> None:
-        await ids.service.adopt(google(), may_register=True)
-        chosen = "/images/x.png?manual=true"
-        await ids.change("ann@example.com", avatar=chosen)
-        await ids.service.adopt(google(), may_register=False)
-        assert (await ids.account("ann@example.com"))["avatar"] == chosen
+    FIELDS: ClassVar = {
+        "name": "Anna",
+        "username": "ANNA",
+        "avatar": "https://a.example/2.png",
+        "idOnTheSource": "oid-1",
+        "password": "x",
+        "plugins": 1,
+        "tenantId": None,
+    }
 
-    async def test_an_address_moves_only_when_it_is_free_and_verified(self, ids: Any) -> None:
+    @pytest.mark.parametrize(
+        ("kind", "address", "name", "source"),
+        [
+            (google, "anna@example.com", "Ann", None),
+            (openid, "anna@example.com", "Anna", "oid-1"),
+            (saml, "ann@example.com", "Anna", None),
+            (ldap, "anna@example.com", "Anna", None),
+        ],
+    )
+    async def test_what_the_provider_says_now(
+        self, ids: Any, kind: Any, address: str, name: str, source: str | None
+    ) -> None:
+        user = await ids.service.adopt(kind("x1", "ann@example.com"), may_register=True)
+        role = (await ids.account("ann@example.com"))["role"]
+        moved = kind("x1", "anna@example.com", fields=self.FIELDS)
+        for _ in range(2):
+            assert await ids.service.adopt(moved, may_register=False) == user
+            stored = await ids.account(address)
+            assert (stored["name"], stored["username"]) == (name, name.lower())
+            assert stored.get("idOnTheSource") == source
+            assert stored["avatar"] == "https://a.example/1.png"
+            assert "password" not in stored
+            assert stored["plugins"] == []
+            assert stored["role"] == role
+
+    @pytest.mark.parametrize("kind", [google, openid, saml, ldap])
+    async def test_a_role_is_given_when_there_is_one(self, ids: Any, kind: Any) -> None:
+        user = await ids.service.adopt(kind(email="ann@example.com"), may_register=True)
+        for role in ("Editors", "USER", "Editors"):
+            given = kind(email="ann@example.com", fields={"role": role})
+            for _ in range(2):
+                assert await ids.service.adopt(given, may_register=False) == user
+                assert (await ids.account("ann@example.com"))["role"] == role
+            await ids.service.adopt(kind(email="ann@example.com"), may_register=False)
+            assert (await ids.account("ann@example.com"))["role"] == role
+
+    async def test_an_address_moves_only_when_it_is_free(self, ids: Any) -> None:
         await ids.add("bob@example.com")
+        for kind in (google, openid):
+            before = f"{kind.__name__}@example.com"
+            user = await ids.service.adopt(kind(email=before), may_register=True)
+            taken = kind(email="bob@example.com")
+            assert await ids.service.adopt(taken, may_register=False) == user
+            assert str((await ids.account(before))["_id"]) == user
+        user = await ids.service.adopt(ldap(email="lou@example.com"), may_register=True)
+        with pytest.raises(DuplicateKeyError):
+            await ids.service.adopt(ldap(email="bob@example.com"), may_register=False)
+        assert str((await ids.account("lou@example.com"))["_id"]) == user
+
+    async def test_an_address_that_nobody_vouches_for(self, ids: Any) -> None:
+        """Social logins keep theirs; an OpenID provider decides, and it counts as unverified."""
         user = await ids.service.adopt(google(), may_register=True)
-        for identity in (
-            google(email="bob@example.com"),
-            google(email="eve@example.com", email_verified=False),
-        ):
-            assert await ids.service.adopt(identity, may_register=False) == user
-            assert str((await ids.account("ann@example.com"))["_id"]) == user
-        saml = google("s1", "sam@example.com", provider="saml", key="samlId")
-        await ids.service.adopt(saml, may_register=True)
-        await ids.service.adopt(
-            google("s1", "other@example.com", provider="saml", key="samlId"), may_register=False
-        )
-        assert (await ids.account("sam@example.com"))["samlId"] == "s1"
+        eve = google(email="eve@example.com", email_verified=False)
+        assert await ids.service.adopt(eve, may_register=False) == user
+        assert (await ids.account("ann@example.com"))["emailVerified"] is True
+        user = await ids.service.adopt(openid(email="oda@example.com"), may_register=True)
+        moved = openid(email="odo@example.com", email_verified=False)
+        assert await ids.service.adopt(moved, may_register=False) == user
+        assert (await ids.account("odo@example.com"))["emailVerified"] is False
+
+    async def test_an_account_that_was_about_to_expire_stays(self, ids: Any) -> None:
+        await ids.service.adopt(google(), may_register=True)
+        await ids.change("ann@example.com", expiresAt=datetime.now(UTC))
+        await ids.service.adopt(google(), may_register=False)
+        assert "expiresAt" not in await ids.account("ann@example.com")
 
 
 class TestOpening:
@@ -225,6 +347,14 @@ class TestOpening:
         assert len(await ids.rows("sessions")) == 1
         cookie = {"cookie": refresh.partition(";")[0]}
         assert (await ids.post("/api/auth/refresh", **cookie)).status_code == 200
+
+    async def test_the_list_of_sessions_says_from_where(self, ids: Any) -> None:
+        user = await ids.service.adopt(openid(), may_register=True)
+        opened = await ids.service.open(user, address="192.0.2.9", agent="Browser/1")
+        headers = {"authorization": f"Bearer {opened.access_token}"}
+        listed = (await ids.server.client.get("/api/auth/sessions", headers=headers)).json()
+        (session,) = listed["sessions"]
+        assert (session["ip"], session["userAgent"]) == ("192.0.2.9", "Browser/1")
 
     async def test_not_without_the_second_factor(self, ids: Any) -> None:
         user = await ids.service.adopt(openid(), may_register=True)

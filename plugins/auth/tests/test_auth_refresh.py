@@ -350,3 +350,14 @@ class TestLogout:
         signed_in.server.client.cookies.clear()
         await self.logout(signed_in, stranger, f"refreshToken={signed_in.cookie}")
         assert (await refresh(signed_in, signed_in.cookie)).status_code == 200
+
+    async def test_of_somebody_who_has_just_deleted_his_account(self, signed_in: Any) -> None:
+        """LibreChat's client signs out then, and shows a refusal as a failed sign-in."""
+        user = str((await signed_in.account("ann@example.com"))["_id"])
+        assert await signed_in.auth.accounts.delete(user)
+        current = f"refreshToken={signed_in.cookie}"
+        answer = await self.logout(signed_in, signed_in.token, current)
+        assert (answer.status_code, answer.json()) == (200, {"message": "Logout successful"})
+        assert len(answer.headers.get_list("set-cookie")) == 5
+        for token in ("nonsense", f"{signed_in.token}x"):
+            assert (await self.logout(signed_in, token, current)).status_code == 401

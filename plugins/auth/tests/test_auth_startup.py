@@ -4,45 +4,47 @@ from typing import Any
 
 import pytest
 
-from locutory import Database, Principal
+from locutory import Database, Plugin, Principal, Provide, Services, hook
 from locutory.settings import KernelConfig, environment_values
 from locutory_auth.config import Config
 from locutory_auth.registration.door import Door
 from locutory_auth.startup import SignInStartup
+from locutory_contracts.sign_in import PASSWORD_CHECKS
 from locutory_contracts.startup import STARTUP_CONFIG
 
-SOCIAL = ["google", "facebook", "openid", "github", "discord", "saml"]
 NOTHING_CONFIGURED = {
-    "discordLoginEnabled": False,
-    "facebookLoginEnabled": False,
-    "githubLoginEnabled": False,
-    "googleLoginEnabled": False,
-    "appleLoginEnabled": False,
-    "openidLoginEnabled": False,
-    "openidLabel": "Continue with OpenID",
-    "openidAutoRedirect": False,
-    "samlLoginEnabled": False,
     "serverDomain": "http://localhost:3080",
     "emailLoginEnabled": True,
     "registrationEnabled": False,
-    "socialLoginEnabled": False,
     "emailEnabled": False,
     "passwordResetEnabled": False,
-    "ldap": {"enabled": False},
-    "socialLogins": SOCIAL,
     "turnstile": {},
 }
 
-OPENID = {"OPENID_CLIENT_ID": "c", "OPENID_ISSUER": "i", "OPENID_SESSION_SECRET": "s"}
-SAML = {"SAML_ENTRY_POINT": "e", "SAML_ISSUER": "i", "SAML_CERT": "c", "SAML_SESSION_SECRET": "s"}
-APPLE = {"APPLE_CLIENT_ID": "c", "APPLE_TEAM_ID": "t", "APPLE_KEY_ID": "k"}
 LDAP = {"LDAP_URL": "ldap://127.0.0.1", "LDAP_USER_SEARCH_BASE": "dc=example"}
 
 
 def entry(environment: dict[str, str]) -> SignInStartup:
     config = Config.model_validate(environment_values(Config, environment))
     kernel = KernelConfig.model_validate(environment_values(KernelConfig, environment))
-    return SignInStartup(config, kernel, {}, {}, Door(Database(), config.allow_registration))
+    directory = config.ldap_configured
+    door = Door(Database(), Services(), config.allow_registration, directory=directory)
+    return SignInStartup(config, kernel, {}, door)
+
+
+class Directory(Plugin):
+    """Checks passwords elsewhere."""
+
+    name = "directory"
+    summary = "Checks passwords elsewhere; for tests only"
+    provides = (PASSWORD_CHECKS,)
+
+    @hook
+    def services(self) -> list[Provide]:
+        return [Provide(PASSWORD_CHECKS, self, "directory")]
+
+    async def check(self, name: str, password: str) -> str:
+        raise NotImplementedError
 
 
 async def test_nothing_configured(serve: Any) -> None:
@@ -55,41 +57,11 @@ async def test_nothing_configured(serve: Any) -> None:
 @pytest.mark.parametrize(
     ("environment", "changes"),
     [
-        ({"GOOGLE_CLIENT_ID": "c"}, {}),
-        ({"GOOGLE_CLIENT_ID": "c", "GOOGLE_CLIENT_SECRET": "s"}, {"googleLoginEnabled": True}),
-        ({"FACEBOOK_CLIENT_ID": "c", "FACEBOOK_CLIENT_SECRET": "s"}, {"facebookLoginEnabled": True}),
-        ({"GITHUB_CLIENT_ID": "c", "GITHUB_CLIENT_SECRET": "s"}, {"githubLoginEnabled": True}),
-        ({"DISCORD_CLIENT_ID": "c", "DISCORD_CLIENT_SECRET": "s"}, {"discordLoginEnabled": True}),
-        (APPLE, {}),
-        ({**APPLE, "APPLE_PRIVATE_KEY_PATH": "p"}, {"appleLoginEnabled": True}),
-        (OPENID, {}),
-        ({**OPENID, "OPENID_USE_PKCE": "true"}, {"openidLoginEnabled": True}),
-        (
-            {
-                **OPENID,
-                **SAML,
-                "OPENID_CLIENT_SECRET": "s",
-                "OPENID_BUTTON_LABEL": "Go",
-                "OPENID_IMAGE_URL": "u",
-                "OPENID_AUTO_REDIRECT": "TRUE",
-            },
-            {
-                "openidLoginEnabled": True,
-                "openidLabel": "Go",
-                "openidImageUrl": "u",
-                "openidAutoRedirect": True,
-            },
-        ),
-        (
-            {**SAML, "SAML_BUTTON_LABEL": "Go", "SAML_IMAGE_URL": "u"},
-            {"samlLoginEnabled": True, "samlLabel": "Go", "samlImageUrl": "u"},
-        ),
         (
             {
                 "DOMAIN_SERVER": "https://chat.example",
                 "ALLOW_EMAIL_LOGIN": "no",
                 "ALLOW_REGISTRATION": "true",
-                "ALLOW_SOCIAL_LOGIN": "true",
                 "ALLOW_PASSWORD_RESET": "true",
                 "MIN_PASSWORD_LENGTH": "12",
             },
@@ -97,16 +69,11 @@ async def test_nothing_configured(serve: Any) -> None:
                 "serverDomain": "https://chat.example",
                 "emailLoginEnabled": False,
                 "registrationEnabled": True,
-                "socialLoginEnabled": True,
                 "passwordResetEnabled": True,
                 "minPasswordLength": 12,
             },
         ),
-        ({**LDAP, "ALLOW_REGISTRATION": "true"}, {"ldap": {"enabled": True}}),
-        (
-            {**LDAP, "LDAP_LOGIN_USES_USERNAME": "true"},
-            {"ldap": {"enabled": True, "username": True}},
-        ),
+        ({**LDAP, "ALLOW_REGISTRATION": "true"}, {}),
         ({"EMAIL_HOST": "h"}, {}),
         ({"EMAIL_HOST": "h", "EMAIL_FROM": "f"}, {"emailEnabled": True}),
         ({"EMAIL_SERVICE": "s", "EMAIL_FROM": "f"}, {"emailEnabled": True}),
@@ -124,22 +91,44 @@ def test_what_the_environment_switches_on(
 
 
 async def test_sections_of_the_file(serve: Any) -> None:
-    yaml = {
-        "registration": {"socialLogins": ["github"]},
-        "turnstile": {"siteKey": "k", "options": {"size": "compact"}},
-    }
+    yaml = {"turnstile": {"siteKey": "k", "options": {"size": "compact"}}}
     async with serve("auth", yaml=yaml) as server:
         found = server.kernel.services.named(STARTUP_CONFIG, "auth").everyone()
-        assert found["socialLogins"] == ["github"]
         assert found["turnstile"] == yaml["turnstile"]
 
 
 def test_members_after_sign_in() -> None:
     user, admin = Principal("0" * 24), Principal("1" * 24, role="ADMIN")
-    assert entry({}).signed_in(user) == {"openidReuseTokens": False, "allowAccountDeletion": True}
-    closed = entry({"ALLOW_ACCOUNT_DELETION": "false", "OPENID_REUSE_TOKENS": "true"})
-    assert closed.signed_in(user) == {"openidReuseTokens": True, "allowAccountDeletion": False}
+    assert entry({}).signed_in(user) == {"allowAccountDeletion": True}
+    closed = entry({"ALLOW_ACCOUNT_DELETION": "false"})
+    assert closed.signed_in(user) == {"allowAccountDeletion": False}
     assert closed.signed_in(admin)["allowAccountDeletion"] is True
+
+
+async def test_nobody_registers_beside_a_directory(people: Any) -> None:
+    """He could not sign in, and would hold an address that the directory gives to another."""
+    async with people(plugins=[Directory()]) as someone:
+        found = someone.server.kernel.services.named(STARTUP_CONFIG, "auth").everyone()
+        assert found["registrationEnabled"] is False
+        assert (await someone.register("ann@example.com")).status_code == 403
+        assert await someone.rows("users") == []
+
+
+async def test_without_other_ways_to_sign_in_no_button_is_shown(serve: Any) -> None:
+    """Their plugins are off, whatever is configured for them."""
+    settings = {
+        "ALLOW_SOCIAL_LOGIN": "true",
+        "GOOGLE_CLIENT_ID": "c",
+        "GOOGLE_CLIENT_SECRET": "s",
+        "OPENID_AUTO_REDIRECT": "true",
+    }
+    async with serve("auth", "webclient", environment=settings) as server:
+        config = (await server.client.get("/api/config")).json()
+        shown = [name for name, value in config.items() if "Login" in name and value is True]
+        assert shown == ["emailLoginEnabled"]
+        assert config["openidAutoRedirect"] is False
+        assert config["socialLogins"] == []
+        assert config["ldap"] == {"enabled": False}
 
 
 class TestAdvice:

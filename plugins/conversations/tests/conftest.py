@@ -18,9 +18,19 @@ from locutory_contracts.conversations import (
     CONVERSATIONS,
     NO_PARENT,
     Conversations,
+    ConversationsAdded,
     ConversationSaved,
     ConversationsDeleted,
     MessageSaved,
+    MessagesDeleted,
+)
+
+FACTS = (
+    MessageSaved,
+    MessagesDeleted,
+    ConversationSaved,
+    ConversationsAdded,
+    ConversationsDeleted,
 )
 
 
@@ -38,7 +48,7 @@ class Witness(Plugin):
         async def seen(fact: Any) -> None:
             self.facts.append(fact)
 
-        return [On(kind, seen) for kind in (MessageSaved, ConversationSaved, ConversationsDeleted)]
+        return [On(kind, seen) for kind in FACTS]
 
     def of(self, kind: type[Any]) -> list[Any]:
         """The facts of one type, oldest first."""

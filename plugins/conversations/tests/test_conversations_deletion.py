@@ -8,7 +8,7 @@ import pytest
 from bson import ObjectId
 
 from locutory_contracts.accounts import AccountDeleted
-from locutory_contracts.conversations import ConversationsDeleted
+from locutory_contracts.conversations import ConversationsDeleted, MessagesDeleted
 
 
 async def furnished(world: Any, user: str, **fields: Any) -> dict[str, Any]:
@@ -28,7 +28,8 @@ async def count(world: Any, name: str, **key: Any) -> int:
 
 
 async def test_one_conversation_with_all_that_hangs_on_it(world: Any) -> None:
-    gone = await furnished(world, world.alice.id, tags=["a", "b", "a", 5])
+    project = str(ObjectId())
+    gone = await furnished(world, world.alice.id, chatProjectId=project)
     kept = await furnished(world, world.alice.id)
     conversation_id = gone["conversationId"]
     twin = await furnished(world, world.bob.id, conversationId=conversation_id)
@@ -62,7 +63,7 @@ async def test_one_conversation_with_all_that_hangs_on_it(world: Any) -> None:
         key["user"] = ObjectId(user)  # type: ignore[assignment]
         assert await count(world, "toolcalls", **key) == left
     assert world.witness.of(ConversationsDeleted) == [
-        ConversationsDeleted(world.alice.id, [conversation_id], [["a", "b"]], False)
+        ConversationsDeleted(world.alice.id, [conversation_id], False, [project])
     ]
     answer = await world.alice.call(
         "DELETE", "/api/convos", {"arg": {"conversationId": conversation_id}}
@@ -119,18 +120,23 @@ async def test_without_an_id_nothing_is_deleted(
 
 
 async def test_everything(world: Any) -> None:
-    rows = [await furnished(world, world.alice.id, tags=[f"{n}"]) for n in range(3)]
+    projects = [str(ObjectId()) for _ in range(2)]
+    rows = [
+        await furnished(world, world.alice.id, chatProjectId=project)
+        for project in (*projects, projects[0], None)
+    ]
     await furnished(world, world.bob.id)
     answer = await world.alice.call("DELETE", "/api/convos/all")
     assert answer.status_code == 201
     body = answer.json()
-    assert (body["deletedCount"], body["messages"]["deletedCount"]) == (3, 6)
+    assert (body["deletedCount"], body["messages"]["deletedCount"]) == (4, 8)
     assert sorted(body["conversationIds"]) == sorted(row["conversationId"] for row in rows)
     for name in ("conversations", "messages", "toolcalls"):
         assert await count(world, name) == (2 if name == "messages" else 1)
     (fact,) = world.witness.of(ConversationsDeleted)
     assert fact.all is True
-    assert len(fact.tags) == len(fact.conversation_ids) == 3
+    assert len(fact.conversation_ids) == 4
+    assert sorted(fact.projects) == sorted(projects)
 
 
 async def test_everything_when_there_is_nothing(world: Any) -> None:
@@ -183,6 +189,9 @@ async def test_deleting_a_message(world: Any) -> None:
     assert left["parentMessageId"] == first["messageId"]
     document = await world.service.save(world.alice.id, conversation_id, {})
     assert document["messages"] == [child["_id"]]
+    assert world.witness.of(MessagesDeleted) == [
+        MessagesDeleted(world.alice.id, conversation_id, [first["messageId"]])
+    ]
     answer = await world.bob.call("DELETE", f"{path}/{child['messageId']}")
     assert answer.status_code == 404
     assert await world.stored("messages", _id=child["_id"])

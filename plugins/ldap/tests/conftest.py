@@ -241,7 +241,7 @@ class People(Plugin):
             raise HTTPError(404, {"message": str(refusal)}) from None
         return JSON({"id": found})
 
-    async def adopt(self, identity: Identity, *, may_register: bool) -> str:
+    async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
         assert may_register
         self.identities.append(identity)
         return identity.subject

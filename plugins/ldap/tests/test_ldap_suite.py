@@ -39,7 +39,7 @@ async def test_startup_members(serve: Serve) -> None:
         async with serve("ldap", environment={**CONFIGURED, **more}) as server:
             entry = server.kernel.services.named(STARTUP_CONFIG, "ldap")
             assert entry is not None
-            assert entry.everyone() == {"ldap": ldap, "registrationEnabled": False}
+            assert entry.everyone() == {"ldap": ldap}
 
 
 async def test_without_accounts(serve: Serve, slapd: Any) -> None:

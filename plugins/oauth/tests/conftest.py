@@ -32,8 +32,13 @@ from locutory import (
 from locutory.responses import answer
 from locutory.testing import Serve, Server
 from locutory_contracts.accounts import ACCOUNTS
-from locutory_contracts.sign_in import SIGN_INS, Identity, IdentityRefused, OpenedSession
-from locutory_oauth.outside import OUTSIDE_SESSIONS
+from locutory_contracts.sign_in import (
+    OUTSIDE_SESSIONS,
+    SIGN_INS,
+    Identity,
+    IdentityRefused,
+    OpenedSession,
+)
 from locutory_oauth.plugin import OAuthPlugin
 
 CLIENT = "http://localhost:3080"
@@ -96,7 +101,7 @@ class People(Plugin):
 
     # SIGN_INS
 
-    async def adopt(self, identity: Identity, *, may_register: bool) -> str:
+    async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
         self.identities.append(identity)
         key: dict[str, Any] = {identity.key: identity.subject}
         if identity.issuer is not None:
@@ -121,7 +126,13 @@ class People(Plugin):
         return str(known["_id"])
 
     async def open(
-        self, user_id: str, *, token_provider: str = "librechat", skip_second_factor: bool = False
+        self,
+        user_id: str,
+        *,
+        token_provider: str = "librechat",
+        skip_second_factor: bool = False,
+        address: str = "",
+        agent: str = "",
     ) -> OpenedSession:
         assert skip_second_factor
         self.opened.append(user_id)

@@ -31,10 +31,12 @@ from locutory_auth.second_factor.enrolment import Enrolment
 from locutory_auth.second_factor.service import LONGEST_WAIT as LONGEST_CODE_WAIT
 from locutory_auth.second_factor.service import StoredSecondFactor
 from locutory_auth.service import LONGEST_WAIT, SignIn
+from locutory_auth.sessions.adoption import Adoption
 from locutory_auth.sessions.authenticator import SessionAuthenticator
 from locutory_auth.sessions.cookies import Cookies, same_site_only, secure
 from locutory_auth.sessions.identities import Identities
 from locutory_auth.sessions.opening import Opening
+from locutory_auth.sessions.outside import Outside
 from locutory_auth.sessions.revocation import Revocations
 from locutory_auth.sessions.rotation import Sessions
 from locutory_auth.sessions.tokens import Tokens
@@ -60,7 +62,12 @@ class Parts:
             log,
         )
         self.revocations = Revocations(
-            database, ctx.services, self.cache, config.session_expiry / 1000, log
+            database,
+            ctx.services,
+            self.cache,
+            config.session_expiry / 1000,
+            config.refresh_token_expiry / 1000,
+            log,
         )
         life = timedelta(milliseconds=config.refresh_token_expiry)
         self.sessions = Sessions(database, self.tokens, life, self.revocations, log)
@@ -70,16 +77,16 @@ class Parts:
         )
         self.people = StoredPeople(database)
         gate = BanGate(self.bans, addresses=config.ban_violations)
-        self.authenticator = SessionAuthenticator(self.tokens, self.accounts, gate)
+        outside = Outside(ctx.services, self.accounts, self.revocations, log)
+        self.authenticator = SessionAuthenticator(self.tokens, self.accounts, gate, outside)
         self.cookies = Cookies(is_secure=secure(kernel, config.session_cookie_secure))
         opening = Opening(self.tokens, self.sessions, self.revocations, self.cookies, ctx.events)
 
         section = ctx.section("registration") or {}
         domains = Domains(section.get("allowedDomains") or ())
         self.creation = Creation(database, ctx.events, log)
-        self.identities = Identities(
-            database, self.accounts, self.sessions, opening, self.creation, domains, log
-        )
+        adoption = Adoption(database, self.accounts, self.creation, domains, self.bans, gate, log)
+        self.identities = Identities(self.accounts, self.sessions, opening, adoption)
         self.postbox = Postbox(config, ctx.cache, log)
         tokens = OneTimeTokens(database, self.passwords)
         self.verification = Verification(
@@ -119,9 +126,14 @@ class Parts:
             self.cache,
             log,
         )
-        self.door = Door(database, config.allow_registration)
+        self.door = Door(
+            database,
+            ctx.services,
+            config.allow_registration,
+            directory=config.ldap_configured,
+        )
         turnstile = ctx.section("turnstile") or {}
-        self.startup = SignInStartup(config, kernel, section, turnstile, self.door)
+        self.startup = SignInStartup(config, kernel, turnstile, self.door)
         limits = Limits(config, self.tokens)
         self.captcha = Captcha(config, log)
         entry = Entry(database, gate, self.bans, self.captcha)
@@ -151,6 +163,7 @@ class Parts:
                 entry,
                 limits,
                 self.cookies,
+                outside,
                 own_cookies_only,
             ),
             PasswordRoutes(self.reset, self.verification, entry, limits),

@@ -34,10 +34,15 @@ from locutory_auth.documents import (
 )
 from locutory_auth.parts import Parts
 from locutory_auth.sessions.revocation import WATCH_SECONDS
-from locutory_contracts.accounts import ACCOUNTS, SECOND_FACTOR, AccountDeleted
+from locutory_contracts.accounts import (
+    ACCOUNT_STANDING,
+    ACCOUNTS,
+    SECOND_FACTOR,
+    AccountDeleted,
+)
 from locutory_contracts.chat import GENERATIONS
 from locutory_contracts.people import PEOPLE
-from locutory_contracts.sign_in import PASSWORD_CHECKS, SIGN_INS
+from locutory_contracts.sign_in import OUTSIDE_SESSIONS, PASSWORD_CHECKS, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
 
 FINISH_DELETIONS_SECONDS = 15 * 60
@@ -50,8 +55,16 @@ class AuthPlugin(Plugin):
     summary = "Accounts, sign-in with e-mail and password, second factor, sessions, mail, bans"
     Config = Config
     sections = {"registration": RegistrationSection, "turnstile": TurnstileSection}  # noqa: RUF012
-    provides = (AUTHENTICATORS, ACCOUNTS, PEOPLE, SECOND_FACTOR, SIGN_INS, STARTUP_CONFIG)
-    wants = (GENERATIONS, PASSWORD_CHECKS)
+    provides = (
+        AUTHENTICATORS,
+        ACCOUNTS,
+        ACCOUNT_STANDING,
+        PEOPLE,
+        SECOND_FACTOR,
+        SIGN_INS,
+        STARTUP_CONFIG,
+    )
+    wants = (GENERATIONS, PASSWORD_CHECKS, OUTSIDE_SESSIONS)
 
     parts: Parts
 
@@ -66,6 +79,7 @@ class AuthPlugin(Plugin):
         return [
             Provide(AUTHENTICATORS, parts.authenticator, "session"),
             Provide(ACCOUNTS, parts.accounts),
+            Provide(ACCOUNT_STANDING, parts.accounts),
             Provide(PEOPLE, parts.people),
             Provide(SECOND_FACTOR, parts.factor),
             Provide(SIGN_INS, parts.identities),

@@ -7,13 +7,12 @@ from typing import Any
 import structlog
 
 from locutory import Database, HTTPError, ServiceMissing, Services
-from locutory_auth.accounts.stored import CLOSING, StoredAccounts, public
+from locutory_auth.accounts.stored import CLOSING, StoredAccounts, closing, public
 from locutory_auth.config import Config
 from locutory_auth.documents import User
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.registration import refusal
 from locutory_auth.registration.validation import is_missing, login_problems
-from locutory_auth.sessions.authenticator import closing
 from locutory_auth.throttle import Throttle
 from locutory_contracts.sign_in import PASSWORD_CHECKS, IdentityRefused
 

@@ -38,20 +38,26 @@ class Changes:
         """Archive or bring back. Archiving again keeps the first ``archivedAt``."""
         if not archived:
             fields: dict[str, Any] = {"isArchived": False, "archivedAt": None}
-            return await self._set(user, conversation_id, fields)
+            return await self._set(user, conversation_id, fields, listed=True)
         fields = {"isArchived": True, "archivedAt": now()}
         document: Raw | None = None
+        listed = False
         for _ in range(_ATTEMPTS):
             # The flag in the filter makes one of two simultaneous writes set the date.
             key = {**key_of(user, conversation_id), "isArchived": {"$ne": True}}
             changed = await self._store.conversations.update_one(key, {"$set": fields})
+            listed = listed or changed.matched_count > 0
             document = await self._store.conversations.find_one(key_of(user, conversation_id))
             if changed.matched_count or document is None or document.get("isArchived") is True:
                 break
-        return await self._told(user, document)
+        return await self._told(user, document, listed=listed)
 
     async def archive_all(self, user: str) -> int:
-        """Archive what the list shows; returns how many. What comes in meanwhile stays."""
+        """Archive what the list shows; returns how many. What comes in meanwhile stays.
+
+        Of each project only one conversation is told as no longer listed, at the end: whoever
+        counts them does so once, and not for each.
+        """
         moment = now()
         pipeline: list[Mapping[str, Any]] = [
             {"$match": {"user": user, "isArchived": {"$in": [False, None]}}},
@@ -62,29 +68,50 @@ class Changes:
         rows = await self._store.conversations.aggregate(pipeline, batchSize=10_000)
         ids = [row["_id"] for row in await rows.to_list()]
         count = 0
-        for start in range(0, len(ids), _BATCH):
-            batch = ids[start : start + _BATCH]
-            key = {"_id": {"$in": batch}, "user": user, "isArchived": {"$ne": True}}
-            fields = {"isArchived": True, "archivedAt": moment}
-            result = await self._store.conversations.update_many(key, {"$set": fields})
-            count += result.modified_count
-            await self._tell_all(user, batch)
+        of_projects: dict[str, Raw] = {}
+        try:
+            for start in range(0, len(ids), _BATCH):
+                batch = ids[start : start + _BATCH]
+                key = {"_id": {"$in": batch}, "user": user, "isArchived": {"$ne": True}}
+                fields = {"isArchived": True, "archivedAt": moment}
+                result = await self._store.conversations.update_many(key, {"$set": fields})
+                count += result.modified_count
+                await self._tell_all(user, batch, of_projects)
+        finally:
+            for document in of_projects.values():
+                await self._told(user, document, listed=True)
         return count
 
-    async def _set(self, user: str, conversation_id: str, fields: Mapping[str, Any]) -> Raw | None:
+    async def _set(
+        self,
+        user: str,
+        conversation_id: str,
+        fields: Mapping[str, Any],
+        *,
+        listed: bool = False,
+    ) -> Raw | None:
         key = key_of(user, conversation_id)
         result = await self._store.conversations.update_one(key, {"$set": fields})
         if result.matched_count == 0:
             return None
-        return await self._told(user, await self._store.conversations.find_one(key))
+        document = await self._store.conversations.find_one(key)
+        return await self._told(user, document, listed=listed)
 
-    async def _told(self, user: str, document: Raw | None) -> Raw | None:
+    async def _told(self, user: str, document: Raw | None, *, listed: bool = False) -> Raw | None:
         if document is not None:
-            await self._events.tell(ConversationSaved(user, document, created=False))
+            await self._events.tell(ConversationSaved(user, document, created=False, listed=listed))
         return document
 
-    async def _tell_all(self, user: str, ids: Sequence[ObjectId]) -> None:
+    async def _tell_all(
+        self, user: str, ids: Sequence[ObjectId], of_projects: dict[str, Raw]
+    ) -> None:
+        """Tell of all but the last one of each project, which goes into ``of_projects``."""
         if not self._events.subscribers(ConversationSaved):
             return
         async for document in self._store.conversations.find({"_id": {"$in": ids}}):
-            await self._events.tell(ConversationSaved(user, document, created=False))
+            told: Raw | None = document
+            project = document.get("chatProjectId")
+            if isinstance(project, str):
+                told = of_projects.get(project)
+                of_projects[project] = document
+            await self._told(user, told, listed=told is not None and not project)

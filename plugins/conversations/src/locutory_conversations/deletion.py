@@ -8,12 +8,13 @@ from bson import ObjectId
 
 from locutory import Events
 from locutory.database import Raw
-from locutory_contracts.conversations import ConversationsDeleted
+from locutory_contracts.conversations import ConversationsDeleted, MessagesDeleted
 from locutory_conversations.membership import Membership
 from locutory_conversations.store import READ_AT_ONCE, Store, key_of
 
 _BATCH = 200
-_COLUMNS = {"conversationId": 1, "tags": 1}
+_TOLD_AT_ONCE = 20_000
+_COLUMNS = {"conversationId": 1, "chatProjectId": 1}
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class Deletion:
         self._membership.forget(user, conversation_id)
         # At once, since other processes only add to the array.
         await self._store.conversations.update_one(key, {"$pull": {"messages": row["_id"]}})
+        await self._events.tell(MessagesDeleted(user, conversation_id, [message_id]))
 
     async def _rows(self, key: dict[str, Any]) -> list[Raw]:
         found = self._store.conversations.find(key, _COLUMNS, batch_size=READ_AT_ONCE)
@@ -106,18 +108,29 @@ class Deletion:
             deleted.conversations += result.deleted_count
         for conversation_id in deleted.conversation_ids:
             self._membership.forget(user, conversation_id)
-        if rows or everything:
-            tags = [distinct(row.get("tags")) for row in rows]
-            await self._events.tell(
-                ConversationsDeleted(user, deleted.conversation_ids, tags, everything)
-            )
+        await self._tell(user, rows, everything)
         return deleted
+
+    async def _tell(self, user: str, rows: Sequence[Raw], everything: bool) -> None:
+        """Tell what was deleted, in pieces that fit into a document of the outbox. The last
+        one says that it was everything."""
+        ends = range(_TOLD_AT_ONCE, len(rows) + _TOLD_AT_ONCE, _TOLD_AT_ONCE)
+        for end in ends if rows or not everything else (_TOLD_AT_ONCE,):
+            piece = rows[end - _TOLD_AT_ONCE : end]
+            await self._events.tell(
+                ConversationsDeleted(
+                    user,
+                    [row["conversationId"] for row in piece],
+                    everything and end >= len(rows),
+                    distinct(row.get("chatProjectId") for row in piece),
+                )
+            )
 
     async def _delete_tool_calls(self, key: dict[str, Any], user: str) -> None:
         if ObjectId.is_valid(user):
             await self._store.tool_calls.delete_many({**key, "user": ObjectId(user)})
 
 
-def distinct(tags: Iterable[Any] | None) -> list[str]:
-    """Each tag once, in order; what is not text is left out."""
-    return list(dict.fromkeys(tag for tag in tags or () if isinstance(tag, str)))
+def distinct(values: Iterable[Any]) -> list[str]:
+    """Each text once, in order; what is empty or no text is left out."""
+    return list(dict.fromkeys(value for value in values if value and isinstance(value, str)))

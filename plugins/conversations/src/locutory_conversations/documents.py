@@ -17,6 +17,7 @@ def _index(*keys: tuple[str, int], **options: Any) -> IndexModel:
 
 _EXPIRY = _index(("expiredAt", 1), expireAfterSeconds=0)
 _TENANT = _index(("tenantId", 1))
+_CHANGES = _index(("updatedAt", 1), ("_id", 1))
 _TO_SEARCH = _index(("_meiliIndex", 1), ("isTemporary", 1), ("expiredAt", 1))
 
 
@@ -113,8 +114,10 @@ class Conversation(Document):
             _index(("user", 1), ("subagentThread.parentConversationId", 1)),
             _index(("user", 1), ("subagentThreadLease.expiresAt", 1)),
             _TO_SEARCH,
-            # Not one of LibreChat's: the order of the sidebar.
+            # Not of LibreChat: the order of the sidebar, tags, the feed of changes.
             _index(("user", 1), ("updatedAt", -1), ("_id", -1)),
+            _index(("user", 1), ("tags", 1)),
+            _CHANGES,
         ]
 
 
@@ -182,6 +185,7 @@ class Message(Document):
             ),
             _index(("conversationId", 1), ("user", 1), ("createdAt", 1)),
             _TO_SEARCH,
+            _CHANGES,
         ]
 
 

@@ -3,25 +3,42 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
+import click
 from beanie import Document
 
 from locutory import Context, On, Plugin, Provide, Route, hook
-from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
 from locutory_contracts.chat import GENERATIONS
-from locutory_contracts.conversations import CONVERSATIONS, SHARED_CONVERSATIONS
-from locutory_contracts.models import TOKENS
+from locutory_contracts.conversations import (
+    CONVERSATIONS,
+    HISTORY_FEED,
+    PROJECTS,
+    SHARED_CONVERSATIONS,
+)
+from locutory_contracts.models import CATALOGUE, TOKENS
+from locutory_contracts.people import PEOPLE
+from locutory_contracts.portability import PORTABLE
+from locutory_contracts.search import SEARCH
 from locutory_conversations.changes import Changes
+from locutory_conversations.commands import ExportCommand
 from locutory_conversations.config import ConversationsConfig
+from locutory_conversations.copying.copies import Copies
 from locutory_conversations.deletion import Deletion
 from locutory_conversations.documents import Conversation, Message, ToolCall
 from locutory_conversations.editing.edits import Edits
+from locutory_conversations.exporting.records import KIND, PortableConversations
+from locutory_conversations.exporting.stream import Exporter
+from locutory_conversations.importing.importer import Importer
 from locutory_conversations.membership import Membership
 from locutory_conversations.retention import Retention
 from locutory_conversations.routes.conversations import ConversationRoutes
+from locutory_conversations.routes.copies import CopyRoutes
 from locutory_conversations.routes.edits import EditRoutes
 from locutory_conversations.routes.guards import Guards
 from locutory_conversations.routes.messages import MessageRoutes
+from locutory_conversations.routes.portability import PortabilityRoutes
 from locutory_conversations.service import History
+from locutory_conversations.services.feed import Feed
 from locutory_conversations.store import Store
 from locutory_conversations.titles import Titles
 
@@ -32,9 +49,18 @@ class ConversationsPlugin(Plugin):
     name = "conversations"
     summary = "Conversations and messages: history, lists, edits, deletion"
     Config = ConversationsConfig
-    sections: ClassVar = {"interface": None}
-    provides = (CONVERSATIONS,)
-    wants = (TOKENS, GENERATIONS, SHARED_CONVERSATIONS)
+    sections: ClassVar = {"interface": None, "rateLimits": None}
+    provides = (CONVERSATIONS, HISTORY_FEED, PORTABLE)
+    wants = (
+        TOKENS,
+        GENERATIONS,
+        SHARED_CONVERSATIONS,
+        PROJECTS,
+        CATALOGUE,
+        SEARCH,
+        ACCOUNTS,
+        PEOPLE,
+    )
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -47,8 +73,16 @@ class ConversationsPlugin(Plugin):
         self._retention = Retention(config.temporary_hours, ctx.section("interface"))
         self._membership = Membership(self._store)
         self._deletion = Deletion(self._store, ctx.events, self._membership)
-        self._history = History(self._store, ctx.events, self._retention, self._membership)
-        return [Provide(CONVERSATIONS, self._history)]
+        self._history = History(
+            self._store, ctx.services, ctx.events, self._retention, self._membership
+        )
+        self._portable = PortableConversations(self._store, self._history.adding, self._retention)
+        self._exporter = Exporter(ctx.services)
+        return [
+            Provide(CONVERSATIONS, self._history),
+            Provide(HISTORY_FEED, Feed(self._store)),
+            Provide(PORTABLE, self._portable, KIND),
+        ]
 
     @hook
     def subscriptions(self) -> Iterable[On]:
@@ -74,9 +108,19 @@ class ConversationsPlugin(Plugin):
             Titles(ctx.cache, config.title_hold_seconds),
             ctx.log,
         )
-        messages = MessageRoutes(config, self._store, guards)
+        messages = MessageRoutes(config, self._store, ctx.services, guards, ctx.log)
         writes = EditRoutes(guards, self._history, edits, self._deletion)
-        return [*conversations.all(), *messages.all(), *writes.all()]
+        copies = CopyRoutes(config, Copies(ctx.services, self._history))
+        importer = Importer(ctx.services, self._history.adding, self._portable, ctx.log)
+        portability = PortabilityRoutes(
+            config, ctx.section("rateLimits"), importer, self._exporter, ctx.cache, ctx.log
+        )
+        groups = (conversations, messages, writes, copies, portability)
+        return [route for group in groups for route in group.all()]
+
+    @hook
+    def commands(self, ctx: Context) -> Iterable[click.Command]:
+        return ExportCommand(ctx, self._exporter).commands()
 
     @hook
     def reload(self, ctx: Context) -> None:

@@ -47,3 +47,20 @@ def visible(moment: datetime) -> list[dict[str, Any]]:
         {"isTemporary": False, "expiredAt": {"$gt": moment}},
         {"isTemporary": None, "expiredAt": None},
     ]
+
+
+LISTED_COLUMNS = dict.fromkeys(("chatProjectId", "isArchived", "isTemporary", "expiredAt"), 1)
+"""Projection of what `is_listed` looks at, and the project."""
+
+
+def is_visible(row: Mapping[str, Any], moment: datetime) -> bool:
+    """Does the retention rule let this conversation be shown at ``moment`` (`visible`)?"""
+    temporary, expires = row.get("isTemporary"), row.get("expiredAt")
+    if temporary is True:
+        return False
+    return expires is None or (temporary is False and expires > moment)
+
+
+def is_listed(row: Mapping[str, Any], moment: datetime) -> bool:
+    """Does the list show this conversation at ``moment``: not archived, and visible?"""
+    return row.get("isArchived") is not True and is_visible(row, moment)

@@ -28,6 +28,7 @@ _KEPT = frozenset(
         *("archivedAt", "pinned", "tags", "tools", "model", "files", "chatProjectId"),
     )
 )
+_OF_CHILD_THREADS = frozenset(("subagentTranscript", "subagentTask"))
 _SETTINGS = _CONVERSATION - _KEPT
 """Settings that a turn unsets unless it sends them."""
 
@@ -91,12 +92,14 @@ def conversation_change(
     created_at: datetime | None = None,
     *,
     replace_settings: bool = False,
+    foreign_project: bool = False,
 ) -> Change:
-    """The upsert of a conversation. Unknown fields are dropped, as LibreChat does."""
+    """The upsert of a conversation. Unknown fields are dropped, as LibreChat does, and so is
+    a project that is not the user's."""
     moment = now()
     given = {name: value for name, value in fields.items() if name in _CONVERSATION}
     unset: set[str] = set()
-    if given.get("chatProjectId") and not is_project_id(given["chatProjectId"]):
+    if foreign_project:
         del given["chatProjectId"]
         unset.add("chatProjectId")
     if replace_settings:
@@ -129,6 +132,34 @@ def message_change(fields: Mapping[str, Any], retention: Mapping[str, Any]) -> C
     changes["updatedAt"] = now()
     defaults = {name: value for name, value in _NEW_MESSAGE.items() if name not in changes}
     return Change(changes=changes, on_insert=defaults)
+
+
+def new_conversation(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored fields of a new conversation, but for ids, owner, retention and dates."""
+    given = {name: value for name, value in fields.items() if name in _CONVERSATION}
+    return {**_copied(_NEW_CONVERSATION), **given}
+
+
+def new_message(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored fields of a new message, but for ids, owner, retention and dates. What a
+    child thread keeps for itself is left out."""
+    given = {
+        name: value
+        for name, value in fields.items()
+        if name in _MESSAGE and name not in _OF_CHILD_THREADS
+    }
+    if "tokenCount" in given:
+        given["tokenCount"] = _number_or_zero(given["tokenCount"])
+    found = {**_NEW_MESSAGE, **given}
+    if found["model"] is None:  # LibreChat writes it on single saves only
+        del found["model"]
+    return found
+
+
+def _copied(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, list) else value for name, value in defaults.items()
+    }
 
 
 def is_project_id(value: Any) -> bool:

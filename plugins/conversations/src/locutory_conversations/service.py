@@ -1,35 +1,40 @@
 """The service `CONVERSATIONS`: reads and writes history for other plugins."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 from pymongo.results import UpdateResult
 
-from locutory import Events, now
+from locutory import Events, Services, now
 from locutory.database import Collection
 from locutory_contracts.conversations import (
     NO_PARENT,
     ConversationSaved,
     Document,
     MessageSaved,
+    ProjectSummary,
 )
 from locutory_conversations.membership import Membership
 from locutory_conversations.recent import Recent
-from locutory_conversations.retention import Retention
+from locutory_conversations.retention import LISTED_COLUMNS, Retention, is_listed
 from locutory_conversations.saving import (
     Change,
     conversation_change,
     in_milliseconds,
     message_change,
 )
-from locutory_conversations.store import READ_AT_ONCE, Store, by_date, key_of
+from locutory_conversations.services.adding import Adding
+from locutory_conversations.services.labels import Labels
+from locutory_conversations.services.projects import ProjectRights
+from locutory_conversations.store import READ_AT_ONCE, Store, by_date, is_uuid, key_of
 
 _DATES = 20_000
 _ATTEMPTS = 3
+_COUNTED = frozenset(("chatProjectId", "isArchived"))
 
 
 class History:
@@ -40,12 +45,20 @@ class History:
     """
 
     def __init__(
-        self, store: Store, events: Events, retention: Retention, membership: Membership
+        self,
+        store: Store,
+        services: Services,
+        events: Events,
+        retention: Retention,
+        membership: Membership,
     ) -> None:
         self._store = store
         self._events = events
         self._retention = retention
         self._membership = membership
+        self._projects = ProjectRights(services)
+        self._labels = Labels(store, events)
+        self.adding = Adding(store, events, retention, self._projects)
         self._dates: Recent[tuple[str, str], datetime] = Recent(_DATES)
 
     async def find(self, user: str, conversation_id: str) -> Document | None:
@@ -76,20 +89,24 @@ class History:
         create: bool = True,
     ) -> Document | None:
         """Upsert a conversation (contract convos §3)."""
+        key = key_of(user, conversation_id)
+        before, (ids, whole) = await asyncio.gather(
+            self._before(key, fields, temporary),
+            self._membership.next_write(user, conversation_id),
+        )
         change = conversation_change(
             fields,
             self._retention.changes(temporary),
             created_at,
             replace_settings=replace_settings,
+            foreign_project=await self._foreign(user, before, fields.get("chatProjectId")),
         )
-        ids, whole = await self._membership.next_write(user, conversation_id)
         if whole:
             change.changes["messages"] = ids
         elif ids:
             change.members = ids
         else:
             change.on_insert["messages"] = []
-        key = key_of(user, conversation_id)
         try:
             document, created = await self._write(
                 self._store.conversations, key, change, temporary, create
@@ -101,8 +118,36 @@ class History:
             self._membership.forget(user, conversation_id)
             return None
         self._membership.written(user, conversation_id, ids, whole)
-        await self._events.tell(ConversationSaved(user, document, created))
+        await self._events.tell(_saved(user, before, document, created))
         return document
+
+    async def mark(
+        self, user: str, conversation_id: str, fields: Mapping[str, Any]
+    ) -> Document | None:
+        """Set tags or project of an existing conversation."""
+        return await self._labels.mark(user, conversation_id, fields)
+
+    async def replace_tag(self, user: str, tag: str, new: str | None) -> int:
+        """Rename a tag in all conversations, or take it away."""
+        return await self._labels.replace_tag(user, tag, new)
+
+    async def tag_counts(self, user: str, tags: Sequence[str]) -> Mapping[str, int]:
+        """Number of conversations by tag."""
+        return await self._labels.tag_counts(user, tags)
+
+    async def project_summary(self, user: str, project_id: str) -> ProjectSummary:
+        """What lists show of a project."""
+        return await self._labels.project_summary(user, project_id)
+
+    async def leave_project(self, user: str, project_id: str) -> int:
+        """Unset the project of all its conversations."""
+        return await self._labels.leave_project(user, project_id)
+
+    async def add(
+        self, user: str, conversation: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
+    ) -> Document:
+        """Write a whole new conversation."""
+        return await self.adding.add(user, conversation, messages)
 
     async def message(self, user: str, message_id: str) -> Document | None:
         """One message document."""
@@ -163,6 +208,22 @@ class History:
             fields.setdefault("isTemporary", False)
         return fields
 
+    async def _before(
+        self, key: Mapping[str, str], fields: Mapping[str, Any], temporary: bool | None
+    ) -> Document | None:
+        """What a save may change of what others count; read only where it may."""
+        if not (
+            temporary is not None or self._retention.everything or not _COUNTED.isdisjoint(fields)
+        ):
+            return None
+        return await self._store.conversations.find_one(key, LISTED_COLUMNS)
+
+    async def _foreign(self, user: str, before: Document | None, project: Any) -> bool:
+        """Is this not a project of the user? One that the conversation is in already is."""
+        if not project or (before is not None and before.get("chatProjectId") == project):
+            return False
+        return not await self._projects.may_use(user, project)
+
     async def _creation(self, user: str, message: Mapping[str, Any]) -> datetime:
         given = message.get("createdAt")
         moment = in_milliseconds(given) if isinstance(given, datetime) else now()
@@ -207,6 +268,19 @@ class History:
         return document, False
 
 
+def _saved(
+    user: str, before: Document | None, document: Document, created: bool
+) -> ConversationSaved:
+    """The fact of a save. ``before``: what was stored, where the save may have changed it."""
+    if created or before is None:
+        return ConversationSaved(user, document, created, listed=created)
+    moment, project = now(), before.get("chatProjectId") or None
+    moved = project != (document.get("chatProjectId") or None)
+    listed = moved or is_listed(before, moment) != is_listed(document, moment)
+    left = project if moved and isinstance(project, str) else None
+    return ConversationSaved(user, document, created, listed, left)
+
+
 async def _upsert(
     collection: Collection, key: Mapping[str, str], update: Mapping[str, Any], create: bool
 ) -> UpdateResult:
@@ -215,13 +289,3 @@ async def _upsert(
         return await collection.update_one(key, update, upsert=create)
     except DuplicateKeyError:
         return await collection.update_one(key, update, upsert=create)
-
-
-def is_uuid(value: Any) -> bool:
-    """Is this a UUID in its usual form, whatever its version?"""
-    if not isinstance(value, str) or len(value) != 36:
-        return False
-    try:
-        return str(UUID(value)) == value.lower()
-    except ValueError:
-        return False

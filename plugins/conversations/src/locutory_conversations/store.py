@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 from bson.codec_options import CodecOptions
 
@@ -49,6 +50,16 @@ class Store:
 def key_of(user: str, conversation_id: str) -> dict[str, str]:
     """The filter of one conversation. Two users may have one id (convos §4)."""
     return {"conversationId": conversation_id, "user": user}
+
+
+def is_uuid(value: Any) -> bool:
+    """Is this a UUID in its usual form, whatever its version?"""
+    if not isinstance(value, str) or len(value) != 36:
+        return False
+    try:
+        return str(UUID(value)) == value.lower()
+    except ValueError:
+        return False
 
 
 def by_date(rows: list[Raw]) -> list[Raw]:

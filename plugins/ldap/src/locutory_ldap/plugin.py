@@ -26,7 +26,7 @@ class LdapStartup:
         ldap: dict[str, Any] = {"enabled": True}
         if config.ldap_login_uses_username:
             ldap["username"] = True
-        self._members = {"ldap": ldap, "registrationEnabled": False}
+        self._members = {"ldap": ldap}
 
     def everyone(self) -> Mapping[str, Any]:
         """See the contract."""

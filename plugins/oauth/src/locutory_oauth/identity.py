@@ -35,7 +35,8 @@ class Picture:
 @dataclass(frozen=True, slots=True)
 class RoleRules:
     """What the provider's claims say about the role. ``admin``: is an administrator, or
-    ``None`` when the deployment does not ask; ``role``: the role to give, or ``None``."""
+    ``None`` when the deployment does not ask; ``role``: the role to give, as configured, or
+    ``None``."""
 
     admin: bool | None = None
     role: str | None = None

@@ -14,11 +14,11 @@ from locutory import (
     hook,
 )
 from locutory_contracts.accounts import ACCOUNTS
-from locutory_contracts.sign_in import SIGN_INS
+from locutory_contracts.avatars import AVATARS
+from locutory_contracts.sign_in import MEMBERSHIPS, OUTSIDE_SESSIONS, ROLE_NAMES, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_oauth.browser import Browsers, secure
 from locutory_oauth.config import Config
-from locutory_oauth.outside import AVATARS, MEMBERSHIPS, OUTSIDE_SESSIONS, ROLE_NAMES
 from locutory_oauth.providers import Workshop, discover
 from locutory_oauth.routes import OAuthRoutes
 from locutory_oauth.service import SignIn

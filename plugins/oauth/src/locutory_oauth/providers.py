@@ -2,16 +2,16 @@
 when somebody can sign in with it."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from locutory import Context
+from locutory_contracts.sign_in import MEMBERSHIPS
 from locutory_oauth.browser import Browsers, secure
 from locutory_oauth.config import Config
 from locutory_oauth.identity import Arrival, Provider
 from locutory_oauth.outbound import Outbound, Unreachable
-from locutory_oauth.outside import MEMBERSHIPS, ROLE_NAMES
 from locutory_oauth.service import After
 
 if TYPE_CHECKING:
@@ -166,12 +166,8 @@ class Workshop:
             self._addresses.get("graph", GRAPH),
         )
 
-        async def existing() -> Collection[str] | None:
-            names = ctx.services.find(ROLE_NAMES)
-            return None if names is None else await names.names(None)
-
         built.openid = client
-        roles = Roles(config, existing)
+        roles = Roles(config)
         built.providers["openid"] = OpenIdProvider(config, client, roles, graph, ctx.log)
         built.sessions = OpenIdSessions(
             config,

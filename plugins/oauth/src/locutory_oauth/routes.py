@@ -192,7 +192,7 @@ class OAuthRoutes:
                 raise Refused("state", "no sign-in of this browser is under way")
             arrival = await provider.finish(fields, flow.memory)
             tenant = tenant_of(request, self._config.trust_tenant_header)
-            cookies = await self._sign_in.open(arrival, tenant)
+            cookies = await self._sign_in.open(arrival, tenant, request)
         except Denied as refusal:
             self._log.info("oauth.denied", provider=name, reason=str(refusal))
             return Empty(302, {"location": f"{self._base}/oauth/error"})

@@ -9,13 +9,14 @@ import structlog
 from locutory import Events, Request, Services
 from locutory.access import ADMIN_ROLE
 from locutory_contracts.accounts import ACCOUNTS, Account
-from locutory_contracts.sign_in import SIGN_INS, AccountSignedIn, IdentityRefused
+from locutory_contracts.avatars import AVATARS
+from locutory_contracts.sign_in import ROLE_NAMES, SIGN_INS, AccountSignedIn, IdentityRefused
 from locutory_oauth.identity import Arrival, Picture, Refused
-from locutory_oauth.outside import AVATARS
 
 if TYPE_CHECKING:
     from locutory_oauth.openid.reuse import OpenIdSessions
 
+SYSTEM_ROLES = (ADMIN_ROLE, "USER")
 CHOSEN = "manual=true"
 """In the address of a picture that somebody chose (contract oauth, trap 10)."""
 
@@ -48,8 +49,8 @@ class SignIn:
         self._reuse = reuse
         self._after = after
 
-    async def open(self, arrival: Arrival, tenant: str | None) -> Sequence[str]:
-        """The ``Set-Cookie`` values of a session for an arrival.
+    async def open(self, arrival: Arrival, tenant: str | None, request: Request) -> Sequence[str]:
+        """The ``Set-Cookie`` values of a session for an arrival with ``request``.
 
         Raises `Refused` when the deployment does not want this person; answers that others
         raise (a ban, a missing service) pass through.
@@ -58,9 +59,9 @@ class SignIn:
             identity = arrival.identity
             fields = {**identity.fields, "tenantId": tenant}
             arrival = replace(arrival, identity=replace(identity, fields=fields))
-        user_id = await self._adopt(arrival)
+        user_id = await self._adopt(arrival, tenant, request.ip)
         await self._picture(user_id, arrival.picture)
-        cookies = await self._session(user_id, arrival)
+        cookies = await self._session(user_id, arrival, request)
         for step in self._after:
             try:
                 await step(user_id, arrival)
@@ -69,13 +70,17 @@ class SignIn:
         self._log.info("oauth.signed_in", provider=arrival.identity.provider, user=user_id)
         return cookies
 
-    async def _adopt(self, arrival: Arrival) -> str:
+    async def _adopt(self, arrival: Arrival, tenant: str | None, address: str) -> str:
         identity, rules = arrival.identity, arrival.rules
+        if rules.role is not None:
+            rules = replace(rules, role=await self._stored_role(rules.role, tenant))
         if rules.admin:
             identity = replace(identity, fields={**identity.fields, "role": ADMIN_ROLE})
         sign_ins = self._services.get(SIGN_INS)
         try:
-            user_id = await sign_ins.adopt(identity, may_register=arrival.may_register)
+            user_id = await sign_ins.adopt(
+                identity, may_register=arrival.may_register, address=address
+            )
             if rules.admin is False or rules.role is not None:
                 account = await self._account(user_id)
                 role = _role(account.get("role") or _ORDINARY_ROLE, rules.admin, rules.role)
@@ -87,13 +92,24 @@ class SignIn:
             raise Refused(refusal.code, str(refusal)) from refusal
         return user_id
 
+    async def _stored_role(self, role: str, tenant: str | None) -> str:
+        """The stored role of this name, whatever its case; `Refused` when there is none, and
+        never the administrator's. The name is believed where nobody knows the roles."""
+        known = self._services.find(ROLE_NAMES)
+        if known is None:
+            return role
+        for name in (*await known.names(tenant), *SYSTEM_ROLES):
+            if name.lower() == role.lower() and name != ADMIN_ROLE:
+                return name
+        raise Refused("role", f"the role {role} of OPENID_ROLE_SYNC_* does not exist")
+
     async def _account(self, user_id: str) -> Account:
         account = await self._services.get(ACCOUNTS).find(user_id)
         if account is None:
             raise Refused("account", "the account is gone")
         return account
 
-    async def _session(self, user_id: str, arrival: Arrival) -> Sequence[str]:
+    async def _session(self, user_id: str, arrival: Arrival, request: Request) -> Sequence[str]:
         tokens = arrival.tokens
         if self._reuse is not None and tokens is not None:
             if tokens.refresh is not None:
@@ -104,7 +120,12 @@ class SignIn:
                 "openid.no_refresh_token", advice="add offline_access to OPENID_SCOPE"
             )
         # Social logins do not ask for a second factor: the provider does (contract oauth §3).
-        opened = await self._services.get(SIGN_INS).open(user_id, skip_second_factor=True)
+        opened = await self._services.get(SIGN_INS).open(
+            user_id,
+            skip_second_factor=True,
+            address=request.ip,
+            agent=request.headers.get("user-agent", ""),
+        )
         if opened.second_factor is not None:
             raise Refused("second_factor", "the account asks for a second factor")
         return opened.cookies

@@ -117,6 +117,8 @@ class Issuer:
     with_refresh_token: bool = True
     life: int = 3600
     asked: list[dict[str, str]] = field(default_factory=list)
+    revoked: list[str] = field(default_factory=list)
+    revocation_status: int = 200
     graph: dict[str, list[Any]] = field(default_factory=dict)
     keys_fetched: int = 0
     keys_down: bool = False
@@ -158,6 +160,7 @@ class Issuer:
             Route("/.well-known/openid-configuration", self._discovery),
             Route("/keys", self._keys),
             Route("/token", self._token, methods=["POST"]),
+            Route("/revoke", self._revoke, methods=["POST"]),
             Route("/userinfo", self._userinfo),
             Route("/v1.0/me/{what:path}", self._graph, methods=["GET", "POST"]),
         ]
@@ -170,6 +173,7 @@ class Issuer:
             "jwks_uri": f"{self.address}/keys",
             "userinfo_endpoint": f"{self.address}/userinfo",
             "end_session_endpoint": f"{self.address}/logout?tenant=1",
+            "revocation_endpoint": f"{self.address}/revoke",
             **self.metadata,
         }
         return JSONResponse(found)
@@ -225,6 +229,12 @@ class Issuer:
             self.refresh_tokens[found["refresh_token"]] = grant
         self.grants[f"access:{access}"] = grant
         return found
+
+    async def _revoke(self, request: Request) -> Response:
+        token = str((await request.form())["token"])
+        self.revoked.append(token)
+        self.refresh_tokens.pop(token, None)
+        return Response(status_code=self.revocation_status)
 
     async def _userinfo(self, request: Request) -> Response:
         access = request.headers["authorization"].removeprefix("Bearer ").partition("~")[0]

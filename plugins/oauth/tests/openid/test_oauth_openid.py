@@ -6,7 +6,7 @@ from typing import Any
 
 from locutory import Provide, hook
 from locutory.plugin import Plugin
-from locutory_oauth.outside import AVATARS
+from locutory_contracts.avatars import AVATARS
 
 CLIENT = "http://localhost:3080"
 FAILED = f"{CLIENT}/login?redirect=false&error=auth_failed"
@@ -148,6 +148,7 @@ async def test_issuer_may_be_the_discovery_document(site: Any, oidc: Any) -> Non
         back = await found.come_back(await oidc.agree(await found.start("openid"), "carl"))
         assert back.headers["location"] == CLIENT
         assert (await found.people.only())["openidIssuer"] == oidc.issuer
+        assert found.people.identities[-1].issuer_configured
 
 
 async def test_domain_client_with_a_path(site: Any, oidc: Any) -> None:

@@ -7,9 +7,9 @@ import httpx2
 import pytest
 
 from locutory import Plugin, Provide, StartupError, hook
+from locutory_contracts.sign_in import MEMBERSHIPS, ROLE_NAMES
 from locutory_oauth.openid.claims import at_path
 from locutory_oauth.openid.roles import words
-from locutory_oauth.outside import MEMBERSHIPS, ROLE_NAMES
 
 CLIENT = "http://localhost:3080"
 
@@ -301,6 +301,7 @@ async def test_directory_of_the_person_names_the_issuer(site: Any, issuer: Any) 
     async with site(issuer.settings()) as found:
         assert accepted(await arrive(found, issuer))
         assert (await found.people.only())["openidIssuer"] == f"{issuer.address}/t-1/v2.0"
+        assert not found.people.identities[-1].issuer_configured
         for changes in (
             {"iss": f"{issuer.address}/t-2/v2.0"},
             {"tid": None},

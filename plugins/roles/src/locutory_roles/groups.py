@@ -67,7 +67,7 @@ class GroupStore:
         if not account:  # a principal that another plugin made of an id
             accounts = self._services.find(ACCOUNTS)
             account = None if accounts is None else await accounts.find(principal.id)
-        return _text((account or {}).get("idOnTheSource"))
+        return source_id(account or {})
 
     async def find_many(self, ids: Collection[ObjectId], tenant: str | None) -> dict[ObjectId, Raw]:
         """Groups by id, as they are shown; unknown ones are left out."""
@@ -111,17 +111,21 @@ class GroupStore:
         members = [user_id]
         accounts = self._services.find(ACCOUNTS)
         account = None if accounts is None else await accounts.find(user_id)
-        source = _text((account or {}).get("idOnTheSource"))
+        source = source_id(account or {})
         if source is not None:
             members.append(source)
         outcome = await self._database[Group].update_many(
             {"memberIds": {"$in": members}}, {"$pullAll": {"memberIds": members}}
         )
         if outcome.modified_count:
-            self.forget()
-            if self.announce is not None:
-                await self.announce()
+            await self.changed()
         return int(outcome.modified_count)
+
+    async def changed(self) -> None:
+        """Memberships were changed: nobody goes on by what he remembers."""
+        self.forget()
+        if self.announce is not None:
+            await self.announce()
 
     def forget(self) -> None:
         """Read every membership anew the next time it is asked for."""
@@ -129,5 +133,7 @@ class GroupStore:
         self._cache.clear()
 
 
-def _text(value: Any) -> str | None:
+def source_id(account: Mapping[str, Any]) -> str | None:
+    """What an account is called in the directory it comes from, if in any."""
+    value = account.get("idOnTheSource")
     return value if isinstance(value, str) and value else None

@@ -21,8 +21,10 @@ from locutory import (
 from locutory_contracts.access import ACCESS, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
 from locutory_contracts.people import PEOPLE
+from locutory_contracts.sign_in import MEMBERSHIPS, ROLE_NAMES
 from locutory_roles.config import InterfacePermissions, MemoryPermissions, RolesConfig
 from locutory_roles.defaults import default_permissions
+from locutory_roles.directory import DirectoryMemberships, StoredRoleNames
 from locutory_roles.documents import AccessRole, AclEntry, Group, Role, SystemGrant
 from locutory_roles.grants import GrantStore
 from locutory_roles.groups import GroupStore
@@ -53,7 +55,7 @@ class RolesPlugin(Plugin):
     summary = "Roles, access to single resources, groups, and administrative capabilities"
     Config = RolesConfig
     sections: ClassVar = {"interface": InterfacePermissions, "memory": MemoryPermissions}
-    provides = (POLICY, ACCESS)
+    provides = (POLICY, ACCESS, ROLE_NAMES, MEMBERSHIPS)
     wants = (ACCOUNTS, PEOPLE, RESOURCE_KINDS)
 
     @hook
@@ -94,7 +96,13 @@ class RolesPlugin(Plugin):
             self._policy,
             ctx.services,
         )
-        return [Provide(POLICY, self._policy), Provide(ACCESS, self._access)]
+        memberships = DirectoryMemberships(ctx.database, self._groups, ctx.services, ctx.log)
+        return [
+            Provide(POLICY, self._policy),
+            Provide(ACCESS, self._access),
+            Provide(ROLE_NAMES, StoredRoleNames(ctx.database)),
+            Provide(MEMBERSHIPS, memberships),
+        ]
 
     @hook
     def subscriptions(self) -> Iterable[On]:

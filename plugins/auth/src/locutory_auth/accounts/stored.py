@@ -1,6 +1,7 @@
 """Stored accounts: the service `ACCOUNTS`, and what authentication reads of it."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import Any
 import structlog
 from bson import ObjectId
 
-from locutory import Database, Events, Principal, now
+from locutory import Database, Events, Principal, Unauthorized, now
 from locutory_auth.accounts.cache import AccountCache, Known
 from locutory_auth.bans.store import Bans
 from locutory_auth.documents import Token, UsedCode, User
@@ -57,6 +58,11 @@ WITHOUT_SECRETS = dict.fromkeys(HIDDEN, 0)
 
 class DeletionRunning(Exception):
     """The account is being deleted already."""
+
+
+def closing() -> Unauthorized:
+    """The answer to the owner of an account that is being deleted."""
+    return Unauthorized("Account deletion is in progress", "ACCOUNT_DELETION_IN_PROGRESS")
 
 
 def public(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +126,13 @@ class StoredAccounts:
         """See the contract."""
         known = await self.load(user_id)
         return None if known is None else known.principal.account
+
+    async def active(self, user_id: str) -> Account | None:
+        """See the contract `locutory_contracts.accounts.AccountStanding`."""
+        known = await self.load(user_id)
+        if known is None or known.closing or known.banned > time.time():
+            return None
+        return known.principal.account
 
     async def update(self, user_id: str, fields: Mapping[str, Any]) -> Account | None:
         """See the contract; ``ValueError`` for a field that may not be set. A dotted name

@@ -28,7 +28,11 @@ class BanGate:
 
     async def check_address(self, request: Request) -> None:
         """403 when the caller's address is banned."""
-        if self._addresses and await self._bans.of_address(request.ip) > time.time():
+        await self.check_ip(request.ip)
+
+    async def check_ip(self, ip: str) -> None:
+        """403 when an address is banned."""
+        if self._addresses and await self._bans.of_address(ip) > time.time():
             raise banned()
 
     async def check_path(self, request: Request, until: float) -> None:

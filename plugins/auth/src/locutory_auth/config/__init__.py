@@ -5,14 +5,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from locutory import env, option
 from locutory_auth.config.limits import BanSettings, LimitSettings
 from locutory_auth.config.mail import MailSettings
-from locutory_auth.config.providers import ProviderSettings
 
 __all__ = [
     "BanSettings",
     "Config",
     "LimitSettings",
     "MailSettings",
-    "ProviderSettings",
     "RegistrationSection",
     "TurnstileSection",
 ]
@@ -45,7 +43,7 @@ class TurnstileSection(BaseModel):
     options: TurnstileOptions | None = None
 
 
-class Config(MailSettings, ProviderSettings, LimitSettings, BanSettings):
+class Config(MailSettings, LimitSettings, BanSettings):
     """Settings of sign-in, registration and sessions (contract auth §13)."""
 
     model_config = ConfigDict(extra="forbid")
@@ -59,7 +57,6 @@ class Config(MailSettings, ProviderSettings, LimitSettings, BanSettings):
     allow_registration: bool | None = env(
         "ALLOW_REGISTRATION", None, "Anybody may register; unset: only whoever comes first"
     )
-    allow_social_login: bool = env("ALLOW_SOCIAL_LOGIN", False, "Sign-in through other services")
     allow_password_reset: bool = env("ALLOW_PASSWORD_RESET", False, "Password reset is offered")
     reset_link_in_answer: bool = env(
         "LOCUTORY_RESET_LINK_IN_ANSWER",
@@ -115,6 +112,10 @@ class Config(MailSettings, ProviderSettings, LimitSettings, BanSettings):
         "https://challenges.cloudflare.com/turnstile/v0/siteverify",
         "Where answers of the captcha are checked",
     )
+    ldap_url: str | None = env(
+        "LDAP_URL", None, "LDAP server; with LDAP_USER_SEARCH_BASE no stored password counts"
+    )
+    ldap_user_search_base: str | None = env("LDAP_USER_SEARCH_BASE", None, "LDAP search base")
     hash_threads: int | None = option(
         None, "Passwords hashed at once; the number of processors when unset", ge=1
     )
@@ -127,3 +128,9 @@ class Config(MailSettings, ProviderSettings, LimitSettings, BanSettings):
     def shortest_password(self) -> int:
         """The shortest password, in characters."""
         return self.min_password_length or 8
+
+    @property
+    def ldap_configured(self) -> bool:
+        """Do passwords belong to a directory? They must not count even while the plugin that
+        asks it is off."""
+        return bool(self.ldap_url and self.ldap_user_search_base)

@@ -67,13 +67,18 @@ class Creation:
         """Store an account and tell everybody; ``None`` when another one has its address or
         its id at a provider. ``may_administer``: it becomes the administrator when it is the
         first."""
+        try:
+            return await self.store(document, may_administer=may_administer)
+        except DuplicateKeyError:
+            return None
+
+    async def store(self, document: dict[str, Any], *, may_administer: bool) -> Mapping[str, Any]:
+        """`create`, but ``DuplicateKeyError`` when the account is not the only one."""
         first = may_administer and await self._claim_first(document["_id"])
         try:
             if first:
                 document["role"] = ADMIN_ROLE
             await self._database[User].insert_one(document)
-        except DuplicateKeyError:
-            return None
         finally:
             if first:
                 await self._release(document["_id"])

@@ -1,23 +1,32 @@
 """Whether strangers may register."""
 
-from locutory import Database
+from locutory import Database, Services
 from locutory_auth.documents import User
+from locutory_contracts.sign_in import PASSWORD_CHECKS
 
 
 class Door:
     """Open or closed as configured. When nothing is configured it is open until there is
-    an account: a new server lets its administrator in, and nobody after him.
+    an account: a new server lets its administrator in, and nobody after him. It is closed
+    where a directory decides over passwords: nobody could sign in with one of his own.
+
+    Args:
+        allowed: as configured.
+        directory: a directory is configured, whether or not a plugin asks it.
     """
 
-    def __init__(self, database: Database, allowed: bool | None) -> None:
+    def __init__(
+        self, database: Database, services: Services, allowed: bool | None, *, directory: bool
+    ) -> None:
         self._database = database
-        self._fixed = allowed is not None
-        self._open = bool(allowed)
+        self._services = services
+        self._fixed = allowed is not None or directory
+        self._open = bool(allowed) and not directory
 
     @property
     def open(self) -> bool:
         """As last seen; costs nothing."""
-        return self._open
+        return self._open and not self._services.all(PASSWORD_CHECKS)
 
     async def look(self) -> bool:
         """See whether there is an account by now. Once closed it stays closed."""
@@ -25,4 +34,4 @@ class Door:
             found = await self._database[User].find_one({}, {"_id": 1})
             self._open = found is None
             self._fixed = not self._open
-        return self._open
+        return self.open

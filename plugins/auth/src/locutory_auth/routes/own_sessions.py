@@ -48,13 +48,13 @@ class OwnSessionsRoutes:
 
     async def show(self, request: Request) -> Response:
         """``{sessions}``, newest first; ``current`` is the one of the access token."""
-        current = self._authenticator.claims(request).session
+        current = (await self._authenticator.claims(request)).session
         listed = await self._sessions.of(ObjectId(request.caller.id))
         return JSON({"sessions": [{**each, "current": each["id"] == current} for each in listed]})
 
     async def end_others(self, request: Request) -> Response:
         """``{ended}``: how many. Their access tokens count no longer."""
-        current = self._authenticator.claims(request).session
+        current = (await self._authenticator.claims(request)).session
         user = ObjectId(request.caller.id)
         listed = await self._sessions.of(user)
         others = [ObjectId(each["id"]) for each in listed if each["id"] != current]

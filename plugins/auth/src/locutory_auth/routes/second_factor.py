@@ -6,7 +6,7 @@ from bson import ObjectId
 from starlette.responses import Response
 
 from locutory import JSON, Cache, HTTPError, Public, Request, Route, SignedIn, now
-from locutory_auth.accounts.stored import StoredAccounts
+from locutory_auth.accounts.stored import StoredAccounts, closing
 from locutory_auth.bans.entry import Entry
 from locutory_auth.routes.bodies import (
     BackupCodesAnswer,
@@ -21,7 +21,6 @@ from locutory_auth.routes.limits import Limits
 from locutory_auth.routes.session import FAILURE, opened
 from locutory_auth.second_factor.enrolment import Enrolment
 from locutory_auth.second_factor.service import StoredSecondFactor
-from locutory_auth.sessions.authenticator import closing
 from locutory_auth.sessions.opening import Opening, device_of
 from locutory_auth.sessions.tokens import PENDING_SECONDS, Tokens
 

@@ -1,20 +1,23 @@
 """Routes of signing in and out with a password (contract auth §2-§4, §6)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from starlette.responses import Response
 
-from locutory import JSON, Empty, Public, Request, Route, SignedIn, Text, now
-from locutory_auth.accounts.stored import StoredAccounts
+from locutory import JSON, Empty, Public, Request, Route, SignedIn, Text, Unauthorized, now
+from locutory_auth.accounts.stored import StoredAccounts, closing
 from locutory_auth.bans.entry import Entry
 from locutory_auth.registration.registration import DONE, Registration
 from locutory_auth.routes.bodies import LoginBody, Message, RegisterBody, SignedInAnswer
 from locutory_auth.routes.limits import Limits
 from locutory_auth.service import SignIn
 from locutory_auth.sessions import cookies
-from locutory_auth.sessions.authenticator import closing
 from locutory_auth.sessions.cookies import Cookies, Gate
 from locutory_auth.sessions.opening import Opening, device_of
+from locutory_auth.sessions.outside import Outside
 from locutory_auth.sessions.rotation import Sessions
-from locutory_auth.sessions.tokens import Tokens
+from locutory_auth.sessions.tokens import Tokens, bearer_of
 from locutory_contracts.sign_in import OpenedSession
 
 FAILURE = {"message": "Something went wrong"}
@@ -34,6 +37,7 @@ class SessionRoutes:
         entry: Entry,
         limits: Limits,
         session_cookies: Cookies,
+        outside: Outside,
         own_cookies_only: Gate,
     ) -> None:
         self._accounts = accounts
@@ -45,6 +49,7 @@ class SessionRoutes:
         self._entry = entry
         self._limits = limits
         self._cookies = session_cookies
+        self._outside = outside
         self._own_cookies_only = own_cookies_only
 
     def all(self) -> list[Route]:
@@ -88,7 +93,7 @@ class SessionRoutes:
                 methods=("POST",),
                 endpoint=self.logout,
                 access=SignedIn(),
-                gates=(self._own_cookies_only,),
+                gates=(self._own_cookies_only, self._nobody),
                 summary="End the session of the refresh token in the cookie",
                 responses={200: Message},
                 failure=FAILURE,
@@ -128,6 +133,9 @@ class SessionRoutes:
     async def refresh(self, request: Request) -> Response:
         """``{token, user}`` and fresh cookies."""
         asked = now()
+        kept = await self._outside.refresh(request)
+        if kept is not None:
+            return kept
         token = cookies.read(request, cookies.REFRESH)
         if token is None:
             return Text("Refresh token not provided")
@@ -150,14 +158,37 @@ class SessionRoutes:
         self._cookies.set(response, refresh)
         return response
 
+    async def _nobody(self, request: Request) -> Response | None:
+        """Whoever has just deleted his account signs out like anybody: the client would show
+        a refusal as a failed sign-in, and keep cookies that open nothing."""
+        session = self._outside.session(request)
+        token = bearer_of(request.headers.get("authorization", ""))
+        if session is not None:
+            user = session.user_id
+        elif token is not None:
+            try:
+                user = self._tokens.read_access(token).user
+            except Unauthorized:
+                return None
+        else:
+            return None
+        return None if await self._accounts.load(user) is not None else self._left()
+
+    def _left(self, members: Mapping[str, Any] | None = None) -> Response:
+        response = JSON({**(members or {}), "message": "Logout successful"})
+        self._cookies.clear(response)
+        return response
+
     async def logout(self, request: Request) -> Response:
-        """``{message}``; the cookies are taken back whether or not a session was found."""
+        """``{message}``, and ``redirect`` where an identity provider is to end its session
+        too; the cookies are taken back whether or not a session was found."""
         token = cookies.read(request, cookies.REFRESH)
         claims = None if token is None else self._tokens.read_refresh(token)
         if claims is not None and str(claims.user) == request.caller.id:
             await self._sessions.end(claims)
-        response = JSON({"message": "Logout successful"})
-        self._cookies.clear(response)
+        outside = await self._outside.end(request)
+        response = self._left(outside.members)
+        cookies.add(response, outside.cookies)
         return response
 
     async def register(self, request: Request) -> Response:

@@ -12,12 +12,13 @@ from locutory.settings import KernelConfig
 from locutory_auth.sessions.rotation import Refresh
 
 REFRESH = "refreshToken"
+PROVIDER = "token_provider"
 _CLEARED = (
     REFRESH,
     "openid_access_token",
     "openid_id_token",
     "openid_user_id",
-    "token_provider",
+    PROVIDER,
 )
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -63,7 +64,7 @@ class Cookies:
     def values(self, refresh: Refresh, provider: str = "librechat") -> tuple[str, ...]:
         """``Set-Cookie`` values that hand out a refresh token; they end with the session."""
         expires = format_datetime(refresh.expires.astimezone(UTC), usegmt=True)
-        pairs = ((REFRESH, refresh.token), ("token_provider", provider))
+        pairs = ((REFRESH, refresh.token), (PROVIDER, provider))
         return tuple(
             f"{name}={value}; Path=/; Expires={expires}; {self._flags}" for name, value in pairs
         )

@@ -2,7 +2,8 @@
 
 An access token is believed until it expires, so ending a session needs a note. It stands in
 ``locutory_revocations``, one document an account, until the last token it concerns has
-expired anyway, and is read along with the account. Notes that other processes write (other
+expired anyway, and is read along with the account. The same notes end sessions that an
+identity provider keeps: there is nothing else here that could. Notes that other processes write (other
 workers, the command line) are noticed within `WATCH_SECONDS`.
 """
 
@@ -47,6 +48,7 @@ class Revocations:
 
     Args:
         access_seconds: life of an access token.
+        session_seconds: life of a session without a sign of life.
     """
 
     def __init__(
@@ -55,12 +57,15 @@ class Revocations:
         services: Services,
         cache: AccountCache,
         access_seconds: float,
+        session_seconds: float,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._database = database
         self._services = services
         self._cache = cache
         self._life = timedelta(seconds=max(access_seconds, PENDING_SECONDS) + 60)
+        # What is left of a session that an identity provider keeps is only in the browser.
+        self._outside_life = self._life + timedelta(seconds=session_seconds)
         self._log = log
         self._began = self._since = now()
         self._seen: set[tuple[ObjectId, datetime]] = set()
@@ -78,18 +83,22 @@ class Revocations:
     async def all_of(self, user: ObjectId) -> None:
         """Every token of an account, asked for until now; what runs for it is stopped."""
         moment = now()
-        await self._note(user, moment, {"$set": {"before": moment, "changedAt": moment}})
+        change = {"$set": {"before": moment, "changedAt": moment}}
+        await self._note(user, moment + self._outside_life, change)
         self._seen.add((user, moment))
         await self._stop(user)
 
-    async def of_sessions(self, user: ObjectId, sessions: Collection[ObjectId]) -> None:
-        """The tokens of single sessions."""
+    async def of_sessions(
+        self, user: ObjectId, sessions: Collection[ObjectId], *, outside: bool = False
+    ) -> None:
+        """The tokens of single sessions. ``outside``: an identity provider keeps them."""
         if sessions:
             change = {"$addToSet": {"sessions": {"$each": list(sessions)}}}
-            await self._note(user, now(), change)
+            life = self._outside_life if outside else self._life
+            await self._note(user, now() + life, change)
 
-    async def _note(self, user: ObjectId, moment: datetime, change: dict[str, Any]) -> None:
-        change = {**change, "$max": {"expiration": moment + self._life}}
+    async def _note(self, user: ObjectId, expires: datetime, change: dict[str, Any]) -> None:
+        change = {**change, "$max": {"expiration": expires}}
         notes = self._database[Revocation]
         try:
             await notes.update_one({"_id": user}, change, upsert=True)

@@ -33,7 +33,8 @@ _USERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a page shows. ``project``: 24 hex digits, `UNASSIGNED`, or ``None`` for all."""
+    """What a page shows. ``project``: 24 hex digits, `UNASSIGNED`, or ``None`` for all.
+    ``ids``: only these conversations, which a search found."""
 
     limit: int = 25
     archived: bool = False
@@ -42,6 +43,7 @@ class Selection:
     project: str | None = None
     order: Order = field(default_factory=Order)
     cursor: Cursor | None = None
+    ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +181,12 @@ def _access(selection: Selection) -> _Access:
     if selection.tags:
         rest["tags"] = {"$in": list(selection.tags)}
     kind = f"{selection.archived}{selection.pinned}{selection.project}{bool(selection.tags)}"
+    project = None if selection.project == UNASSIGNED else selection.project
+    if selection.ids is not None:
+        if selection.project is not None:
+            rest["chatProjectId"] = project
+        return _Access({"conversationId": {"$in": list(selection.ids)}}, rest, False, kind)
     if selection.project is not None:
-        project = None if selection.project == UNASSIGNED else selection.project
         ranged = by in ("updatedAt", "createdAt")
         return _Access({"chatProjectId": project}, rest, ranged, kind)
     if selection.pinned:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -10,11 +11,13 @@ from structlog.stdlib import BoundLogger
 from locutory import JSON, Empty, Request, Route, Services, SignedIn, Text
 from locutory.database import Raw
 from locutory_contracts.conversations import SHARED_CONVERSATIONS
+from locutory_contracts.search import SearchFailed
 from locutory_conversations.changes import Changes
 from locutory_conversations.config import ConversationsConfig
 from locutory_conversations.deletion import Deletion
 from locutory_conversations.listing.conversations import UNASSIGNED, ConversationList, Selection
 from locutory_conversations.listing.order import SORT_FIELDS, BadCursor, Order
+from locutory_conversations.listing.searching import SearchedHistory
 from locutory_conversations.routes import models
 from locutory_conversations.routes.guards import Guards, error
 from locutory_conversations.saving import is_project_id
@@ -51,6 +54,7 @@ class ConversationRoutes:
         self._titles = titles
         self._log = log
         self._list = ConversationList(store)
+        self._searched = SearchedHistory(store, services)
 
     def all(self) -> list[Route]:
         """The routes."""
@@ -160,12 +164,26 @@ class ConversationRoutes:
     async def list(self, request: Request) -> Response:
         """A page of the list."""
         selection = self._selection(request)
-        if (request.query_text("search") or "").strip():
-            # No search is configured, so nothing is found; the client hides its field.
-            return JSON({"conversations": [], "nextCursor": None})
+        text = (request.query_text("search") or "").strip()
+        if text:
+            ids = await self._found(request.caller.id, text)
+            if not ids:
+                return JSON({"conversations": [], "nextCursor": None})
+            selection = replace(selection, ids=ids)
         rows, cursor = await self._list.page(request.caller.id, selection)
         await self._mark_shared(request.caller.id, rows)
         return JSON({"conversations": rows, "nextCursor": cursor})
+
+    async def _found(self, user: str, text: str) -> tuple[str, ...]:
+        """What a search finds. Nothing when there is none; the client hides its field then."""
+        engine = self._searched.engine
+        if engine is None:
+            return ()
+        try:
+            return await self._searched.conversations(engine, user, text)
+        except SearchFailed as failure:
+            self._log.warning("conversations.search_failed", reason=str(failure))
+            raise error(500, _LIST_FAILED) from None
 
     def _selection(self, request: Request) -> Selection:
         project = request.query_text("projectId") or None
@@ -213,7 +231,7 @@ class ConversationRoutes:
         """The whole document."""
         key = key_of(request.caller.id, request.path_params["conversation_id"])
         document = await self._store.conversations_plain.find_one(key)
-        return Empty(404) if document is None else JSON(_shown(document))
+        return Empty(404) if document is None else JSON(shown_conversation(document))
 
     async def title(self, request: Request) -> Response:
         """The title, as soon as there is one."""
@@ -289,10 +307,11 @@ class ConversationRoutes:
         if document is None:
             await self._guards.refuse_foreign(request, conversation_id)
             raise error(404, "Conversation not found")
-        return JSON(_shown(document), status)
+        return JSON(shown_conversation(document), status)
 
 
-def _shown(document: Raw) -> Raw:
+def shown_conversation(document: Raw) -> Raw:
+    """A stored conversation as answers show it."""
     return {name: value for name, value in document.items() if name not in _HIDDEN}
 
 

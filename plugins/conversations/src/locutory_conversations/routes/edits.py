@@ -15,7 +15,8 @@ from locutory_conversations.listing.messages import full
 from locutory_conversations.routes import models
 from locutory_conversations.routes.guards import Guards, error
 from locutory_conversations.routes.messages import FAILED
-from locutory_conversations.service import History, is_uuid
+from locutory_conversations.service import History
+from locutory_conversations.store import is_uuid
 
 _EDITED = (
     *("messageId", "conversationId", "parentMessageId", "sender", "text", "isCreatedByUser"),

@@ -1,26 +1,41 @@
 """``/api/messages``: reading (contract messages §3.1, §3.4, §3.7)."""
 
 import asyncio
+import re
 
 from starlette.responses import Response
+from structlog.stdlib import BoundLogger
 
-from locutory import JSON, Request, Route, SignedIn
+from locutory import JSON, HTTPError, Request, Route, Services, SignedIn
+from locutory_contracts.search import SearchFailed
 from locutory_conversations.config import ConversationsConfig
 from locutory_conversations.listing.messages import PAGE_FIELDS, MessagePages, full, shown
 from locutory_conversations.listing.order import BadCursor
+from locutory_conversations.listing.searching import SearchedHistory
 from locutory_conversations.routes import models
 from locutory_conversations.routes.conversations import positive
 from locutory_conversations.routes.guards import Guards, error
 from locutory_conversations.store import Store
 
 FAILED = {"error": "Internal server error"}
+_HIT = re.compile(r"[0-9]{1,6}")
+_LARGEST_SEARCH = 100
 
 
 class MessageRoutes:
     """Messages of a conversation."""
 
-    def __init__(self, config: ConversationsConfig, store: Store, guards: Guards) -> None:
+    def __init__(
+        self,
+        config: ConversationsConfig,
+        store: Store,
+        services: Services,
+        guards: Guards,
+        log: BoundLogger,
+    ) -> None:
         self._config = config
+        self._log = log
+        self._searched = SearchedHistory(store, services)
         self._guards = guards
         self._pages = MessagePages(store)
 
@@ -81,11 +96,11 @@ class MessageRoutes:
         return JSON([] if row is None else [shown(row)])
 
     async def page(self, request: Request) -> Response:
-        """A page of one conversation, or one message of it."""
+        """A page of one conversation, one message of it, or what a search finds."""
         conversation_id = request.query_text("conversationId")
         message_id = request.query_text("messageId")
         if not conversation_id:
-            return JSON({"messages": [], "nextCursor": None})
+            return await self._search(request)
         if message_id:
             row = await self._pages.one(request.caller.id, conversation_id, message_id)
             return JSON({"messages": [] if row is None else [full(row)], "nextCursor": None})
@@ -102,3 +117,23 @@ class MessageRoutes:
         except BadCursor:
             raise error(400, "Invalid cursor") from None
         return JSON({"messages": rows, "nextCursor": cursor})
+
+    async def _search(self, request: Request) -> Response:
+        """Hits in the order of relevance; the cursor is the number of the next one."""
+        text = (request.query_text("search") or "").strip()
+        engine = self._searched.engine
+        if not text or engine is None:
+            return JSON({"messages": [], "nextCursor": None})
+        cursor = request.query_text("cursor") or ""
+        try:
+            rows, following = await self._searched.messages(
+                engine,
+                request.caller.id,
+                text,
+                size=min(positive(request.query_text("pageSize"), 25), _LARGEST_SEARCH),
+                start=int(cursor) if _HIT.fullmatch(cursor) else 0,
+            )
+        except SearchFailed as failure:
+            self._log.warning("conversations.search_failed", reason=str(failure))
+            raise HTTPError(500, FAILED) from None
+        return JSON({"messages": rows, "nextCursor": None if following is None else str(following)})

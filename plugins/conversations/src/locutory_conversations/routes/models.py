@@ -75,6 +75,24 @@ class DeleteBody(BaseModel):
     arg: Deletion
 
 
+class ForkBody(BaseModel):
+    """What to fork: the part of a conversation up to a message. With ``splitAtTarget`` it
+    begins at the level of ``messageId`` and ends at ``latestMessageId``."""
+
+    conversationId: str
+    messageId: str
+    option: Literal["directPath", "includeBranches", "targetLevel", ""] | None = None
+    splitAtTarget: bool = False
+    latestMessageId: str | None = None
+
+
+class DuplicateBody(BaseModel):
+    """What to duplicate."""
+
+    conversationId: str
+    title: str | None = None
+
+
 class MessageQuery(BaseModel):
     """Query of the list of messages."""
 

@@ -60,9 +60,11 @@ def _name(settings: OpenIdSettings, claims: Claims) -> str:
     return full or text(claims.get("username")) or text(claims.get("email"))
 
 
-def identity_of(settings: OpenIdSettings, claims: Claims, issuer: str) -> Identity:
+def identity_of(
+    settings: OpenIdSettings, claims: Claims, issuer: str, *, configured: bool = True
+) -> Identity:
     """Who the claims speak of. ``claims``: of the verified id token, overlaid by the user
-    info. The address counts as verified only if it is the one that ``email_verified`` is
+    info; ``configured``: the issuer is the deployment's own. The address counts as verified only if it is the one that ``email_verified`` is
     about: people may choose their preferred_username themselves."""
     email = email_of(settings, claims)
     vouched = is_true(claims.get("email_verified")) and email == text(claims.get("email"))
@@ -79,4 +81,5 @@ def identity_of(settings: OpenIdSettings, claims: Claims, issuer: str) -> Identi
         email=email,
         email_verified=vouched and bool(email),
         fields={name: value for name, value in fields.items() if value},
+        issuer_configured=configured,
     )

@@ -166,6 +166,22 @@ class OpenIdClient:
         except ValueError as error:
             raise Unreachable("the token endpoint does not answer with JSON") from error
 
+    async def revoke(self, token: str) -> None:
+        """Tell the provider that a refresh token is used no more (RFC 7009); nothing where it
+        does not take that."""
+        metadata = await self.discovery.metadata()
+        if metadata.revocation_endpoint is None:
+            return
+        try:
+            async with self._session(metadata) as session:
+                answer = await session.revoke_token(
+                    metadata.revocation_endpoint, token=token, token_type_hint="refresh_token"
+                )
+        except (OAuthError, httpx2.HTTPError, ValueError) as error:
+            raise Unreachable(f"the revocation endpoint: {type(error).__name__}") from error
+        if answer.status_code >= 400:
+            raise Unreachable(f"the revocation endpoint answers {answer.status_code}")
+
     async def on_behalf(self, assertion: str, scope: str) -> tuple[str, float]:
         """Exchange an access token for one of another scope (Entra's on-behalf-of flow); the
         token, and how many seconds it is good for."""

@@ -42,6 +42,7 @@ class Metadata:
     jwks_uri: str
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
+    revocation_endpoint: str | None
     auth_methods: tuple[str, ...]
     algorithms: tuple[str, ...]
     pkce: bool
@@ -97,6 +98,7 @@ def read_metadata(configured: str, document: Mapping[str, Any]) -> Metadata:
         jwks_uri=keys,
         userinfo_endpoint=address("userinfo_endpoint"),
         end_session_endpoint=address("end_session_endpoint"),
+        revocation_endpoint=address("revocation_endpoint"),
         auth_methods=words("token_endpoint_auth_methods_supported"),
         algorithms=words("id_token_signing_alg_values_supported"),
         pkce="S256" in words("code_challenge_methods_supported"),

@@ -53,8 +53,15 @@ class OpenIdProvider:
 
         rules = await self._roles.read(Sources(tokens.claims, tokens.access, userinfo, overage))
         issuer = self.issuer(tokens.claims)
+        announced = (await self._client.discovery.metadata()).issuer
+        own = (self._client.discovery.issuer, normal_issuer(announced))
         return Arrival(
-            identity=identity_of(self._settings, userinfo, issuer),
+            identity=identity_of(
+                self._settings,
+                userinfo,
+                issuer,
+                configured=issuer in own,
+            ),
             may_register=True,
             picture=await self._picture(userinfo, bearer),
             rules=rules,

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -14,8 +15,9 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from locutory import Cache, Principal, Request, Services, Unauthorized
+from locutory import Cache, Principal, Request, Services, Unauthorized, now
 from locutory_contracts.accounts import ACCOUNTS, Account
+from locutory_contracts.sign_in import OutsideAnswer, OutsideEnd, OutsideSession
 from locutory_oauth.browser import COOKIE, Browsers, new_id, set_cookie
 from locutory_oauth.config import Config
 from locutory_oauth.identity import Refused, TokenSet, text
@@ -23,7 +25,6 @@ from locutory_oauth.openid.client import OpenIdClient
 from locutory_oauth.openid.discovery import normal_issuer
 from locutory_oauth.openid.verification import TokenExpired, unverified_claims
 from locutory_oauth.outbound import Unreachable
-from locutory_oauth.outside import OutsideAnswer, OutsideEnd
 
 PROVIDER = "openid"
 _REFRESH = "refreshToken"
@@ -34,10 +35,11 @@ _TURN_SECONDS = 15.0
 _FAILED_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _BUFFER_SECONDS = 30
+_REVOKE_SECONDS = 3.0
 
 
 class OpenIdSessions:
-    """Implements `locutory_oauth.outside.OutsideSessions` and the authenticator "openid".
+    """Implements `locutory_contracts.sign_in.OutsideSessions` and the authenticator "openid".
 
     A provider's refresh token is turned once, however many tabs ask: all get the same
     successor for 30 seconds.
@@ -74,22 +76,25 @@ class OpenIdSessions:
     async def begin(self, user_id: str, tokens: TokenSet) -> list[str]:
         """Open a session of these tokens; its cookies. A new login session, so that nobody
         shares one that was known before."""
-        return await self._keep(new_id(), user_id, tokens)
+        opened = OutsideSession(user_id, str(ObjectId()), now())
+        return await self._keep(new_id(), opened, tokens)
 
-    async def _keep(self, browser: str, user_id: str, tokens: TokenSet) -> list[str]:
+    async def _keep(self, browser: str, opened: OutsideSession, tokens: TokenSet) -> list[str]:
         value = {
-            "user": user_id,
+            "user": opened.user_id,
             "access": tokens.access,
             "id": tokens.id,
             "refresh": tokens.refresh,
             "at": time.time(),
         }
         await self._browsers.store(browser, value)
-        signed = jwt.encode(
-            {"alg": "HS256"},
-            {"id": user_id, "exp": int(time.time() + self._seconds)},
-            self._key,
-        )
+        claims = {
+            "id": opened.user_id,
+            "session": opened.id or str(ObjectId()),
+            "began": round(opened.began.timestamp() * 1000),
+            "exp": int(time.time() + self._seconds),
+        }
+        signed = jwt.encode({"alg": "HS256"}, claims, self._key)
         pairs = ((_REFRESH, tokens.refresh or ""), ("token_provider", PROVIDER), (_USER, signed))
         return [
             self._browsers.cookie(browser),
@@ -100,21 +105,21 @@ class OpenIdSessions:
         ]
 
     async def refresh(self, request: Request) -> OutsideAnswer | None:
-        """See `locutory_oauth.outside.OutsideSessions`."""
+        """See `locutory_contracts.sign_in.OutsideSessions`."""
         if not self._config.openid_reuse_tokens:
             return None
-        session = await self._browsers.stored(request)
+        opened = self.session(request)
+        session = await self._session_of(request, opened)
         token = session.get("refresh") or request.cookies.get(_REFRESH)
         if not token:
             return OutsideAnswer(200, "Refresh token not provided")
-        user_id = self._user(request)
+        user_id = None if opened is None else opened.user_id
         account = None if user_id is None else await self._services.get(ACCOUNTS).find(user_id)
-        if user_id is None or account is None:
+        if opened is None or account is None:
             return OutsideAnswer(302, None, location="/login")
-        if session.get("user") == user_id:
-            ready = self._reusable(session)
-            if ready is not None:
-                return OutsideAnswer(200, {"token": ready, "user": account})
+        ready = self._reusable(session) if session else None
+        if ready is not None:
+            return OutsideAnswer(200, {"token": ready, "user": account})
         try:
             tokens = await self._turned(token)
         except (Refused, Unreachable) as failure:
@@ -123,11 +128,18 @@ class OpenIdSessions:
         if tokens.claims and not self._is_theirs(account, tokens.claims):
             self._log.warning("openid.refresh_for_another", user=user_id)
             return OutsideAnswer(302, None, location="/login")
-        if not tokens.id and session.get("user") == user_id and _seconds_left(session["id"]) > 0:
+        if not tokens.id and session and _seconds_left(session["id"]) > 0:
             tokens = replace(tokens, id=session["id"])
         browser = self._browsers.identify(request) or new_id()
-        cookies = await self._keep(browser, user_id, tokens)
+        cookies = await self._keep(browser, opened, tokens)
         return OutsideAnswer(200, {"token": tokens.id or tokens.access, "user": account}, cookies)
+
+    async def _session_of(
+        self, request: Request, opened: OutsideSession | None
+    ) -> Mapping[str, Any]:
+        """The login session of the browser; empty when it is somebody else's."""
+        stored = await self._browsers.stored(request)
+        return stored if opened is not None and stored.get("user") == opened.user_id else {}
 
     def _reusable(self, session: Mapping[str, Any]) -> str | None:
         """A token of the login session that need not be renewed yet."""
@@ -178,9 +190,10 @@ class OpenIdSessions:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized("No auth token")
-        user_id = self._user(request)
-        if request.cookies.get("token_provider") != PROVIDER or user_id is None:
+        opened = self.session(request)
+        if opened is None:
             raise Unauthorized
+        user_id = opened.user_id
         try:
             claims = await self._client.verification.bearer(token.strip(), self._audiences)
         except TokenExpired:
@@ -197,20 +210,23 @@ class OpenIdSessions:
             account=account,
         )
 
-    def _user(self, request: Request) -> str | None:
-        """The account id in the signed cookie."""
+    def session(self, request: Request) -> OutsideSession | None:
+        """See `locutory_contracts.sign_in.OutsideSessions`: what the signed cookie says."""
+        cookie = request.cookies.get(_USER, "")
+        reused = self._config.openid_reuse_tokens
+        if not reused or not cookie or request.cookies.get("token_provider") != PROVIDER:
+            return None
         try:
-            claims = jwt.decode(
-                request.cookies.get(_USER, ""), self._key, algorithms=["HS256"]
-            ).claims
+            claims = jwt.decode(cookie, self._key, algorithms=["HS256"]).claims
             jwt.JWTClaimsRegistry().validate(claims)
         except (JoseError, ValueError):
             return None
-        user_id = claims.get("id")
+        user_id, session = claims.get("id"), claims.get("session")
         # A refresh token of ours is signed with the same secret, and is no such cookie.
         if "sessionId" in claims or not isinstance(user_id, str) or not ObjectId.is_valid(user_id):
             return None
-        return user_id
+        known = isinstance(session, str) and ObjectId.is_valid(session)
+        return OutsideSession(user_id, session if known else None, _began(claims))
 
     def _is_theirs(self, account: Account, claims: Mapping[str, Any]) -> bool:
         """Do the claims speak of this account: same issuer, and same id there?"""
@@ -226,12 +242,18 @@ class OpenIdSessions:
     # Logging out
 
     async def end(self, request: Request, account: Account) -> OutsideEnd:
-        """See `locutory_oauth.outside.OutsideSessions`."""
+        """See `locutory_contracts.sign_in.OutsideSessions`."""
         session = await self._browsers.stored(request)
         token = request.cookies.get("openid_id_token", "")
+        opened = self.session(request)
+        refresh = request.cookies.get(_REFRESH) if opened is not None else None
         if session:
-            token = session["id"] if session.get("user") == str(account["_id"]) else ""
+            theirs = session.get("user") == str(account["_id"])
+            token = session["id"] if theirs else ""
+            refresh = session["refresh"] if theirs else refresh
             await self._browsers.forget(request)
+        if refresh and opened is not None and opened.user_id == str(account["_id"]):
+            await self._revoke(refresh)
         cookies = []
         if COOKIE in request.cookies:
             cookies = [f"{COOKIE}=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]
@@ -239,6 +261,15 @@ class OpenIdSessions:
         if self._config.openid_use_end_session_endpoint and account.get("provider") == PROVIDER:
             address = await self._end_address(token, account)
         return OutsideEnd({} if address is None else {"redirect": address}, cookies)
+
+    async def _revoke(self, token: str) -> None:
+        """The refresh token opens nothing any more, wherever a copy of it may be."""
+        try:
+            async with asyncio.timeout(_REVOKE_SECONDS):
+                await self._client.revoke(token)
+        except (Unreachable, TimeoutError) as failure:
+            reason = str(failure) or type(failure).__name__
+            self._log.warning("openid.token_not_revoked", reason=reason)
 
     async def _end_address(self, token: str, account: Account) -> str | None:
         try:
@@ -259,6 +290,19 @@ class OpenIdSessions:
         hint = account.get("email") or account.get("username") or account.get("openidId")
         query = {"post_logout_redirect_uri": back, "logout_hint": str(hint or ""), **client}
         return _with_query(endpoint, query)
+
+
+def _began(claims: Mapping[str, Any]) -> datetime:
+    """When a session began; LibreChat's cookies tell when they were signed. Long ago when
+    they do not say."""
+    for claim, unit in (("began", 1000), ("iat", 1)):
+        value = claims.get(claim)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                return datetime.fromtimestamp(value / unit, UTC)
+            except (ValueError, OverflowError, OSError):
+                break
+    return datetime.fromtimestamp(0, UTC)
 
 
 def _seconds_left(token: str) -> float:

@@ -1,17 +1,15 @@
 """Roles that the provider's claims demand or give (contract oauth §5.3)."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from locutory.access import ADMIN_ROLE
 from locutory_oauth.config import OpenIdSettings, TokenKind
 from locutory_oauth.identity import Refused, RoleRules
 from locutory_oauth.openid.claims import at_path
 from locutory_oauth.openid.verification import unverified_claims
 
 GROUPS = "groups"
-SYSTEM_ROLES = (ADMIN_ROLE, "USER")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +48,10 @@ def words(value: Any) -> list[str]:
 
 
 class Roles:
-    """The rules of a deployment.
+    """The rules of a deployment."""
 
-    Args:
-        existing: names of the stored roles, or ``None`` when nobody knows them.
-    """
-
-    def __init__(
-        self,
-        settings: OpenIdSettings,
-        existing: Callable[[], Awaitable[Collection[str] | None]],
-    ) -> None:
+    def __init__(self, settings: OpenIdSettings) -> None:
         self._settings = settings
-        self._existing = existing
 
     async def read(self, sources: Sources) -> RoleRules:
         """`Refused` when a required role is missing; else what becomes of the role."""
@@ -101,8 +90,7 @@ class Roles:
 
     async def synchronised(self, sources: Sources) -> str | None:
         """The role to give by ``OPENID_ROLE_SYNC_*``: the first of the configured ones that
-        the claim names, else the fallback. ``None``: leave it alone. Case does not matter,
-        and the administrator's role is never given this way."""
+        the claim names, else the fallback. ``None``: leave it alone. Case does not matter."""
         settings = self._settings
         path = settings.openid_role_sync_claim
         if not settings.openid_role_sync_enabled or not path:
@@ -118,13 +106,4 @@ class Roles:
         wanted = [role for role in settings.openid_role_sync_role_priority if role.lower() in held]
         if settings.openid_role_sync_fallback_role:
             wanted.append(settings.openid_role_sync_fallback_role)
-        return await self._stored(wanted[0]) if wanted else None
-
-    async def _stored(self, role: str) -> str:
-        existing = await self._existing()
-        if existing is None:
-            return role
-        for name in (*existing, *SYSTEM_ROLES):
-            if name.lower() == role.lower() and name != ADMIN_ROLE:
-                return name
-        raise Refused("role", f"the role {role} of OPENID_ROLE_SYNC_* does not exist")
+        return wanted[0] if wanted else None

@@ -1,0 +1,68 @@
+"""Stored files, as other plugins read them (files.md §4)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from locutory.keys import Service
+
+FileRecord = Mapping[str, Any]
+"""A document of the collection ``files`` without ``text``: ``file_id``, ``filename``,
+``filepath``, ``type``, ``bytes``, ``source`` (absent: ``local``), ``storageKey``,
+``previewRevision``, ``width``, ``height``, … Dates are aware ``datetime``."""
+
+
+class FileMissing(Exception):
+    """The record is there, but what it stands for is not in the store any more."""
+
+
+class NotReadable(Exception):
+    """The store of this file cannot be read as a stream (a provider's own, for example)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """The bytes of a file. ``size`` in bytes, ``None`` when the store does not say. Whoever
+    opened it calls ``close`` when done, also when nothing was read."""
+
+    chunks: AsyncIterator[bytes]
+    size: int | None
+    close: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePreview:
+    """What can be shown of a file without its program. ``text`` and ``text_format`` (``html``
+    or ``text``) belong to ``ready``, ``error`` to ``failed``."""
+
+    status: Literal["pending", "ready", "failed"]
+    text: str | None = None
+    text_format: str | None = None
+    error: str | None = None
+
+
+class Files(Protocol):
+    """Files of one user at a time: ``user`` is the owner's id as text, and another user's
+    files are never found; an id of another form finds nothing. Who may see them is decided by
+    whoever asks."""
+
+    async def find(self, user: str, file_ids: Sequence[str]) -> Mapping[str, FileRecord]:
+        """Records by ``file_id``, read at once; what does not exist is left out."""
+        ...
+
+    async def open(self, record: FileRecord) -> OpenedFile:
+        """The bytes of a record that `find` gave. `FileMissing`, `NotReadable`."""
+        ...
+
+    async def address(self, record: FileRecord, filename: str) -> str | None:
+        """An address from which a browser downloads the file as ``filename``, good for a few
+        minutes and on another origin than ours; ``None`` when its store gives none."""
+        ...
+
+    async def preview(self, user: str, file_id: str) -> FilePreview | None:
+        """The preview of a file, ``None`` when there is no such file. One that has been
+        pending for more than two minutes is marked failed (``orphaned``) first."""
+        ...
+
+
+FILES: Service[Files] = Service("files", "Stored files: records, bytes, previews")

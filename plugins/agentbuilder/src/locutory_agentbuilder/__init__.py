@@ -1,0 +1,1 @@
+"""Agents that users make: stored agents, their versions, the marketplace."""

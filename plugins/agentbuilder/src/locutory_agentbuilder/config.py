@@ -1,0 +1,68 @@
+"""Settings of the plugin, and what it reads of ``endpoints.agents`` of the configuration file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from locutory import option
+
+CODE_ENVIRONMENTS = ("user", "agent-user", "conversation")
+DEFAULT_ENVIRONMENT = "user"
+
+
+class AgentBuilderConfig(BaseModel):
+    """Settings of stored agents."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    remembered_agents: int = option(
+        20_000,
+        "Agents whose list rows and order are kept in memory for fast lists; in a database with "
+        "more, lists read what they show. 0: never kept",
+        ge=0,
+    )
+    reread_seconds: float = option(
+        300.0,
+        "After how long everything that is kept in memory is read again. Changes are noticed "
+        "at once; this is for documents that were written without updatedAt",
+        gt=0,
+    )
+    max_agent_bytes: int = option(
+        12 * 1024 * 1024,
+        "Largest stored agent with its versions; above it the oldest versions go. A document "
+        "of the database holds 16 MB",
+        ge=4 * 1024 * 1024,
+        le=15 * 1024 * 1024,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the deployment allows agents (``endpoints.agents``, contract endpoints §4.4)."""
+
+    capabilities: frozenset[str] | None = None
+    """``None``: LibreChat's defaults, which hold all that is asked for here."""
+    code_environments: tuple[str, ...] = CODE_ENVIRONMENTS
+
+    def offers(self, capability: str) -> bool:
+        """Is a capability on?"""
+        return self.capabilities is None or capability in self.capabilities
+
+
+def read_deployment(endpoints: Any) -> Deployment:
+    """The section ``endpoints`` of the file; members of a wrong type count as absent."""
+    agents = endpoints.get("agents") if isinstance(endpoints, Mapping) else None
+    if not isinstance(agents, Mapping):
+        return Deployment()
+    listed = agents.get("capabilities")
+    capabilities = frozenset(map(str, listed)) if isinstance(listed, list) else None
+    code = agents.get("statefulCodeSessions")
+    allowed = code.get("allowedEnvironments") if isinstance(code, Mapping) else None
+    environments = (
+        tuple(name for name in CODE_ENVIRONMENTS if name in allowed)
+        if isinstance(allowed, list)
+        else CODE_ENVIRONMENTS
+    )
+    return Deployment(capabilities, environments)

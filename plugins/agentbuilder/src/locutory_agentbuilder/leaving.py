@@ -1,0 +1,97 @@
+"""What happens to the agents of a deleted account."""
+
+from typing import Any
+
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from locutory import Database, Principal, Services
+from locutory.database import Raw
+from locutory_agentbuilder.documents import Leaving
+from locutory_agentbuilder.kind import KIND
+from locutory_agentbuilder.service import Agents, chunks
+from locutory_contracts.access import ACCESS, OWNER
+from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+
+
+class Farewell:
+    """Agents that nobody else owns go. Agents that somebody else owns too stay, and become
+    his: nothing names the account any more."""
+
+    def __init__(self, agents: Agents, database: Database, services: Services) -> None:
+        self._agents = agents
+        self._database = database
+        self._services = services
+
+    async def deleting(self, step: AccountDeleting) -> None:
+        """Note which agents of others the account alone owns, before its entries go."""
+        access, accounts = self._services.find(ACCESS), self._services.find(ACCOUNTS)
+        if access is None or not ObjectId.is_valid(step.user_id):
+            return
+        account = None if accounts is None else await accounts.find(step.user_id)
+        # No role and no groups: entries that name the account itself.
+        himself = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
+        owned = [ObjectId(key) for key in await access.reachable(himself, KIND, OWNER)]
+        writes = []
+        for chunk in chunks(owned):
+            read = self._agents.collection.find({"_id": {"$in": chunk}}, {"author": 1})
+            foreign = [
+                str(agent["_id"])
+                for agent in await read.to_list()
+                if agent.get("author") != ObjectId(step.user_id)
+            ]
+            for agent, owners in (await access.owners(KIND, foreign)).items():
+                if owners == {step.user_id}:
+                    note = {"$set": {"user": step.user_id}}
+                    writes.append(UpdateOne({"_id": ObjectId(agent)}, note, upsert=True))
+        if writes:
+            await self._database[Leaving].bulk_write(writes, ordered=False)
+
+    async def deleted(self, fact: AccountDeleted) -> None:
+        """Delete, or hand over. Does the same when it runs again, before or after the
+        account's entries are removed."""
+        if not ObjectId.is_valid(fact.user_id):
+            return
+        user = ObjectId(fact.user_id)
+        written = await self._agents.collection.find({"author": user}, {"_id": 1}).to_list()
+        noted = await self._database[Leaving].find({"user": fact.user_id}, {"_id": 1}).to_list()
+        await self._settle(user, [agent["_id"] for agent in (*written, *noted)])
+        await self._sign_off_versions(user)
+        await self._database[Leaving].delete_many({"user": fact.user_id})
+
+    async def _settle(self, user: ObjectId, agents: list[ObjectId]) -> None:
+        access = self._services.find(ACCESS)
+        for chunk in chunks(agents):
+            keys = [str(agent) for agent in chunk]
+            owners = {} if access is None else await access.owners(KIND, keys)
+            heirs = {agent: owners.get(str(agent), set()) - {str(user)} for agent in chunk}
+            await self._agents.remove([agent for agent in chunk if not heirs[agent]])
+            for agent in chunk:
+                if heirs[agent]:
+                    await self._hand_over(user, agent, ObjectId(min(heirs[agent])))
+
+    async def _hand_over(self, user: ObjectId, agent: ObjectId, heir: ObjectId) -> None:
+        def inherit(document: Raw) -> tuple[Raw, list[str]]:
+            if document.get("author") != user:
+                return {}, []
+            return {"author": heir}, [name for name in ("authorName",) if name in document]
+
+        await self._agents.change(agent, inherit)
+
+    async def _sign_off_versions(self, user: ObjectId) -> None:
+        """Versions that the account made of what stays no longer say so."""
+        edited = self._agents.collection.find({"versions.updatedBy": user}, {"_id": 1})
+        for agent in await edited.to_list():
+            await self._agents.change(
+                agent["_id"], lambda document: ({"versions": _unsigned(document, user)}, ())
+            )
+
+
+def _unsigned(document: Raw, user: ObjectId) -> list[Any]:
+    versions = document.get("versions")
+    return [
+        {key: value for key, value in version.items() if (key, value) != ("updatedBy", user)}
+        if isinstance(version, dict)
+        else version
+        for version in (versions if isinstance(versions, list) else ())
+    ]

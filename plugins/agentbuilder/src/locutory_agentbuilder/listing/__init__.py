@@ -1,0 +1,1 @@
+"""Lists of agents that a caller reaches."""

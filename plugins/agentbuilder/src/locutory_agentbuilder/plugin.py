@@ -1,0 +1,117 @@
+"""Declaration of the plugin."""
+
+from collections.abc import Iterable
+
+from beanie import Document
+
+from locutory import (
+    POLICY,
+    Action,
+    Context,
+    On,
+    PermissionGroup,
+    PhaseTask,
+    Plugin,
+    Provide,
+    Route,
+    hook,
+)
+from locutory_agentbuilder.categories import Categories
+from locutory_agentbuilder.config import AgentBuilderConfig, read_deployment
+from locutory_agentbuilder.contacts import Contacts
+from locutory_agentbuilder.definition.resources import Resources
+from locutory_agentbuilder.documents import Agent, AgentCategory, Leaving
+from locutory_agentbuilder.kind import KIND, PERMISSION, REMOTE, AgentKind
+from locutory_agentbuilder.leaving import Farewell
+from locutory_agentbuilder.listing.catalogue import Catalogue
+from locutory_agentbuilder.listing.lists import Lists
+from locutory_agentbuilder.portable import RECORD, PortableAgents
+from locutory_agentbuilder.rights import Rights
+from locutory_agentbuilder.routes.agents import AgentRoutes
+from locutory_agentbuilder.routes.lists import ListRoutes
+from locutory_agentbuilder.service import Agents
+from locutory_agentbuilder.stored import Stored
+from locutory_agentbuilder.workshop import Workshop
+from locutory_contracts.access import ACCESS, RESOURCE_KINDS
+from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+from locutory_contracts.agents import STORED_AGENTS
+from locutory_contracts.files import FILES
+from locutory_contracts.people import PEOPLE
+from locutory_contracts.portability import PORTABLE
+
+_CHAT = "agents"
+"""The plugin that runs agents, and that declares the permissions about them."""
+
+
+class AgentBuilderPlugin(Plugin):
+    """Stored agents and their versions."""
+
+    name = "agentbuilder"
+    summary = "Agents that users make: versions, sharing, the marketplace and its categories"
+    Config = AgentBuilderConfig
+    provides = (STORED_AGENTS, RESOURCE_KINDS, PORTABLE)
+    wants = (ACCESS, ACCOUNTS, FILES, PEOPLE, POLICY)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [Agent, AgentCategory, Leaving]
+
+    @hook
+    def permissions(self, ctx: Context) -> Iterable[PermissionGroup]:
+        if _CHAT in ctx.enabled_plugins():
+            return []
+        return [
+            PermissionGroup(
+                PERMISSION,
+                {
+                    "USE": Action(user=True, summary="See agents"),
+                    "CREATE": Action(user=True, summary="Make agents"),
+                    "SHARE": Action(user=False, summary="Share agents with others"),
+                    "SHARE_PUBLIC": Action(user=False, summary="Share agents with everybody"),
+                },
+                "Agents",
+            )
+        ]
+
+    @hook
+    def services(self, ctx: Context) -> Iterable[Provide]:
+        config: AgentBuilderConfig = ctx.config
+        self._agents = Agents(ctx.database, ctx.services, config.max_agent_bytes, ctx.log)
+        self._rights = Rights(self._agents, ctx.services, ctx.permission_groups, ctx.log)
+        deployment = read_deployment(ctx.section("endpoints"))
+        resources = Resources(ctx.services)
+        self._workshop = Workshop(self._agents, self._rights, resources, deployment)
+        self._categories = Categories(ctx.database)
+        self._farewell = Farewell(self._agents, ctx.database, ctx.services)
+        return [
+            Provide(STORED_AGENTS, Stored(self._agents, self._rights)),
+            Provide(RESOURCE_KINDS, AgentKind(ctx.database), KIND),
+            Provide(RESOURCE_KINDS, AgentKind(ctx.database, remote=True), REMOTE),
+            Provide(PORTABLE, PortableAgents(self._agents, ctx.services), RECORD),
+        ]
+
+    @hook
+    def subscriptions(self) -> Iterable[On]:
+        return [
+            On(AccountDeleting, self._farewell.deleting),
+            On(AccountDeleted, self._farewell.deleted),
+        ]
+
+    @hook
+    def routes(self, ctx: Context) -> Iterable[Route]:
+        config: AgentBuilderConfig = ctx.config
+        contacts = Contacts(ctx.services, ctx.log)
+        catalogue = Catalogue(self._agents, config.remembered_agents, config.reread_seconds)
+        lists = Lists(self._agents, self._rights, catalogue, contacts)
+        return [
+            *ListRoutes(lists, self._categories).all(),
+            *AgentRoutes(self._agents, self._rights, self._workshop, contacts).all(),
+        ]
+
+    @hook
+    def phases(self) -> Iterable[PhaseTask]:
+        return [PhaseTask("permissions", "categories of agents", self._categories.seed)]
+
+    @hook
+    def reload(self, ctx: Context) -> None:
+        self._workshop.deployment = read_deployment(ctx.section("endpoints"))

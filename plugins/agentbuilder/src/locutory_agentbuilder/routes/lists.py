@@ -1,0 +1,81 @@
+"""The list of agents, and the categories (contract agents §2, §5)."""
+
+import re
+
+from starlette.responses import Response
+
+from locutory import JSON, Can, Request, Route, SignedIn
+from locutory_agentbuilder.categories import Categories
+from locutory_agentbuilder.kind import PERMISSION
+from locutory_agentbuilder.listing.entries import place_of
+from locutory_agentbuilder.listing.lists import Lists, Selection
+from locutory_agentbuilder.routes import models
+from locutory_contracts.access import VIEW
+
+LONGEST_SEARCH = 100
+_LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)")
+_DEFAULT, _UNREADABLE, _MOST = 100, 20, 1000
+_PROMOTED = {"1": True, "0": False}
+
+
+class ListRoutes:
+    """What the agent picker, the builder and the marketplace show."""
+
+    def __init__(self, lists: Lists, categories: Categories) -> None:
+        self._lists = lists
+        self._categories = categories
+
+    def all(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route(
+                path="/api/agents",
+                endpoint=self.page,
+                access=Can(PERMISSION, "USE"),
+                summary="A page of the agents that the caller reaches",
+                query=models.ListQuery,
+                responses={200: models.PAGE},
+                failure={"error": "Error listing agents"},
+                contract="agents §2",
+            ),
+            Route(
+                path="/api/agents/categories",
+                endpoint=self.categories,
+                access=SignedIn(),
+                summary="Categories of the marketplace",
+                responses={200: [models.CATEGORY]},
+                failure={
+                    "error": "Failed to fetch agent categories",
+                    "userMessage": "Unable to load categories. Please refresh the page.",
+                    "suggestion": "Try refreshing the page or check your network connection",
+                },
+                contract="agents §5",
+            ),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """A page, last changed first."""
+        search = (request.query_text("search") or "").strip()[:LONGEST_SEARCH]
+        category = request.query_text("category") or ""
+        selection = Selection(
+            _number(request.query_text("requiredPermission"), VIEW, VIEW),
+            category if category.strip() else "",
+            search,
+            _PROMOTED.get(request.query_text("promoted") or ""),
+        )
+        limit = _number(request.query_text("limit"), _DEFAULT, _UNREADABLE)
+        after = place_of(request.query_text("cursor"))
+        limit = min(_MOST, max(1, limit))
+        return JSON(await self._lists.page(request.caller, selection, limit, after))
+
+    async def categories(self, request: Request) -> Response:
+        """The active categories; labels of built-in ones are translation keys."""
+        return JSON(await self._categories.list(request.caller.tenant))
+
+
+def _number(text: str | None, absent: int, unreadable: int) -> int:
+    """The whole number with which a text begins."""
+    if text is None:
+        return absent
+    number = _LEADING_NUMBER.match(text[:20])
+    return unreadable if number is None else int(number[1])

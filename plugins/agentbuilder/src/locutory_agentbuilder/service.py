@@ -1,0 +1,225 @@
+"""Agents as they are stored (contract agents §5, §9)."""
+
+import secrets
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from structlog.stdlib import BoundLogger
+
+from locutory import Database, HTTPError, Principal, Services, now
+from locutory.database import Collection, Raw
+from locutory_agentbuilder.definition.references import without_agents
+from locutory_agentbuilder.definition.versions import fitting, same_as_newest, snapshot
+from locutory_agentbuilder.documents import ACCESS_FIELDS, WITHOUT_VERSIONS, Agent
+from locutory_agentbuilder.kind import KIND, REMOTE
+from locutory_contracts.access import ACCESS
+
+PORTION = 50
+FIRST_ID = ObjectId("0" * 24)
+"""Before every id: a filter for reading a collection through."""
+_ALPHABET = string.ascii_letters + string.digits + "_-"
+_ID_LENGTH = 21
+_TRIES = 30
+_BUSY = {"error": "The agent is being changed by somebody else. Please try again."}
+
+Change = Callable[[Raw], tuple[Raw, Sequence[str]]]
+"""From an agent with its versions to the members to set and those to unset."""
+
+
+def new_agent_id() -> str:
+    """A public id, ``agent_`` and 21 random characters."""
+    return "agent_" + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+class Agents:
+    """Reads and writes. Who may do it was decided before. ``most_bytes``: the largest agent
+    with its versions."""
+
+    def __init__(
+        self, database: Database, services: Services, most_bytes: int, log: BoundLogger
+    ) -> None:
+        self._database = database
+        self._services = services
+        self._most_bytes = most_bytes
+        self._log = log
+        self.on_removed: list[Callable[[Sequence[ObjectId]], None]] = []
+
+    @property
+    def collection(self) -> Collection:
+        """The raw collection."""
+        return self._database[Agent]
+
+    async def by_id(self, agent_id: str, fields: Mapping[str, Any]) -> Raw | None:
+        """An agent by its public id, whatever its tenant."""
+        return await self.collection.find_one({"id": agent_id}, fields)
+
+    async def find(
+        self, agent_id: str, tenant: str | None, fields: Mapping[str, Any] | None = WITHOUT_VERSIONS
+    ) -> Raw | None:
+        """An agent of a tenant by its public id; ``fields`` of ``None`` are all."""
+        return await self.collection.find_one({"id": agent_id, "tenantId": tenant}, fields)
+
+    async def find_many(self, agent_ids: Sequence[str], tenant: str | None) -> list[Raw]:
+        """Agents by their public ids, as far as is needed to decide about them."""
+        found: list[Raw] = []
+        for start in range(0, len(agent_ids), PORTION):
+            wanted = list(agent_ids[start : start + PORTION])
+            cursor = self.collection.find(
+                {"id": {"$in": wanted}, "tenantId": tenant}, ACCESS_FIELDS
+            )
+            found += await cursor.to_list()
+        return found
+
+    async def with_version_count(self, key: ObjectId) -> Raw | None:
+        """An agent without its versions, and their number as ``version``."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"_id": key}},
+            {"$addFields": {"version": {"$size": {"$ifNull": ["$versions", []]}}}},
+            {"$project": {"versions": 0}},
+        ]
+        found = await (await self.collection.aggregate(pipeline)).to_list()
+        return found[0] if found else None
+
+    async def create(self, principal: Principal, fields: Mapping[str, Any]) -> Raw:
+        """A new agent with its first version, owned by the caller. ``fields`` hold ``id``.
+
+        The agent is written last: what a crash leaves behind are entries of nothing.
+        """
+        moment = now()
+        first = {**fields, "createdAt": moment, "updatedAt": moment}
+        agent: Raw = {
+            **{key: value for key, value in fields.items() if value != {}},
+            "tool_kwargs": fields.get("tool_kwargs") or [],
+            "author": ObjectId(principal.id),
+            "agent_ids": fields.get("agent_ids") or [],
+            "edges": fields.get("edges") or [],
+            "conversation_starters": fields.get("conversation_starters") or [],
+            "versions": [first],
+            "category": fields.get("category", "general"),
+            "is_promoted": False,
+            "mcpServerNames": fields.get("mcpServerNames") or [],
+            "_id": ObjectId(),
+            "createdAt": moment,
+            "updatedAt": moment,
+            "__v": 0,
+        }
+        if principal.tenant is not None:
+            agent["tenantId"] = principal.tenant
+        await self.own(principal.id, agent["_id"])
+        await self.collection.insert_one(agent)
+        return agent
+
+    async def own(self, user: str, agent: ObjectId) -> None:
+        """Make an account the owner of an agent, also from outside; a failure is only
+        logged."""
+        access = self._services.find(ACCESS)
+        if access is None:
+            return
+        for kind in (KIND, REMOTE):
+            try:
+                await access.grant_owner(user, kind, str(agent))
+            except Exception:
+                self._log.exception("agentbuilder.owner_not_granted", agent=str(agent), kind=kind)
+
+    async def change(
+        self, key: ObjectId, change: Change, by: ObjectId | None = None
+    ) -> tuple[Raw, bool] | None:
+        """Set and unset members of an agent. With ``by`` the result becomes a version, unless
+        it is the same as the newest one: then the second value is true.
+
+        Returns the agent as it is afterwards, ``None`` when it is gone. Every write moves
+        ``updatedAt``, and takes place only if nobody moved it since the agent was read; so no
+        change and no version is lost. 409 when there is no end of other changes.
+        """
+        for _ in range(_TRIES):
+            before = await self.collection.find_one({"_id": key})
+            if before is None:
+                return None
+            fields, gone = change(before)
+            moment = _later_than(before.get("updatedAt"))
+            rest = {name: value for name, value in before.items() if name not in gone}
+            after: Raw = {**rest, **fields, "updatedAt": moment}
+            update: dict[str, Any] = {"$set": {**fields, "updatedAt": moment}}
+            if gone:
+                update["$unset"] = dict.fromkeys(gone, "")
+            repeated = False
+            if by is not None:
+                versions = _list(before.get("versions"))
+                repeated = same_as_newest(after, versions)
+                if not repeated:
+                    after["versions"] = self._add_version(update, after, versions, by)
+            unchanged = {"_id": key, "updatedAt": before.get("updatedAt")}
+            if (await self.collection.update_one(unchanged, update)).matched_count:
+                return after, repeated
+        raise HTTPError(409, _BUSY)
+
+    def _add_version(
+        self, update: dict[str, Any], after: Raw, versions: list[Any], by: ObjectId
+    ) -> list[Any]:
+        added = snapshot(after, after["updatedAt"], by)
+        kept = fitting(after, added, self._most_bytes)
+        if kept is None:
+            update["$push"] = {"versions": added}
+            return [*versions, added]
+        update["$set"] = {**update["$set"], "versions": kept}
+        return kept
+
+    async def remove(self, agents: Sequence[ObjectId]) -> int:
+        """Delete agents with their entries, and what others' edges say of them; returns how
+        many there were. In this order a crash leaves something that can be deleted again, or
+        entries of nothing."""
+        access, removed = self._services.find(ACCESS), 0
+        for chunk in chunks(agents):
+            found = await self.collection.find({"_id": {"$in": chunk}}, {"id": 1}).to_list()
+            await self._leave_edges([str(agent["id"]) for agent in found if "id" in agent], chunk)
+            removed += (await self.collection.delete_many({"_id": {"$in": chunk}})).deleted_count
+            for tell in self.on_removed:
+                tell(chunk)
+            if access is not None:
+                for kind in (KIND, REMOTE):
+                    try:
+                        await access.forget(kind, [str(agent) for agent in chunk])
+                    except Exception:
+                        self._log.exception("agentbuilder.entries_not_removed", agents=len(chunk))
+        return removed
+
+    async def _leave_edges(self, gone: Sequence[str], keys: Sequence[ObjectId]) -> None:
+        """Take agents that are about to go out of the edges of others, without a version
+        (§5)."""
+        if not gone:
+            return
+        concerned: set[ObjectId] = set()
+        for side in ("edges.to", "edges.from"):
+            read = self.collection.find({side: {"$in": list(gone)}}, {"_id": 1})
+            concerned.update([agent["_id"] for agent in await read.to_list()])
+        names = frozenset(gone)
+        for key in concerned.difference(keys):
+            await self.change(
+                key, lambda agent: ({"edges": without_agents(agent.get("edges"), names)}, ())
+            )
+
+
+def chunks(keys: Sequence[ObjectId]) -> Iterator[list[ObjectId]]:
+    """Ids in portions that ``$in`` takes well: the embedded database compares each of them
+    with each row, which makes 5,000 at once a hundred times slower than 50 at a time."""
+    for start in range(0, len(keys), PORTION):
+        yield list(keys[start : start + PORTION])
+
+
+def object_ids(texts: Iterable[str]) -> list[ObjectId]:
+    """Those of the texts that are ids."""
+    return [ObjectId(text) for text in texts if ObjectId.is_valid(text)]
+
+
+def _later_than(before: Any) -> datetime:
+    moment = now()
+    if isinstance(before, datetime) and moment <= before:
+        return before + timedelta(milliseconds=1)
+    return moment
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,244 @@
+"""Accounts for identities: found, created, and kept as the provider has them."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from locutory import Database
+from locutory_auth.accounts.stored import CLOSING, StoredAccounts
+from locutory_auth.bans.gate import BanGate, banned
+from locutory_auth.bans.store import Bans
+from locutory_auth.documents import User
+from locutory_auth.registration.creation import Creation, new_account
+from locutory_auth.registration.domains import Domains
+from locutory_contracts.sign_in import Identity, IdentityRefused
+
+KEYS = frozenset(
+    f"{name}Id"
+    for name in (
+        "google",
+        "facebook",
+        "openid",
+        "saml",
+        "ldap",
+        "github",
+        "discord",
+        "apple",
+    )
+)
+"""Fields that hold the id of an account at a provider."""
+
+AT_CREATION = ("name", "username", "avatar", "idOnTheSource", "role", "tenantId")
+
+_ABSENT = (None, "")
+_READ = dict.fromkeys(
+    (
+        "_id",
+        "email",
+        "provider",
+        "name",
+        "username",
+        "role",
+        "openidIssuer",
+        "idOnTheSource",
+        "expiresAt",
+        CLOSING,
+        *KEYS,
+    ),
+    1,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a kind of provider may do to accounts (contract oauth §4-§7).
+
+    ``rewritten``: fields that follow the provider at every sign-in. ``address``: when the
+    e-mail address does: never; when the provider vouches for it; always; or always, and the
+    address of another account is an error (strict). ``by_address``: an account is also found
+    by its verified address, and then gets the provider's id if ``binds``. ``unclaimed``:
+    accounts without any provider are its. ``administers``: its first account administers the
+    installation, as with e-mail registration.
+    """
+
+    rewritten: tuple[str, ...] = ()
+    address: Literal["never", "vouched", "always", "strict"] = "vouched"
+    by_address: bool = True
+    binds: bool = False
+    unclaimed: bool = False
+    administers: bool = False
+
+
+SOCIAL = Rules()
+RULES: Mapping[str, Rules] = {
+    "openid": Rules(("name", "username", "idOnTheSource"), "always", binds=True, unclaimed=True),
+    "saml": Rules(("name", "username"), "never", binds=True),
+    "ldap": Rules(("name", "username"), "strict", by_address=False, binds=True, administers=True),
+}
+
+
+class Adoption:
+    """Turns identities into accounts. Accounts are never merged."""
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: StoredAccounts,
+        creation: Creation,
+        domains: Domains,
+        bans: Bans,
+        gate: BanGate,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._creation = creation
+        self._domains = domains
+        self._bans = bans
+        self._gate = gate
+        self._log = log
+
+    async def adopt(self, identity: Identity, may_register: bool, address: str) -> str:
+        """See `locutory_contracts.sign_in.SignIns`; ``ValueError`` for a key that is none of
+        `KEYS`."""
+        if identity.key not in KEYS:
+            raise ValueError(f"{identity.key} is no field for the id at a provider")
+        if address:
+            await self._gate.check_ip(address)
+        if not identity.subject:
+            raise IdentityRefused("auth_failed", "The provider did not say who this is")
+        if not self._domains.allow(identity.email):
+            raise IdentityRefused("domain", "Email domain not allowed")
+        rules = RULES.get(identity.provider, SOCIAL)
+        account = await self._by_id(identity, rules) or await self._by_address(identity, rules)
+        if account is None:
+            if not may_register:
+                raise IdentityRefused("registration_closed", "Registration is not allowed.")
+            try:
+                return await self._create(identity, rules)
+            except DuplicateKeyError:
+                # Taken: by a sign-in of the same person at the same time, or by somebody else.
+                account = await self._by_id(identity, rules)
+                if account is None and rules.address == "strict":
+                    raise
+                if account is None:
+                    raise IdentityRefused("other_provider", "The e-mail address is taken") from None
+        if account.get(CLOSING) is not None:
+            raise IdentityRefused("closing", "Account deletion is in progress")
+        if await self._bans.of_account(account["_id"]) > time.time():
+            raise banned()
+        return await self._update(identity, rules, account)
+
+    async def _by_id(self, identity: Identity, rules: Rules) -> Mapping[str, Any] | None:
+        """The account of the provider's id. An OpenID id is one of its issuer; accounts from
+        before issuers were stored have none."""
+        chosen: list[dict[str, Any]] = [{identity.key: identity.subject}]
+        if identity.issuer is not None:
+            source = identity.fields.get("idOnTheSource")
+            if isinstance(source, str) and source:
+                chosen.append({"idOnTheSource": source})
+            ids = chosen
+            chosen = [{**each, "openidIssuer": identity.issuer} for each in ids]
+            if identity.issuer_configured:
+                chosen += [{**each, "openidIssuer": {"$in": list(_ABSENT)}} for each in ids]
+        for each in chosen:
+            account = await self._find(identity, each)
+            if account is not None:
+                return self._own(identity, rules, account)
+        return None
+
+    async def _by_address(self, identity: Identity, rules: Rules) -> Mapping[str, Any] | None:
+        """The account of the same address, if nothing speaks against its being the same
+        person's."""
+        email = identity.email.strip().lower()
+        if not email or not rules.by_address:
+            return None
+        account = await self._find(identity, {"email": email})
+        if account is None:
+            return None
+        self._own(identity, rules, account)
+        if not identity.email_verified:
+            raise IdentityRefused("unverified", "The provider does not vouch for the address")
+        subject, issuer = account.get(identity.key), account.get("openidIssuer")
+        if subject and subject != identity.subject:
+            raise IdentityRefused("auth_failed", "The address belongs to another identity")
+        if identity.issuer is not None and issuer and issuer != identity.issuer:
+            raise IdentityRefused("auth_failed", "The address belongs to another issuer")
+        return account
+
+    async def _find(
+        self, identity: Identity, chosen: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        tenant = identity.fields.get("tenantId")
+        within = {"tenantId": tenant} if isinstance(tenant, str) and tenant else {}
+        return await self._database[User].find_one({**chosen, **within}, _READ)
+
+    @staticmethod
+    def _own(identity: Identity, rules: Rules, account: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An account that was found, if it is one of this provider."""
+        provider = account.get("provider")
+        if provider != identity.provider and not (rules.unclaimed and provider in _ABSENT):
+            raise IdentityRefused("other_provider", "The account signs in another way")
+        return account
+
+    async def _create(self, identity: Identity, rules: Rules) -> str:
+        fields = _texts(identity, AT_CREATION)
+        if identity.issuer is not None:
+            fields["openidIssuer"] = identity.issuer
+        document = new_account(
+            identity.email.strip().lower(),
+            provider=identity.provider,
+            emailVerified=identity.email_verified,
+            **{identity.key: identity.subject},
+            **fields,
+        )
+        await self._creation.store(document, may_administer=rules.administers)
+        return str(document["_id"])
+
+    async def _update(self, identity: Identity, rules: Rules, account: Mapping[str, Any]) -> str:
+        """Write what the provider says now, where that differs."""
+        user: ObjectId = account["_id"]
+        # A role is given only when the provider's claims decide about it.
+        fields = _texts(identity, (*rules.rewritten, "role"))
+        if rules.binds:
+            fields[identity.key] = identity.subject
+            fields["provider"] = identity.provider
+            if identity.issuer is not None:
+                fields["openidIssuer"] = identity.issuer
+        changed = {name: value for name, value in fields.items() if account.get(name) != value}
+        moved = self._moved(identity, rules, account)
+        if moved:
+            try:
+                await self._accounts.write(user, {**changed, **moved})
+            except DuplicateKeyError:
+                if rules.address == "strict":
+                    raise
+                self._log.warning("account.address_taken", user=str(user))
+            else:
+                return str(user)
+        if changed or account.get("expiresAt") is not None:
+            await self._accounts.write(user, changed)
+        return str(user)
+
+    @staticmethod
+    def _moved(identity: Identity, rules: Rules, account: Mapping[str, Any]) -> dict[str, Any]:
+        """The address to write, if it is another one and may be."""
+        email, vouched = identity.email.strip().lower(), identity.email_verified
+        if not email or email == account.get("email") or rules.address == "never":
+            return {}
+        if rules.address == "vouched" and not vouched:
+            return {}
+        return {"email": email, "emailVerified": vouched}
+
+
+def _texts(identity: Identity, names: tuple[str, ...]) -> dict[str, Any]:
+    """Those of the identity's further fields that are there."""
+    found = {name: value for name in names if (value := identity.fields.get(name)) is not None}
+    if isinstance(found.get("username"), str):
+        found["username"] = found["username"].lower()
+    return found

@@ -1,0 +1,1 @@
+"""Forks and duplicates: parts of a conversation as a new one."""

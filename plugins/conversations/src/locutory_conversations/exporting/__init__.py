@@ -1,0 +1,1 @@
+"""Everything of a user as one stream of records, and back."""

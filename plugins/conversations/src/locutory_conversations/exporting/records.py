@@ -1,0 +1,155 @@
+"""Conversations as records of an export: ``{kind, conversation, messages}``."""
+
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from locutory import iso, now
+from locutory_contracts.conversations import NO_PARENT
+from locutory_contracts.portability import Record
+from locutory_conversations.changes import LONGEST_TITLE
+from locutory_conversations.importing.errors import Junk
+from locutory_conversations.importing.fields import (
+    conversation_fields,
+    message_fields,
+    moment_of,
+    text_of,
+)
+from locutory_conversations.importing.resources import without_resources
+from locutory_conversations.retention import Retention
+from locutory_conversations.services.adding import LONGEST_ID, Adding, Whole
+from locutory_conversations.store import READ_AT_ONCE, Store, by_date, is_uuid, key_of
+
+KIND = "conversation"
+_IDS_AT_ONCE = 500
+_NOT_EXPORTED = frozenset(
+    (
+        *("_id", "__v", "_meiliIndex", "user", "tenantId", "messages", "expiredAt"),
+        *("subagentThreadLease", "subagentTranscript", "subagentTask"),
+    )
+)
+_DATES = ("createdAt", "updatedAt", "archivedAt")
+
+
+class PortableConversations:
+    """The entry ``conversation`` of `PORTABLE`.
+
+    A conversation keeps its ids where nobody on this server has them. Else they are derived
+    from the old ones and the user, so that restoring again finds what is there already.
+    """
+
+    rank = 50
+
+    def __init__(self, store: Store, adding: Adding, retention: Retention) -> None:
+        self._store = store
+        self._adding = adding
+        self._retention = retention
+
+    async def export(self, user: str) -> AsyncIterator[Record]:
+        """Every conversation, oldest first. The ids are read first, which are small."""
+        found = self._store.conversations.find(
+            {"user": user}, {"conversationId": 1}, batch_size=READ_AT_ONCE
+        )
+        ids = sorted([(row["_id"], row["conversationId"]) async for row in found])
+        for _, conversation_id in ids:
+            key = key_of(user, conversation_id)
+            conversation = await self._store.conversations.find_one(key)
+            if conversation is None:
+                continue
+            rows = await self._store.messages.find(key, batch_size=READ_AT_ONCE).to_list()
+            yield {
+                "kind": KIND,
+                "conversation": _exported(conversation),
+                "messages": [_exported(row) for row in by_date(rows)],
+            }
+
+    async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
+        """Bring back one conversation; false when the user has it."""
+        whole = await self.parsed(user, record, ids)
+        if whole is None:
+            return False
+        await self._adding.add_all(user, [whole])
+        return True
+
+    async def parsed(
+        self, user: str, record: Record, ids: MutableMapping[str, str]
+    ) -> Whole | None:
+        """The conversation of a record, ready to be written; ``None`` when the user has it.
+
+        Raises:
+            ValueError: the record makes no sense.
+        """
+        given, messages = record.get("conversation"), record.get("messages")
+        if not isinstance(given, dict) or not isinstance(messages, list):
+            raise Junk("a conversation is not complete")
+        old = given.get("conversationId")
+        if not is_uuid(old):
+            raise Junk("a conversation has no id")
+        new, known = await self._new_id(user, str(old))
+        ids[str(old)] = new
+        if known:
+            return None
+        conversation = {
+            "title": text_of(given.get("title"), "New Chat")[:LONGEST_TITLE],
+            **conversation_fields(given, own=True),
+            **_dates(given),
+            **self._retained(given),
+            "conversationId": new,
+        }
+        project = conversation.pop("chatProjectId", None)
+        if project in ids:
+            conversation["chatProjectId"] = ids[project]
+        keep = new == old
+        return Whole(conversation, [self._message(user, row, keep) for row in messages])
+
+    def _message(self, user: str, given: Any, keep: bool) -> dict[str, Any]:
+        fields = without_resources(message_fields(given))
+        known, parent = given.get("messageId"), given.get("parentMessageId")
+        if not isinstance(known, str) or not 0 < len(known) <= LONGEST_ID:
+            raise Junk("a message has no id")
+        parent = parent if isinstance(parent, str) and parent else NO_PARENT
+        if not keep:
+            known = derived(user, known)
+            parent = parent if parent == NO_PARENT else derived(user, parent)
+        dates = _dates(given)
+        return {
+            **fields,
+            "createdAt": now(),
+            **dates,
+            **self._retained(given),
+            "messageId": known,
+            "parentMessageId": parent,
+        }
+
+    async def _new_id(self, user: str, old: str) -> tuple[str, bool]:
+        """(id to use, the user has it already)."""
+        rows = self._store.conversations.find({"conversationId": old}, {"user": 1})
+        owners = {str(row["user"]) async for row in rows}
+        if not owners or user in owners:
+            return old, bool(owners)
+        new = derived(user, old)
+        row = await self._store.conversations.find_one(key_of(user, new), {"_id": 1})
+        return new, row is not None
+
+    def _retained(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A temporary conversation lives as long as one that begins now."""
+        return self._retention.changes(given.get("isTemporary") is True)
+
+
+def derived(user: str, old: str) -> str:
+    """The same new id for the same user and old id."""
+    return str(uuid5(NAMESPACE_URL, f"locutory:{user}:{old}"))
+
+
+def _exported(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _NOT_EXPORTED}
+
+
+def _dates(given: Mapping[str, Any]) -> dict[str, Any]:
+    dates = {name: moment_of(given.get(name)) for name in _DATES}
+    return {name: moment for name, moment in dates.items() if moment is not None}
+
+
+def header() -> Record:
+    """The first line of an export."""
+    return {"kind": "export", "version": 1, "product": "Locutory", "createdAt": iso(now())}

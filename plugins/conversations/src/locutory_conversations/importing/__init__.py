@@ -1,0 +1,1 @@
+"""Imports: files of other programs, and of our own exports, as conversations."""

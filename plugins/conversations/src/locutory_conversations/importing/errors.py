@@ -1,0 +1,11 @@
+"""What can be wrong with a file to import. Texts are sentences for the user."""
+
+UNSUPPORTED = "Unsupported import type"
+
+
+class Junk(ValueError):
+    """One conversation makes no sense; those after it may."""
+
+
+class BrokenFile(ValueError):
+    """The file cannot be read on."""

@@ -1,0 +1,49 @@
+"""How far the import of a user is, for him to ask on any worker."""
+
+import time
+from typing import Any
+
+from locutory import Cache
+
+NAMESPACE = "CONVERSATION_IMPORT"
+_KEPT_SECONDS = 3600.0
+_EVERY_SECONDS = 0.5
+
+
+class Progress:
+    """Keeps ``{state, imported, failed, total_bytes, read_bytes}`` in the cache for an hour;
+    ``state`` is ``running``, ``done`` or ``failed``."""
+
+    def __init__(self, cache: Cache, user: str, total_bytes: int) -> None:
+        self._cache = cache
+        self._user = user
+        self._total = total_bytes
+        self._last = 0.0
+        self._told = (0, 0, 0)
+
+    async def tell(self, imported: int, failed: int, read_bytes: int) -> None:
+        """What is done by now; written twice a second at most."""
+        self._told = (imported, failed, read_bytes)
+        if time.monotonic() - self._last >= _EVERY_SECONDS:
+            self._last = time.monotonic()
+            await self._write("running")
+
+    async def end(self, *, well: bool) -> None:
+        """The import is over."""
+        await self._write("done" if well else "failed")
+
+    async def _write(self, state: str) -> None:
+        imported, failed, read_bytes = self._told
+        value = {
+            "state": state,
+            "imported": imported,
+            "failed": failed,
+            "total_bytes": self._total,
+            "read_bytes": min(read_bytes, self._total),
+        }
+        await self._cache.set(NAMESPACE, self._user, value, _KEPT_SECONDS)
+
+
+async def progress_of(cache: Cache, user: str) -> Any:
+    """The state of the last import of a user, ``None`` when there was none lately."""
+    return await cache.get(NAMESPACE, user)

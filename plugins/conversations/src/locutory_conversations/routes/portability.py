@@ -1,0 +1,159 @@
+"""``/api/convos/import`` and ``/api/convos/export`` (contract convos §2.9)."""
+
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+from structlog.stdlib import BoundLogger
+
+from locutory import JSON, Cache, Request, Route, SignedIn, now
+from locutory_conversations.config import ConversationsConfig
+from locutory_conversations.exporting.stream import CONTENT_TYPE, Exporter
+from locutory_conversations.importing.importer import Importer, Outcome
+from locutory_conversations.importing.progress import Progress, progress_of
+from locutory_conversations.importing.upload import discard, receive, refusal, temporary_file
+from locutory_conversations.importing.watched import WatchedFile
+from locutory_conversations.routes.limits import export_limits, import_limits
+
+_IMPORTED = "Conversation(s) imported successfully"
+_REFUSAL = {"message": "What was wrong"}
+
+
+class PortabilityRoutes:
+    """Taking data away and bringing it."""
+
+    def __init__(
+        self,
+        config: ConversationsConfig,
+        rate_limits: Any,
+        importer: Importer,
+        exporter: Exporter,
+        cache: Cache,
+        log: BoundLogger,
+    ) -> None:
+        self._config = config
+        self._rate_limits = rate_limits
+        self._importer = importer
+        self._exporter = exporter
+        self._cache = cache
+        self._log = log
+        self._importing: set[str] = set()
+
+    def all(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route(
+                path="/api/convos/import",
+                endpoint=self.import_file,
+                methods=("POST",),
+                access=SignedIn(),
+                summary="Import conversations of a file: ChatGPT, Claude, chatbot-ui, LibreChat, "
+                "or an export of this server",
+                raw_body=True,
+                limits=import_limits(self._config, self._rate_limits),
+                responses={
+                    201: {"message": _IMPORTED},
+                    400: {"message": "Unsupported import type"},
+                    409: _REFUSAL,
+                    413: {"message": "File exceeds the maximum allowed size"},
+                    415: {"message": "Only JSON files are allowed"},
+                    429: _REFUSAL,
+                },
+                failure="Error processing file",
+                contract="convos §2.9",
+            ),
+            Route(
+                path="/api/convos/import/progress",
+                endpoint=self.progress,
+                access=SignedIn(),
+                summary="How far the caller's import is",
+                responses={
+                    200: {
+                        "state": "running",
+                        "imported": 10,
+                        "failed": 0,
+                        "total_bytes": 4096,
+                        "read_bytes": 1024,
+                    },
+                    404: _REFUSAL,
+                },
+            ),
+            Route(
+                path="/api/convos/export",
+                endpoint=self.export,
+                access=SignedIn(),
+                summary="Everything of the caller as JSON Lines, which can be imported again",
+                limits=export_limits(self._config),
+                responses={200: "JSON Lines: {kind, …}", 429: _REFUSAL},
+            ),
+        ]
+
+    async def import_file(self, request: Request) -> Response:
+        """Import a file; answers when all of it is written."""
+        user = request.caller.id
+        if user in self._importing:
+            await discard(request)
+            raise refusal(409, "Another import of yours is still running", close=True)
+        self._importing.add(user)
+        try:
+            with temporary_file() as file:
+                upload = await receive(request, file, self._config.import_max_bytes)
+                outcome = await self._import(
+                    request,
+                    WatchedFile(upload.file, upload.size, self._config.largest_conversation_bytes),
+                )
+        finally:
+            self._importing.discard(user)
+        if not outcome.problem:
+            return JSON({"message": _IMPORTED}, 201)
+        return JSON({"message": explained(outcome)}, 400)
+
+    async def _import(self, request: Request, file: WatchedFile) -> Outcome:
+        user = request.caller.id
+        progress = Progress(self._cache, user, file.size)
+        self._log.info("conversations.import_started", user=user, bytes=file.size)
+        well = False
+        try:
+            outcome = await self._importer.run(file, request.caller, progress)
+            well = not outcome.problem
+        finally:
+            await progress.end(well=well)
+        self._log.info(
+            "conversations.import_ended",
+            user=user,
+            imported=outcome.imported,
+            failed=outcome.failed,
+            known=outcome.known,
+            unknown=outcome.unknown,
+            broken=outcome.broken,
+        )
+        return outcome
+
+    async def progress(self, request: Request) -> Response:
+        """The state of the last import."""
+        found = await progress_of(self._cache, request.caller.id)
+        if found is None:
+            raise refusal(404, "No import was started lately")
+        return JSON(found)
+
+    async def export(self, request: Request) -> Response:
+        """The stream of the caller's records."""
+        name = f"locutory-export-{now():%Y-%m-%d}.jsonl"
+        headers = {
+            "content-disposition": f'attachment; filename="{name}"',
+            "cache-control": "no-store",
+        }
+        return StreamingResponse(
+            self._exporter.lines(request.caller.id), headers=headers, media_type=CONTENT_TYPE
+        )
+
+
+def explained(outcome: Outcome) -> str:
+    """What went wrong, and how much was imported all the same."""
+    if not outcome.imported:
+        if outcome.broken or outcome.failed == 0:
+            return f"{outcome.problem}. Nothing was imported."
+        return f"Nothing was imported: {outcome.problem}."
+    done = f"{outcome.imported} imported"
+    if outcome.broken:
+        return f"{outcome.problem}. {done} before that."
+    return f"{done}, {outcome.failed} left out: {outcome.problem}."

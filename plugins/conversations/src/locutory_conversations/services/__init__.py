@@ -1,0 +1,1 @@
+"""What the service `CONVERSATIONS` offers beyond single saves, and the feed of changes."""

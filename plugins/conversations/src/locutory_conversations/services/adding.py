@@ -1,0 +1,162 @@
+"""Whole new conversations, written in bulk: copies, imports, restored exports."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from bson.errors import InvalidDocument
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
+
+from locutory import Events, now
+from locutory.database import Collection, Raw
+from locutory_contracts.conversations import ConversationsAdded
+from locutory_conversations.deletion import distinct
+from locutory_conversations.retention import Retention
+from locutory_conversations.saving import in_milliseconds, new_conversation, new_message
+from locutory_conversations.services.projects import ProjectRights
+from locutory_conversations.store import Store, by_date, is_uuid
+
+LONGEST_ID = 256
+_REFUSALS = {11000: "an id is taken already", 10334: "a document is larger than 16 MB"}
+_SETTLED = frozenset(("_id", "__v", "user", "tenantId", "subagentThread"))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A conversation with all its messages."""
+
+    conversation: Mapping[str, Any]
+    messages: Sequence[Mapping[str, Any]]
+
+
+class Adding:
+    """Writes conversations that did not exist. Messages go first: a crash in between leaves
+    nothing that a list shows."""
+
+    def __init__(
+        self, store: Store, events: Events, retention: Retention, projects: ProjectRights
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._retention = retention
+        self._projects = projects
+
+    async def add(
+        self, user: str, conversation: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
+    ) -> Raw:
+        """One conversation; `ValueError` when an id is wrong or not new."""
+        return (await self.add_all(user, [Whole(conversation, messages)]))[0]
+
+    async def add_all(self, user: str, wholes: Sequence[Whole]) -> list[Raw]:
+        """Several at once: all of them, or none and `ValueError`."""
+        moment = now()
+        conversations: list[Raw] = []
+        messages: list[Raw] = []
+        for whole in wholes:
+            conversation = await self._conversation(user, whole.conversation, moment)
+            rows = self._messages(user, conversation["conversationId"], whole.messages, moment)
+            conversation["messages"] = [row["_id"] for row in by_date(rows)]
+            conversations.append(conversation)
+            messages += rows
+        await _insert(self._store.messages, messages)
+        try:
+            await _insert(self._store.conversations, conversations)
+        except BaseException:
+            await _take_back(self._store.messages, messages)
+            raise
+        if conversations:
+            await self._events.tell(
+                ConversationsAdded(
+                    user,
+                    [row["conversationId"] for row in conversations],
+                    distinct(row.get("chatProjectId") for row in conversations),
+                )
+            )
+        return conversations
+
+    async def _conversation(self, user: str, given: Mapping[str, Any], moment: datetime) -> Raw:
+        conversation_id = given.get("conversationId")
+        if not is_uuid(conversation_id):
+            raise ValueError("conversationId is not a UUID")
+        fields = {name: value for name, value in given.items() if name not in _SETTLED}
+        project = fields.get("chatProjectId")
+        if project and not await self._projects.may_use(user, project):
+            fields["chatProjectId"] = None
+        created = _date(given.get("createdAt")) or moment
+        return {
+            "_id": ObjectId(),
+            "conversationId": conversation_id,
+            "user": user,
+            **new_conversation(fields),
+            **self._retained(given),
+            "createdAt": created,
+            "updatedAt": _date(given.get("updatedAt")) or created,
+        }
+
+    def _messages(
+        self, user: str, conversation_id: str, given: Sequence[Mapping[str, Any]], moment: datetime
+    ) -> list[Raw]:
+        rows: list[Raw] = []
+        for message in given:
+            message_id, created = message.get("messageId"), _date(message.get("createdAt"))
+            if not isinstance(message_id, str) or not 0 < len(message_id) <= LONGEST_ID:
+                raise ValueError("a message needs a messageId")
+            if "parentMessageId" not in message or created is None:
+                raise ValueError("a message needs parentMessageId and createdAt")
+            rows.append(
+                {
+                    "_id": ObjectId(),
+                    "messageId": message_id,
+                    "user": user,
+                    **new_message(message),
+                    "conversationId": conversation_id,
+                    **self._retained(message),
+                    "createdAt": created,
+                    "updatedAt": _date(message.get("updatedAt")) or created,
+                }
+            )
+        return rows
+
+    def _retained(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Expiry as it was, or the deployment's."""
+        temporary = given.get("isTemporary")
+        if self._retention.everything:
+            return self._retention.changes(temporary is True)
+        expires = _date(given.get("expiredAt"))
+        if not isinstance(temporary, bool):
+            temporary = expires is not None
+        return {"isTemporary": temporary, "expiredAt": expires}
+
+
+def _date(value: Any) -> datetime | None:
+    return in_milliseconds(value) if isinstance(value, datetime) else None
+
+
+async def _insert(collection: Collection, rows: list[Raw]) -> None:
+    """All rows, or none and `ValueError`."""
+    if not rows:
+        return
+    try:
+        await collection.insert_many(rows, ordered=False)
+    except BulkWriteError as error:
+        await _take_back(collection, rows)
+        details: Any = error.details or {}
+        codes = {failure.get("code") for failure in details.get("writeErrors", ())}
+        # Not the error itself, which holds the messages.
+        if codes <= _REFUSALS.keys() and codes:
+            raise ValueError(_REFUSALS[codes.pop()]) from None
+        raise OperationFailure(f"bulk write failed: {sorted(codes, key=str)}") from None
+    except (InvalidDocument, DocumentTooLarge, OverflowError) as error:
+        await _take_back(collection, rows)
+        raise ValueError("the database cannot keep this") from error
+    except BaseException:
+        await _take_back(collection, rows)
+        raise
+
+
+async def _take_back(collection: Collection, rows: Sequence[Raw]) -> None:
+    ids = [row["_id"] for row in rows]
+    for start in range(0, len(ids), 1000):
+        await collection.delete_many({"_id": {"$in": ids[start : start + 1000]}})

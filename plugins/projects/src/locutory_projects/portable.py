@@ -1,0 +1,80 @@
+"""Projects as records of an export."""
+
+from collections.abc import AsyncIterator, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+from locutory import now
+from locutory_contracts.portability import Record
+from locutory_projects.service import (
+    LONGEST_DESCRIPTION,
+    LONGEST_NAME,
+    NoProject,
+    Projects,
+    cut,
+)
+
+KIND = "project"
+
+
+class PortableProjects:
+    """Records ``{kind, id, name, description, createdAt}``
+    (`locutory_contracts.portability.Portable`). Statistics follow from the conversations."""
+
+    rank = 0  # conversations refer to them
+
+    def __init__(self, projects: Projects) -> None:
+        self._projects = projects
+
+    async def export(self, user: str) -> AsyncIterator[Record]:
+        """Every project of a user, oldest first."""
+        async for row in self._projects.stream(user):
+            yield {
+                "kind": KIND,
+                "id": str(row["_id"]),
+                "name": row["name"],
+                "description": row.get("description") or "",
+                "createdAt": row.get("createdAt") or row["_id"].generation_time,
+            }
+
+    async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
+        """Bring back one project, under a new id unless the user has it still: known by its
+        id, or by its name and the moment of its creation."""
+        given = record.get("id")
+        name, description = record.get("name"), record.get("description")
+        name = cut(name, LONGEST_NAME) if isinstance(name, str) else ""
+        if not name:
+            raise ValueError("A project needs a name")
+        if not isinstance(description, str | None):
+            raise ValueError(f"The description of the project {name!r} is no text")
+        created = _moment(record.get("createdAt"))
+        row = None
+        if isinstance(given, str):
+            try:
+                row = await self._projects.find(user, given)
+            except NoProject:
+                row = None
+        if row is None and created is not None:
+            row = await self._projects.made(user, name, created)
+        is_new = row is None
+        if row is None:
+            text = cut(description or "", LONGEST_DESCRIPTION)
+            row = await self._projects.create(user, name, text, created=created)
+        if isinstance(given, str):
+            ids[given] = str(row["_id"])
+        return is_new
+
+
+def _moment(value: Any) -> datetime | None:
+    """A date of a record, in whole milliseconds and not in the future; `ValueError`."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, datetime):
+        raise ValueError("createdAt of a project is no date")
+    whole = value.replace(microsecond=value.microsecond // 1000 * 1000, tzinfo=value.tzinfo or UTC)
+    return min(whole, now())

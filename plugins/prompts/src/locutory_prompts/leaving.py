@@ -1,0 +1,106 @@
+"""What happens to the prompts of a deleted account (contract prompts §5)."""
+
+from bson import ObjectId
+from pymongo import UpdateOne
+from structlog.stdlib import BoundLogger
+
+from locutory import Database, Principal, Services, now
+from locutory_contracts.access import ACCESS, OWNER
+from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+from locutory_prompts.documents import Leaving
+from locutory_prompts.kind import KIND
+from locutory_prompts.service import NAMELESS, Prompts, chunks
+
+
+class Farewell:
+    """Groups that nobody else owns go. Groups that somebody else owns too stay, and become
+    his: nothing names the account any more."""
+
+    def __init__(
+        self, prompts: Prompts, database: Database, services: Services, log: BoundLogger
+    ) -> None:
+        self._prompts = prompts
+        self._database = database
+        self._services = services
+        self._log = log
+
+    async def deleting(self, step: AccountDeleting) -> None:
+        """Note which groups of others the account alone owns, before its entries go. A fault
+        is logged: it must not keep anybody from leaving."""
+        try:
+            await self._note(step)
+        except Exception:
+            self._log.exception("prompts.leaving_not_noted")
+
+    async def _note(self, step: AccountDeleting) -> None:
+        access, accounts = self._services.find(ACCESS), self._services.find(ACCOUNTS)
+        if access is None or not ObjectId.is_valid(step.user_id):
+            return
+        account = None if accounts is None else await accounts.find(step.user_id)
+        # No role and no groups: entries that name the account itself.
+        himself = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
+        owned = [ObjectId(key) for key in await access.reachable(himself, KIND, OWNER)]
+        writes = []
+        for chunk in chunks(owned):
+            read = self._prompts.groups.find({"_id": {"$in": chunk}}, {"author": 1})
+            foreign = [
+                str(group["_id"])
+                for group in await read.to_list()
+                if group.get("author") != ObjectId(step.user_id)
+            ]
+            for group, owners in (await access.owners(KIND, foreign)).items():
+                if owners == {step.user_id}:
+                    note = {"$set": {"user": step.user_id}}
+                    writes.append(UpdateOne({"_id": ObjectId(group)}, note, upsert=True))
+        if writes:
+            await self._database[Leaving].bulk_write(writes, ordered=False)
+
+    async def deleted(self, fact: AccountDeleted) -> None:
+        """Delete, or hand over. Does the same when it runs again, before or after the
+        account's entries are removed."""
+        if not ObjectId.is_valid(fact.user_id):
+            return
+        user = ObjectId(fact.user_id)
+        written = await self._prompts.groups.find({"author": user}, {"_id": 1}).to_list()
+        noted = await self._database[Leaving].find({"user": fact.user_id}, {"_id": 1}).to_list()
+        await self._settle(user, [group["_id"] for group in (*written, *noted)])
+        await self._release_versions(user)
+        await self._database[Leaving].delete_many({"user": fact.user_id})
+
+    async def _settle(self, user: ObjectId, groups: list[ObjectId]) -> None:
+        access = self._services.find(ACCESS)
+        for chunk in chunks(groups):
+            keys = [str(group) for group in chunk]
+            owners = {} if access is None else await access.owners(KIND, keys)
+            heirs = {group: owners.get(str(group), set()) - {str(user)} for group in chunk}
+            await self._prompts.remove_groups([group for group in chunk if not heirs[group]])
+            for group in chunk:
+                if heirs[group]:
+                    await self._hand_over(user, group, min(heirs[group]))
+
+    async def _hand_over(self, user: ObjectId, group: ObjectId, heir: str) -> None:
+        accounts = self._services.find(ACCOUNTS)
+        account = None if accounts is None else await accounts.find(heir)
+        name = (account or {}).get("name") or (account or {}).get("username")
+        await self._prompts.groups.update_one(
+            {"_id": group, "author": user},
+            {
+                "$set": {
+                    "author": ObjectId(heir),
+                    "authorName": name if isinstance(name, str) else NAMELESS,
+                    "updatedAt": now(),
+                }
+            },
+        )
+
+    async def _release_versions(self, user: ObjectId) -> None:
+        """Versions in groups that stay pass to the group's author; others go."""
+        written = await self._prompts.prompts.find({"author": user}, {"groupId": 1}).to_list()
+        for group in {prompt["groupId"] for prompt in written}:
+            mine = {"groupId": group, "author": user}
+            found = await self._prompts.groups.find_one({"_id": group}, {"author": 1})
+            if found is None or found.get("author") == user:
+                await self._prompts.prompts.delete_many(mine)
+            else:
+                change = {"$set": {"author": found["author"]}}
+                await self._prompts.prompts.update_many(mine, change)

@@ -1,0 +1,1 @@
+"""Lists of prompts that a caller sees."""

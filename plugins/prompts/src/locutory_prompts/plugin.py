@@ -1,0 +1,85 @@
+"""Declaration of the plugin."""
+
+from collections.abc import Iterable
+
+from beanie import Document
+
+from locutory import POLICY, Action, Context, On, PermissionGroup, Plugin, Provide, Route, hook
+from locutory_contracts.access import ACCESS, RESOURCE_KINDS
+from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+from locutory_contracts.portability import PORTABLE
+from locutory_prompts.config import PromptsConfig
+from locutory_prompts.documents import Leaving, Prompt, PromptGroup
+from locutory_prompts.kind import KIND, PERMISSION, PromptGroupKind
+from locutory_prompts.leaving import Farewell
+from locutory_prompts.listing.catalogue import Catalogue
+from locutory_prompts.listing.lists import Lists
+from locutory_prompts.listing.rows import Rows
+from locutory_prompts.portable import RECORD, PortablePrompts
+from locutory_prompts.rights import Rights
+from locutory_prompts.routes.groups import GroupRoutes
+from locutory_prompts.routes.lists import ListRoutes
+from locutory_prompts.routes.versions import VersionRoutes
+from locutory_prompts.service import Prompts
+
+
+class PromptsPlugin(Plugin):
+    """Prompt groups and their versions."""
+
+    name = "prompts"
+    summary = "Prompts: groups of versions with categories, commands and sharing"
+    Config = PromptsConfig
+    provides = (RESOURCE_KINDS, PORTABLE)
+    wants = (ACCESS, ACCOUNTS, POLICY)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [PromptGroup, Prompt, Leaving]
+
+    @hook
+    def permissions(self) -> Iterable[PermissionGroup]:
+        return [
+            PermissionGroup(
+                PERMISSION,
+                {
+                    "USE": Action(user=True, summary="See and insert prompts"),
+                    "CREATE": Action(user=True, summary="Make, change and delete prompts"),
+                    "SHARE": Action(user=False, summary="Share prompts with others"),
+                    "SHARE_PUBLIC": Action(user=False, summary="Share prompts with everybody"),
+                },
+                "Prompts",
+            )
+        ]
+
+    @hook
+    def services(self, ctx: Context) -> Iterable[Provide]:
+        self._prompts = Prompts(ctx.database, ctx.services, ctx.log)
+        self._farewell = Farewell(self._prompts, ctx.database, ctx.services, ctx.log)
+        config: PromptsConfig = ctx.config
+        self._catalogue = Catalogue(
+            self._prompts, ctx.cache, config.remembered_groups, config.reread_seconds
+        )
+        portable = PortablePrompts(self._prompts, self._catalogue, ctx.services)
+        return [
+            Provide(RESOURCE_KINDS, PromptGroupKind(ctx.database), KIND),
+            Provide(PORTABLE, portable, RECORD),
+        ]
+
+    @hook
+    def subscriptions(self) -> Iterable[On]:
+        return [
+            On(AccountDeleting, self._farewell.deleting),
+            On(AccountDeleted, self._farewell.deleted),
+        ]
+
+    @hook
+    def routes(self, ctx: Context) -> Iterable[Route]:
+        config: PromptsConfig = ctx.config
+        rights = Rights(self._prompts, ctx.services, ctx.permission_groups, ctx.log)
+        rows = Rows(self._prompts, config.remembered_bytes)
+        lists = Lists(self._prompts, rights, self._catalogue, rows)
+        return [
+            *ListRoutes(lists).all(),
+            *GroupRoutes(self._prompts, rights, config.uses_per_minute).all(),
+            *VersionRoutes(self._prompts, rights).all(),
+        ]

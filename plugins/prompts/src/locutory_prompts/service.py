@@ -1,0 +1,214 @@
+"""Groups and versions as they are stored (contract prompts §4, §5)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from structlog.stdlib import BoundLogger
+
+from locutory import Database, Principal, Services, now
+from locutory.database import Collection, Raw
+from locutory_contracts.access import ACCESS
+from locutory_prompts.documents import GROUP, PROMPT, Prompt, PromptGroup
+from locutory_prompts.kind import KIND
+
+PORTION = 50
+FIRST_ID = ObjectId("0" * 24)
+"""Before every id: a filter for reading a collection through."""
+NAMELESS = "Unknown"
+"""``authorName`` where an account tells no name; LibreChat requires one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new group with its first version, as stored."""
+
+    group: Raw
+    prompt: Raw
+
+
+class Prompts:
+    """Reads and writes. Who may do it was decided before. Filters name the tenant: an
+    account without one has what has none."""
+
+    def __init__(self, database: Database, services: Services, log: BoundLogger) -> None:
+        self._database = database
+        self._services = services
+        self._log = log
+        self.on_removed: list[Callable[[Sequence[ObjectId]], None]] = []
+
+    @property
+    def groups(self) -> Collection:
+        """The raw collection of groups."""
+        return self._database[PromptGroup]
+
+    @property
+    def prompts(self) -> Collection:
+        """The raw collection of versions."""
+        return self._database[Prompt]
+
+    async def group(
+        self, key: ObjectId | None, tenant: str | None, fields: Mapping[str, Any] = GROUP
+    ) -> Raw | None:
+        """One group, or ``None``."""
+        if key is None:
+            return None
+        return await self.groups.find_one({"_id": key, "tenantId": tenant}, fields)
+
+    async def version(self, key: ObjectId | None, tenant: str | None) -> Raw | None:
+        """One version, or ``None``."""
+        if key is None:
+            return None
+        return await self.prompts.find_one({"_id": key, "tenantId": tenant}, PROMPT)
+
+    async def versions(self, group: ObjectId) -> list[Raw]:
+        """The versions of a group, newest first."""
+        found = await self.prompts.find({"groupId": group}, PROMPT).to_list()
+        return newest_first(found)
+
+    async def written(self, author: ObjectId, tenant: str | None) -> list[Raw]:
+        """Every version that an account wrote, newest first."""
+        found = await self.prompts.find({"author": author, "tenantId": tenant}, PROMPT).to_list()
+        return newest_first(found)
+
+    async def everything(self, tenant: str | None) -> list[Raw]:
+        """Every version of a tenant, newest first."""
+        return newest_first(await self.prompts.find({"tenantId": tenant}, PROMPT).to_list())
+
+    async def create(
+        self, principal: Principal, fields: Mapping[str, str], text: str, form: str
+    ) -> Made:
+        """A new group with one version, owned by the caller.
+
+        The group is written last: what a crash leaves behind is seen by nobody.
+        """
+        moment, author = now(), ObjectId(principal.id)
+        name = principal.account.get("name") or principal.account.get("username")
+        group: Raw = {
+            "_id": ObjectId(),
+            "author": author,
+            "authorName": name if isinstance(name, str) else NAMELESS,
+            "category": "",
+            "oneliner": "",
+            **fields,
+            "productionId": ObjectId(),
+            "numberOfGenerations": 0,
+            "createdAt": moment,
+            "updatedAt": moment,
+            "__v": 0,
+        }
+        prompt: Raw = {
+            "_id": group["productionId"],
+            "author": author,
+            "groupId": group["_id"],
+            "prompt": text,
+            "type": form,
+            "createdAt": moment,
+            "updatedAt": moment,
+            "__v": 0,
+        }
+        if principal.tenant is not None:
+            group["tenantId"] = prompt["tenantId"] = principal.tenant
+        await self.prompts.insert_one(prompt)
+        await self.own(principal.id, group["_id"])
+        await self.groups.insert_one(group)
+        return Made(group, prompt)
+
+    async def own(self, user: str, group: ObjectId) -> None:
+        """Make an account the owner of a group; a failure is only logged."""
+        access = self._services.find(ACCESS)
+        if access is None:
+            return
+        try:
+            await access.grant_owner(user, KIND, str(group))
+        except Exception:
+            self._log.exception("prompts.owner_not_granted", group=str(group))
+
+    async def add_version(self, principal: Principal, group: ObjectId, text: str, form: str) -> Raw:
+        """A new version, which does not become the one in use by itself."""
+        moment = now()
+        prompt: Raw = {
+            "groupId": group,
+            "author": ObjectId(principal.id),
+            "prompt": text,
+            "type": form,
+            "_id": ObjectId(),
+            "createdAt": moment,
+            "updatedAt": moment,
+            "__v": 0,
+        }
+        if principal.tenant is not None:
+            prompt["tenantId"] = principal.tenant
+        await self.prompts.insert_one(prompt)
+        return prompt
+
+    async def update(self, group: ObjectId, fields: Mapping[str, str | None]) -> Raw | None:
+        """Set fields of a group and return it; ``None`` when it is gone."""
+        if fields:
+            change = {"$set": {**fields, "updatedAt": now()}}
+            await self.groups.update_one({"_id": group}, change)
+        return await self.groups.find_one({"_id": group}, GROUP)
+
+    async def used(self, group: ObjectId) -> int | None:
+        """Count one more use; returns the uses so far, ``None`` when the group is gone."""
+        change = {"$inc": {"numberOfGenerations": 1}, "$set": {"updatedAt": now()}}
+        outcome = await self.groups.update_one({"_id": group}, change)
+        if not outcome.matched_count:
+            return None
+        found = await self.groups.find_one({"_id": group}, {"numberOfGenerations": 1})
+        return None if found is None else found["numberOfGenerations"]
+
+    async def put_to_use(self, prompt: Raw) -> bool:
+        """Make a version the one in use; false when its group is gone."""
+        change = {"$set": {"productionId": prompt["_id"], "updatedAt": now()}}
+        outcome = await self.groups.update_one({"_id": prompt["groupId"]}, change)
+        return bool(outcome.matched_count)
+
+    async def remove_version(self, key: ObjectId, group: ObjectId) -> bool | None:
+        """Delete a version; with the last one the group goes. Was that so? ``None`` when
+        the version does not belong to this group."""
+        outcome = await self.prompts.delete_one({"_id": key, "groupId": group})
+        if not outcome.deleted_count:
+            return None
+        rest = await self.prompts.find({"groupId": group}, {"createdAt": 1}).to_list()
+        if not rest:
+            await self.remove_groups([group])
+            return True
+        change = {"$set": {"productionId": newest_first(rest)[0]["_id"], "updatedAt": now()}}
+        await self.groups.update_one({"_id": group, "productionId": key}, change)
+        return False
+
+    async def remove_groups(self, groups: Sequence[ObjectId]) -> int:
+        """Delete groups with their versions and entries; returns how many there were. In
+        this order a crash leaves something that can be deleted again, or entries of nothing."""
+        access, removed = self._services.find(ACCESS), 0
+        for chunk in chunks(groups):
+            await self.prompts.delete_many({"groupId": {"$in": chunk}})
+            removed += (await self.groups.delete_many({"_id": {"$in": chunk}})).deleted_count
+            for tell in self.on_removed:
+                tell(chunk)
+            if access is not None:
+                try:
+                    await access.forget(KIND, [str(group) for group in chunk])
+                except Exception:
+                    self._log.exception("prompts.entries_not_removed", groups=len(chunk))
+        return removed
+
+
+def chunks(keys: Sequence[ObjectId]) -> Iterator[list[ObjectId]]:
+    """Ids in portions that ``$in`` takes well: the embedded database compares each of them
+    with each row, which makes 5,000 at once a hundred times slower than 50 at a time."""
+    for start in range(0, len(keys), PORTION):
+        yield list(keys[start : start + PORTION])
+
+
+def newest_first(prompts: list[Raw]) -> list[Raw]:
+    """Versions in the order of the client's history."""
+    return sorted(prompts, key=_age, reverse=True)
+
+
+def _age(prompt: Raw) -> tuple[float, ObjectId]:
+    created = prompt.get("createdAt")
+    return created.timestamp() if isinstance(created, datetime) else 0.0, prompt["_id"]

@@ -1,0 +1,67 @@
+"""What an index offers to the rest of the plugin."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from locutory_contracts.search import Search
+from locutory_search.entries import Entry
+
+What = Literal["conversation", "message", "user"]
+"""What is deleted."""
+
+
+class IndexFailed(Exception):
+    """A search server does not answer, or refuses."""
+
+
+def now_ms() -> int:
+    """The moment in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Backend(Search, Protocol):
+    """An index: searched, told of changes, and following the history by itself."""
+
+    def take(self, entry: Entry) -> None:
+        """A document changed. At once, and without a promise: what is lost here comes again
+        with the feed."""
+        ...
+
+    async def added(self, user: str, conversation_ids: Sequence[str]) -> None:
+        """Whole conversations were added; noted durably, indexed soon."""
+        ...
+
+    async def deleted(self, what: What, user: str, ids: Sequence[str] = ()) -> None:
+        """Things were deleted; noted durably. Normally they are gone when this returns, large
+        deletions go on by themselves."""
+        ...
+
+    async def start(self) -> None:
+        """Begin to follow the history."""
+        ...
+
+    async def drain(self) -> None:
+        """Write what was taken."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        ...
+
+    async def is_available(self) -> bool:
+        """May users search?"""
+        ...
+
+    async def advice(self) -> str | None:
+        """What an administrator should change; ``None`` when all is well."""
+        ...
+
+    async def status(self) -> Mapping[str, Any]:
+        """For ``locutory search status``; of a kernel that is not started."""
+        ...
+
+    async def rebuild(self) -> None:
+        """Forget everything, so that it is indexed anew by a server; of a kernel that is not
+        started."""
+        ...

@@ -1,0 +1,1 @@
+"""Meilisearch as an index, with the names and settings of LibreChat."""

@@ -1,0 +1,96 @@
+"""The plugin: full-text search over the history."""
+
+import asyncio
+from typing import ClassVar
+
+import click
+from beanie import Document
+
+from locutory import Check, Context, Job, On, PhaseTask, Plugin, Provide, Route, hook
+from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.conversations import (
+    CONVERSATIONS,
+    HISTORY_FEED,
+    ConversationsAdded,
+    ConversationSaved,
+    ConversationsDeleted,
+    MessageSaved,
+    MessagesDeleted,
+)
+from locutory_contracts.search import SEARCH
+from locutory_search.commands import Desk
+from locutory_search.config import Config
+from locutory_search.documents import SearchRecord
+from locutory_search.embedded.file import check_fts5
+from locutory_search.routes import SearchRoutes
+from locutory_search.service import SearchService
+
+
+class SearchPlugin(Plugin):
+    """``/api/search`` and the index behind the search of conversations and messages."""
+
+    name = "search"
+    summary = "Full-text search over the history: built in, or Meilisearch"
+    Config = Config
+    provides: ClassVar = (SEARCH,)
+    wants: ClassVar = (CONVERSATIONS, HISTORY_FEED)
+
+    @hook
+    def documents(self) -> list[type[Document]]:
+        return [SearchRecord]
+
+    @hook
+    def services(self, ctx: Context) -> list[Provide]:
+        self._service = SearchService(ctx)
+        backend = self._service.backend
+        return [] if backend is None else [Provide(SEARCH, backend)]
+
+    @hook
+    def subscriptions(self) -> list[On]:
+        service = self._service
+        # What a plugin missed is delivered in this order: deletions before additions.
+        return [
+            On(AccountDeleted, service.account_deleted),
+            On(ConversationsDeleted, service.conversations_deleted),
+            On(MessagesDeleted, service.messages_deleted),
+            On(ConversationsAdded, service.conversations_added),
+            On(ConversationSaved, service.conversation_saved),
+            On(MessageSaved, service.message_saved),
+        ]
+
+    @hook
+    def routes(self) -> list[Route]:
+        return SearchRoutes(self._service).all()
+
+    @hook
+    def phases(self, ctx: Context) -> list[PhaseTask]:
+        config: Config = ctx.config
+
+        async def possible() -> None:
+            if config.is_on and not config.uses_meilisearch:
+                await asyncio.to_thread(check_fts5)
+
+        service = self._service
+        return [
+            PhaseTask("startup checks", "FTS5", possible),
+            PhaseTask(
+                "server start", "search index", service.start, service.stop, drain=service.drain
+            ),
+        ]
+
+    @hook
+    def jobs(self, ctx: Context) -> list[Job]:
+        from locutory_search.meilisearch.index import MeilisearchIndex
+
+        backend = self._service.backend
+        if not self._service.job_needed or not isinstance(backend, MeilisearchIndex):
+            return []
+        return [Job("meilisearch", ctx.config.follow_seconds, backend.sync, exclusive=True)]
+
+    @hook
+    def checks(self) -> list[Check]:
+        return [Check("search index", self._service.advice)]
+
+    @hook
+    def commands(self, ctx: Context) -> list[click.Command]:
+        return Desk(ctx, self._service).commands()

@@ -1,0 +1,152 @@
+"""The list of one's own links, page by page (contract share §5)."""
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from bson import ObjectId
+
+from locutory import iso, now
+from locutory.database import Raw
+from locutory_share.links import LinkStore, living, made_at
+from locutory_share.publishing import UNTITLED
+
+SORT_FIELDS = ("createdAt", "title")
+LONGEST_CURSOR = 8192
+_ID = re.compile(r"[0-9a-fA-F]{24}")
+_FIELDS = {"shareId": 1, "title": 1, "createdAt": 1, "conversationId": 1}
+
+
+class BadCursor(ValueError):
+    """A cursor that was not made for this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The last row of the page before: its sort value and, in cursors that are not of old
+    servers, its ``_id``."""
+
+    value: datetime | str | None
+    row: ObjectId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Links by a field, those of one value by ``_id`` in the same direction. Links without
+    a title come before all titles."""
+
+    field: str
+    descending: bool
+
+    def read(self, cursor: str) -> Place:
+        """The place that a cursor names; `BadCursor`."""
+        if len(cursor) > LONGEST_CURSOR:
+            raise BadCursor
+        found = _decoded(cursor)
+        value, row = (cursor, None) if found is None else found
+        if self.field != "createdAt":
+            return Place(value, row)
+        if value is None:
+            raise BadCursor
+        return Place(_moment(value), row)
+
+    def write(self, link: Raw) -> str:
+        """The cursor of the page after a link."""
+        value = link.get(self.field)
+        primary = iso(value) if isinstance(value, datetime) else value
+        if primary is not None and not isinstance(primary, str):
+            primary = str(primary)
+        return b64encode(orjson.dumps({"primary": primary, "id": str(link["_id"])})).decode()
+
+    def after(self, place: Place | None) -> Sequence[Mapping[str, Any]]:
+        """Filters of what follows a place. One after the other they give the rows in order;
+        no ``$or``, which would read every link of the database."""
+        if place is None:
+            return [{}]
+        operator = "$lt" if self.descending else "$gt"
+        filters: list[Mapping[str, Any]] = []
+        if place.row is not None:
+            filters.append({self.field: place.value, "_id": {operator: place.row}})
+        if place.value is not None:
+            filters.append({self.field: {operator: place.value}})
+            if self.descending and self.field == "title":
+                filters.append({self.field: None})
+        elif not self.descending:
+            filters.append({self.field: {"$ne": None}})
+        return filters
+
+
+class LinkList:
+    """Pages of a user's links."""
+
+    def __init__(self, store: LinkStore) -> None:
+        self._store = store
+
+    async def page(
+        self,
+        user: str,
+        order: Order,
+        place: Place | None,
+        size: int,
+        conversation_ids: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """``{links, nextCursor?, hasNextPage}``; with ``conversation_ids`` only links to those."""
+        key: dict[str, Any] = {"user": user, "expiredAt": living(now())}
+        if conversation_ids is not None:
+            key["conversationId"] = {"$in": list(conversation_ids)}
+        direction = -1 if order.descending else 1
+        rows: list[Raw] = []
+        for further in order.after(place):
+            missing = size + 1 - len(rows)
+            if missing <= 0:
+                break
+            found = self._store.collection.find({**key, **further}, _FIELDS)
+            rows += (
+                await found.sort([(order.field, direction), ("_id", direction)])
+                .limit(missing)
+                .to_list()
+            )
+        page: dict[str, Any] = {"links": [_row(link) for link in rows[:size]]}
+        if len(rows) > size:
+            page["nextCursor"] = order.write(rows[size - 1])
+        return {**page, "hasNextPage": len(rows) > size}
+
+
+def _row(link: Raw) -> dict[str, Any]:
+    return {
+        "shareId": link.get("shareId") or "",
+        "title": link.get("title") or UNTITLED,
+        "createdAt": made_at(link),
+        "conversationId": link["conversationId"],
+    }
+
+
+def _decoded(cursor: str) -> tuple[str | None, ObjectId] | None:
+    """Value and id of a cursor; ``None`` for the plain values of old servers."""
+    try:
+        found = orjson.loads(b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (NotBase64, ValueError):
+        return None
+    if not isinstance(found, dict) or "primary" not in found:
+        return None
+    value, row = found["primary"], found.get("id")
+    if not (value is None or isinstance(value, str)) or not isinstance(row, str):
+        return None
+    return (value, ObjectId(row)) if _ID.fullmatch(row) else None
+
+
+def _moment(text: str) -> datetime:
+    """A date in ISO form, or as JavaScript prints it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = datetime.strptime(text.partition(" (")[0], "%a %b %d %Y %H:%M:%S GMT%z")
+        except ValueError:
+            raise BadCursor from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -1,0 +1,132 @@
+"""Declaration of the plugin."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from beanie import Document
+
+from locutory import (
+    AUTHENTICATORS,
+    POLICY,
+    Action,
+    Context,
+    On,
+    PermissionGroup,
+    PhaseTask,
+    Plugin,
+    Provide,
+    Route,
+    hook,
+)
+from locutory_contracts.access import ACCESS, RESOURCE_KINDS
+from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.conversations import (
+    CONVERSATIONS,
+    SHARED_CONVERSATIONS,
+    ConversationsDeleted,
+    MessagesDeleted,
+)
+from locutory_contracts.files import FILES
+from locutory_contracts.models import CATALOGUE
+from locutory_contracts.search import SEARCH
+from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_share.config import InterfaceLinks, Settings, ShareConfig
+from locutory_share.documents import Leftover, SharedLink
+from locutory_share.forking import Forking
+from locutory_share.links import LinkStore
+from locutory_share.payload import Payloads
+from locutory_share.publishing import Publishing
+from locutory_share.rights import KIND, PERMISSIONS, LinkKind, Rights
+from locutory_share.routes.files import FileRoutes
+from locutory_share.routes.managing import ManagingRoutes
+from locutory_share.routes.viewing import Door, ViewingRoutes, closed_routes
+from locutory_share.service import SharedLinks
+from locutory_share.snapshots import Snapshots
+from locutory_share.startup import ShareStartup
+
+
+class SharePlugin(Plugin):
+    """``/api/share``: links to conversations."""
+
+    name = "share"
+    summary = "Shared links: conversations that others may read and continue"
+    Config = ShareConfig
+    sections: ClassVar = {"interface": InterfaceLinks}
+    provides = (SHARED_CONVERSATIONS, RESOURCE_KINDS, STARTUP_CONFIG)
+    wants = (CONVERSATIONS, ACCESS, POLICY, AUTHENTICATORS, CATALOGUE, SEARCH, FILES)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [SharedLink, Leftover]
+
+    @hook
+    def permissions(self) -> Iterable[PermissionGroup]:
+        return [
+            PermissionGroup(
+                PERMISSIONS,
+                {
+                    "CREATE": Action(True, summary="Make and renew links"),
+                    "SHARE": Action(True, summary="Share links with people and groups"),
+                    "SHARE_PUBLIC": Action(True, summary="Open links to everybody"),
+                },
+                "Links to conversations",
+            )
+        ]
+
+    @hook
+    def services(self, ctx: Context) -> Iterable[Provide]:
+        self._settings = Settings(ctx.config, ctx.section("interface"), ctx.environment)
+        self._store = LinkStore(ctx.database)
+        self._rights = Rights(
+            self._store, ctx.services, self._settings, ctx.permission_groups, ctx.log
+        )
+        self._snapshots = Snapshots(self._store, ctx.services)
+        self._payloads = Payloads(ctx.services, self._snapshots, self._settings)
+        self._links = SharedLinks(self._store, ctx.services, self._rights, self._payloads)
+        return [
+            Provide(SHARED_CONVERSATIONS, self._links),
+            Provide(RESOURCE_KINDS, LinkKind(self._store), KIND),
+            Provide(STARTUP_CONFIG, ShareStartup(self._settings), "share"),
+        ]
+
+    @hook
+    def subscriptions(self) -> Iterable[On]:
+        return [
+            On(ConversationsDeleted, self._links.conversations_deleted),
+            On(MessagesDeleted, self._links.messages_deleted),
+            On(AccountDeleted, self._links.account_deleted),
+        ]
+
+    @hook
+    def routes(self, ctx: Context) -> Iterable[Route]:
+        publishing = Publishing(
+            self._store, ctx.services, self._settings, self._rights, self._snapshots, ctx.log
+        )
+        managing = ManagingRoutes(self._store, ctx.services, publishing, self._rights, ctx.log)
+        yield from managing.all()
+        if not self._settings.enabled:
+            yield from closed_routes()
+            return
+        door = Door(self._store, self._rights)
+        forking = Forking(ctx.services, self._payloads, ctx.log)
+        yield from ViewingRoutes(ctx.config, self._settings, door, self._payloads, forking).all()
+        yield from FileRoutes(
+            self._store,
+            ctx.services,
+            self._settings,
+            door,
+            self._payloads,
+            self._snapshots,
+            ctx.log,
+            strict_tenants=ctx.kernel.tenant_isolation_strict,
+        ).all()
+
+    @hook
+    def phases(self) -> Iterable[PhaseTask]:
+        return [
+            PhaseTask("post-startup tasks", "entries of deleted links", self._rights.tidy),
+        ]
+
+    @hook
+    def reload(self, ctx: Context) -> None:
+        self._settings.configure(ctx.config, ctx.section("interface"), ctx.environment)

@@ -1,0 +1,185 @@
+"""Who may read a link (contract share §2), and the access entries behind that."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from structlog.stdlib import BoundLogger
+
+from locutory import (
+    POLICY,
+    HTTPError,
+    PermissionGroup,
+    Policy,
+    Principal,
+    Services,
+    Unauthorized,
+)
+from locutory.access import DefaultPolicy
+from locutory.database import Raw
+from locutory_contracts.access import ACCESS, OWNER, VIEW, AccessRole, ResourceAccess
+from locutory_share.config import Settings
+from locutory_share.links import LinkStore
+
+KIND = "sharedLink"
+PERMISSIONS = "SHARED_LINKS"
+VIEWER_ROLE = "sharedLink_viewer"
+_BATCH = 500
+
+
+class LinkKind:
+    """Implements `locutory_contracts.access.ResourceKind`."""
+
+    permission = PERMISSIONS
+    capability = "manage:sharedlinks"
+    access_roles: Sequence[AccessRole] = (
+        AccessRole(VIEWER_ROLE, VIEW, "com_ui_role_viewer", "com_ui_role_viewer_desc"),
+        AccessRole("sharedLink_owner", OWNER, "com_ui_role_owner", "com_ui_role_owner_desc"),
+    )
+    missing_is_404 = False
+
+    def __init__(self, store: LinkStore) -> None:
+        self._store = store
+
+    async def exists(self, resource_id: str) -> bool:
+        """Is there such a link?"""
+        return ObjectId.is_valid(resource_id) and await self._store.exists(ObjectId(resource_id))
+
+
+class Rights:
+    """Entries of links, kept by whoever provides `ACCESS`. Without it, a link is its owner's
+    alone, unless its field ``isPublic`` opens it to everybody."""
+
+    def __init__(
+        self,
+        store: LinkStore,
+        services: Services,
+        settings: Settings,
+        groups: Callable[[], Mapping[str, PermissionGroup]],
+        log: BoundLogger,
+    ) -> None:
+        self._store = store
+        self._services = services
+        self._settings = settings
+        self._groups = groups
+        self._log = log
+
+    @property
+    def kept(self) -> bool:
+        """Does anybody keep access entries?"""
+        return self._services.find(ACCESS) is not None
+
+    async def admit(self, link: Raw, viewer: Principal | None) -> None:
+        """Returns when ``viewer`` may read the link; 401 or 403 otherwise.
+
+        A capability opens no link: administrators manage links, they do not read them.
+        """
+        access = self._services.find(ACCESS)
+        if access is None:
+            public = _says_public(link)
+        else:
+            if "isPublic" in link:
+                if not self._settings.auto_migrate:
+                    raise HTTPError(403, {"message": "Legacy shared link requires migration"})
+                await self._migrate(access, link)
+            link_id = str(link["_id"])
+            public = link_id in await access.public(KIND, [link_id])
+        if public and (viewer is not None or self._settings.public):
+            return
+        if viewer is None:
+            raise Unauthorized("Authentication required")
+        if viewer.id == link.get("user"):
+            return
+        if access is None or not await self._named(access, link, viewer):
+            raise HTTPError(403)
+
+    async def _named(self, access: ResourceAccess, link: Raw, viewer: Principal) -> bool:
+        """Does an entry let the viewer in? His role counts in the link's own tenant only."""
+        tenant = link.get("tenantId")
+        if viewer.tenant != tenant:
+            viewer = replace(viewer, tenant=tenant, role="")
+        return bool(await access.bits(viewer, KIND, str(link["_id"])) & VIEW)
+
+    async def may_publish(self, principal: Principal) -> bool:
+        """May the caller's links be public?"""
+        policy: Policy = self._services.find(POLICY) or DefaultPolicy(self._groups())
+        return bool(await policy.allows(principal, PERMISSIONS, "SHARE_PUBLIC"))
+
+    async def grant(self, link: Raw, *, public: bool) -> None:
+        """The entries of a new link."""
+        access = self._services.find(ACCESS)
+        if access is None:
+            return
+        link_id = str(link["_id"])
+        await access.grant_owner(link["user"], KIND, link_id)
+        if public:
+            await access.grant_public(KIND, link_id, VIEWER_ROLE)
+        if link.get("expiredAt") is not None:
+            await access.expire(KIND, link_id, link["expiredAt"])
+
+    async def expire(self, link_id: ObjectId, at: datetime | None) -> None:
+        """Let the entries of a link end with it."""
+        access = self._services.find(ACCESS)
+        if access is not None:
+            await access.expire(KIND, str(link_id), at)
+
+    async def repair(self, link: Raw) -> None:
+        """Give the owner the entry that he lacks. Reads only when he has it, since every
+        visit of a chat asks; a fault is logged, never felt."""
+        access = self._services.find(ACCESS)
+        if access is None:
+            return
+        if "isPublic" in link and self._settings.auto_migrate:
+            await self._migrate(access, link)
+            return
+        link_id = str(link["_id"])
+        try:
+            owners = await access.owners(KIND, [link_id])
+            if link["user"] not in owners.get(link_id, ()):
+                await access.grant_owner(link["user"], KIND, link_id)
+                await access.expire(KIND, link_id, link.get("expiredAt"))
+        except Exception:
+            self._log.exception("share.owner_not_granted", link=link_id)
+
+    async def _migrate(self, access: ResourceAccess, link: Raw) -> None:
+        """Turn ``isPublic`` into entries. The field goes last, so that what failed is tried
+        again; every step may be done twice."""
+        link_id = str(link["_id"])
+        owner = link.get("user")
+        try:
+            if isinstance(owner, str) and ObjectId.is_valid(owner):
+                owners = await access.owners(KIND, [link_id])
+                if owner not in owners.get(link_id, ()):
+                    await access.grant_owner(owner, KIND, link_id)
+            if _says_public(link) and link_id not in await access.public(KIND, [link_id]):
+                await access.grant_public(KIND, link_id, VIEWER_ROLE)
+            if link.get("expiredAt") is not None:
+                await access.expire(KIND, link_id, link["expiredAt"])
+            await self._store.change({"_id": link["_id"]}, {}, ["isPublic"])
+        except Exception:
+            self._log.exception("share.not_migrated", link=link_id)
+        else:
+            self._log.info("share.migrated", link=link_id)
+
+    async def forget(self, links: Sequence[Raw]) -> None:
+        """Remove every entry of links. Without anybody who could, those that may have some are
+        noted; links with ``isPublic`` have none."""
+        access = self._services.find(ACCESS)
+        if access is None:
+            await self._store.leave([link["_id"] for link in links if "isPublic" not in link])
+        elif links:
+            await access.forget(KIND, [str(link["_id"]) for link in links])
+
+    async def tidy(self) -> None:
+        """Remove the entries of links that were deleted while nobody could."""
+        access = self._services.find(ACCESS)
+        while access is not None and (ids := await self._store.left(_BATCH)):
+            await access.forget(KIND, [str(link_id) for link_id in ids])
+            await self._store.settled(ids)
+
+
+def _says_public(link: Mapping[str, Any]) -> bool:
+    """Does the old field open a link to everybody? LibreChat takes anything but false for it."""
+    return "isPublic" in link and link["isPublic"] is not False

@@ -1,0 +1,186 @@
+"""Routes for readers of links (contract share §2, §3, §4)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import Response
+
+from locutory import (
+    JSON,
+    Empty,
+    Limit,
+    OptionalUser,
+    Principal,
+    Public,
+    Request,
+    Route,
+    SignedIn,
+    by_ip,
+    by_user,
+)
+from locutory.database import Raw
+from locutory_share.config import Settings, ShareConfig
+from locutory_share.forking import Forking
+from locutory_share.links import WITHOUT_FILES, LinkStore
+from locutory_share.payload import Payloads
+from locutory_share.publishing import refusal
+from locutory_share.rights import Rights
+from locutory_share.routes import models
+
+READERS = OptionalUser("public links are for everybody; the link itself decides")
+"""Access of routes that look at the link before they answer."""
+
+_FRESH = {"cache-control": "private, no-store"}
+_TOO_MANY = {"message": "Too many requests. Try again later"}
+
+
+class Door:
+    """Lets readers in."""
+
+    def __init__(self, store: LinkStore, rights: Rights) -> None:
+        self._store = store
+        self._rights = rights
+
+    async def open(
+        self, share_id: str, viewer: Principal | None, projection: dict[str, int] | None = None
+    ) -> Raw:
+        """The link, for somebody who may read it; 401, 403 or 404 otherwise."""
+        link = await self._store.live(share_id, projection)
+        if link is None:
+            raise refusal(404, "Shared link not found")
+        await self._rights.admit(link, viewer)
+        return link
+
+
+class ViewingRoutes:
+    """Read a link, and continue its chat."""
+
+    def __init__(
+        self,
+        config: ShareConfig,
+        settings: Settings,
+        door: Door,
+        payloads: Payloads,
+        forking: Forking,
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._door = door
+        self._payloads = payloads
+        self._forking = forking
+
+    def all(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route(
+                path="/api/share/{share_id}",
+                endpoint=self.read,
+                access=READERS,
+                summary="A shared conversation without anything private",
+                responses={
+                    200: models.SHARED,
+                    401: models.MESSAGE,
+                    403: "The link is for others",
+                    404: models.MESSAGE,
+                },
+                failure={"message": "Error getting shared messages"},
+                contract="share §3",
+            ),
+            Route(
+                path="/api/share/{share_id}/config",
+                endpoint=self.page,
+                access=READERS,
+                summary="What the page of a shared conversation needs to know",
+                responses={
+                    200: {"appTitle": "LibreChat"},
+                    401: models.MESSAGE,
+                    403: "The link is for others",
+                    404: models.MESSAGE,
+                },
+                failure={"message": "Error getting shared startup config"},
+                contract="share §3",
+            ),
+            Route(
+                path="/api/share/{share_id}/fork",
+                endpoint=self.fork,
+                methods=("POST",),
+                access=SignedIn(),
+                limits=fork_limits(self._config),
+                summary="Continue a shared conversation as one's own",
+                body=models.ForkBody,
+                responses={
+                    201: {"conversation": {}, "messages": []},
+                    400: models.MESSAGE,
+                    403: "The link is for others",
+                    404: models.MESSAGE,
+                    409: {"message": "Shared link was updated"},
+                    429: _TOO_MANY,
+                },
+                failure={"message": "Error forking shared conversation"},
+                contract="share §4",
+            ),
+        ]
+
+    async def read(self, request: Request) -> Response:
+        """The conversation as readers see it."""
+        link = await self._door.open(request.path_params["share_id"], request.principal)
+        if not link.get("conversationId"):
+            return Empty(404)
+        return JSON(await self._payloads.read(link), headers=_FRESH)
+
+    async def page(self, request: Request) -> Response:
+        """The page's configuration."""
+        await self._door.open(request.path_params["share_id"], request.principal, WITHOUT_FILES)
+        return JSON(self._settings.page, headers=_FRESH)
+
+    async def fork(self, request: Request) -> Response:
+        """A copy that belongs to the caller."""
+        link = await self._door.open(request.path_params["share_id"], request.caller)
+        revision = request.text("shareRevision")
+        index: Any = request.fields.get("targetMessageIndex")
+        if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
+            raise refusal(400, "targetMessageIndex must be a whole number")
+        if not link.get("conversationId"):
+            raise refusal(404, "Shared conversation not found")
+        return JSON(await self._forking.fork(request.caller, link, revision, index), 201)
+
+
+def fork_limits(config: ShareConfig) -> tuple[Limit, Limit]:
+    """One budget for all forks and duplicates: limits of one name share a counter, and these
+    have the names of those of the plugin `conversations`."""
+
+    def limit(who: str, amount: int, minutes: float, key: Callable[[Request], str | None]) -> Limit:
+        return Limit(
+            f"fork_{who}_limiter",
+            amount,
+            max(1, round(minutes * 60)),
+            _TOO_MANY,
+            key,
+            violation="file_upload_limit",
+            score=config.fork_violation_score,
+        )
+
+    return (
+        limit("ip", config.fork_ip_max, config.fork_ip_window, by_ip),
+        limit("user", config.fork_user_max, config.fork_user_window, by_user),
+    )
+
+
+def closed_routes() -> list[Route]:
+    """In place of the routes of readers while links are switched off: as if there were none,
+    also where another plugin has an answer for servers without links."""
+
+    async def closed(request: Request) -> Response:
+        return JSON({"message": "Endpoint not found"}, 404)
+
+    return [
+        Route(
+            path=path,
+            endpoint=closed,
+            access=Public("shared links are switched off; there is nothing to see"),
+            summary="Shared links are switched off",
+            responses={404: {"message": "Endpoint not found"}},
+            contract="share §1",
+        )
+        for path in ("/api/share/{share_id}", "/api/share/{share_id}/config")
+    ]

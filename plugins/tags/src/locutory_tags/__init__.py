@@ -1,0 +1,1 @@
+"""Bookmarks: tags on conversations, with counts and an order."""

@@ -1,0 +1,83 @@
+"""Declaration of the plugin."""
+
+from beanie import Document
+
+from locutory import (
+    Action,
+    Context,
+    On,
+    PermissionGroup,
+    PhaseTask,
+    Plugin,
+    Provide,
+    Route,
+    hook,
+)
+from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.conversations import (
+    CONVERSATIONS,
+    ConversationsAdded,
+    ConversationsDeleted,
+)
+from locutory_contracts.portability import PORTABLE
+from locutory_tags.config import TagsConfig
+from locutory_tags.documents import ConversationTag, Recount
+from locutory_tags.portable import KIND, PortableTags
+from locutory_tags.recounts import Recounts
+from locutory_tags.routes import TagRoutes
+from locutory_tags.service import Tags
+
+
+class TagsPlugin(Plugin):
+    """``/api/tags``."""
+
+    name = "tags"
+    summary = "Bookmarks: tags on conversations, with counts and an order"
+    Config = TagsConfig
+    provides = (PORTABLE,)
+    wants = (CONVERSATIONS,)
+
+    @hook
+    def documents(self) -> list[type[Document]]:
+        return [ConversationTag, Recount]
+
+    @hook
+    def permissions(self) -> list[PermissionGroup]:
+        return [PermissionGroup("BOOKMARKS", {"USE": Action(user=True)}, "Bookmarks")]
+
+    @hook
+    def services(self, ctx: Context) -> list[Provide]:
+        self._tags = Tags(ctx.database, ctx.services, ctx.config, ctx.log)
+        self._recounts = Recounts(ctx.database, self._tags.recount, ctx.log)
+        return [Provide(PORTABLE, PortableTags(self._tags), KIND)]
+
+    @hook
+    def subscriptions(self) -> list[On]:
+        async def changed(fact: ConversationsAdded | ConversationsDeleted) -> None:
+            await self._recounts.ask(fact.user)
+
+        async def account_deleted(fact: AccountDeleted) -> None:
+            await self._recounts.forget(fact.user_id)
+            await self._tags.erase(fact.user_id)
+
+        return [
+            On(ConversationsAdded, changed),
+            On(ConversationsDeleted, changed),
+            On(AccountDeleted, account_deleted),
+        ]
+
+    @hook
+    def routes(self) -> list[Route]:
+        return TagRoutes(self._tags, self._recounts).all()
+
+    @hook
+    def phases(self) -> list[PhaseTask]:
+        return [
+            PhaseTask(
+                "post-startup tasks",
+                "late counts",
+                self._recounts.catch_up,
+                undo=self._recounts.stop,
+                drain=self._recounts.finish,
+            )
+        ]
