@@ -156,6 +156,10 @@ async def belongings(person: Person, plugins: Collection[str]) -> dict[str, str]
     if "memories" in plugins:
         made["memory"] = f"key_{word}"
         await call("POST", "/api/memories", {"key": made["memory"], "value": "v"})
+    if "agentbuilder" in plugins:
+        agent = {"name": "a", "provider": "Fake", "model": "fake", "tools": []}
+        answer = await call("POST", "/api/agents", agent)
+        made["agent"], made["agent_row"] = answer["id"], answer["_id"]
     if "prompts" in plugins:
         prompt = {"prompt": {"prompt": "say", "type": "text"}, "group": {"name": "g"}}
         answer = await call("POST", "/api/prompts", prompt)
@@ -192,6 +196,7 @@ async def _share(owner: Person, owns: dict[str, str], viewer: str, editor: str) 
     for kind, resource, second in (
         ("promptGroup", "prompt_group", "promptGroup_editor"),
         ("sharedLink", "share_row", "sharedLink_viewer"),
+        ("agent", "agent_row", "agent_editor"),
     ):
         if resource not in owns:
             continue
@@ -227,6 +232,7 @@ async def assembled(server: Server, brake: Brake, plugins: Collection[str]) -> A
         for permissions, value in (
             ("remote-agents", {"USE": True}),
             ("prompts", {"SHARE": True}),
+            ("agents", {"SHARE": True}),
         ):
             answer = await admin.client.put(f"/api/roles/USER/{permissions}", json=value)
             assert answer.status_code == 200, answer.text
@@ -257,7 +263,7 @@ async def assembled(server: Server, brake: Brake, plugins: Collection[str]) -> A
                 return str(answer.json()["key"])
 
             keys["good"] = await key(owner)
-            for name in ("intern", "banned", "closing"):
+            for name in ("other", "intern", "banned", "closing"):
                 keys[name] = await key(everybody[name])
             accesses = [route.access for _, route in kernel.routes.all()]
             known = {access.scope for access in accesses if isinstance(access, ApiKey)}

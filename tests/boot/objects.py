@@ -44,13 +44,14 @@ OBJECTS = (
     "memory",
     "share",
     "share_row",
+    "agent",
+    "agent_row",
 )
 """Kinds of objects that `cast.belongings` makes for a person."""
 
-SHARED = frozenset({"prompt_group", "prompt", "share", "share_row"})
+SHARED = frozenset({"prompt_group", "prompt", "share", "share_row", "agent", "agent_row"})
 """Kinds that viewers and editors see, and administrators by a capability."""
 
-_NO_AGENTS = "no agents are stored yet"
 _NO_FILES = "no files are stored yet"
 
 PARAMETERS: dict[str, str | Plain] = {
@@ -70,10 +71,10 @@ PARAMETERS: dict[str, str | Plain] = {
     "share_id": "share",
     "prompt_group_row": "prompt_group",
     "share_row": "share_row",
-    "agent_row": Plain(str(ObjectId()), _NO_AGENTS),
-    "agent_id": Plain("agent_unknown", _NO_AGENTS),
-    "model": Plain("agent_unknown", _NO_AGENTS),
-    "response_id": Plain("resp_unknown", _NO_AGENTS),
+    "agent_row": "agent_row",
+    "agent_id": "agent",
+    "model": "agent",
+    "response_id": "conversation",
     "file_id": Plain("file-unknown", _NO_FILES),
     "endpoint": Plain("Fake", "an endpoint of the deployment"),
     "name": Plain("openAI", "a provider; the caller's own key for it"),
@@ -91,6 +92,7 @@ _AS_RESOURCE = (
     "promptGroup/{prompt_group_row}",
     "sharedLink/{share_row}",
     "agent/{agent_row}",
+    "remoteAgent/{agent_row}",
 )
 
 NAMING = {
@@ -135,6 +137,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/agents/chat/steer/arm": _STEER,
     "POST /api/agents/chat/steer/cancel": _STEER,
     "POST /api/agents/chat/steer/deliver": _STEER,
+    "POST /api/agents/v1/chat/completions": {
+        "model": Ref("agent"),
+        "messages": [{"role": "user", "content": "hello"}],
+    },
+    "POST /api/agents/v1/responses": {"model": Ref("agent"), "input": "hello"},
+    "PATCH /api/agents/{agent_id}": {"name": "mine"},
+    "POST /api/agents/{agent_id}/revert": {"version_index": 0},
     "POST /api/convos/update": {"arg": {"conversationId": Ref("conversation"), "title": "mine"}},
     "POST /api/convos/archive": {
         "arg": {"conversationId": Ref("conversation"), "isArchived": True}
@@ -198,6 +207,8 @@ _TURN = (403, '"Unauthorized"')  # chat-stream §6, §7
 _STEERED = (403, '"UNAUTHORIZED"')  # chat-stream §9
 _NEW_TURN = (200, "convo_access")  # an id that nobody has makes a new conversation
 _PROMPT = (403, "Insufficient permissions to access this promptGroup")  # prompts §1
+_AGENT = (403, "Insufficient permissions to access this agent")  # agents §1
+_MODEL = (403, "No remote access to")  # agents-api §2, §3
 _LINK = (403, "")  # share §2; ids of links are 126 random bits
 
 STATED_APART: dict[str, tuple[int, str]] = {
@@ -224,6 +235,16 @@ STATED_APART: dict[str, tuple[int, str]] = {
     "GET /api/prompts/{prompt_id}": _PROMPT,
     "DELETE /api/prompts/{prompt_id}": _PROMPT,
     "PATCH /api/prompts/{prompt_id}/tags/production": _PROMPT,
+    "GET /api/agents/{agent_id}": _AGENT,
+    "GET /api/agents/{agent_id}/expanded": _AGENT,
+    "GET /api/agents/{agent_id}/versions": _AGENT,
+    "PATCH /api/agents/{agent_id}": _AGENT,
+    "DELETE /api/agents/{agent_id}": _AGENT,
+    "POST /api/agents/{agent_id}/duplicate": _AGENT,
+    "POST /api/agents/{agent_id}/revert": _AGENT,
+    "GET /api/agents/v1/models/{model}": _MODEL,
+    "POST /api/agents/v1/chat/completions": _MODEL,
+    "POST /api/agents/v1/responses": _MODEL,
     "GET /api/share/{share_id}": _LINK,
     "GET /api/share/{share_id}/config": _LINK,
     "POST /api/share/{share_id}/fork": _LINK,
@@ -246,6 +267,13 @@ RIGHTS: dict[str, str] = {
     "PATCH /api/prompts/{prompt_id}/tags/production": EDIT,
     "DELETE /api/prompts/{prompt_id}": DELETE,
     "DELETE /api/prompts/groups/{group_id}": DELETE,
+    "GET /api/agents/{agent_id}": VIEW,
+    "GET /api/agents/{agent_id}/expanded": EDIT,
+    "GET /api/agents/{agent_id}/versions": EDIT,
+    "PATCH /api/agents/{agent_id}": EDIT,
+    "POST /api/agents/{agent_id}/duplicate": EDIT,
+    "POST /api/agents/{agent_id}/revert": EDIT,
+    "DELETE /api/agents/{agent_id}": DELETE,
     "GET /api/share/{share_id}": VIEW,
     "GET /api/share/{share_id}/config": VIEW,
     "GET /api/share/{share_id}/files/{file_id}": VIEW,
@@ -261,13 +289,12 @@ RIGHTS: dict[str, str] = {
 """What one needs on a shared object (prompts §2, share §1, roles §4). A shared link has no
 editors: whoever it was shared with may look."""
 
-ADMINISTERED = frozenset({"/api/prompts"})
+ADMINISTERED = frozenset({"/api/prompts", "/api/agents"})
 """Paths below which an administrator's capability counts as VIEW."""
 
 OWNER_GETS_NOTHING: dict[str, str] = {
     "GET /api/convos/gen_title/{conversation_id}": "404 unless a title was just made",
     "GET /api/agents/chat/stream/{stream_id}": "goes on as long as the turn",
-    "GET /api/permissions/agent/{agent_row}": _NO_AGENTS,
     "GET /api/permissions/search-principals": "403: users may not look for people",
     "GET /api/convos/import/progress": "404: nothing is being imported",
     "GET /api/auth/graph-token": "403: for accounts of Entra ID",
@@ -291,7 +318,7 @@ UNREACHED: dict[str, str] = {
 """Requests of these tables that answer their owner as they answer for an object that nobody
 has, so that a hole in them would not be seen here."""
 
-UNKNOWN_THINGS = frozenset({"agent_id", "model", "response_id", "file_id", "tool_id"})
+UNKNOWN_THINGS = frozenset({"file_id", "tool_id"})
 """Parameters of things that do not exist yet, also for their owner."""
 
 
@@ -367,6 +394,8 @@ def random_id(kind: str) -> str:
         return str(uuid4())
     if kind in ("tag", "memory"):
         return "".join(chr(ord("a") + digit % 26) for digit in uuid4().bytes)
+    if kind == "agent":
+        return f"agent_{uuid4().hex[:21]}"
     if kind == "share":
         return uuid4().hex[:21]
     return str(ObjectId())

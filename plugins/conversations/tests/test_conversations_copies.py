@@ -243,7 +243,13 @@ async def test_a_copy_of_a_temporary_chat(world: Any) -> None:
         assert (found["isTemporary"], found["expiredAt"]) == (True, expires)
 
 
-async def test_what_cannot_be_copied(world: Any) -> None:
+async def test_what_cannot_be_copied(open_world: Any) -> None:
+    environment = {"FORK_USER_MAX": "99", "FORK_IP_MAX": "99"}
+    async with open_world(environment=environment) as world:
+        await refused_copies(world)
+
+
+async def refused_copies(world: Any) -> None:
     stored, rows = await chat(world)
     empty = await world.conversation(world.alice.id)
     fork, duplicate = "/api/convos/fork", "/api/convos/duplicate"

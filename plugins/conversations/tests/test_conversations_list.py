@@ -93,6 +93,27 @@ async def test_tags_are_alternatives(world: Any) -> None:
     assert await titles(world, tags="a") == ["ab"]
     assert sorted(await titles(world, tags=["b", "c"])) == ["ab", "c"]
     assert await titles(world, tags="zzz") == []
+    assert await titles(world, tags=["b", "a", "zzz"]) == ["ab"]  # it has both, and comes once
+
+
+async def test_tags_go_with_every_other_filter(world: Any) -> None:
+    project = "a" * 24
+    for title, fields in (
+        ("plain", {}),
+        ("pinned", {"pinned": True}),
+        ("archived", {"isArchived": True}),
+        ("project", {"chatProjectId": project}),
+        ("temporary", {"isTemporary": True, "expiredAt": world.ago(days=-1)}),
+    ):
+        await world.conversation(world.alice.id, title=title, tags=["a"], **fields)
+        await world.conversation(world.alice.id, title="other", tags=["b"], **fields)
+    assert sorted(await titles(world, tags="a")) == ["pinned", "plain", "project"]
+    assert await titles(world, tags="a", pinned="true") == ["pinned"]
+    assert await titles(world, tags="a", isArchived="true") == ["archived"]
+    assert await titles(world, tags="a", projectId=project) == ["project"]
+    assert sorted(await titles(world, tags="a", projectId="unassigned")) == ["pinned", "plain"]
+    ordered = await titles(world, tags="a", sortBy="title", sortDirection="asc")
+    assert ordered == ["pinned", "plain", "project"]
 
 
 async def test_projects(world: Any) -> None:

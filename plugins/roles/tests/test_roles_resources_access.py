@@ -8,7 +8,6 @@ from bson import ObjectId
 
 from locutory import Principal
 from locutory_contracts.access import DELETE, EDIT, OWNER, SHARE, VIEW
-from locutory_roles.resources.entries import supersets
 
 KINDS = ("agent", "promptGroup", "mcpServer", "remoteAgent", "skill", "sharedLink", "report")
 ME = "a" * 24
@@ -363,14 +362,6 @@ async def test_nothing_is_remembered(stage: Any) -> None:
         assert await s.access.decide(caller(), "agent", resource, SHARE)
         await s.collection("aclentries").delete_many({})
         assert not await s.access.decide(caller(), "agent", resource, VIEW)
-
-
-def test_supersets_stand_for_bits_all_set() -> None:
-    assert supersets(SHARE) == [8, 9, 10, 11, 12, 13, 14, 15]
-    assert supersets(OWNER) == [15]
-    assert supersets(16) == supersets(-1) == []
-    for needed in range(1, 16):
-        assert supersets(needed) == [v for v in range(16) if v & needed == needed]
 
 
 async def test_a_plugin_of_types_is_not_needed(stage: Any) -> None:

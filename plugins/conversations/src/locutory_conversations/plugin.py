@@ -20,12 +20,12 @@ from locutory_contracts.people import PEOPLE
 from locutory_contracts.portability import PORTABLE
 from locutory_contracts.search import SEARCH
 from locutory_conversations.changes import Changes
-from locutory_conversations.commands import ExportCommand
 from locutory_conversations.config import ConversationsConfig
 from locutory_conversations.copying.copies import Copies
 from locutory_conversations.deletion import Deletion
 from locutory_conversations.documents import Conversation, Message, ToolCall
 from locutory_conversations.editing.edits import Edits
+from locutory_conversations.exporting.command import ExportCommand
 from locutory_conversations.exporting.records import KIND, PortableConversations
 from locutory_conversations.exporting.stream import Exporter
 from locutory_conversations.importing.importer import Importer

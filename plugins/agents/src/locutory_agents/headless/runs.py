@@ -9,7 +9,7 @@ from locutory.access import Principal
 from locutory_agents.headless.listener import Listener
 from locutory_agents.jobs.store import Job
 from locutory_agents.loop.agent import AGENTS_ENDPOINT, Agent
-from locutory_agents.loop.budget import Budget, window
+from locutory_agents.loop.budget import SYSTEM, Budget, window
 from locutory_agents.loop.history import Item, Message, count_message
 from locutory_agents.loop.instructions import added_context, with_variables
 from locutory_agents.loop.run import AgentRun, Prompt
@@ -71,7 +71,7 @@ class Runs:
         history, current = _split([m for m in said if not _is_system(m)], tokens)
         budget = Budget(
             window=window(agent.model),
-            system=tokens.count(static) if static else 0,
+            system=tokens.count(static) + SYSTEM if static else 0,
             dynamic=tokens.count(context) if context else 0,
             tools=shop.tool_counts.count(tools, tokens),
             tokens=tokens,

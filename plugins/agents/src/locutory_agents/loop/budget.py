@@ -14,6 +14,9 @@ from locutory_contracts.models import PreparedModel, TokenCounter, ToolSchema
 PRIMING = 3
 """Tokens that open the answer."""
 
+SYSTEM = 3
+"""Tokens that a system prompt costs beyond its text."""
+
 RESERVE = 0.95
 MINIMUM = 1024
 

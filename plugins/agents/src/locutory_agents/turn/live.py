@@ -64,7 +64,8 @@ class LiveTurn(EndingTurn):
         await self._shop.store.update(self.job)
         if replacing is not None:
             # What the old turn had said may be part of this one's history.
-            await replacing
+            # Waited for, not awaited: a turn that is replaced itself meanwhile must not stop it.
+            await asyncio.wait({replacing})
         self._runs = await plan.runs(self.recorder, self._ledger, self.steers)
         # From here on writing goes on while the model thinks: it must not delay the call.
         self._begin_saving()

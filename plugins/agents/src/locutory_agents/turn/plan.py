@@ -9,7 +9,7 @@ from locutory import now
 from locutory.access import Principal
 from locutory_agents.jobs.store import Job
 from locutory_agents.loop.agent import Agent, side_by_side
-from locutory_agents.loop.budget import Budget, window
+from locutory_agents.loop.budget import SYSTEM, Budget, window
 from locutory_agents.loop.history import (
     PER_MESSAGE,
     Message,
@@ -203,7 +203,7 @@ class Plan:
         instructions = with_variables(agent.instructions, request.body, self.principal.account)
         budget = Budget(
             window=window(agent.model),
-            system=tokens.count(instructions) if instructions else 0,
+            system=tokens.count(instructions) + SYSTEM if instructions else 0,
             dynamic=tokens.count(context) if context else 0,
             tools=workshop.tool_counts.count(tools, tokens),
             tokens=tokens,

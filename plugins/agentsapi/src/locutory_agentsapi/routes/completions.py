@@ -19,7 +19,12 @@ ROLES = ("system", "user", "assistant", "tool")
 MOST_MESSAGES = 10_000
 DEEPEST = 64
 _ALPHABET = string.ascii_letters + string.digits + "-_"
-HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no", "content-encoding": "identity"}
+HEADERS = {
+    "content-type": "text/event-stream",  # without the charset that Starlette would add
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+    "content-encoding": "identity",
+}
 
 
 class Completions:
@@ -50,7 +55,7 @@ class Completions:
             return JSON(envelope(error), error.status)
         if body.get("stream") is True and not _unstreamed(agent):
             frames = self._frames(run, head)
-            return StreamingResponse(frames, media_type="text/event-stream", headers=HEADERS)
+            return StreamingResponse(frames, headers=HEADERS)
         try:
             return JSON(await _whole(run, head))
         except Exception as error:

@@ -54,7 +54,7 @@ class Responses:
         store = _Store(self._services, request, agent, body, conversation_id)
         if body.get("stream") is True:
             frames = self._frames(run, items, store)
-            return StreamingResponse(frames, media_type="text/event-stream", headers=HEADERS)
+            return StreamingResponse(frames, headers=HEADERS)
         try:
             async for event in run.events:
                 items.add(event)

@@ -178,17 +178,20 @@ def _access(selection: Selection) -> _Access:
     rest: dict[str, Any] = {"isArchived": archived}
     if selection.pinned:
         rest["pinned"] = True
-    if selection.tags:
-        rest["tags"] = {"$in": list(selection.tags)}
-    kind = f"{selection.archived}{selection.pinned}{selection.project}{bool(selection.tags)}"
-    project = None if selection.project == UNASSIGNED else selection.project
-    if selection.ids is not None:
-        if selection.project is not None:
-            rest["chatProjectId"] = project
-        return _Access({"conversationId": {"$in": list(selection.ids)}}, rest, False, kind)
     if selection.project is not None:
-        ranged = by in ("updatedAt", "createdAt")
-        return _Access({"chatProjectId": project}, rest, ranged, kind)
+        rest["chatProjectId"] = None if selection.project == UNASSIGNED else selection.project
+    tags = list(selection.tags)
+    wanted: Any = tags[0] if len(tags) == 1 else {"$in": tags}
+    kind = f"{selection.archived}{selection.pinned}{selection.project}{bool(tags)}"
+    if selection.ids is not None:
+        if tags:
+            rest["tags"] = wanted
+        return _Access({"conversationId": {"$in": list(selection.ids)}}, rest, False, kind)
+    if tags:
+        return _Access({"tags": wanted}, rest, False, kind)
+    if selection.project is not None:
+        project = {"chatProjectId": rest.pop("chatProjectId")}
+        return _Access(project, rest, by in ("updatedAt", "createdAt"), kind)
     if selection.pinned:
         return _Access({"pinned": True}, rest, by == "updatedAt", kind)
     if selection.archived:

@@ -25,6 +25,9 @@ _RIGHTS = {
     "expiredAt": 1,
 }
 
+_AT_ONCE = 50
+"""Values of an ``$in``; more make the embedded database slow."""
+
 Party = tuple[str, Any]
 """A principal as entries name it: type, and ObjectId, role name or ``None`` (everybody)."""
 
@@ -36,12 +39,6 @@ class Grant:
     party: Party
     bits: int
     role: ObjectId | None = None
-
-
-def supersets(bits: int) -> list[int]:
-    """Every value of ``permBits`` that includes ``bits``; for ``$in``, because not every
-    database has ``$bitsAllSet``. Empty for bits that are no rights."""
-    return [value for value in range(OWNER + 1) if value & bits == bits]
 
 
 def bits_of(entry: Mapping[str, Any]) -> int:
@@ -111,19 +108,23 @@ class EntryStore:
 
     async def public(self, kind: str, resources: Sequence[ObjectId], bits: int) -> set[ObjectId]:
         """Those of the resources on which everybody has ``bits``."""
-        if not resources:
-            return set()
-        found = await self._stored.find(
-            {
-                "principalType": PUBLIC,
-                "principalId": None,
-                "resourceType": kind,
-                "permBits": {"$in": supersets(bits)},
-                "resourceId": {"$in": list(resources)},
-            },
-            {"_id": 0, "resourceId": 1, "expiredAt": 1},
-        ).to_list()
-        return {entry["resourceId"] for entry in _living(found)}
+        return {
+            entry["resourceId"]
+            for entry in await self._of_resources(kind, resources)
+            if entry["principalType"] == PUBLIC
+            and entry.get("principalId") is None
+            and bits_of(entry) & bits == bits
+        }
+
+    async def _of_resources(self, kind: str, resources: Sequence[ObjectId]) -> list[Raw]:
+        """Every entry of resources. Not every database has use for more in the filter: one
+        that reads by ``principalType`` reads the entries of everybody's resources."""
+        found: list[Raw] = []
+        for start in range(0, len(resources), _AT_ONCE):
+            some = list(resources[start : start + _AT_ONCE])
+            key = {"resourceId": {"$in": some}, "resourceType": kind}
+            found += await self._stored.find(key, _RIGHTS).to_list()
+        return _living(found)
 
     async def tenant_of(self, kind: str, resource: ObjectId) -> str | None:
         """The tenant that the entries of a resource name."""
@@ -135,20 +136,10 @@ class EntryStore:
 
     async def owners(self, kind: str, resources: Sequence[ObjectId]) -> dict[ObjectId, set[Any]]:
         """Resource → accounts that own it; resources without an owner are left out."""
-        if not resources:
-            return {}
-        found = await self._stored.find(
-            {
-                "resourceId": {"$in": list(resources)},
-                "resourceType": kind,
-                "principalType": USER,
-                "permBits": OWNER,
-            },
-            {"_id": 0, "resourceId": 1, "principalId": 1, "expiredAt": 1},
-        ).to_list()
         owners: dict[ObjectId, set[Any]] = {}
-        for entry in _living(found):
-            owners.setdefault(entry["resourceId"], set()).add(entry["principalId"])
+        for entry in await self._of_resources(kind, resources):
+            if entry["principalType"] == USER and bits_of(entry) == OWNER:
+                owners.setdefault(entry["resourceId"], set()).add(entry["principalId"])
         return owners
 
     async def expire(self, kind: str, resource: ObjectId, at: datetime | None) -> None:
@@ -231,15 +222,17 @@ class EntryStore:
 
     async def forget(self, kind: str, resources: Sequence[ObjectId]) -> int:
         """Remove every entry of resources; returns how many there were."""
-        if not resources:
-            return 0
-        outcome = await self._stored.delete_many(
-            {"resourceId": {"$in": list(resources)}, "resourceType": kind}
-        )
-        return int(outcome.deleted_count)
+        count = 0
+        for start in range(0, len(resources), _AT_ONCE):
+            some = list(resources[start : start + _AT_ONCE])
+            key = {"resourceId": {"$in": some}, "resourceType": kind}
+            count += (await self._stored.delete_many(key)).deleted_count
+        return count
 
     async def remove_user(self, user: ObjectId) -> int:
-        """Remove every entry of an account; returns how many there were."""
+        """Remove every entry of an account, and its name from those that it gave to others;
+        returns how many were removed."""
+        await self._stored.update_many({"grantedBy": user}, {"$unset": {"grantedBy": ""}})
         outcome = await self._stored.delete_many({"principalId": user, "principalType": USER})
         return int(outcome.deleted_count)
 
