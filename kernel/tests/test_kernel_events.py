@@ -34,6 +34,13 @@ class Faded(Fact):
     thing: str
 
 
+@dataclass
+class Bleached(Fact):
+    durable: ClassVar[bool] = True
+    erases: ClassVar[tuple[str, str] | None] = ("all", "thing")
+    all: str
+
+
 class Listener:
     """Remembers what it was told; fails as long as ``broken``."""
 
@@ -132,6 +139,9 @@ async def test_a_fact_is_kept_as_long_as_it_says(serve: Serve, make_plugin: Any)
         assert ends["Faded"] - entries[1]["createdAt"] == timedelta(days=30)
         indexes = await server.kernel.database[OutboxEntry].index_information()
         assert indexes["expiresAt_1"]["expireAfterSeconds"] == 0
+        await server.kernel.events.tell(Bleached("colour"))
+        entries = await server.kernel.database[OutboxEntry].find({}).to_list()
+        assert sorted(entry["event"] for entry in entries) == ["Bleached", "Removed"]
 
 
 async def test_a_handler_that_fails_is_asked_again(serve: Serve, make_plugin: Any) -> None:

@@ -86,4 +86,5 @@ class AccountDeleted(Fact):
     once, also to plugins that were off then."""
 
     durable: ClassVar[bool] = True
+    erases: ClassVar[tuple[str, str] | None] = ("user_id", "user")
     user_id: str

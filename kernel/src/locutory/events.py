@@ -25,11 +25,13 @@ class Fact:
     ``durable``: the fact is written to the outbox first, and every plugin that
     subscribes to it receives it at least once, also one that was off or failed then.
     A durable fact is a dataclass of JSON values. ``kept_days``: how long it waits for
-    plugins that are off; ``None``: for good.
+    plugins that are off; ``None``: for good. ``erases``: a member of this fact and one of
+    others; those that are kept for a while and have its value there are removed with it.
     """
 
     durable: ClassVar[bool] = False
     kept_days: ClassVar[int | None] = None
+    erases: ClassVar[tuple[str, str] | None] = None
 
 
 E = TypeVar("E", bound=Step | Fact)
@@ -49,6 +51,8 @@ class Outbox(Protocol):
     async def publish(
         self, event: str, payload: dict[str, Any], kept_days: int | None = None
     ) -> None: ...
+
+    async def erase(self, member: str, value: Any) -> None: ...
 
 
 class Events:
@@ -100,6 +104,9 @@ class Events:
                 raise RuntimeError("durable facts need a started kernel")
             payload = asdict(fact)  # type: ignore[call-overload]
             await self.outbox.publish(type(fact).__name__, payload, fact.kept_days)
+            if fact.erases is not None:
+                own, others = fact.erases
+                await self.outbox.erase(others, payload[own])
             return
         handlers = self._handlers.get(type(fact), ())
         if handlers:

@@ -63,6 +63,11 @@ class DatabaseOutbox:
         finally:
             self._delivering.discard(entry["_id"])
 
+    async def erase(self, member: str, value: Any) -> None:
+        """Remove the facts kept for a while whose payload has this value in a member."""
+        entries = self._database[OutboxEntry]
+        await entries.delete_many({f"payload.{member}": value, "expiresAt": {"$ne": None}})
+
     async def deliver_pending(self) -> None:
         """Deliver every stored fact to the subscribers that have not handled it yet, oldest
         first. A fact that cannot be delivered is logged and does not hold up the others."""
