@@ -93,7 +93,7 @@ class Mailbox:
 
     async def next(self, count: int = 1) -> EmailMessage:
         """The newest letter, once so many are here."""
-        deadline = asyncio.get_running_loop().time() + 5
+        deadline = asyncio.get_running_loop().time() + 30
         while len(self.messages) < count:
             assert asyncio.get_running_loop().time() < deadline, "no mail came"
             await asyncio.sleep(0.01)

@@ -26,13 +26,14 @@ class OneTimeTokens:
     async def issue(self, user: ObjectId, kind: str, email: str | None = None) -> str:
         """A new token of an account; earlier ones of the kind are void."""
         token = secrets.token_hex(32)
+        issued = now()
         row: dict[str, Any] = {
             "_id": ObjectId(),
             "userId": user,
             "type": kind,
             "token": await self._passwords.hash_token(token),
-            "createdAt": now(),
-            "expiresAt": now() + LIFE,
+            "createdAt": issued,
+            "expiresAt": issued + LIFE,
             "__v": 0,
         }
         if email is not None:

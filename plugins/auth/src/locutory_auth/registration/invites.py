@@ -30,14 +30,15 @@ class Invites:
     async def invite(self, email: str) -> str:
         """An invitation for an address: the link to send there. Earlier ones stay good."""
         token = secrets.token_hex(32)
+        issued = now()
         await self._database[Token].insert_one(
             {
                 "_id": ObjectId(),
                 "userId": ObjectId(),  # LibreChat's documents have to have one
                 "email": email.strip().lower(),
                 "token": _hash(token),
-                "createdAt": now(),
-                "expiresAt": now() + LIFE,
+                "createdAt": issued,
+                "expiresAt": issued + LIFE,
                 "__v": 0,
             }
         )
