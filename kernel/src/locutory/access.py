@@ -66,7 +66,7 @@ class Policy(Protocol):
 
 AUTHENTICATORS: Extension[Authenticator] = Extension(
     "kernel.authenticators",
-    "Ways to authenticate a request: 'session' for signed-in users, 'api-key' for API keys",
+    "Ways to authenticate a request: 'session' for signed-in users, 'api-key' for API keys, 'cookie' for what a page shows",
 )
 POLICY: Service[Policy] = Service("kernel.policy", "Permissions and capabilities of a caller")
 

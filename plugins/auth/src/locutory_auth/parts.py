@@ -32,7 +32,11 @@ from locutory_auth.second_factor.service import LONGEST_WAIT as LONGEST_CODE_WAI
 from locutory_auth.second_factor.service import StoredSecondFactor
 from locutory_auth.service import LONGEST_WAIT, SignIn
 from locutory_auth.sessions.adoption import Adoption
-from locutory_auth.sessions.authenticator import SessionAuthenticator
+from locutory_auth.sessions.authenticator import (
+    Admission,
+    CookieAuthenticator,
+    SessionAuthenticator,
+)
 from locutory_auth.sessions.cookies import Cookies, same_site_only, secure
 from locutory_auth.sessions.identities import Identities
 from locutory_auth.sessions.opening import Opening
@@ -78,7 +82,9 @@ class Parts:
         self.people = StoredPeople(database)
         gate = BanGate(self.bans, addresses=config.ban_violations)
         outside = Outside(ctx.services, self.accounts, self.revocations, log)
-        self.authenticator = SessionAuthenticator(self.tokens, self.accounts, gate, outside)
+        admission = Admission(self.accounts, gate)
+        self.authenticator = SessionAuthenticator(self.tokens, admission, outside)
+        self.by_cookie = CookieAuthenticator(self.tokens, self.sessions, admission)
         self.cookies = Cookies(is_secure=secure(kernel, config.session_cookie_secure))
         opening = Opening(self.tokens, self.sessions, self.revocations, self.cookies, ctx.events)
 

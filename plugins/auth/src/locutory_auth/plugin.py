@@ -78,6 +78,7 @@ class AuthPlugin(Plugin):
         self.parts = parts = Parts(ctx)
         return [
             Provide(AUTHENTICATORS, parts.authenticator, "session"),
+            Provide(AUTHENTICATORS, parts.by_cookie, "cookie"),
             Provide(ACCOUNTS, parts.accounts),
             Provide(ACCOUNT_STANDING, parts.accounts),
             Provide(PEOPLE, parts.people),

@@ -1,30 +1,27 @@
-"""Who sends a request: the bearer of an access token (contract kernel §6, §9)."""
+"""Who sends a request: the bearer of an access token (contract kernel §6, §9), or of the cookie
+of a session where a browser sends nothing else (`<img>` of shared links, share §5)."""
 
-from locutory import HTTPError, Principal, Request, Unauthorized
+from locutory import HTTPError, Principal, Request, Unauthorized, now
 from locutory_auth.accounts.stored import StoredAccounts, closing
 from locutory_auth.bans.gate import BanGate
+from locutory_auth.sessions.cookies import PROVIDER, REFRESH, read
 from locutory_auth.sessions.outside import Outside
+from locutory_auth.sessions.rotation import Sessions
 from locutory_auth.sessions.tokens import AccessClaims, Tokens, bearer_of
 
 SYSTEM_TENANT = "__SYSTEM__"
 
 
-class SessionAuthenticator:
-    """Entry "session" of `AUTHENTICATORS`."""
+class Admission:
+    """Lets somebody in whose credentials are good, if his account is."""
 
-    def __init__(
-        self, tokens: Tokens, accounts: StoredAccounts, bans: BanGate, outside: Outside
-    ) -> None:
-        self._tokens = tokens
+    def __init__(self, accounts: StoredAccounts, bans: BanGate) -> None:
         self._accounts = accounts
         self._bans = bans
-        self._outside = outside
 
-    async def authenticate(self, request: Request) -> Principal:
-        """The account of the access token in ``Authorization``; 401 with the contract's
-        message without a good one, 403 for the tenant that stands for the system itself, and
-        for those who are banned on the paths where that counts."""
-        claims = await self.claims(request)
+    async def admit(self, request: Request, claims: AccessClaims) -> Principal:
+        """The account; 401 when it is gone or its session over, 403 for the tenant that stands
+        for the system itself, and for those who are banned on the paths where that counts."""
         known = await self._accounts.load(claims.user)
         if known is None or known.revoked.covers(claims.issued, claims.session):
             raise Unauthorized
@@ -36,6 +33,20 @@ class SessionAuthenticator:
             )
         await self._bans.check_path(request, known.banned)
         return known.principal
+
+
+class SessionAuthenticator:
+    """Entry "session" of `AUTHENTICATORS`."""
+
+    def __init__(self, tokens: Tokens, admission: Admission, outside: Outside) -> None:
+        self._tokens = tokens
+        self._admission = admission
+        self._outside = outside
+
+    async def authenticate(self, request: Request) -> Principal:
+        """The account of the access token in ``Authorization``; 401 with the contract's
+        message without a good one, and what `Admission` refuses."""
+        return await self._admission.admit(request, await self.claims(request))
 
     async def claims(self, request: Request) -> AccessClaims:
         """What the access token of a request says, whether or not it still counts. A token of
@@ -53,3 +64,25 @@ class SessionAuthenticator:
         if session is None:
             return self._tokens.read_access(token)
         return AccessClaims(session.user_id, session.began, session.id)
+
+
+class CookieAuthenticator:
+    """Entry "cookie" of `AUTHENTICATORS`: for reading what a page shows. Only for routes that
+    change nothing, because any site can make a browser send a cookie."""
+
+    def __init__(self, tokens: Tokens, sessions: Sessions, admission: Admission) -> None:
+        self._tokens = tokens
+        self._sessions = sessions
+        self._admission = admission
+
+    async def authenticate(self, request: Request) -> Principal:
+        """The account of the session whose refresh token the cookie is; 401 without a live
+        one. The token is looked at, not used: it is neither replaced nor, if it is an old one,
+        taken for stolen."""
+        token = read(request, REFRESH)
+        ours = read(request, PROVIDER) in (None, "librechat")
+        claims = self._tokens.read_refresh(token) if token is not None and ours else None
+        if token is None or claims is None or not await self._sessions.holds(token, claims):
+            raise Unauthorized
+        session = AccessClaims(str(claims.user), now(), str(claims.session))
+        return await self._admission.admit(request, session)

@@ -122,6 +122,20 @@ class Sessions:
                 return rotated
         return None
 
+    async def holds(self, token: str, claims: RefreshClaims) -> bool:
+        """Is a refresh token that verified the current one of a live session, or the one that
+        was replaced a moment ago? Nothing happens to either."""
+        mine, moment = _hash(token), now()
+        session = await self._database[Session].find_one(
+            {"_id": claims.session, "user": claims.user}, {"refreshTokenHash": 1, "expiration": 1}
+        )
+        if session is None or session["expiration"] <= moment:
+            return False
+        if session["refreshTokenHash"] == mine:
+            return True
+        state = await self._database[Rotation].find_one({"_id": claims.session}, {"recent": 1})
+        return state is not None and _is_recent(state, mine, moment)
+
     async def _turn(
         self,
         claims: RefreshClaims,
