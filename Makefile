@@ -8,7 +8,7 @@ PARTS  := kernel contracts $(sort $(wildcard plugins/*))
 EDIT   := -e ./kernel $(foreach part,$(filter-out kernel,$(PARTS)),-e ./$(part))
 STAMPS := pyproject.toml constraints.txt $(foreach part,$(PARTS),$(part)/pyproject.toml)
 
-.PHONY: run install test quick lint bench docs constraints clean
+.PHONY: run install test slow lint bench docs constraints clean
 
 $(VENV)/.installed: $(STAMPS)
 	@echo "Installing into $(VENV) (once; this takes a minute) ..."
@@ -28,11 +28,11 @@ install: $(VENV)/.installed ## all plugins and the embedded database, into .venv
 run: $(VENV)/.installed ## start the server on http://localhost:3080
 	@$(BIN)/locutory serve
 
-test: $(VENV)/.developer ## every test
-	@$(BIN)/python -m pytest -q -n 2
+test: $(VENV)/.developer ## every test but the slow ones
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
-quick: $(VENV)/.developer ## tests that take a moment
-	@$(BIN)/python -m pytest -q -m "not slow"
+slow: $(VENV)/.developer ## fuzzing, recordings with plugins off, worker processes, timing
+	@$(BIN)/python -m pytest -q -n 2 -m slow --durations=20
 
 lint: $(VENV)/.developer ## style, types, and who may import whom
 	@$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """Plays the recorded exchanges of a real LibreChat against a fresh server of ours.
 
 ``python tests/conformance/play.py [GROUPS…] [--show NAME]``; without groups the whole
-scenario. The kit is looked for beside the repository (``../shared/conformance``) or in
+scenario but for groups that want a server of their own, with the settings of
+``settings/GROUP.env`` on top: these are played alone (``play.py limits``). The kit is looked for beside the repository (``../shared/conformance``) or in
 ``CONFORMANCE_KIT``.
 """
 
@@ -38,14 +39,19 @@ def key_values(path: Path) -> dict[str, str]:
 
 @contextmanager
 def server(
-    folder: Path, llm_port: int, extra: dict[str, str] | None = None, workers: int = 1
+    folder: Path,
+    llm_port: int,
+    extra: dict[str, str] | None = None,
+    workers: int = 1,
+    more: str = "",
 ) -> Iterator[str]:
-    """A server process on an empty database, with the settings of the recordings."""
+    """A server process on an empty database, with the settings of the recordings, and with
+    ``more`` at the end of its ``librechat.yaml``."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     yaml = folder / "librechat.yaml"
     text = (KIT / "settings" / "librechat.yaml").read_text("utf-8")
-    yaml.write_text(text.replace(":8899/", f":{llm_port}/"), "utf-8")
+    yaml.write_text(f"{text.replace(':8899/', f':{llm_port}/')}\n{more}\n", "utf-8")
     environment = {
         **os.environ,
         **key_values(KIT / "settings" / "server.env"),
@@ -90,12 +96,27 @@ class Outcome:
     log: str
 
 
-def play(groups: Sequence[str], show: str = "", extra: dict[str, str] | None = None) -> Outcome:
-    """Play groups (all when empty) on a fresh server."""
+def own_settings(groups: Sequence[str]) -> dict[str, str]:
+    """Settings on top of the common ones that a group asks for; it is played alone then."""
+    files = {name: KIT / "settings" / f"{name}.env" for name in groups}
+    wanted = [name for name, file in files.items() if name != "server" and file.exists()]
+    if wanted and len(groups) > 1:
+        raise SystemExit(f"{wanted[0]} wants a server of its own: play it alone")
+    return key_values(files[wanted[0]]) if wanted else {}
+
+
+def play(
+    groups: Sequence[str],
+    show: str = "",
+    extra: dict[str, str] | None = None,
+    more: str = "",
+) -> Outcome:
+    """Play groups (all when empty) on a fresh server; ``extra`` environment, ``more`` yaml."""
+    extra = {**own_settings(groups), **(extra or {})}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         llm_port = free_port()
-        with server(folder, llm_port, extra) as base:
+        with server(folder, llm_port, extra, more=more) as base:
             command = [
                 sys.executable,
                 "run.py",

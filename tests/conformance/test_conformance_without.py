@@ -1,0 +1,77 @@
+"""With each plugin switched off in turn, everything else goes on as a real LibreChat does."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from locutory import discovery
+from tests.conformance import play
+from tests.conformance.test_conformance_recordings import EXPLAINED, GROUPS
+
+# Without these nobody chats or signs in: what remains is that the server runs and says so.
+FOUNDATIONS = ("agents", "auth", "conversations", "endpoints")
+
+# What needs a plugin: groups of exchanges, and single exchanges of others.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "agentbuilder": (
+        "agents",
+        "agent-share",
+        "agent-permissions-effective",
+        "agent-create-admin",
+        "remote-agents-chat-stream",
+        "remote-agents-responses",
+        "agent-delete",
+        # One conversation less, so another count.
+        "convos-archive-all",
+        "convos-delete-all",
+    ),
+    "agentsapi": ("apikeys",),
+    "balance": (),
+    "ldap": (),
+    "memories": ("memories", "endpoints"),  # a capability less
+    "oauth": ("config-anonymous", "config-authenticated"),  # no buttons
+    "presets": ("presets",),
+    "projects": ("projects",),
+    "prompts": ("prompts",),
+    "roles": ("permissions",),
+    "search": (),
+    "share": ("share", "config-anonymous", "config-authenticated"),  # nothing to share
+    "tags": ("tags", "project-assign"),  # the conversation shown has no bookmark
+    "users": ("user", "settings", "user-delete", "user-after-delete"),
+    # It also answers for what nobody else does.
+    "webclient": (
+        "boot",
+        "graph-token",
+        "speech-config",
+        "tts-voices",
+        "agents-tools-web-search-auth",
+        "agents-tools-execute-code-auth",
+        "agents-tool-calls",
+    ),
+}
+
+
+def test_every_plugin_is_named() -> None:
+    assert {*NEEDS, *FOUNDATIONS} == set(discovery.available())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("plugin", sorted([*NEEDS, *FOUNDATIONS]))
+def test_the_rest_goes_on_without(plugin: str, tmp_path: Path) -> None:
+    if not (play.KIT / "run.py").exists():
+        pytest.skip("the conformance kit is not beside the repository (CONFORMANCE_KIT)")
+    outcome = play.play((), more=f"plugins: {json.dumps({'disabled': [plugin]})}")
+    assert len(outcome.verdicts) > 100, outcome.text
+    assert "http.failed" not in outcome.log, outcome.log
+    if plugin in FOUNDATIONS:
+        return
+    wrong = [
+        verdict["name"]
+        for verdict in outcome.verdicts
+        if verdict["group"] in GROUPS
+        and verdict["outcome"] in ("differs", "not reached")
+        and not {verdict["name"], verdict["group"]} & {*NEEDS[plugin], *EXPLAINED}
+    ]
+    assert not wrong, outcome.text
