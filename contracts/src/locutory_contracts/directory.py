@@ -38,18 +38,25 @@ class Directory(Protocol):
     async def search(
         self, request: "Request", text: str, kinds: Collection[DirectoryKind], limit: int
     ) -> Sequence[DirectoryEntry]:
-        """At most ``limit`` people and groups that match ``text``, which is meant literally."""
+        """At most ``limit`` people and as many groups that match ``text``, which is meant
+        literally; the directory's best matches first."""
         ...
 
     async def find(
         self, request: "Request", kind: DirectoryKind, source_id: str
     ) -> DirectoryEntry | None:
-        """What the directory itself says of one id."""
+        """What the directory itself says of one id, which may be any text."""
+        ...
+
+    async def account(self, request: "Request", person: DirectoryEntry) -> str | None:
+        """The id of the account of a person that `find` told of, in the caller's tenant: the
+        one that is there, else a new one, at which the person will sign in. ``None`` where
+        the deployment wants no such account."""
         ...
 
     async def members(self, request: "Request", group: str) -> Collection[str] | None:
-        """The ``source_id`` of every person in a group, those of nested groups too; ``None``
-        where it cannot be told."""
+        """The ``source_id`` of every person in a group that `find` told of, those of nested
+        groups too; ``None`` where it cannot be told."""
         ...
 
 

@@ -73,6 +73,20 @@ class SignIns(Protocol):
         the address of another account."""
         ...
 
+    async def expect(self, identity: Identity) -> str:
+        """The id of the account of somebody who need not have signed in yet, and of whom a
+        directory tells: ``subject`` is "" and ``fields`` hold ``idOnTheSource``. It is the
+        account with this id there, or else with this address; `adopt` finds it when that
+        person signs in. Accounts that are there are not changed; else one is created, with
+        an address that counts as unverified. Only in the tenant that ``fields`` name, or
+        among accounts without one.
+
+        `IdentityRefused` when the deployment wants no such account (``domain``), when there
+        is no address (``auth_failed``), or when it is that of an account whose owner never
+        showed that it is his (``unverified``), who is somebody else there
+        (``other_provider``), or which is being deleted (``closing``)."""
+        ...
+
     async def open(
         self,
         user_id: str,

@@ -304,10 +304,11 @@ def stage(serve: Serve) -> Stages:
         things: bool = True,
         people: bool = True,
         accounts: Mapping[str, Mapping[str, Any]] | None = None,
+        others: Sequence[Plugin] = (),
         **options: Any,
     ) -> AsyncIterator[Stage]:
         offered = Things()
-        plugins: list[Plugin] = [SignIn(accounts)]
+        plugins: list[Plugin] = [SignIn(accounts), *others]
         plugins += [offered] if things else []
         plugins += [Community()] if people else []
         async with serve("roles", *plugins, **options) as server:

@@ -443,7 +443,7 @@ async def test_the_owner_of_a_shared_link_stays(stage: Any) -> None:
 
 
 async def test_people_of_an_outside_directory(stage: Any) -> None:
-    """They are found when they are known here; nobody is created or changed."""
+    """Without a plugin that asks one: who is known here is found, nobody is created or changed."""
     async with stage() as s:
         await s.role(
             "PICKER", {**SHARING, "PEOPLE_PICKER": {"VIEW_USERS": True, "VIEW_GROUPS": True}}

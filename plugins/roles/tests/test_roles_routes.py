@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from locutory import Action, PermissionGroup, Plugin, hook
 from locutory.testing import PluginSuite, Serve, Server, SignIn
 from locutory_roles.defaults import default_permissions
 from locutory_roles.routes import KINDS
@@ -14,6 +15,23 @@ ADMIN = {"Authorization": f"Bearer {'b' * 24}:ADMIN"}
 USER = {"Authorization": f"Bearer {SOMEONE}"}
 GUEST = {"Authorization": f"Bearer {SOMEONE}:GUEST"}
 UNAUTHORIZED = {"message": "Unauthorized"}
+
+
+class Everything(Plugin):
+    """Declares LibreChat's permissions, as the plugins do that serve them."""
+
+    name = "everything"
+    summary = "Declares permissions; for tests only"
+
+    @hook
+    def permissions(self) -> list[PermissionGroup]:
+        return [
+            PermissionGroup(
+                kind, {name: Action(user, summary=name) for name, user in actions.items()}, kind
+            )
+            for kind, actions in default_permissions("USER", {}).items()
+            if kind != "PEOPLE_PICKER"  # of `roles` itself
+        ]
 
 
 class TestRolesPlugin(PluginSuite):
@@ -28,7 +46,7 @@ async def add_role(server: Server, name: str, permissions: dict[str, Any]) -> No
 
 
 async def test_the_role_user_is_read_by_everyone(serve: Serve) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         for headers in (USER, ADMIN, GUEST):
             answer = await server.client.get("/api/roles/USER", headers=headers)
             assert answer.status_code == 200
@@ -40,8 +58,28 @@ async def test_the_role_user_is_read_by_everyone(serve: Serve) -> None:
             }
 
 
-async def test_the_role_admin_is_read_by_admins_only(serve: Serve) -> None:
+async def test_what_is_switched_off_is_allowed_to_nobody(serve: Serve) -> None:
+    """Its plugin is off, so the client should not offer it; nothing stored is lost."""
     async with serve("roles", SignIn()) as server:
+        for headers, name in ((USER, "USER"), (ADMIN, "ADMIN")):
+            answer = await server.client.get(f"/api/roles/{name}", headers=headers)
+            permissions = answer.json()["permissions"]
+            standard = default_permissions(name, {})
+            assert {kind: set(actions) for kind, actions in permissions.items()} == {
+                kind: set(actions) for kind, actions in standard.items()
+            }
+            for kind in ("PROMPTS", "MEMORIES", "BOOKMARKS", "SHARED_LINKS", "REMOTE_AGENTS"):
+                assert not any(permissions[kind].values()), kind
+            for kind in ("PEOPLE_PICKER", "SKILLS", "MCP_SERVERS", "RUN_CODE"):
+                assert permissions[kind] == standard[kind], kind
+            roles = server.kernel.database.collection("roles")
+            stored = await roles.find_one({"name": name})
+            assert stored is not None
+            assert stored["permissions"] == standard
+
+
+async def test_the_role_admin_is_read_by_admins_only(serve: Serve) -> None:
+    async with serve("roles", Everything(), SignIn()) as server:
         answer = await server.client.get("/api/roles/ADMIN", headers=ADMIN)
         assert answer.status_code == 200
         assert answer.json()["permissions"] == default_permissions("ADMIN", {})
@@ -50,7 +88,7 @@ async def test_the_role_admin_is_read_by_admins_only(serve: Serve) -> None:
 
 
 async def test_own_and_foreign_roles(serve: Serve) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         await add_role(server, "GUEST", {"PROMPTS": {"USE": True}})
         await add_role(server, "STAFF", {})
         answer = await server.client.get("/api/roles/GUEST", headers=GUEST)
@@ -66,13 +104,13 @@ async def test_own_and_foreign_roles(serve: Serve) -> None:
 
 
 async def test_an_own_role_that_is_gone(serve: Serve) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         answer = await server.client.get("/api/roles/GUEST", headers=GUEST)
         assert (answer.status_code, answer.json()) == (404, {"message": "Role not found"})
 
 
 async def test_a_deleted_system_role_is_made_again(serve: Serve) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         await server.kernel.database.collection("roles").delete_many({})
         answer = await server.client.get("/api/roles/USER", headers=USER)
         assert answer.status_code == 200
@@ -81,7 +119,7 @@ async def test_a_deleted_system_role_is_made_again(serve: Serve) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.segment)
 async def test_every_kind_is_changed_by_admins(serve: Serve, kind: Any) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         path = f"/api/roles/USER/{kind.segment}"
         before = default_permissions("USER", {})
         last = kind.permissions[-1]
@@ -125,7 +163,7 @@ async def test_every_kind_is_changed_by_admins(serve: Serve, kind: Any) -> None:
     [(1, "number"), (None, "null"), ([True], "array"), ({"$gt": ""}, "object"), ("", "string")],
 )
 async def test_only_booleans_are_permissions(serve: Serve, value: Any, received: str) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         answer = await server.client.put(
             "/api/roles/USER/prompts", json={"SHARE": value, "USE": False}, headers=ADMIN
         )
@@ -136,7 +174,7 @@ async def test_only_booleans_are_permissions(serve: Serve, value: Any, received:
 
 
 async def test_the_order_of_refusals(serve: Serve) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         path = "/api/roles/NOPE/prompts"
         assert (await server.client.put(path, json={"USE": 1})).status_code == 401
         answer = await server.client.put(path, json={"USE": 1}, headers=USER)
@@ -151,7 +189,7 @@ async def test_the_order_of_refusals(serve: Serve) -> None:
 
 
 async def test_an_empty_change_and_a_bare_role(serve: Serve) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         await add_role(server, "GUEST", {})
         await server.kernel.database.collection("roles").update_one(
             {"name": "GUEST"}, {"$set": {"permissions": None}}
@@ -168,7 +206,7 @@ async def test_an_empty_change_and_a_bare_role(serve: Serve) -> None:
 
 
 async def test_a_change_never_widens_to_other_fields(serve: Serve) -> None:
-    async with serve("roles", SignIn()) as server:
+    async with serve("roles", Everything(), SignIn()) as server:
         body = {"name": "X", "permissions": {}, "tenantId": "t", "MARKETPLACE": {}, "USE": False}
         answer = await server.client.put("/api/roles/USER/marketplace", json=body, headers=ADMIN)
         assert answer.status_code == 200

@@ -38,6 +38,7 @@ from locutory_auth.sessions.authenticator import (
     SessionAuthenticator,
 )
 from locutory_auth.sessions.cookies import Cookies, same_site_only, secure
+from locutory_auth.sessions.expectation import Expectation
 from locutory_auth.sessions.identities import Identities
 from locutory_auth.sessions.opening import Opening
 from locutory_auth.sessions.outside import Outside
@@ -92,7 +93,8 @@ class Parts:
         domains = Domains(section.get("allowedDomains") or ())
         self.creation = Creation(database, ctx.events, log)
         adoption = Adoption(database, self.accounts, self.creation, domains, self.bans, gate, log)
-        self.identities = Identities(self.accounts, self.sessions, opening, adoption)
+        expectation = Expectation(database, self.creation, domains)
+        self.identities = Identities(self.accounts, self.sessions, opening, adoption, expectation)
         self.postbox = Postbox(config, ctx.cache, log)
         tokens = OneTimeTokens(database, self.passwords)
         self.verification = Verification(

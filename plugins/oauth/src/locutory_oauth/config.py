@@ -4,7 +4,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
-from locutory import env
+from locutory import env, option
 from locutory.access import ADMIN_ROLE
 
 TokenKind = Literal["access", "id", "userinfo"]
@@ -204,16 +204,27 @@ class OpenIdSettings(BaseModel):
     openid_graph_scopes: str = env(
         "OPENID_GRAPH_SCOPES",
         "User.Read,People.Read,GroupMember.Read.All",
-        "Scopes of Microsoft Graph for groups",
+        "Scopes of Microsoft Graph for finding people, for groups and their members",
     )
     debug_openid_requests: bool = env(
         "DEBUG_OPENID_REQUESTS", False, "Log requests to providers, without their contents"
     )
     use_entra_id_for_people_search: bool = env(
-        "USE_ENTRA_ID_FOR_PEOPLE_SEARCH", False, "Keep membership in Entra groups up to date"
+        "USE_ENTRA_ID_FOR_PEOPLE_SEARCH",
+        False,
+        "With OPENID_REUSE_TOKENS: people and groups of Entra can be found when sharing, and "
+        "membership in its groups is kept up to date",
     )
     entra_id_include_owners_as_members: bool = env(
         "ENTRA_ID_INCLUDE_OWNERS_AS_MEMBERS", False, "Owners of a group count as its members"
+    )
+
+    directory_seconds: float = option(
+        5.0,
+        "How long Microsoft Graph may take when people and groups are looked for, in seconds; "
+        "three times that for the members of a group",
+        gt=0,
+        le=60,
     )
 
     @property

@@ -16,7 +16,13 @@ LARGEST = 1024 * 1024
 
 
 class Unreachable(Exception):
-    """A provider does not answer, or not as it should."""
+    """A provider does not answer, or not as it should. ``status``: what it answered with;
+    ``wait``: the seconds that it asks to be left alone for."""
+
+    def __init__(self, text: str, *, status: int | None = None, wait: float = 0.0) -> None:
+        super().__init__(text)
+        self.status = status
+        self.wait = wait
 
 
 class Outbound:
@@ -79,7 +85,11 @@ class Outbound:
                 ) as response,
             ):
                 if response.status_code != 200:
-                    raise Unreachable(f"{_place(url)} answers with status {response.status_code}")
+                    raise Unreachable(
+                        f"{_place(url)} answers with status {response.status_code}",
+                        status=response.status_code,
+                        wait=_seconds(response.headers.get("retry-after", "")),
+                    )
                 received = bytearray()
                 async for piece in response.aiter_bytes():
                     received += piece
@@ -101,3 +111,8 @@ class Outbound:
 
 def _place(url: str) -> str:
     return url.partition("?")[0]
+
+
+def _seconds(text: str) -> float:
+    """``Retry-After`` in its form of seconds; 0 for anything else."""
+    return float(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0.0

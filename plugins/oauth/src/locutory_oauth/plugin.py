@@ -15,6 +15,7 @@ from locutory import (
 )
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.avatars import AVATARS
+from locutory_contracts.directory import DIRECTORY
 from locutory_contracts.sign_in import MEMBERSHIPS, OUTSIDE_SESSIONS, ROLE_NAMES, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_oauth.browser import Browsers, secure
@@ -36,7 +37,7 @@ class OAuthPlugin(Plugin):
     summary = "Sign-in through Google, GitHub, Discord, Facebook, Apple, OpenID Connect, SAML"
     Config = Config
     sections: ClassVar = {"registration": None}
-    provides = (STARTUP_CONFIG, AUTHENTICATORS, OUTSIDE_SESSIONS)
+    provides = (STARTUP_CONFIG, AUTHENTICATORS, OUTSIDE_SESSIONS, DIRECTORY)
     wants = (SIGN_INS, ACCOUNTS, ROLE_NAMES, MEMBERSHIPS, AVATARS)
 
     def __init__(self, addresses: Mapping[str, str] | None = None) -> None:
@@ -63,6 +64,8 @@ class OAuthPlugin(Plugin):
             offers.append(Provide(OUTSIDE_SESSIONS, sessions, "openid"))
             if config.openid_reuse_tokens:
                 offers.append(Provide(AUTHENTICATORS, sessions, "openid"))
+        if self._built.directory is not None:
+            offers.append(Provide(DIRECTORY, self._built.directory))
         return offers
 
     @hook
@@ -116,4 +119,16 @@ class OAuthPlugin(Plugin):
                 )
             return None
 
-        return [Check("social logins", switched_on), Check("OpenID tokens", session_of_tokens)]
+        async def people_of_entra() -> str | None:
+            if built.openid and config.use_entra_id_for_people_search and not built.directory:
+                return (
+                    "USE_ENTRA_ID_FOR_PEOPLE_SEARCH does nothing without OPENID_REUSE_TOKENS=true: "
+                    "the directory is asked with the tokens of who is signed in"
+                )
+            return None
+
+        return [
+            Check("social logins", switched_on),
+            Check("OpenID tokens", session_of_tokens),
+            Check("people of Entra", people_of_entra),
+        ]

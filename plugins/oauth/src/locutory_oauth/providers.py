@@ -16,6 +16,7 @@ from locutory_oauth.service import After
 
 if TYPE_CHECKING:
     from locutory_oauth.openid.client import OpenIdClient, Registration
+    from locutory_oauth.openid.directory import EntraDirectory
     from locutory_oauth.openid.reuse import OpenIdSessions
 
 DEFAULT_SCOPE = "openid profile email"
@@ -30,6 +31,7 @@ class Built:
     after: list[After] = field(default_factory=list)
     openid: "OpenIdClient | None" = None
     sessions: "OpenIdSessions | None" = None
+    directory: "EntraDirectory | None" = None
 
 
 class Workshop:
@@ -136,6 +138,7 @@ class Workshop:
 
     def _openid(self, built: Built) -> None:
         from locutory_oauth.openid.client import Registration
+        from locutory_oauth.openid.directory import EntraDirectory
         from locutory_oauth.openid.entra import GRAPH, Graph
         from locutory_oauth.openid.provider import OpenIdProvider
         from locutory_oauth.openid.reuse import OpenIdSessions
@@ -169,7 +172,7 @@ class Workshop:
         built.openid = client
         roles = Roles(config)
         built.providers["openid"] = OpenIdProvider(config, client, roles, graph, ctx.log)
-        built.sessions = OpenIdSessions(
+        built.sessions = sessions = OpenIdSessions(
             config,
             client,
             self._browsers,
@@ -190,6 +193,15 @@ class Workshop:
 
         if config.openid_reuse_tokens and config.use_entra_id_for_people_search:
             built.after.append(sync_groups)
+            built.directory = EntraDirectory(
+                graph,
+                sessions,
+                client.discovery,
+                ctx.services,
+                ctx.cache,
+                config.directory_seconds,
+                ctx.log,
+            )
 
     def _saml(self) -> Provider:
         from locutory_oauth.saml.certificate import read_certificates

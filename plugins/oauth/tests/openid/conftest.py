@@ -122,7 +122,10 @@ class Issuer:
     graph: dict[str, list[Any]] = field(default_factory=dict)
     keys_fetched: int = 0
     keys_down: bool = False
+    more_keys: list[dict[str, Any]] = field(default_factory=list)
     next_page: str = ""
+    exchange_error: str = ""
+    exchange_life: int = 3600
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
     refresh_tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -182,7 +185,8 @@ class Issuer:
         self.keys_fetched += 1
         if self.keys_down:
             return JSONResponse({"error": "down"}, 503)
-        return JSONResponse(KeySet([self.key]).as_dict(private=False))
+        own = KeySet([self.key]).as_dict(private=False)
+        return JSONResponse({"keys": [*self.more_keys, *own["keys"]]})
 
     async def _token(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
@@ -192,8 +196,10 @@ class Issuer:
         self.asked.append(form)
         kind = form["grant_type"]
         if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":
+            if self.exchange_error:
+                return JSONResponse({"error": self.exchange_error}, 400)
             exchanged = f"{form['assertion']}~{form['scope']}"
-            return JSONResponse({"access_token": exchanged, "expires_in": 3600})
+            return JSONResponse({"access_token": exchanged, "expires_in": self.exchange_life})
         if kind == "refresh_token":
             grant = self.refresh_tokens.pop(form["refresh_token"], None)
         else:

@@ -273,7 +273,9 @@ async def test_membership_is_synchronised(site: Any, issuer: Any) -> None:
     async with site(settings, groups, addresses={"graph": issuer.address}) as found:
         assert accepted(await arrive(found, issuer))
         assert groups.synced == [("entra", {"g1", "g2", "g3", "g4"})]
-        assert issuer.asked[-1]["scope"] == "User.Read GroupMember.Read.All"
+        root = "https://graph.microsoft.com"
+        scopes = f"{root}/User.Read {root}/GroupMember.Read.All"
+        assert issuer.asked[-1]["scope"] == scopes
         # The token goes nowhere else; and when groups are unknown nobody loses one.
         issuer.next_page = "https://evil.example/v1.0/me/getMemberGroups"
         assert accepted(await arrive(found, issuer))

@@ -1,6 +1,7 @@
 """The default permission matrix of the two system roles (contract roles §3)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from locutory import PermissionGroup
 from locutory.access import ADMIN_ROLE
@@ -42,6 +43,24 @@ _BASELINE: tuple[tuple[str, tuple[str, ...], frozenset[str]], ...] = (
         frozenset({"CREATE", "SHARE", "SHARE_PUBLIC"}),
     ),
 )
+
+
+# No plugin of the bundle declares these yet; roles say of them what is stored.
+_UNDECLARED = frozenset(
+    {"RUN_CODE", "WEB_SEARCH", "FILE_SEARCH", "FILE_CITATIONS", "MCP_SERVERS", "SKILLS"}
+)
+
+
+def shown_permissions(stored: Mapping[str, Any], declared: Collection[str]) -> dict[str, Any]:
+    """What a client is told of a role: nothing is allowed of LibreChat's types whose plugin is
+    off, so that it hides them. What is stored stays for the day when it is on again."""
+    off = {name for name, _, _ in _BASELINE} - _UNDECLARED - set(declared)
+    return {
+        kind: dict.fromkeys(actions, False)
+        if kind in off and isinstance(actions, Mapping)
+        else actions
+        for kind, actions in stored.items()
+    }
 
 
 def default_permissions(role: str, groups: Mapping[str, PermissionGroup]) -> Permissions:

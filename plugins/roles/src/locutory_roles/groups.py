@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
 
-from locutory import Database, Principal, Services
+from locutory import Database, Principal, Services, now
 from locutory.database import Raw
 from locutory_contracts.accounts import ACCOUNTS
+from locutory_contracts.directory import DirectoryEntry
 from locutory_roles.documents import Group
 
 _CAPACITY = 5000
@@ -81,6 +83,56 @@ class GroupStore:
         return await self._database[Group].find_one(
             {"idOnTheSource": source_id, "source": source, "tenantId": tenant}, _SHOWN
         )
+
+    async def keep(
+        self,
+        source: str,
+        entry: DirectoryEntry,
+        members: Collection[str] | None,
+        tenant: str | None,
+    ) -> ObjectId:
+        """The group that stands for one of an outside directory, made or changed to be as it
+        is there. ``members``: their ids there; ``None`` leaves them as they are, and who is
+        missing comes in at his next sign-in."""
+        key = {"idOnTheSource": entry.source_id, "source": source, "tenantId": tenant}
+        told: dict[str, Any] = {
+            "name": entry.name,
+            "email": entry.email,
+            "description": entry.description,
+        }
+        stored = await self._database[Group].find_one(key, {**_SHOWN, "memberIds": 1})
+        if stored is None:
+            group = {
+                **{name: value for name, value in told.items() if value is not None},
+                **{name: value for name, value in key.items() if value is not None},
+                "memberIds": list(members or ()),
+            }
+            try:
+                await self._insert(group)
+            except DuplicateKeyError:  # another request was faster
+                return await self.keep(source, entry, members, tenant)
+            return ObjectId(group["_id"])
+        if members is not None:
+            # Accounts without an id there are members by their id here; the directory does
+            # not know them by that.
+            own = [each for each in stored.get("memberIds") or () if ObjectId.is_valid(each)]
+            told["memberIds"] = [*members, *own]
+        changed = {name: value for name, value in told.items() if stored.get(name) != value}
+        if changed:
+            kept = {name: value for name, value in changed.items() if value is not None}
+            update: dict[str, Any] = {"$set": {**kept, "updatedAt": now()}}
+            if len(kept) < len(changed):
+                update["$unset"] = dict.fromkeys(changed.keys() - kept.keys(), "")
+            await self._database[Group].update_one({"_id": stored["_id"]}, update)
+        if "memberIds" in changed:
+            await self.changed()
+        return ObjectId(stored["_id"])
+
+    async def _insert(self, group: Raw) -> None:
+        moment = now()
+        group.update({"createdAt": moment, "updatedAt": moment, "__v": 0})
+        await self._database[Group].insert_one(group)
+        await self.changed()
 
     async def search(self, text: str, limit: int, tenant: str | None) -> list[Raw]:
         """At most ``limit`` groups whose name, e-mail or description contains ``text``, each

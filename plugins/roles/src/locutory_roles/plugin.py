@@ -20,6 +20,7 @@ from locutory import (
 )
 from locutory_contracts.access import ACCESS, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
+from locutory_contracts.directory import DIRECTORY
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.sign_in import MEMBERSHIPS, ROLE_NAMES
 from locutory_roles.config import InterfacePermissions, MemoryPermissions, RolesConfig
@@ -34,6 +35,7 @@ from locutory_roles.resources.commands import explain_access
 from locutory_roles.resources.entries import EntryStore
 from locutory_roles.resources.kinds import Kinds
 from locutory_roles.resources.listing import Listing
+from locutory_roles.resources.outside import Outsiders
 from locutory_roles.resources.picker import Picker
 from locutory_roles.resources.principals import object_id
 from locutory_roles.resources.routes import ResourceRoutes
@@ -56,7 +58,7 @@ class RolesPlugin(Plugin):
     Config = RolesConfig
     sections: ClassVar = {"interface": InterfacePermissions, "memory": MemoryPermissions}
     provides = (POLICY, ACCESS, ROLE_NAMES, MEMBERSHIPS)
-    wants = (ACCOUNTS, PEOPLE, RESOURCE_KINDS)
+    wants = (ACCOUNTS, PEOPLE, DIRECTORY, RESOURCE_KINDS)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -81,7 +83,7 @@ class RolesPlugin(Plugin):
         seconds = ctx.config.cache_seconds
         remembered = ctx.config.user_principals_cache_ttl_ms / 1000
         self._defaults = lambda role: default_permissions(role, ctx.permission_groups())
-        self._roles = RoleStore(ctx.database, self._defaults, seconds)
+        self._roles = RoleStore(ctx.database, self._defaults, ctx.permission_groups, seconds)
         self._groups = GroupStore(ctx.database, ctx.services, remembered)
         self._grants = GrantStore(ctx.database, self._groups, seconds)
         self._policy = RolePolicy(self._roles, self._grants)
@@ -119,8 +121,9 @@ class RolesPlugin(Plugin):
     def routes(self, ctx: Context) -> Iterable[Route]:
         parts = (self._entries, self._access_roles, self._groups)
         listing = Listing(*parts, ctx.services, ctx.log)
-        sharing = Sharing(*parts, self._roles, self._policy, ctx.services, ctx.events, ctx.log)
-        picker = Picker(self._roles, self._groups, ctx.services)
+        outsiders = Outsiders(self._groups, self._policy, ctx.services)
+        sharing = Sharing(*parts, self._roles, outsiders, ctx.services, ctx.events, ctx.log)
+        picker = Picker(self._roles, self._groups, outsiders, ctx.services)
         resources = ResourceRoutes(
             self._kinds,
             self._access,

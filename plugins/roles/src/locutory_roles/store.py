@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from locutory import Database, encode
 from locutory.database import Raw
-from locutory_roles.defaults import SYSTEM_ROLES, Permissions
+from locutory_roles.defaults import SYSTEM_ROLES, Permissions, shown_permissions
 from locutory_roles.documents import Role
 
 _CAPACITY = 2000
@@ -18,7 +18,8 @@ _CAPACITY = 2000
 
 @dataclass(frozen=True, slots=True)
 class StoredRole:
-    """A role as it was read. ``body`` is its JSON without ``_id`` and ``__v``."""
+    """A role as it was read. ``body`` is what clients are told: its JSON without ``_id`` and
+    ``__v``, and without rights on what is switched off."""
 
     name: str
     permissions: Mapping[str, Any]
@@ -60,10 +61,15 @@ class RoleStore:
     """
 
     def __init__(
-        self, database: Database, defaults: Callable[[str], Permissions], seconds: float
+        self,
+        database: Database,
+        defaults: Callable[[str], Permissions],
+        declared: Callable[[], Collection[str]],
+        seconds: float,
     ) -> None:
         self._database = database
         self._defaults = defaults
+        self._declared = declared
         self._seconds = seconds
         self._cache: dict[tuple[str | None, str], tuple[float, StoredRole | None]] = {}
         self._changes = 0
@@ -95,9 +101,10 @@ class RoleStore:
             return None
         document.pop("_id", None)
         permissions = document.get("permissions")
-        return StoredRole(
-            name, permissions if isinstance(permissions, Mapping) else {}, encode(document)
-        )
+        if not isinstance(permissions, Mapping):
+            return StoredRole(name, {}, encode(document))
+        shown = shown_permissions(permissions, self._declared())
+        return StoredRole(name, permissions, encode({**document, "permissions": shown}))
 
     async def document(self, name: str, tenant: str | None = None) -> Raw | None:
         """The stored document without ``__v``, read now."""

@@ -35,7 +35,7 @@ KEYS = frozenset(
 
 AT_CREATION = ("name", "username", "avatar", "idOnTheSource", "role", "tenantId")
 
-_ABSENT = (None, "")
+ABSENT = (None, "")
 _READ = dict.fromkeys(
     (
         "_id",
@@ -115,7 +115,15 @@ class Adoption:
         if not self._domains.allow(identity.email):
             raise IdentityRefused("domain", "Email domain not allowed")
         rules = RULES.get(identity.provider, SOCIAL)
-        account = await self._by_id(identity, rules) or await self._by_address(identity, rules)
+        account = await self._by_id(identity, rules)
+        if account is None:
+            try:
+                account = await self._by_address(identity, rules)
+            except IdentityRefused:
+                # Of the same person after all? It may have been made between the two looks.
+                account = await self._by_id(identity, rules)
+                if account is None:
+                    raise
         if account is None:
             if not may_register:
                 raise IdentityRefused("registration_closed", "Registration is not allowed.")
@@ -145,7 +153,7 @@ class Adoption:
             ids = chosen
             chosen = [{**each, "openidIssuer": identity.issuer} for each in ids]
             if identity.issuer_configured:
-                chosen += [{**each, "openidIssuer": {"$in": list(_ABSENT)}} for each in ids]
+                chosen += [{**each, "openidIssuer": {"$in": list(ABSENT)}} for each in ids]
         for each in chosen:
             account = await self._find(identity, each)
             if account is not None:
@@ -182,12 +190,12 @@ class Adoption:
     def _own(identity: Identity, rules: Rules, account: Mapping[str, Any]) -> Mapping[str, Any]:
         """An account that was found, if it is one of this provider."""
         provider = account.get("provider")
-        if provider != identity.provider and not (rules.unclaimed and provider in _ABSENT):
+        if provider != identity.provider and not (rules.unclaimed and provider in ABSENT):
             raise IdentityRefused("other_provider", "The account signs in another way")
         return account
 
     async def _create(self, identity: Identity, rules: Rules) -> str:
-        fields = _texts(identity, AT_CREATION)
+        fields = texts_of(identity, AT_CREATION)
         if identity.issuer is not None:
             fields["openidIssuer"] = identity.issuer
         document = new_account(
@@ -204,7 +212,7 @@ class Adoption:
         """Write what the provider says now, where that differs."""
         user: ObjectId = account["_id"]
         # A role is given only when the provider's claims decide about it.
-        fields = _texts(identity, (*rules.rewritten, "role"))
+        fields = texts_of(identity, (*rules.rewritten, "role"))
         if rules.binds:
             fields[identity.key] = identity.subject
             fields["provider"] = identity.provider
@@ -236,7 +244,7 @@ class Adoption:
         return {"email": email, "emailVerified": vouched}
 
 
-def _texts(identity: Identity, names: tuple[str, ...]) -> dict[str, Any]:
+def texts_of(identity: Identity, names: tuple[str, ...]) -> dict[str, Any]:
     """Those of the identity's further fields that are there."""
     found = {name: value for name in names if (value := identity.fields.get(name)) is not None}
     if isinstance(found.get("username"), str):

@@ -8,6 +8,7 @@ from locutory import now
 from locutory_auth.accounts.stored import StoredAccounts, closing
 from locutory_auth.bans.gate import banned
 from locutory_auth.sessions.adoption import Adoption
+from locutory_auth.sessions.expectation import Expectation
 from locutory_auth.sessions.opening import Opening
 from locutory_auth.sessions.rotation import Device, Sessions
 from locutory_contracts.sign_in import Identity, IdentityRefused, OpenedSession
@@ -22,15 +23,21 @@ class Identities:
         sessions: Sessions,
         opening: Opening,
         adoption: Adoption,
+        expectation: Expectation,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._opening = opening
         self._adoption = adoption
+        self._expectation = expectation
 
     async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
         """See the contract."""
         return await self._adoption.adopt(identity, may_register, address)
+
+    async def expect(self, identity: Identity) -> str:
+        """See the contract."""
+        return await self._expectation.expect(identity)
 
     async def open(
         self,

@@ -69,6 +69,11 @@ class Revocations:
         self._log = log
         self._began = self._since = now()
         self._seen: set[tuple[ObjectId, datetime]] = set()
+        self._runs_nothing = False
+
+    def for_a_command(self) -> None:
+        """Only note: a command runs nothing, and servers that do act on its notes."""
+        self._runs_nothing = True
 
     async def load(self, user: ObjectId) -> Revoked:
         """The note of an account."""
@@ -118,7 +123,7 @@ class Revocations:
         self._seen = {note for note in self._seen | found if note[1] > since}
 
     async def _stop(self, user: ObjectId) -> None:
-        generations = self._services.find(GENERATIONS)
+        generations = None if self._runs_nothing else self._services.find(GENERATIONS)
         if generations is None:
             return
         try:

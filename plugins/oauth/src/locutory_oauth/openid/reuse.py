@@ -239,6 +239,18 @@ class OpenIdSessions:
         source = account.get("idOnTheSource")
         return bool(source) and source == claims.get("oid")
 
+    async def access_token(self, request: Request) -> str | None:
+        """The access token of the caller's own login session in this browser; ``None`` for
+        callers who signed in another way, and for sessions that are over."""
+        caller = request.caller
+        if caller.account.get("provider") != PROVIDER or not caller.account.get("openidId"):
+            return None
+        opened = self.session(request)
+        if opened is None or opened.user_id != caller.id:
+            return None
+        token = (await self._session_of(request, opened)).get("access")
+        return token if isinstance(token, str) and token else None
+
     # Logging out
 
     async def end(self, request: Request, account: Account) -> OutsideEnd:

@@ -111,7 +111,10 @@ class Verification:
         announced = metadata.algorithms or ("RS256",)
         registry = _Registry([name for name in ALGORITHMS if name in announced] or ["RS256"])
         try:
-            named = jws.extract_compact(token.encode(), registry=registry).headers().get("kid")
+            header = jws.extract_compact(token.encode(), registry=registry).headers()
+            if "crit" in header:  # nothing of what may stand there is understood here
+                raise Refused("token", "the token is not acceptable: crit")
+            named = header.get("kid")
             keys = await self._discovery.keys(named if isinstance(named, str) else None)
             decoded = jwt.decode(token, keys, registry=registry)
         except (JoseError, ValueError, TypeError, AttributeError) as error:

@@ -12,6 +12,7 @@ from locutory.database import Raw
 from locutory_contracts.accounts import Account
 from locutory_contracts.people import PEOPLE
 from locutory_roles.groups import GroupStore
+from locutory_roles.resources.outside import Outsiders
 from locutory_roles.resources.principals import GROUP, ROLE, USER
 from locutory_roles.store import RoleStore
 
@@ -33,24 +34,31 @@ class PrincipalQuery(BaseModel):
 class Picker:
     """Searches principals for callers whose role may see them."""
 
-    def __init__(self, roles: RoleStore, groups: GroupStore, services: Services) -> None:
+    def __init__(
+        self, roles: RoleStore, groups: GroupStore, outsiders: Outsiders, services: Services
+    ) -> None:
         self._roles = roles
         self._groups = groups
+        self._outsiders = outsiders
         self._services = services
 
     async def search(self, request: Request) -> dict[str, Any]:
         """The body of the answer; `HTTPError` with the contract's refusals.
 
-        Without ``types`` only the kinds that the caller may see are searched.
+        Without ``types`` only the kinds that the caller may see are searched. An outside
+        directory fills up what is left of the limit.
         """
         caller = request.caller
         wanted = _wanted(request)
         seen = await self._permitted(caller, wanted)
         text = _text(request)
         limit = _limit(request.query_text("limit"))
-        found = await self._find(text, limit, wanted or seen, caller.tenant)
-        found.sort(key=lambda item: _rank(item, text.lower()))
-        results = found[:limit]
+        kinds = wanted or seen
+        found = await self._find(text, limit, kinds, caller.tenant)
+        if len(found) < limit:
+            others = await self._outside(request, text, kinds, limit, found)
+            found += _ranked(others, text)[: limit - len(found)]
+        results = _ranked(found, text)[:limit]
         return {
             "query": text,
             "limit": limit,
@@ -85,6 +93,26 @@ class Picker:
         searches = {USER: self._users, GROUP: self._group_results, ROLE: self._role_results}
         answers = await asyncio.gather(*(searches[kind](text, limit, tenant) for kind in kinds))
         return [item for part in answers for item in part]
+
+    async def _outside(
+        self,
+        request: Request,
+        text: str,
+        kinds: Iterable[str],
+        limit: int,
+        found: Sequence[Mapping[str, Any]],
+    ) -> list[dict[str, Any]]:
+        """Principals of an outside directory who are not among those found here."""
+        if _CONTROL.search(text):
+            return []
+        others = await self._outsiders.search(request, text, list(kinds), limit)
+        ids = {item["idOnTheSource"] for item in found}
+        addresses = {str(item["email"]).lower() for item in found if item.get("email")}
+        return [
+            item
+            for item in others
+            if item["idOnTheSource"] not in ids and item.get("email") not in addresses
+        ]
 
     async def _users(self, text: str, limit: int, tenant: str | None) -> list[dict[str, Any]]:
         people = self._services.find(PEOPLE)
@@ -164,6 +192,10 @@ def _group(group: Raw) -> dict[str, Any]:
 
 def _members(document: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: document[name] for name in names if name in document}
+
+
+def _ranked(items: Iterable[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    return sorted(items, key=lambda item: _rank(item, text.lower()))
 
 
 def _rank(item: Mapping[str, Any], text: str) -> tuple[int, bool, str]:

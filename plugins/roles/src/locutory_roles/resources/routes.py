@@ -202,7 +202,7 @@ class ResourceRoutes:
         if change.concerns_everybody:
             await self._require(caller, kind, "SHARE_PUBLIC", " publicly")
         try:
-            results = await self._sharing.change(caller, kind, resource, change)
+            results = await self._sharing.change(request, kind, resource, change)
         except OwnerIsFixed:
             return JSON(_OWNER_FIXED, 400)
         except ConnectionFailure:

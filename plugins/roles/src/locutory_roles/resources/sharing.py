@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bson import ObjectId
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from locutory import Events, Policy, Principal, Services
+from locutory import Events, Principal, Request, Services
 from locutory.database import Raw
 from locutory_contracts.access import OWNER, AccessRevoked
 from locutory_contracts.people import PEOPLE
@@ -15,6 +15,8 @@ from locutory_roles.groups import GroupStore
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.entries import EntryStore, Grant, Party, bits_of
 from locutory_roles.resources.kinds import FIXED_OWNER, Kind
+from locutory_roles.resources.outside import MOST as MOST_OUTSIDE
+from locutory_roles.resources.outside import Outsider, Outsiders, is_outside
 from locutory_roles.resources.principals import GROUP, PUBLIC, ROLE, USER, object_id
 from locutory_roles.store import RoleStore
 
@@ -54,6 +56,12 @@ class ShareChange(BaseModel):
         None, description="The access role of everybody, with public: true"
     )
 
+    @model_validator(mode="after")
+    def _few_of_a_directory(self) -> Self:
+        if sum(map(is_outside, self.updated or ())) > MOST_OUTSIDE:
+            raise ValueError(f"at most {MOST_OUTSIDE} principals of a directory at once")
+        return self
+
     @property
     def concerns_everybody(self) -> bool:
         """Does it let everybody in?"""
@@ -83,7 +91,7 @@ class Sharing:
         access_roles: AccessRoleStore,
         groups: GroupStore,
         roles: RoleStore,
-        policy: Policy,
+        outsiders: Outsiders,
         services: Services,
         events: Events,
         log: "structlog.stdlib.BoundLogger",
@@ -92,23 +100,25 @@ class Sharing:
         self._access_roles = access_roles
         self._groups = groups
         self._roles = roles
-        self._policy = policy
+        self._outsiders = outsiders
         self._services = services
         self._events = events
         self._log = log
 
     async def change(
-        self, caller: Principal, kind: Kind, resource: ObjectId, change: ShareChange
+        self, request: Request, kind: Kind, resource: ObjectId, change: ShareChange
     ) -> dict[str, Any]:
         """Apply a change and return ``results`` of the answer.
 
         Grants are written before anything is revoked. Unknown principals and access roles
         are passed over. `OwnerIsFixed` where the owner may not be touched.
         """
+        caller = request.caller
         roles = await self._access_roles.of_kind(kind.name, caller.tenant)
-        plan = await self._plan(caller, change, roles)
         if kind.name in FIXED_OWNER:
             _refuse_owners(kind, change, roles)
+        plan = await self._plan(request, change, roles)
+        if kind.name in FIXED_OWNER:
             await self._keep_owner(caller, kind, resource, plan)
         by = object_id(caller.id)
         grants = [grant for grant, _ in plan.grants.values()]
@@ -133,13 +143,13 @@ class Sharing:
             results["publicAccessRoleId"] = change.publicAccessRoleId
         return results
 
-    async def _plan(self, caller: Principal, change: ShareChange, roles: Mapping[str, Raw]) -> Plan:
+    async def _plan(self, request: Request, change: ShareChange, roles: Mapping[str, Raw]) -> Plan:
         plan = Plan()
         updated = [sent for sent in change.updated or () if isinstance(sent, dict)]
         if change.public and change.publicAccessRoleId:
             updated.append({"type": PUBLIC, "accessRoleId": change.publicAccessRoleId})
         offered = [sent for sent in updated if _named_role(sent, roles) is not None]
-        for sent, party in await self._identified(caller, offered):
+        for sent, party in await self._identified(request, offered):
             role = roles[sent["accessRoleId"]]
             shown = {
                 "type": party[0],
@@ -158,18 +168,20 @@ class Sharing:
         return plan
 
     async def _identified(
-        self, caller: Principal, sent: Sequence[dict[str, Any]]
-    ) -> list[tuple[dict[str, Any], Party]]:
-        """The principals that exist in the caller's tenant, with what was sent of them."""
-        named = [
-            await self._outside(caller, item) if _is_outside(item) else _named(item)
-            for item in sent
-        ]
-        present = await self._existing({party for party in named if party}, caller.tenant)
+        self, request: Request, sent: Sequence[dict[str, Any]]
+    ) -> list[tuple[Mapping[str, Any], Party]]:
+        """The principals that exist in the caller's tenant, with what is known of them: what
+        was sent, but for those of whom a directory told."""
+        outside = iter(
+            await self._outsiders.identify(request, [item for item in sent if is_outside(item)])
+        )
+        meant = [next(outside) if is_outside(item) else _inside(item) for item in sent]
+        parties = {each.party for each in meant if each is not None}
+        present = await self._existing(parties, request.caller.tenant)
         return [
-            (item, party)
-            for item, party in zip(sent, named, strict=True)
-            if party is not None and party in present
+            (each.described(item), each.party)
+            for item, each in zip(sent, meant, strict=True)
+            if each is not None and each.party in present
         ]
 
     async def _existing(self, parties: Iterable[Party], tenant: str | None) -> set[Party]:
@@ -188,30 +200,6 @@ class Sharing:
         present |= {(GROUP, group) for group in await self._groups.find_many(wanted[GROUP], tenant)}
         present |= {(ROLE, role) for role in await self._roles.existing(wanted[ROLE], tenant)}
         return present
-
-    async def _outside(self, caller: Principal, sent: Mapping[str, Any]) -> Party | None:
-        """The account or group behind somebody of an outside directory.
-
-        Only for callers who may search for such principals anyway, so that nobody can try
-        out addresses here. Nobody is created or changed: no plugin asks a directory who
-        that is.
-        """
-        principal, source_id = sent["type"], sent.get("idOnTheSource")
-        action = "VIEW_USERS" if principal == USER else "VIEW_GROUPS"
-        if not await self._policy.allows(caller, "PEOPLE_PICKER", action):
-            return None
-        if principal == GROUP:
-            if not isinstance(source_id, str) or not source_id:
-                return None
-            group = await self._groups.by_source_id(sent["source"], source_id, caller.tenant)
-            return None if group is None else (GROUP, group["_id"])
-        people, email = self._services.find(PEOPLE), sent.get("email")
-        account = None
-        if people is not None and isinstance(source_id, str) and source_id:
-            account = await people.by_source_id(source_id, tenant=caller.tenant)
-        if people is not None and account is None and isinstance(email, str) and email:
-            account = await people.by_email(email, tenant=caller.tenant)
-        return None if account is None else (USER, account["_id"])
 
     async def _keep_owner(
         self, caller: Principal, kind: Kind, resource: ObjectId, plan: Plan
@@ -258,11 +246,9 @@ def _named(sent: Any) -> Party | None:
     return None if found is None else (principal, found)
 
 
-def _is_outside(sent: Mapping[str, Any]) -> bool:
-    """Does it stand for somebody of an outside directory, who may be unknown here?"""
-    return (
-        sent.get("type") in (USER, GROUP) and sent.get("source") == "entra" and not sent.get("id")
-    )
+def _inside(sent: Any) -> Outsider | None:
+    party = _named(sent)
+    return None if party is None else Outsider(party)
 
 
 def _plain(value: Any) -> bool:

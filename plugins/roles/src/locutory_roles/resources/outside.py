@@ -1,0 +1,159 @@
+"""Principals of an outside directory: finding them, and the accounts and groups that stand for
+them here (contract roles §4.4, §4.7)."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import ObjectId
+
+from locutory import Policy, Principal, Request, Services
+from locutory_contracts.directory import DIRECTORY, Directory, DirectoryEntry, DirectoryKind
+from locutory_contracts.people import PEOPLE
+from locutory_roles.groups import GroupStore
+from locutory_roles.resources.entries import Party
+from locutory_roles.resources.principals import GROUP, USER, object_id
+
+MOST = 100
+"""Principals of a directory that one request may grant to: each is looked up there."""
+
+_AT_ONCE = 5
+_DECIDED = ("name", "email", "username", "description", "idOnTheSource", "memberCount")
+_ACTIONS = {USER: "VIEW_USERS", GROUP: "VIEW_GROUPS"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outsider:
+    """Who was meant, and what the directory says of him: members of the answer."""
+
+    party: Party
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    def described(self, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What was sent of him, but for what the directory decides."""
+        if not self.told:
+            return sent
+        kept = {name: value for name, value in sent.items() if name not in _DECIDED}
+        return {**kept, **self.told}
+
+
+class Outsiders:
+    """Asks the directory that a plugin offers.
+
+    With one, only what it confirms counts; what the client sent is no more than an id.
+    Without, those are found that are known here.
+    """
+
+    def __init__(self, groups: GroupStore, policy: Policy, services: Services) -> None:
+        self._groups = groups
+        self._policy = policy
+        self._services = services
+
+    async def search(
+        self, request: Request, text: str, kinds: Collection[str], limit: int
+    ) -> list[dict[str, Any]]:
+        """Principals of the directory, as the picker shows them: at most ``limit`` people and
+        as many groups. They have no ``id``."""
+        directory = self._services.find(DIRECTORY)
+        wanted: list[DirectoryKind] = []
+        if USER in kinds:
+            wanted.append("user")
+        if GROUP in kinds:
+            wanted.append("group")
+        if directory is None or not wanted:
+            return []
+        found = await directory.search(request, text, wanted, limit)
+        return [shown(entry, directory.source) for entry in found]
+
+    async def identify(
+        self, request: Request, sent: Sequence[Mapping[str, Any]]
+    ) -> list[Outsider | None]:
+        """The account or group behind each of them; ``None`` where there is none.
+
+        Only for callers who may search for such principals anyway, so that nobody can try
+        out addresses here.
+        """
+        allowed = {
+            kind
+            for kind, action in _ACTIONS.items()
+            if sent and await self._policy.allows(request.caller, "PEOPLE_PICKER", action)
+        }
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(item: Mapping[str, Any]) -> Outsider | None:
+            if item["type"] not in allowed:
+                return None
+            async with turn:
+                directory = self._services.find(DIRECTORY)
+                if directory is None:
+                    return await self._known(request.caller, item)
+                return await self._confirmed(directory, request, item)
+
+        return list(await asyncio.gather(*map(one, sent)))
+
+    async def _confirmed(
+        self, directory: Directory, request: Request, item: Mapping[str, Any]
+    ) -> Outsider | None:
+        kind: DirectoryKind = "user" if item["type"] == USER else "group"
+        source_id = item.get("idOnTheSource")
+        if not isinstance(source_id, str) or item["source"] != directory.source:
+            return None
+        entry = await directory.find(request, kind, source_id)
+        if entry is None:
+            return None
+        told = shown(entry, directory.source)
+        if kind == "user":
+            account = object_id(await directory.account(request, entry))
+            return None if account is None else Outsider((USER, account), told)
+        members = await directory.members(request, entry.source_id)
+        tenant = request.caller.tenant
+        group = await self._groups.keep(directory.source, entry, members, tenant)
+        return Outsider((GROUP, group), told)
+
+    async def _known(self, caller: Principal, item: Mapping[str, Any]) -> Outsider | None:
+        found = await (self._known_group if item["type"] == GROUP else self._known_user)(
+            caller, item
+        )
+        return None if found is None else Outsider((item["type"], found))
+
+    async def _known_group(self, caller: Principal, item: Mapping[str, Any]) -> ObjectId | None:
+        source_id = item.get("idOnTheSource")
+        if not isinstance(source_id, str) or not source_id:
+            return None
+        group = await self._groups.by_source_id(item["source"], source_id, caller.tenant)
+        return None if group is None else group["_id"]
+
+    async def _known_user(self, caller: Principal, item: Mapping[str, Any]) -> ObjectId | None:
+        people = self._services.find(PEOPLE)
+        source_id, email = item.get("idOnTheSource"), item.get("email")
+        account = None
+        if people is not None and isinstance(source_id, str) and source_id:
+            account = await people.by_source_id(source_id, tenant=caller.tenant)
+        if people is not None and account is None and isinstance(email, str) and email:
+            account = await people.by_email(email, tenant=caller.tenant)
+        return None if account is None else account["_id"]
+
+
+def is_outside(sent: Any) -> bool:
+    """Does it stand for somebody of an outside directory, who may be unknown here?"""
+    return (
+        isinstance(sent, Mapping)
+        and sent.get("type") in (USER, GROUP)
+        and sent.get("source") == "entra"
+        and not sent.get("id")
+    )
+
+
+def shown(entry: DirectoryEntry, source: str) -> dict[str, Any]:
+    """A principal of the directory as the client gets it; what is unknown is absent."""
+    last = "username" if entry.kind == "user" else "description"
+    members = {
+        "type": USER if entry.kind == "user" else GROUP,
+        "name": entry.name,
+        "email": entry.email,
+        last: getattr(entry, last),
+        "source": source,
+        "idOnTheSource": entry.source_id,
+    }
+    return {name: value for name, value in members.items() if value is not None}
