@@ -141,7 +141,8 @@ async def belongings(person: Person, plugins: Collection[str]) -> dict[str, str]
     sessions = (await call("GET", "/api/auth/sessions"))["sessions"]
     made["session"] = sorted(sessions, key=lambda one: bool(one["current"]))[0]["id"]
     await call("PUT", "/api/keys", {"name": "openAI", "value": "secret", "expiresAt": ""})
-    word = "".join(letter for letter in person.id if letter.isalpha())
+    # Keys of memories have no digits; two people must not happen to have the same one.
+    word = "".join(chr(ord("a") + int(digit, 16)) for digit in person.id)
     if "agentsapi" in plugins:
         made["api_key"] = (await call("POST", "/api/api-keys", {"name": "k"}))["id"]
     if "tags" in plugins:

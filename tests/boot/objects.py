@@ -104,6 +104,9 @@ NAMING = {
     "promptId": "prompt",
     "shareId": "share",
     "sessionId": "session",
+    "agent_id": "agent",
+    "agent_ids": "agent",
+    "edges": "agent",
 }
 """Members of bodies and queries that name objects."""
 
@@ -128,8 +131,14 @@ _STEER = {
     "clientSteerId": UNIQUE,
 }
 
+_AGENT_CHAT = {**_CHAT, "endpoint": "agents", "endpointType": None, "agent_id": Ref("agent")}
+_SAID = [{"role": "user", "content": "hello"}]
+_RUN = {"model": Ref("agent"), "messages": _SAID, "input": _SAID}
+_NAMING_ONE = {"provider": "Fake", "model": "fake", "edges": [{"from": "", "to": Ref("agent")}]}
+
 BODIES: dict[str, dict[str, Any]] = {
-    "POST /api/agents/chat": _CHAT,
+    "POST /api/agents": _NAMING_ONE,
+    "POST /api/agents/chat": _AGENT_CHAT,
     "POST /api/agents/chat/{endpoint}": _CHAT,
     "POST /api/agents/chat/abort": {"conversationId": Ref("running")},
     "POST /api/agents/chat/resume": {"conversationId": Ref("running"), "actionId": "x"},
@@ -137,11 +146,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/agents/chat/steer/arm": _STEER,
     "POST /api/agents/chat/steer/cancel": _STEER,
     "POST /api/agents/chat/steer/deliver": _STEER,
-    "POST /api/agents/v1/chat/completions": {
-        "model": Ref("agent"),
-        "messages": [{"role": "user", "content": "hello"}],
-    },
-    "POST /api/agents/v1/responses": {"model": Ref("agent"), "input": "hello"},
+    "POST /api/agents/v1/chat/completions": {**_RUN, "conversation_id": Ref("conversation")},
+    "POST /api/agents/v1/responses": {**_RUN, "previous_response_id": Ref("conversation")},
     "PATCH /api/agents/{agent_id}": {"name": "mine"},
     "POST /api/agents/{agent_id}/revert": {"version_index": 0},
     "POST /api/convos/update": {"arg": {"conversationId": Ref("conversation"), "title": "mine"}},
@@ -191,7 +197,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "public": False,
     },
 }
-"""Bodies that reach the object, by ``METHOD path``; ``{}`` for every other route."""
+"""Bodies that reach the object, by ``METHOD path``; ``{}`` for others."""
 
 QUERIES: dict[str, dict[str, Any]] = {
     "GET /api/convos": {"projectId": Ref("project")},
@@ -212,6 +218,7 @@ _MODEL = (403, "No remote access to")  # agents-api §2, §3
 _LINK = (403, "")  # share §2; ids of links are 126 random bits
 
 STATED_APART: dict[str, tuple[int, str]] = {
+    "POST /api/agents": (403, "You do not have access to one or more agents"),  # agents §5
     "POST /api/convos/update": _GUARD,
     "POST /api/convos/archive": _GUARD,
     "POST /api/convos/pin": _GUARD,
@@ -255,9 +262,14 @@ STATED_APART: dict[str, tuple[int, str]] = {
 """Routes where the contract itself tells a foreign object from one that does not exist: the
 status and a part of the refusal."""
 
+AGENT_APART: dict[str, tuple[int, str]] = {"POST /api/agents/chat": _AGENT}
+"""The same for an agent that a body names beside another object."""
+
 VIEW, EDIT, DELETE, SHARE = "view", "edit", "delete", "share"
 
 RIGHTS: dict[str, str] = {
+    "POST /api/agents": VIEW,
+    "POST /api/agents/chat": VIEW,
     "GET /api/prompts": VIEW,
     "GET /api/prompts/groups/{group_id}": VIEW,
     "POST /api/prompts/groups/{group_id}/use": VIEW,
@@ -363,8 +375,9 @@ def kind_of(slot: str) -> str:
 def _refs(template: Any) -> list[str]:
     if isinstance(template, Ref):
         return [template.kind]
-    if isinstance(template, dict):
-        return [kind for value in template.values() for kind in _refs(value)]
+    if isinstance(template, dict | list):
+        inner = template.values() if isinstance(template, dict) else template
+        return [kind for value in inner for kind in _refs(value)]
     return []
 
 
@@ -385,6 +398,8 @@ def filled(template: Any, ids: dict[str, str]) -> Any:
         return str(uuid4())
     if isinstance(template, dict):
         return {name: filled(value, ids) for name, value in template.items()}
+    if isinstance(template, list):
+        return [filled(value, ids) for value in template]
     return template
 
 

@@ -19,6 +19,7 @@ from locutory.testing import Serve, Server
 from tests.boot.cast import ENVIRONMENT, SETTINGS, Brake, Cast, Member, Model, assembled
 from tests.boot.objects import (
     ADMINISTERED,
+    AGENT_APART,
     BODIES,
     DELETE,
     EDIT,
@@ -196,7 +197,7 @@ async def test_every_parameter_has_an_object(world: World) -> None:
 async def test_the_tables_name_no_routes_that_are_gone(world: World) -> None:
     """An entry whose path was renamed would test nothing."""
     known = {key_of(route, method) for route, method in world.everything()}
-    tables = (*BODIES, *QUERIES, *STATED_APART)
+    tables = (*BODIES, *QUERIES, *STATED_APART, *AGENT_APART)
     report([key for key in tables if key not in known and _plugin_of(key) in PLUGINS])
 
 
@@ -362,8 +363,11 @@ async def test_others_objects_do_not_exist(world: World, plugin: str) -> None:
             own = world.ids(caller, route, method, path)
             for asked, random in mixtures(foreign, own):
                 with_foreign = await world.ask(bearer, route, method, path, asked)
-                status, part = STATED_APART.get(key_of(route, method), (0, ""))
-                if with_foreign.status_code == status and part in with_foreign.text:
+                apart = (table.get(key_of(route, method)) for table in (STATED_APART, AGENT_APART))
+                if any(
+                    one and with_foreign.status_code == one[0] and one[1] in with_foreign.text
+                    for one in apart
+                ):
                     continue
                 with_random = await world.ask(bearer, route, method, path, random)
                 expected = comparable(with_random, random)

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from locutory import Decision, Plugin, Provide, hook
+from locutory import Decision, On, Plugin, Provide, hook
 from locutory.access import Principal
 from locutory.testing import Serve, Server, SignIn
+from locutory_agents.service import Chat
 from locutory_contracts.access import VIEW
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS, AgentTask, ToolResult
+from locutory_contracts.chat import TurnRefused, TurnStarting, UsageReported
 from locutory_contracts.models import (
     ModelFailure,
     ModelRefused,
@@ -210,3 +212,41 @@ async def test_closing_a_run_ends_it(serve: Serve, kit: Any) -> None:
         await running.aclose()
         await kit.until(lambda: models.closed == 1)
         await asyncio.sleep(0)
+
+
+async def test_a_run_is_paid_for_like_a_turn(serve: Serve, kit: Any) -> None:
+    """Asked for before the model is, and settled whatever becomes of it."""
+    models = kit.Models()
+    told: list[UsageReported] = []
+    poor = False
+
+    async def check(step: TurnStarting) -> None:
+        assert step.prompt_tokens > 0
+        assert step.turn.principal.id == USER
+        if poor:
+            raise TurnRefused('{"type":"token_balance"}')
+
+    async def settle(fact: UsageReported) -> None:
+        told.append(fact)
+
+    async with serve("agents", SignIn(), models) as server:
+        server.kernel.events.subscribe(On(TurnStarting, check), "test")
+        server.kernel.events.subscribe(On(UsageReported, settle), "test")
+        await collect(server, task(("user", "USE:some words")))
+        await kit.until(lambda: len(told) == 1)
+        assert [used.output_tokens for used in told[0].usage] == [4]
+        with pytest.raises(ModelFailure):
+            await collect(server, task(("user", "FAIL:503")))
+        poor, asked = True, len(models.calls)
+        with pytest.raises(TurnRefused):
+            await collect(server, task(("user", "ECHO:x")))
+        await kit.until(lambda: len(told) == 3)
+        assert [fact.settles for fact in told] == [True, True, True]
+        assert told[2].usage == ()
+        assert len(models.calls) == asked
+
+
+async def test_nothing_runs_before_the_start() -> None:
+    """Commands of other plugins delete and ban accounts in a process that is not started."""
+    chat: Any = Chat(None, None)  # type: ignore[arg-type]
+    await chat.stop_all(USER)

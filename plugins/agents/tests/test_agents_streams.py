@@ -26,6 +26,17 @@ async def test_late_reader_gets_everything(serve: Serve, kit) -> None:
         assert events[-1].name == "final"
 
 
+async def test_a_tab_that_comes_just_after_the_end_gets_it(serve: Serve, kit) -> None:
+    """It loaded the history while the answer was still being made."""
+    async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
+        user = kit.chatter(server)
+        started = await user.start("ECHO:read by the first tab")
+        assert (await user.events(started))[-1].name == "final"
+        events = await user.events(started, resume=True)
+        assert kit.said(events) == "read by the first tab"
+        assert events[-1].name == "final"
+
+
 async def test_resume_mid_stream_is_exact(serve: Serve, kit) -> None:
     """Snapshot plus what follows is the whole text, once, wherever the reader comes back."""
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:

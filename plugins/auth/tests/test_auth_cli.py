@@ -180,6 +180,52 @@ async def test_ban_and_unban(shop: Any) -> None:
     assert result.exit_code == 2
 
 
+@pytest.mark.parametrize("minutes", ["nan", "inf", "1e300", "-1", "0"])
+async def test_the_length_of_a_ban_is_a_number_of_minutes(shop: Any, minutes: str) -> None:
+    await shop.add("ann@example.com")
+    result = await run("ban", "ann@example.com", "--minutes", minutes, "--yes")
+    assert result.exit_code == 2, result.output
+    assert "Error: Invalid value for '--minutes'" in result.output
+    assert await shop.rows("logs") == []
+
+
+async def test_a_list_of_bans_says_who_it_is(shop: Any) -> None:
+    await shop.add("ann@example.com")
+    await told("ban", "ann@example.com", "--forever", "--yes")
+    (entry,) = await told("bans")
+    assert (entry["email"], entry["until"]) == ("ann@example.com", "for ever")
+    assert "ann@example.com" in (await run("bans")).output
+
+
+async def test_a_command_stops_nothing_itself(shop: Any, tmp_path: Path) -> None:
+    """What runs, runs in servers, which see the note; here turns were never set up."""
+    (tmp_path / "librechat.yaml").write_text("plugins: {enabled: [auth, users, agents]}\n")
+    await shop.add("ann@example.com")
+    result = await run("ban", "ann@example.com", "--forever", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "Traceback" not in result.output
+    assert result.output == "Banned ann@example.com for ever.\n"
+
+
+async def test_a_plugin_that_fails_keeps_the_account(
+    shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence, no trace; and the account is open again."""
+
+    async def fail(_chat: Any, _user: str) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr("locutory_agents.service.Chat.stop_all", fail)
+    (tmp_path / "librechat.yaml").write_text("plugins: {enabled: [auth, users, agents]}\n")
+    await shop.add("ann@example.com")
+    result = await run("delete", "ann@example.com", "--yes")
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: ann@example.com was not deleted, a plugin failed: RuntimeError: out of order\n"
+    )
+    assert (await shop.login("ann@example.com")).status_code == 200
+
+
 async def test_reset_password(shop: Any) -> None:
     await shop.add("ann@example.com")
     token = await shop.token("ann@example.com")
@@ -232,6 +278,28 @@ async def test_promote(shop: Any) -> None:
     assert (await shop.account("ann@example.com"))["role"] == "ADMIN"
     await told("promote", "root@example.com", "--role", "USER", "--yes")
     assert (await shop.account("root@example.com"))["role"] == "USER"
+
+
+@pytest.mark.parametrize("role", ["admin", "Admin", "user", " USER"])
+async def test_roles_are_written_as_they_are(shop: Any, role: str) -> None:
+    """``--role admin`` makes no administrator."""
+    await shop.add("ann@example.com")
+    result = await run("promote", "ann@example.com", "--role", role, "--yes")
+    assert result.exit_code == 2
+    assert f"do you mean {role.strip().upper()}?" in result.output
+    assert (await shop.account("ann@example.com"))["role"] == "USER"
+
+
+async def test_a_role_that_nobody_has_is_remarked_upon(shop: Any) -> None:
+    await shop.add("ann@example.com")
+    result = await run("promote", "ann@example.com", "--role", "AUDITOR", "--yes")
+    assert result.exit_code == 0
+    assert "Nobody has had the role AUDITOR so far" in result.output
+    await shop.add("bob@example.com")
+    assert (
+        "Nobody"
+        not in (await run("promote", "bob@example.com", "--role", "AUDITOR", "--yes")).output
+    )
 
 
 async def test_several_accounts_of_one_address(shop: Any) -> None:

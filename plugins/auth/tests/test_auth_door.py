@@ -1,5 +1,6 @@
 """Who may register on a server that nobody configured."""
 
+import asyncio
 from typing import Any
 
 from locutory.testing import Serve
@@ -36,3 +37,17 @@ async def test_closed_means_closed(serve: Serve) -> None:
     async with serve("auth", environment={"ALLOW_REGISTRATION": "false"}) as server:
         answer = await server.client.post("/api/auth/register", json=applicant("first"))
         assert answer.status_code == 403
+
+
+async def test_of_many_at_once_one_gets_in(serve: Serve) -> None:
+    """Strangers must not slip in beside the administrator of a new server."""
+    async with serve("auth", "webclient") as server:
+        names = ("ann", "ben", "cleo", "dan", "eve")
+        answers = await asyncio.gather(
+            *(server.client.post("/api/auth/register", json=applicant(name)) for name in names)
+        )
+        assert sorted(answer.status_code for answer in answers) == [200, 403, 403, 403, 403]
+        rows = await server.kernel.database.collection("users").find({}).to_list()
+        assert [row["role"] for row in rows] == ["ADMIN"]
+        refused = next(answer for answer in answers if answer.status_code == 403)
+        assert refused.json() == {"message": "Registration is not allowed."}

@@ -219,10 +219,8 @@ async def test_hidden_members_never_leave(someone: Any) -> None:
 class TestVerification:
     """Accounts whose e-mail address is not verified."""
 
-    MAIL = {"EMAIL_HOST": "mail.example.com", "EMAIL_FROM": "us@example.com"}  # noqa: RUF012
-
-    async def test_is_needed_when_mail_is_configured(self, people: Any) -> None:
-        async with people(self.MAIL) as someone:
+    async def test_is_needed_when_mail_is_configured(self, people: Any, mailbox: Any) -> None:
+        async with people(mailbox.settings) as someone:
             await someone.register("ann@example.com")
             stored = await someone.account("ann@example.com")
             assert stored["emailVerified"] is False
@@ -231,8 +229,9 @@ class TestVerification:
             answer = await someone.login("ann@example.com")
             assert (answer.status_code, answer.json()) == (422, {"message": "Email not verified."})
 
-    async def test_can_be_waived(self, people: Any) -> None:
-        async with people({**self.MAIL, "ALLOW_UNVERIFIED_EMAIL_LOGIN": "true"}) as someone:
+    async def test_can_be_waived(self, people: Any, mailbox: Any) -> None:
+        waived = {**mailbox.settings, "ALLOW_UNVERIFIED_EMAIL_LOGIN": "true"}
+        async with people(waived) as someone:
             await someone.register("ann@example.com")
             assert "expiresAt" not in await someone.account("ann@example.com")
             users = someone.server.kernel.database.collection("users")

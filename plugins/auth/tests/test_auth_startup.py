@@ -131,11 +131,16 @@ async def test_without_other_ways_to_sign_in_no_button_is_shown(serve: Any) -> N
         assert config["ldap"] == {"enabled": False}
 
 
+MAIL = {"EMAIL_HOST": "mail.example", "EMAIL_FROM": "f@example.com"}
+
+
 class TestAdvice:
     """Checks of the deployment."""
 
-    async def advice(self, serve: Any, environment: dict[str, str]) -> list[str]:
-        async with serve("auth", environment=environment) as server:
+    async def advice(
+        self, serve: Any, environment: dict[str, str], yaml: dict[str, Any] | None = None
+    ) -> list[str]:
+        async with serve("auth", environment=environment, yaml=yaml or {}) as server:
             checks = [check for _, check in server.kernel.contributions.checks]
             return [text for check in checks if (text := await check.run())]
 
@@ -154,6 +159,8 @@ class TestAdvice:
                 "reset-password --link",
             ),
             ({"EMAIL_SERVICE": "gmial", "EMAIL_FROM": "f@example.com"}, "do you mean gmail"),
+            ({"EMAIL_ENCRYPTION": "SSL"}, "'ssl' is not known"),
+            ({**MAIL, "DOMAIN_CLIENT": "chat.example"}, "has no https://"),
             ({"LOCUTORY_MAIL_TEMPLATES": "/nowhere"}, "does not exist"),
             ({"TURNSTILE_SECRET_KEY": "k"}, "turnstile.siteKey"),
         ],
@@ -163,3 +170,9 @@ class TestAdvice:
     ) -> None:
         (text,) = await self.advice(serve, environment)
         assert word in text
+
+    @pytest.mark.parametrize("entry", ["@example.com", "*.example.com", "a@b.com", "com", ".b.com"])
+    async def test_names_domains_that_match_nothing(self, serve: Any, entry: str) -> None:
+        yaml = {"registration": {"allowedDomains": ["example.org", entry, " Example.NET "]}}
+        (text,) = await self.advice(serve, {}, yaml)
+        assert text.startswith(f"registration.allowedDomains: '{entry}' matches no address")

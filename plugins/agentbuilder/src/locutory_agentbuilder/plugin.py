@@ -58,9 +58,12 @@ class AgentBuilderPlugin(Plugin):
 
     @hook
     def permissions(self, ctx: Context) -> Iterable[PermissionGroup]:
+        market = Action(user=False, summary="See the marketplace")
+        marketplace = PermissionGroup("MARKETPLACE", {"USE": market}, "The marketplace of agents")
         if _CHAT in ctx.enabled_plugins():
-            return []
+            return [marketplace]
         return [
+            marketplace,
             PermissionGroup(
                 PERMISSION,
                 {
@@ -70,7 +73,7 @@ class AgentBuilderPlugin(Plugin):
                     "SHARE_PUBLIC": Action(user=False, summary="Share agents with everybody"),
                 },
                 "Agents",
-            )
+            ),
         ]
 
     @hook

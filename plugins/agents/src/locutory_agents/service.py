@@ -94,7 +94,10 @@ class Chat:
         return job is not None and job.user == user and job.active
 
     async def stop_all(self, user: str) -> None:
-        """`Generations.stop_all`."""
+        """`Generations.stop_all`. In a process that was not started, such as a command,
+        nothing runs."""
+        if not hasattr(self, "shop"):
+            return
         jobs = await self.store.active(user)
         await asyncio.gather(*(self.stop(job, ABORT) for job in jobs))
 

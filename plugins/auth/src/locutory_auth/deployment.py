@@ -1,5 +1,7 @@
 """Looks at the deployment for settings that work against each other."""
 
+import re
+
 from locutory import Check, Context
 from locutory_auth.config import Config
 from locutory_auth.mail.letters import Templates
@@ -7,6 +9,7 @@ from locutory_auth.mail.services import known_service, near_services
 from locutory_contracts.sign_in import PASSWORD_CHECKS
 
 _SECRET_BYTES = 32
+_DOMAIN = re.compile(r"(?i)(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}")
 
 
 def checks(ctx: Context) -> list[Check]:
@@ -52,9 +55,34 @@ def checks(ctx: Context) -> list[Check]:
         hint = f" (do you mean {' or '.join(near)}?)" if near else ""
         return f"EMAIL_SERVICE: '{service}' is not known{hint}; set EMAIL_HOST and EMAIL_PORT"
 
+    async def encryption() -> str | None:
+        wanted = config.email_encryption
+        if not wanted or wanted in ("tls", "starttls"):
+            return None
+        return (
+            f"EMAIL_ENCRYPTION: '{wanted}' is not known, so connections are encrypted only where "
+            "the mail server offers it; set 'tls' (from the start) or 'starttls'"
+        )
+
+    async def links() -> str | None:
+        address = ctx.kernel.domain_client
+        if not config.mail_configured or address.lower().startswith(("http://", "https://")):
+            return None
+        return f"DOMAIN_CLIENT: links in mails begin with it, and '{address}' has no https://"
+
     async def templates() -> str | None:
         problems = Templates(config.mail_templates).problems()
         return f"LOCUTORY_MAIL_TEMPLATES: {'; '.join(problems)}" if problems else None
+
+    async def domains() -> str | None:
+        listed = (ctx.section("registration") or {}).get("allowedDomains") or ()
+        odd = [entry for entry in listed if not _DOMAIN.fullmatch(entry.strip())]
+        if not odd:
+            return None
+        return (
+            f"registration.allowedDomains: {', '.join(map(repr, odd))} matches no address; an "
+            "entry is one domain such as 'example.com', without '@' and wildcards"
+        )
 
     async def captcha() -> str | None:
         shown = (ctx.section("turnstile") or {}).get("siteKey")
@@ -67,6 +95,9 @@ def checks(ctx: Context) -> list[Check]:
         Check("LDAP", directory),
         Check("password reset", reset),
         Check("mail service", mail_service),
+        Check("mail encryption", encryption),
+        Check("links in mails", links),
         Check("mail templates", templates),
+        Check("allowed domains", domains),
         Check("captcha", captcha),
     ]

@@ -17,7 +17,7 @@ from locutory_agents.loop.tools import Toolbox, offered
 from locutory_agents.turn.usage import Ledger
 from locutory_agents.turn.workshop import Workshop
 from locutory_contracts.agents import AgentEvent, AgentTask
-from locutory_contracts.chat import Turn, UsageReported
+from locutory_contracts.chat import Turn, TurnStarting, UsageReported
 from locutory_contracts.models import TokenCounter, Usage
 
 
@@ -34,22 +34,25 @@ class Runs:
         listener, ledger = Listener(_job(principal, task)), Ledger(show_cost=False)
         turn = _turn(principal, task, agent)
         run = await self._prepared(shop, agent, turn, task, listener, ledger)
-        run.measure()
-        work = asyncio.create_task(run.run())
-        work.add_done_callback(lambda _: listener.end())
+        tokens = run.measure()
+        work: asyncio.Task[None] | None = None
         try:
+            await shop.events.ask(TurnStarting(turn, tokens, agent.model.prices))
+            work = asyncio.create_task(run.run())
+            work.add_done_callback(lambda _: listener.end())
             async for event in listener.events():
                 yield event
             await work
             yield _sum(ledger)
         finally:
             listener.sealed = True
-            work.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await work
-            used = tuple(ledger.unpaid())
-            if used:
-                shop.tasks.spawn(shop.events.tell(UsageReported(turn, used)), "report usage")
+            if work is not None:
+                work.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await work
+            # Also without any usage: what was set aside for the run is free again.
+            fact = UsageReported(turn, tuple(ledger.unpaid()), settles=True)
+            shop.tasks.spawn(shop.events.tell(fact), "report usage")
 
     async def _prepared(
         self,

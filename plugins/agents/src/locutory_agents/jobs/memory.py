@@ -20,8 +20,8 @@ from locutory_agents.wire.frames import Terminal
 
 MAX_JOBS = 1000
 UNSEEN = 30.0
-"""Seconds that an end nobody has read is kept: a fast answer may be over before its reader
-has come."""
+"""Seconds that an end is kept: a fast answer may be over before its reader has come, or while
+another tab that has loaded the history is about to follow."""
 REMEMBERED = 10_000
 """Conversations whose last creation time is remembered."""
 
@@ -130,8 +130,8 @@ class MemoryJobStore:
         job.saving = False
         if current is not None and current.created_at == job.created_at:
             current.saving = False
-            if keep <= 0 and job.status in (COMPLETE, ABORTED) and feed and not feed.log.watchers:
-                keep = UNSEEN
+            if job.status in (COMPLETE, ABORTED) and feed:
+                keep = max(keep, UNSEEN)
             if keep > 0:
                 self._expires[job.stream_id] = time.monotonic() + keep
             else:

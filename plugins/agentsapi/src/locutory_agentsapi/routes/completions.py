@@ -7,11 +7,20 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from structlog.stdlib import BoundLogger
 
 from locutory import JSON, Request, Services, encode
-from locutory_agentsapi.routes.running import BadRun, Run, begin, failure, text_of, thread
+from locutory_agentsapi.routes.running import (
+    BadRun,
+    Run,
+    begin,
+    failure,
+    text_of,
+    thread,
+    while_waiting,
+)
 from locutory_contracts.agents import AgentEvent, StoredAgent
 from locutory_contracts.models import ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
@@ -43,21 +52,18 @@ class Completions:
             if conversation_id is not None:
                 await thread(self._services, request.caller.id, conversation_id)
             head = Head(agent)
-            run = await begin(
-                self._services,
-                request,
-                agent,
-                messages,
-                conversation_id or str(uuid4()),
-                head.id,
-            )
+            name = conversation_id or str(uuid4())
+            starting = begin(self._services, request, agent, messages, name, head.id)
+            run = await while_waiting(request, starting)
         except BadRun as error:
             return JSON(envelope(error), error.status)
         if body.get("stream") is True and not _unstreamed(agent):
             frames = self._frames(run, head)
             return StreamingResponse(frames, headers=HEADERS)
         try:
-            return JSON(await _whole(run, head))
+            return JSON(await while_waiting(request, _whole(run, head)))
+        except ClientDisconnect:
+            raise
         except Exception as error:
             self._log.info("agentsapi.run_failed", agent=agent["id"], reason=type(error).__name__)
             bad = failure(error)
@@ -219,6 +225,10 @@ def _message(item: Any, number: int) -> dict[str, Any]:
         raise BadRun(f"messages[{number}].content must be a string or an array of parts")
     if role == "system":
         content = text_of(content)
+    elif isinstance(content, list):
+        content = [
+            _part(part, f"messages[{number}].content[{n}]") for n, part in enumerate(content)
+        ]
     message: dict[str, Any] = {"role": role, "content": "" if content is None else content}
     for name in ("name", "tool_call_id"):
         if isinstance(item.get(name), str):
@@ -227,6 +237,22 @@ def _message(item: Any, number: int) -> dict[str, Any]:
     if calls:
         message["tool_calls"] = calls
     return message
+
+
+def _part(part: Any, where: str) -> Mapping[str, Any]:
+    """A part of a message. Of kinds that only providers know, they are the judges."""
+    if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+        raise BadRun(f"{where} must be an object with a type")
+    if part["type"] == "text" and not isinstance(part.get("text"), str):
+        raise BadRun(f"{where}.text must be a string")
+    if part["type"] == "image_url":
+        image = part.get("image_url")
+        # Some programs leave out the object around the address.
+        image = {"url": image} if isinstance(image, str) else image
+        if not isinstance(image, Mapping) or not isinstance(image.get("url"), str):
+            raise BadRun(f"{where}.image_url.url must be a string")
+        return {**part, "image_url": image}
+    return part
 
 
 def _calls(value: Any) -> list[dict[str, Any]]:

@@ -49,9 +49,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _add(messages: list[dict[str, Any]], item: Mapping[str, Any]) -> None:
-    kind = item.get("type", "message")
-    if kind == "message" and item.get("role") in _ROLES:
-        role = _ROLES[item["role"]]
+    kind, given = item.get("type", "message"), item.get("role")
+    if kind == "message" and isinstance(given, str) and given in _ROLES:
+        role = _ROLES[given]
         content = text_of(item.get("content")) if role != "user" else _parts(item.get("content"))
         messages.append({"role": role, "content": content})
     elif kind == "function_call" and isinstance(item.get("call_id"), str):

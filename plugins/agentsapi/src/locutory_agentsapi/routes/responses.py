@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from structlog.stdlib import BoundLogger
 
@@ -19,6 +20,7 @@ from locutory_agentsapi.routes.running import (
     is_uuid,
     text_of,
     thread,
+    while_waiting,
 )
 from locutory_contracts.agents import StoredAgent
 from locutory_contracts.conversations import CONVERSATIONS, Document
@@ -40,14 +42,9 @@ class Responses:
             messages = messages_of(body)
             earlier, conversation_id = await self._earlier(request, body)
             response_id = short_id("resp")
-            run = await begin(
-                self._services,
-                request,
-                agent,
-                [*earlier, *messages],
-                conversation_id or str(uuid4()),
-                response_id,
-            )
+            name, said = conversation_id or str(uuid4()), [*earlier, *messages]
+            starting = begin(self._services, request, agent, said, name, response_id)
+            run = await while_waiting(request, starting)
         except BadRun as error:
             return JSON(envelope(error), error.status)
         items = Items(response_object(response_id, agent, body))
@@ -56,9 +53,9 @@ class Responses:
             frames = self._frames(run, items, store)
             return StreamingResponse(frames, headers=HEADERS)
         try:
-            async for event in run.events:
-                items.add(event)
-            items.complete()
+            await while_waiting(request, _fill(items, run))
+        except ClientDisconnect:
+            raise
         except Exception as error:
             self._log.info("agentsapi.run_failed", agent=agent["id"], reason=type(error).__name__)
             bad = failure(error)
@@ -137,6 +134,12 @@ class Responses:
         if not answers:
             return _unknown(f"No messages found for response: {name}")
         return JSON(_stored(name, user, conversation, answers))
+
+
+async def _fill(items: Items, run: Run) -> None:
+    async for event in run.events:
+        items.add(event)
+    items.complete()
 
 
 class _Store:

@@ -1,16 +1,21 @@
 """What both run routes share: start a run, and the answers to runs that fail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
+
+import orjson
+from starlette.requests import ClientDisconnect
 
 from locutory import HTTPError, Request, Services
 from locutory_contracts.agents import AGENT_RUNS, AgentEvent, AgentTask, StoredAgent
 from locutory_contracts.chat import TurnRefused
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.models import ModelFailure, ModelRefused
+
+T = TypeVar("T")
 
 FAILED = "An error occurred while the agent was running."
 _TEXT_PARTS = ("text", "input_text", "output_text")
@@ -35,6 +40,27 @@ class Run:
         close = getattr(self.events, "aclose", None)
         if close is not None:
             await close()
+
+
+async def while_waiting(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The outcome of ``work``. `ClientDisconnect` when the caller hangs up before: the work
+    ends, so that he does not pay for an answer that nobody reads."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def begin(
@@ -77,8 +103,22 @@ def failure(error: Exception) -> BadRun:
     if isinstance(error, ModelFailure):
         return BadRun(str(error), error.status if 400 <= error.status <= 599 else 500)
     if isinstance(error, ModelRefused | TurnRefused):
-        return BadRun(error.payload)
+        return _refusal(error.payload)
     return BadRun(FAILED, 500)
+
+
+def _refusal(payload: str) -> BadRun:
+    """What the web client has words for, in words. Of a balance as OpenAI tells it, but not
+    with its 429, which makes programs try again."""
+    try:
+        told = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        told = None
+    if isinstance(told, Mapping) and told.get("type") == "token_balance":
+        text = "Insufficient balance: the prompt costs {} credits, and you have {}."
+        said = text.format(told.get("tokenCost"), told.get("balance"))
+        return BadRun(said, 402, "insufficient_quota")
+    return BadRun(payload)
 
 
 async def thread(services: Services, user: str, conversation_id: str) -> None:

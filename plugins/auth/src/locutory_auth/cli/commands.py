@@ -1,15 +1,18 @@
 """``locutory user``: create, invite, list, ban, unban, reset-password, delete, promote."""
 
 import ipaddress
+import math
 import re
 import sys
 from typing import Any
 
 import click
 from bson import ObjectId
+from pymongo.errors import PyMongoError
 
+from locutory import HTTPError
 from locutory.access import ADMIN_ROLE
-from locutory_auth.accounts.stored import WITHOUT_SECRETS
+from locutory_auth.accounts.stored import WITHOUT_SECRETS, DeletionRunning
 from locutory_auth.cli.opening import run
 from locutory_auth.cli.people import (
     Shown,
@@ -32,8 +35,10 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 stdin_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input."
 )
+USER_ROLE = "USER"
 _ROLE = re.compile(r"[\w -]{1,64}")
 _SECONDS_A_MINUTE = 60.0
+_MOST_MINUTES = 60 * 24 * 365 * 100
 
 
 @click.group()
@@ -60,7 +65,25 @@ def _check_password(parts: Parts, password: str) -> None:
 def _check_role(role: str) -> str:
     if not _ROLE.fullmatch(role):
         raise click.BadParameter("a role is a name such as USER or ADMIN", param_hint="--role")
+    for known in (ADMIN_ROLE, USER_ROLE):
+        if role != known and role.strip().upper() == known:
+            raise click.BadParameter(f"do you mean {known}?", param_hint="--role")
     return role
+
+
+async def _warn_of_new_role(parts: Parts, role: str) -> None:
+    """Roles are another plugin's; one that nobody has is perhaps a slip of the pen."""
+    if role in (ADMIN_ROLE, USER_ROLE):
+        return
+    if await parts.database[User].find_one({"role": role}, {"_id": 1}) is None:
+        text = f"Nobody has had the role {role} so far. A role that does not exist may do nothing."
+        click.secho(text, fg="yellow", err=True)
+
+
+def _number(value: float | None) -> float | None:
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is no length")
+    return value
 
 
 @user.command()
@@ -93,6 +116,8 @@ def create(
         if unverified and not parts.postbox.open:
             raise click.ClickException("mail is not configured, so the address stays unverified")
         taken = await parts.database[User].find_one({"email": address}, {"_id": 1})
+        if taken is None and chosen is not None:
+            await _warn_of_new_role(parts, chosen)
         document = new_account(
             address,
             name=name or address.partition("@")[0],
@@ -171,7 +196,12 @@ def list_accounts(search: str, limit: int, as_json: bool) -> None:
 
 @user.command()
 @click.argument("who")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Length of the ban.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, max=_MOST_MINUTES, min_open=True),
+    callback=lambda _context, _option, value: _number(value),
+    help="Length of the ban.",
+)
 @click.option("--forever", is_flag=True, help="Until 'user unban': disables the account.")
 @yes_option
 @json_option
@@ -230,13 +260,25 @@ def bans(as_json: bool) -> None:
 
     async def work(parts: Parts) -> list[dict[str, Any]]:
         found = sorted(await parts.bans.all(), key=lambda each: each.key)
+        people = await parts.people.find_many(
+            [key for each in found for key in (each.key, each.user) if key]
+        )
         return [
-            {"who": each.key, "until": until(each.until), "reason": each.reason, "user": each.user}
+            {
+                "who": each.key,
+                "email": people.get(each.user or each.key, {}).get("email"),
+                "until": until(each.until),
+                "reason": each.reason,
+                "user": each.user,
+            }
             for each in found
         ]
 
     rows = run(work)
-    lines = [f"{row['who']}  {row['until']}  {row['reason']}" for row in rows]
+    lines = [
+        "  ".join(text for text in (row["who"], row["until"], row["reason"], row["email"]) if text)
+        for row in rows
+    ]
     tell(as_json, rows, "\n".join(lines) or "Nobody is banned.")
 
 
@@ -294,7 +336,16 @@ def delete(who: str, yes: bool, as_json: bool) -> None:
         account = await the_account(parts, who)
         await check_not_last_admin(parts, account)
         await parts.sessions.close_all(account["_id"])
-        await parts.accounts.delete(str(account["_id"]))
+        try:
+            await parts.accounts.delete(str(account["_id"]))
+        except DeletionRunning:
+            raise click.ClickException(f"{account['email']} is being deleted already") from None
+        except (HTTPError, PyMongoError):
+            raise
+        except Exception as error:  # of a plugin that was asked
+            reason = f"{type(error).__name__}: {error}"
+            text = f"{account['email']} was not deleted, a plugin failed: {reason}"
+            raise click.ClickException(text) from error
         return shown(account)
 
     told = run(work)
@@ -315,6 +366,7 @@ def promote(who: str, role: str, yes: bool, as_json: bool) -> None:
         account = await the_account(parts, who)
         if chosen != ADMIN_ROLE:
             await check_not_last_admin(parts, account)
+        await _warn_of_new_role(parts, chosen)
         key: ObjectId = account["_id"]
         await parts.accounts.write(key, {"role": chosen})
         return shown({**account, "role": chosen})

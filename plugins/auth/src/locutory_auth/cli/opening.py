@@ -1,11 +1,13 @@
 """The database of the deployment, opened for one command."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import click
+from pymongo.errors import PyMongoError
 
+from locutory import HTTPError
 from locutory.kernel import Kernel, build
 from locutory.logs import set_up_logs
 from locutory.plugin import PHASES
@@ -18,12 +20,23 @@ def run(work: Callable[[Parts], Awaitable[T]], *, prepare: bool = False) -> T:
     """Do ``work`` with the plugin's objects on an open database. ``prepare`` creates missing
     indexes first, for work that may be the first on a new database."""
     set_up_logs(json=False, debug=False, quiet=True)
-    return asyncio.run(_run(work, prepare))
+    try:
+        return asyncio.run(_run(work, prepare))
+    except PyMongoError as error:
+        raise click.ClickException(f"the database does not answer: {error}") from None
+    except HTTPError as refusal:  # a plugin's veto, or its service is missing
+        raise click.ClickException(_said(refusal)) from None
+
+
+def _said(refusal: HTTPError) -> str:
+    body = refusal.body
+    return str(body.get("message") or body) if isinstance(body, Mapping) else str(body)
 
 
 async def _run(work: Callable[[Parts], Awaitable[T]], prepare: bool) -> T:
     kernel = build(beside=True)  # a server may be running on the embedded database
     parts = _parts(kernel)
+    parts.revocations.for_a_command()
     try:
         await kernel.lifecycle.run(PHASES[: 2 if prepare else 1])
         result = await work(parts)

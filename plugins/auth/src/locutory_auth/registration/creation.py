@@ -51,6 +51,10 @@ def new_account(email: str, **fields: Any) -> dict[str, Any]:
     }
 
 
+class NotTheFirst(Exception):
+    """There is an account already, or somebody is making one at the moment."""
+
+
 class Creation:
     """Stores new accounts."""
 
@@ -62,19 +66,23 @@ class Creation:
         self._log = log
 
     async def create(
-        self, document: dict[str, Any], *, may_administer: bool
+        self, document: dict[str, Any], *, may_administer: bool, only_first: bool = False
     ) -> Mapping[str, Any] | None:
         """Store an account and tell everybody; ``None`` when another one has its address or
         its id at a provider. ``may_administer``: it becomes the administrator when it is the
-        first."""
+        first; ``only_first``: or else is not stored, and `NotTheFirst` raised."""
         try:
-            return await self.store(document, may_administer=may_administer)
+            return await self.store(document, may_administer=may_administer, only_first=only_first)
         except DuplicateKeyError:
             return None
 
-    async def store(self, document: dict[str, Any], *, may_administer: bool) -> Mapping[str, Any]:
+    async def store(
+        self, document: dict[str, Any], *, may_administer: bool, only_first: bool = False
+    ) -> Mapping[str, Any]:
         """`create`, but ``DuplicateKeyError`` when the account is not the only one."""
         first = may_administer and await self._claim_first(document["_id"])
+        if only_first and not first:
+            raise NotTheFirst
         try:
             if first:
                 document["role"] = ADMIN_ROLE

@@ -28,6 +28,11 @@ class Door:
         """As last seen; costs nothing."""
         return self._open and not self._services.all(PASSWORD_CHECKS)
 
+    @property
+    def for_the_first(self) -> bool:
+        """Is it open, as last seen, for the first account only?"""
+        return self.open and not self._fixed
+
     async def look(self) -> bool:
         """See whether there is an account by now. Once closed it stays closed."""
         if not self._fixed:

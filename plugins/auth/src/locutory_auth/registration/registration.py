@@ -9,7 +9,7 @@ from locutory import Database, HTTPError
 from locutory_auth.config import Config
 from locutory_auth.documents import User
 from locutory_auth.passwords.hashing import Passwords
-from locutory_auth.registration.creation import Creation, new_account
+from locutory_auth.registration.creation import Creation, NotTheFirst, new_account
 from locutory_auth.registration.domains import Domains
 from locutory_auth.registration.door import Door
 from locutory_auth.registration.invites import Invites
@@ -18,6 +18,7 @@ from locutory_auth.registration.verification import Verification
 from locutory_auth.timing import on_the_beat
 
 DONE = "Please check your email to verify your email address."
+CLOSED = "Registration is not allowed."
 UNVERIFIED_LIFE = timedelta(days=7)
 
 
@@ -53,8 +54,11 @@ class Registration:
         """Create the account that ``body`` asks for. Raises `HTTPError` with the contract's
         refusal; an address that has an account already is no refusal, and takes as long."""
         started = time.monotonic()
-        if not await self._invites.use_up(body) and not await self._door.look():
-            raise refusal(403, "Registration is not allowed.")
+        invited = await self._invites.use_up(body)
+        if not invited and not await self._door.look():
+            raise refusal(403, CLOSED)
+        # Others may have been let in at the same time: one of them makes it.
+        only_first = not invited and self._door.for_the_first
         applicant = read_registration(body, self._config.shortest_password)
         if isinstance(applicant, str):
             raise refusal(404, applicant)
@@ -68,7 +72,12 @@ class Registration:
         created = None
         if taken is None:
             document = self._document(applicant, password)
-            created = await self._creation.create(document, may_administer=True)
+            try:
+                created = await self._creation.create(
+                    document, may_administer=True, only_first=only_first
+                )
+            except NotTheFirst:
+                raise refusal(403, CLOSED) from None
         await self._door.look()
         if created is None:
             await self._verification.pretend()

@@ -1,0 +1,10 @@
+"""The generic tests of a plugin."""
+
+from pathlib import Path
+
+from locutory.testing import PluginSuite
+
+
+class TestAgentBuilder(PluginSuite):
+    plugin = "agentbuilder"
+    readme = Path(__file__).parents[1] / "README.md"
