@@ -4,8 +4,17 @@ from typing import Any
 
 import pytest
 
-from locutory_balance.price_table import CACHE, LONG_CACHE, LONG_PRICES, LONG_PROMPT, PRICES
-from locutory_balance.prices import PriceList, Rates, listed_rates, table_key
+from locutory_balance.prices import PriceList
+from locutory_contracts.prices import (
+    CACHE,
+    LONG_CACHE,
+    LONG_PRICES,
+    LONG_PROMPT,
+    PRICES,
+    Rates,
+    listed_name,
+    listed_rates,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +45,7 @@ from locutory_balance.prices import PriceList, Rates, listed_rates, table_key
     ],
 )
 def test_the_longest_name_counts(model: str, key: str | None) -> None:
-    assert table_key(model) == key
+    assert listed_name(model) == key
 
 
 def test_a_later_line_wins_a_tie() -> None:
@@ -44,8 +53,8 @@ def test_a_later_line_wins_a_tie() -> None:
     first, second = "gemma-2", "qwen2.5"
     assert len(first) == len(second)
     assert order.index(first) < order.index(second)
-    assert table_key("gemma-2-qwen2.5") == second
-    assert table_key("qwen2.5-gemma-2") == second
+    assert listed_name("gemma-2-qwen2.5") == second
+    assert listed_name("qwen2.5-gemma-2") == second
 
 
 @pytest.mark.parametrize(
@@ -67,7 +76,7 @@ def test_every_line_of_the_table_finds_itself() -> None:
     assert len(PRICES) == 290
     assert len(CACHE) == 69
     for name, (prompt, completion) in PRICES.items():
-        assert table_key(name) == name
+        assert listed_name(name) == name
         found = listed_rates(name, 0)
         assert (found.prompt, found.completion) == (prompt, completion)
         assert (found.write, found.read) == CACHE.get(name, (prompt, prompt))

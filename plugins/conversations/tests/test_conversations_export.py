@@ -8,8 +8,9 @@ import pytest
 from bson import ObjectId
 
 from locutory import Provide
-from locutory_contracts.conversations import NO_PARENT
+from locutory_contracts.conversations import NO_PARENT, PROJECTS
 from locutory_contracts.portability import PORTABLE, Record
+from locutory_conversations.exporting.records import PortableConversations
 
 EXPORT, IMPORT = "/api/convos/export", "/api/convos/import"
 
@@ -123,7 +124,9 @@ async def test_the_stream(world: Any, projects: PortableProjects) -> None:
     await furnished(world, world.bob.id, projects)
     answer = await world.alice.get(EXPORT)
     assert answer.headers["content-type"].startswith("application/x-ndjson")
-    assert answer.headers["content-disposition"].startswith("attachment; filename=")
+    disposition = answer.headers["content-disposition"]
+    assert disposition.startswith("attachment; filename=")
+    assert disposition.endswith('.json"')  # the only kind that the client offers to import
     assert "secret-" not in answer.text
     for private in (world.alice.id, world.bob.id, '"_id"', "_meiliIndex"):
         assert private not in answer.text.replace('"_id":"', "", 3)  # of the feedback
@@ -175,6 +178,58 @@ async def test_somebody_else_gets_ids_of_his_own(world: Any, projects: PortableP
     messages = (await world.bob.get(f"/api/messages/{theirs[0]}")).json()
     assert messages[1]["parentMessageId"] == messages[0]["messageId"]
     assert await world.collection("messages").count_documents({"user": world.alice.id}) == 6
+
+
+class Owning:
+    """Whose project is it? Counts how often that is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def owns(self, user: str, project_id: str) -> bool:
+        self.asked += 1
+        return True
+
+
+async def test_an_import_asks_once_for_many(
+    open_world: Any, offer: Any, projects: PortableProjects, monkeypatch: Any
+) -> None:
+    """Not once for each conversation: where it goes, and whose project it is in."""
+    looked: list[int] = []
+    places = PortableConversations.places
+
+    async def counted(self: Any, user: str, records: Any) -> Any:
+        looked.append(len(records))
+        return await places(self, user, records)
+
+    monkeypatch.setattr(PortableConversations, "places", counted)
+    owning = Owning()
+    offers = (Provide(PORTABLE, projects, "project"), Provide(PROJECTS, owning))
+    async with open_world(offer(*offers)) as world:
+        project = str(ObjectId())
+        projects.names[world.alice.id] = {project: "House"}
+        for number in range(40):
+            await world.conversation(
+                world.alice.id, title=f"Chat {number}", chatProjectId=project, tenantId=...
+            )
+        data = await exported(world.alice)
+        owning.asked = 0
+        assert (await bring(world.bob, data)).status_code == 201
+        assert await world.collection("conversations").count_documents({"user": world.bob.id}) == 40
+        assert len(looked) <= 3
+        assert owning.asked <= 3
+
+
+async def test_what_has_ended_is_not_exported(world: Any) -> None:
+    """It waits for its removal, and would live on where it is restored."""
+    ended = await world.conversation(
+        world.alice.id, title="ended", isTemporary=True, expiredAt=world.ago(seconds=1)
+    )
+    await world.message(world.alice.id, ended["conversationId"], text="ended")
+    await world.conversation(world.alice.id, title="lasting", expiredAt=world.ago(hours=-1))
+    text = (await exported(world.alice)).decode()
+    assert "lasting" in text
+    assert "ended" not in text
 
 
 async def test_temporary_chats_begin_anew(world: Any) -> None:

@@ -2,14 +2,13 @@
 
 import io
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from locutory_contracts.conversations import NO_PARENT
-from locutory_conversations.importing.errors import BrokenFile, Junk
+from locutory_conversations.importing.errors import Junk
 from locutory_conversations.importing.formats import chatbotui, chatgpt, claude, librechat
 from locutory_conversations.importing.offered import Offered
 from locutory_conversations.importing.reading import format_of, items
@@ -22,147 +21,6 @@ MEGABYTE = 1024 * 1024
 def watched(content: Any, largest: int = MEGABYTE) -> WatchedFile:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
     return WatchedFile(io.BytesIO(data), len(data), largest)
-
-
-def node(role: str = "assistant", text: Any = "", parent: Any = None, **more: Any) -> Any:
-    """A node of a ChatGPT export."""
-    content = more.pop("content", {"content_type": "text", "parts": [text]})
-    return {
-        "parent": parent,
-        "message": {"author": {"role": role}, "content": content, **more},
-        "children": [],
-    }
-
-
-def by_text(whole: Any) -> dict[str, Any]:
-    return {message["text"]: message for message in whole.messages}
-
-
-def test_chatgpt_a_tree_without_its_inner_nodes() -> None:
-    thoughts = {"content_type": "thoughts", "thoughts": [{"content": "t1"}, {"summary": "t2"}, 7]}
-    whole = chatgpt.conversation(
-        {
-            "title": "Trip",
-            "create_time": 1_700_000_000.5,
-            "mapping": {
-                "root": {"parent": None, "message": None, "children": ["sys"]},
-                "sys": node("system", "hidden", "root"),
-                "q": node("user", "Where?", "sys", create_time=1_700_000_010),
-                "th": node("assistant", parent="q", content=thoughts),
-                "recap": node(parent="th", content={"content_type": "reasoning_recap"}),
-                "a": node(
-                    "assistant",
-                    "There",
-                    "recap",
-                    create_time=1_700_000_005,
-                    metadata={"model_slug": "gpt-4o"},
-                ),
-                "b": node("assistant", "Elsewhere", "th", metadata={"model_slug": "o3"}),
-                "bare": {"parent": "q", "message": {"content": {}}},
-                "lost": node("user", "Lost", "bare"),
-                "odd": "no node",
-            },
-        },
-        OFFERED,
-    )
-    messages = by_text(whole)
-    assert set(messages) == {"Where?", "There", "Elsewhere", "Lost"}
-    question, answer, other = messages["Where?"], messages["There"], messages["Elsewhere"]
-    assert (question["parentMessageId"], question["sender"]) == (NO_PARENT, "user")
-    assert question["isCreatedByUser"] is True
-    assert (answer["sender"], answer["model"]) == ("GPT-4o", "gpt-4o")
-    assert (other["sender"], other["model"]) == ("o3", "o3")
-    assert answer["parentMessageId"] == other["parentMessageId"] == question["messageId"]
-    assert answer["createdAt"] > question["createdAt"]
-    assert answer["content"] == [
-        {"type": "think", "think": "t1\n\nt2"},
-        {"type": "text", "text": "There"},
-    ]
-    assert "content" not in question
-    assert messages["Lost"]["parentMessageId"] == NO_PARENT
-    assert whole.conversation["title"] == "Trip"
-    assert (whole.conversation["endpoint"], whole.conversation["model"]) == ("openAI", "gpt-9")
-    assert whole.conversation["createdAt"] == datetime.fromtimestamp(1_700_000_000.5, UTC)
-
-
-@pytest.mark.parametrize(
-    ("content", "role", "expected"),
-    [
-        ({"content_type": "text", "parts": ["a", None, "b"]}, "user", "a  b"),
-        ({"content_type": "code", "language": "python", "text": "x"}, "tool", "```python\nx\n```"),
-        ({"content_type": "execution_output", "text": "42"}, "tool", "Execution Output:\n> 42"),
-        ({"content_type": "multimodal_text", "parts": ["a", "b"]}, "user", "a b"),
-        (
-            {"content_type": "multimodal_text", "parts": ["a", {"x": 1}, "b"]},
-            "user",
-            '```json\n{\n  "x": 1\n}\n```\nb',
-        ),
-        ({"content_type": "other"}, "tool", '```json\n{\n  "content_type": "other"\n}\n```'),
-        ({"content_type": "text", "parts": ["half \ud800"]}, "user", "half ?"),
-    ],
-)
-def test_chatgpt_texts(content: Any, role: str, expected: str) -> None:
-    assert chatgpt.message_text({"author": {"role": role}, "content": content}) == expected
-
-
-def test_chatgpt_citations_become_links() -> None:
-    def citation(start: Any, end: Any, kind: str = "webpage") -> dict[str, Any]:
-        about = {"type": kind, "title": f"T{start}", "url": f"https://x/{start}"}
-        return {"start_ix": start, "end_ix": end, "metadata": about}
-
-    text = "One【1】 two【2】."
-    citations = [
-        *(citation(3, 6), citation(10, 13), citation(0, 3, "file")),
-        *(citation(9, 2), citation("1", 2), 7, citation(-4, 2), citation(3, 5)),
-    ]
-    message: dict[str, Any] = {
-        "author": {"role": "assistant"},
-        "content": {"content_type": "text", "parts": [text]},
-        "metadata": {"citations": citations},
-    }
-    assert chatgpt.message_text(message) == "One ([T3](https://x/3)) two ([T10](https://x/10))."
-    message["author"]["role"] = "user"
-    assert chatgpt.message_text(message) == text
-    message["author"]["role"] = "assistant"
-    message["metadata"] = {"citations": [citation(10**9, 2 * 10**9)]}
-    assert chatgpt.message_text(message).startswith(text)
-
-
-def test_chatgpt_circles_are_cut() -> None:
-    whole = chatgpt.conversation(
-        {
-            "mapping": {
-                "a": node("user", "a", "c"),
-                "b": node("user", "b", "a"),
-                "c": node("user", "c", "b"),
-                "s": node("system", "s", "t"),
-                "t": node("system", "t", "s"),
-                "d": node("user", "d", "s"),
-                "e": node("user", "e", "e"),
-            }
-        },
-        OFFERED,
-    )
-    known, dates = {NO_PARENT}, {}
-    for message in whole.messages:
-        assert message["parentMessageId"] in known
-        assert message["createdAt"] > dates.get(
-            message["parentMessageId"], datetime.min.replace(tzinfo=UTC)
-        )
-        known.add(message["messageId"])
-        dates[message["messageId"]] = message["createdAt"]
-    assert len(whole.messages) == 5
-    assert by_text(whole)["d"]["parentMessageId"] == NO_PARENT
-
-
-def test_chatgpt_long_chains_take_linear_time() -> None:
-    count = 40_000
-    mapping: dict[str, Any] = {
-        f"s{number}": node("system", "", f"s{number - 1}") for number in range(count)
-    }
-    mapping |= {f"u{number}": node("user", "u", f"s{count - 1}") for number in range(count)}
-    whole = chatgpt.conversation({"mapping": mapping}, OFFERED)
-    assert len(whole.messages) == count
 
 
 def test_claude_a_chain_with_thoughts() -> None:
@@ -203,6 +61,54 @@ def test_claude_a_chain_with_thoughts() -> None:
     assert whole.conversation["createdAt"] == datetime(2026, 1, 1, 10, tzinfo=UTC)
 
 
+def test_claude_documents_and_attachments() -> None:
+    artifact = {"command": "create", "title": "Plan", "type": "text/markdown", "content": "```\nx"}
+    code = {"command": "rewrite", "language": "python\n", "type": "application/vnd.ant.code"}
+    whole = claude.conversation(
+        {
+            "chat_messages": [
+                {
+                    "sender": "human",
+                    "content": [{"type": "text", "text": "Read this"}],
+                    "attachments": [
+                        {"file_name": "a.txt", "extracted_content": "words"},
+                        {"file_name": "b.pdf", "extracted_content": ""},
+                        {"extracted_content": "pasted"},
+                        7,
+                    ],
+                    "files": [{"file_name": "a.txt"}, {"file_name": "c.png"}],
+                },
+                {
+                    "sender": "assistant",
+                    "content": [
+                        {"type": "text", "text": "Here:"},
+                        {"type": "tool_use", "name": "artifacts", "input": artifact},
+                        {"type": "tool_result", "content": [{"type": "text", "text": "OK"}]},
+                        {"type": "text", "text": "Done."},
+                    ],
+                },
+                {
+                    "sender": "assistant",
+                    "content": [
+                        {"type": "tool_use", "input": {**code, "content": "1"}},
+                        {"type": "tool_use", "input": {"command": "update", "new_str": "2"}},
+                        {"type": "tool_use", "input": "no object"},
+                    ],
+                },
+                {"sender": "human", "text": "", "files": [{"file_name": "d.png"}]},
+                {"sender": "human", "text": "", "files": [{}], "attachments": None},
+            ]
+        },
+        OFFERED,
+    )
+    assert [message["text"] for message in whole.messages] == [
+        "Read this\n\n**a.txt**\n\n```\nwords\n```\n\n```\npasted\n```\n\n`b.pdf`, `c.png`",
+        "Here:\n\n**Plan**\n\n````markdown\n```\nx\n````\n\nDone.",
+        "```python\n1\n```",
+        "`d.png`",
+    ]
+
+
 def test_chatbot_ui_a_chain_with_dates() -> None:
     whole = chatbotui.conversation(
         {
@@ -222,6 +128,15 @@ def test_chatbot_ui_a_chain_with_dates() -> None:
     assert answer["parentMessageId"] == question["messageId"]
     assert answer["createdAt"] > question["createdAt"]
     assert whole.conversation["title"] == "Old chat"
+
+
+def test_chatbot_ui_messages_with_pictures() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:"}}
+    parts = [{"type": "text", "text": "What"}, picture, {"type": "text", "text": "is it?"}, 7]
+    whole = chatbotui.conversation(
+        {"messages": [{"role": "user", "content": parts}, {"role": "user", "content": {}}]}, OFFERED
+    )
+    assert [message["text"] for message in whole.messages] == ["What\nis it?", ""]
 
 
 FLAT = [
@@ -304,7 +219,8 @@ def test_librechat_nested() -> None:
                     "text": "a",
                     "children": [
                         {"messageId": "b", "content": [{"type": "text", "text": "b"}]},
-                        {"messageId": "c", "children": [leaf]},  # empty: goes with its subtree
+                        {"messageId": "c", "text": "", "children": [leaf]},
+                        {"messageId": "empty", "text": "", "content": [], "children": []},
                         {"text": "e", "children": [{"messageId": "f", "text": "f"}]},
                     ],
                 }
@@ -313,7 +229,10 @@ def test_librechat_nested() -> None:
         OFFERED,
     )
     texts = {message["text"]: message for message in whole.messages}
-    assert set(texts) == {"a", "", "e", "f"}
+    assert sorted(message["text"] for message in whole.messages) == ["", "", "a", "d", "e", "f"]
+    (stopped,) = (each for each in whole.messages if not each["text"] and "content" not in each)
+    assert stopped["parentMessageId"] == texts["a"]["messageId"]
+    assert texts["d"]["parentMessageId"] == stopped["messageId"]
     assert texts["f"]["parentMessageId"] == texts["e"]["messageId"]
     assert texts["e"]["parentMessageId"] == texts["a"]["messageId"]
     assert whole.conversation["title"] == "Imported Chat"
@@ -355,129 +274,6 @@ def test_librechat_deep_trees() -> None:
 def test_junk_is_named(convert: Any, item: Any) -> None:
     with pytest.raises(Junk):
         convert(item, OFFERED)
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ([], "chatgpt"),
-        ([{"mapping": {}}], "chatgpt"),
-        ([{"chat_messages": [], "mapping": {}}], "claude"),
-        ({"history": [], "folders": [], "version": 4}, "chatbot-ui"),
-        ({"title": "x", "conversationId": "c", "messages": []}, "librechat"),
-        ({"conversationId": "c", "options": {"messages": [1]}, "messagesTree": []}, "librechat"),
-        (b'\xef\xbb\xbf  [{"mapping": {}}]', "chatgpt"),
-        (b'{"kind":"export","version":1}\n{"kind":"end"}\n', "export"),
-    ],
-)
-def test_formats_are_found(content: Any, expected: str) -> None:
-    assert format_of(watched(content)) == expected
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"a": 1},
-        {"version": 0, "history": []},
-        {"version": 1, "history": {}},
-        {"conversationId": "c", "messages": {"x": 1}},
-        {"conversationId": "", "messages": []},
-        [1],
-        [{"x": 1}],
-        [[]],
-        {},
-    ],
-)
-def test_unknown_formats(content: Any) -> None:
-    with pytest.raises(BrokenFile, match="Unsupported import type"):
-        format_of(watched(content))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"   ",
-        b"hello",
-        b"7",
-        b'"x"',
-        b"[",
-        b'[{"mapping"',
-        b'{"a":',
-        b"tru",
-        b"[nope]",
-        b"[\xff]",
-    ],
-)
-def test_what_is_no_json(content: bytes) -> None:
-    with pytest.raises(BrokenFile):
-        format_of(watched(content))
-
-
-def everything(content: Any, format_: Any, largest: int = MEGABYTE) -> Iterator[Any]:
-    return items(watched(content, largest), format_)
-
-
-def test_items_come_one_after_another() -> None:
-    history = {"version": 1, "folders": [{"history": [1]}], "history": [{"a": [1, {"b": None}]}, 2]}
-    assert list(everything(history, "chatbot-ui")) == [{"a": [1, {"b": None}]}, 2]
-    assert list(everything([{"x": 1.5}, [], True], "chatgpt")) == [{"x": 1.5}, [], True]
-    lines = b'{"kind":"export"}\n\n{"kind":"x"}\n{"kind":"end"}\n'
-    kinds = [record["kind"] for record in everything(lines, "export")]
-    assert kinds == ["export", "x", "end"]
-
-
-@pytest.mark.parametrize(
-    ("content", "format_", "good"),
-    [
-        (b'[{"a":1},{"a":2},{"a"', "chatgpt", 2),
-        (b'[{"a":1}] trailing', "chatgpt", 1),
-        (b'{"kind":"export"}\n{"kind":"x"}\n', "export", 2),
-        (b'{"kind":"export"}\nnot json\n', "export", 1),
-    ],
-)
-def test_a_file_that_ends_early_gives_what_it_has(content: bytes, format_: Any, good: int) -> None:
-    source = everything(content, format_)
-    found = [next(source) for _ in range(good)]
-    with pytest.raises(BrokenFile):
-        next(source)
-    assert len(found) == good
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"[" * 300_000,
-        b'[{"mapping":' + b'{"a":' * 30_000,
-        b"[[" + b"{}," * 3_000_000 + b"{}]]",
-        b'["' + b"x" * 40_000_000 + b'"]',
-        b'{"' + b"k" * 40_000_000 + b'":1}',
-    ],
-)
-def test_what_would_need_too_much_memory(content: bytes) -> None:
-    with pytest.raises(BrokenFile):
-        format_of(watched(content, 16 * MEGABYTE))
-
-
-def test_long_keys_deep_inside_each_other_take_no_memory() -> None:
-    depth = 5000
-    content = (
-        b'[{"x":' + b'{"' + b'":{"'.join([b"k" * 1000] * depth) + b'":1}' + b"}" * depth + b"]"
-    )
-    (item,) = everything(content, "chatgpt", 16 * MEGABYTE)
-    assert set(item) == {"x"}
-
-
-def test_a_line_may_not_be_too_long() -> None:
-    for line in (b'{"x":"' + b"y" * (2 * MEGABYTE), b"[" + b"[]," * 3_000_000):
-        with pytest.raises(BrokenFile):
-            list(
-                everything(
-                    b'{"kind":"export"}\n' + line + b"\n",
-                    "export",
-                    8 * MEGABYTE if line[0] == 91 else MEGABYTE,
-                )
-            )
 
 
 def test_offers() -> None:

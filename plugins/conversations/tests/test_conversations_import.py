@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from locutory_contracts.conversations import NO_PARENT, ConversationsAdded
+from locutory_conversations.importing.importer import Importer
 
 PATH = "/api/convos/import"
 DONE = {"message": "Conversation(s) imported successfully"}
@@ -300,6 +301,58 @@ async def test_one_import_of_a_user_at_a_time(world: Any) -> None:
     assert sorted(answer.status_code for answer in answers) == [201, 409]
     both = await asyncio.gather(*(send(p, chatgpt(2)) for p in (world.alice, world.bob)))
     assert [answer.status_code for answer in both] == [201, 201]
+
+
+async def test_the_same_file_again(world: Any) -> None:
+    """Whoever lost the answer to a long import sends the file again. What has changed in the
+    other program comes as a new conversation: what was said here since stays."""
+    items = chatgpt(70)
+    for number, item in enumerate(items):
+        item["conversation_id"] = f"c{number}"
+    claude = [
+        {"uuid": f"u{number}", "chat_messages": [{"sender": "human", "text": f"text {number}"}]}
+        for number in range(3)
+    ]
+
+    async def titles(person: Any) -> int:
+        count: int = await world.collection("conversations").count_documents({"user": person.id})
+        return count
+
+    for content, count in ((items, 70), (items, 70), (claude, 73), (claude, 73)):
+        answer = await send(world.alice, content)
+        assert (answer.status_code, answer.json()) == (201, DONE)
+        assert await titles(world.alice) == count
+    assert await world.collection("messages").count_documents({}) == 143
+    items[0]["title"] = "Changed"
+    assert (await send(world.alice, [*items[:3], items[0]])).status_code == 201
+    assert await titles(world.alice) == 74
+    # Without an id nobody can tell; somebody else has conversations of his own.
+    assert (await send(world.alice, chatgpt(2))).status_code == 201
+    assert (await send(world.alice, chatgpt(2))).status_code == 201
+    assert await titles(world.alice) == 78
+    assert (await send(world.bob, items)).status_code == 201
+    assert await titles(world.bob) == 70
+    # What was deleted can be brought back.
+    listed = (await world.bob.get("/api/convos")).json()["conversations"]
+    gone = {"arg": {"conversationId": listed[0]["conversationId"]}}
+    assert (await world.bob.call("DELETE", "/api/convos", json=gone)).status_code == 201
+    assert (await send(world.bob, items)).status_code == 201
+    assert await titles(world.bob) == 70
+
+
+async def test_progress_of_a_new_import_begins_anew(world: Any, monkeypatch: Any) -> None:
+    """It must not say that the one before is done."""
+    await send(world.alice, chatgpt(2))
+    seen: list[Any] = []
+    run = Importer.run
+
+    async def watched(self: Any, file: Any, principal: Any, progress: Any) -> Any:
+        seen.append((await world.alice.get(f"{PATH}/progress")).json())
+        return await run(self, file, principal, progress)
+
+    monkeypatch.setattr(Importer, "run", watched)
+    await send(world.alice, chatgpt(3))
+    assert [(each["state"], each["imported"]) for each in seen] == [("running", 0)]
 
 
 async def test_nothing_of_others_comes_in(world: Any) -> None:

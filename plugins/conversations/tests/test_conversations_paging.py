@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from bson import ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from locutory_conversations.listing import conversations as listing
 
 MISSING = object()
 DAYS = (-1.0, 0.001, 0.002, 1.0, 6.9, 8.0, 300.0, 4000.0)
@@ -82,16 +85,28 @@ def sort_key(query: dict[str, str]) -> Callable[[dict[str, Any]], Any]:
     return key
 
 
-@given(rows=ROWS, query=QUERIES, limit=st.integers(1, 4), again=st.booleans())
+@given(rows=ROWS, query=QUERIES, limit=st.integers(1, 4), again=st.booleans(), slow=st.booleans())
 @settings(
-    max_examples=50,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_pages_join_to_the_sorted_list(
-    world: Any, rows: list[dict[str, Any]], query: dict[str, str], limit: int, again: bool
+    world: Any,
+    rows: list[dict[str, Any]],
+    query: dict[str, str],
+    limit: int,
+    again: bool,
+    slow: bool,
 ) -> None:
     """Every page is full but the last, nothing is shown twice, nothing is left out."""
+    with patch.object(listing, "_SLOW", -1.0 if slow else 60.0):
+        await check(world, rows, query, limit, again)
+
+
+async def check(
+    world: Any, rows: list[dict[str, Any]], query: dict[str, str], limit: int, again: bool
+) -> None:
     moment = datetime.now(UTC).replace(microsecond=0, second=0)
     person = world.person()
     documents = []

@@ -15,7 +15,7 @@ INDEXES = {
         user_1_pinned_1_updatedAt_-1__id_-1 user_1_isTemporary_1_expiredAt_1
         user_1_subagentThread.parentConversationId_1 user_1_subagentThreadLease.expiresAt_1
         _meiliIndex_1_isTemporary_1_expiredAt_1 user_1_updatedAt_-1__id_-1
-        user_1_tags_1 updatedAt_1__id_1""",
+        user_1_createdAt_-1__id_-1 user_1_title_1 user_1_tags_1 updatedAt_1__id_1""",
     Message: """messageId_1 conversationId_1 user_1 expiredAt_1 createdAt_1 tenantId_1
         messageId_1_user_1_tenantId_1 tenantId_1_isTemporary_1_createdAt_-1__id_-1
         tenantId_1_isTemporary_1_isCreatedByUser_1_user_1_createdAt_-1__id_-1

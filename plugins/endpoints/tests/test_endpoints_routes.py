@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 import pytest
 from bson import ObjectId
 
+from locutory import Plugin, Provide, hook
 from locutory.testing import PluginSuite, Serve, SignIn
 from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.agents import STORED_AGENTS
 from locutory_endpoints.documents import UserKey
 from locutory_endpoints.tables import defaults
 
@@ -40,10 +42,30 @@ async def get(server: Any, path: str, bearer: str = ME) -> Any:
     return answer.json()
 
 
+class Builder(Plugin):
+    """Is there, as a plugin that keeps agents would be."""
+
+    name = "builder"
+    summary = "Keeps agents; for tests only"
+    provides = (STORED_AGENTS,)
+
+    @hook
+    def services(self) -> list[Provide]:
+        return [Provide(STORED_AGENTS, self)]
+
+
+async def test_agents_are_made_only_where_somebody_keeps_them(serve: Serve) -> None:
+    for builders, disabled in (((), True), ((Builder(),), False)):
+        async with serve("endpoints", SignIn(), *builders, environment=QUIET) as server:
+            answer = await server.client.get("/api/endpoints", headers=SIGNED)
+            assert answer.json()["agents"]["disableBuilder"] is disabled
+
+
 async def test_the_picker_as_recorded(serve: Serve) -> None:
     """The recorded answer of a server with one key for users and two custom endpoints."""
     async with serve(
         "endpoints",
+        Builder(),
         SignIn(),
         environment={**QUIET, "OPENAI_API_KEY": "user_provided"},
         yaml={"endpoints": {"custom": [custom("Fake"), custom("FakeTitled")]}},
@@ -66,8 +88,6 @@ async def test_the_picker_as_recorded(serve: Serve) -> None:
 
 
 async def test_token_config_with_prices(serve: Serve) -> None:
-    from locutory import Plugin
-
     class Interface(Plugin):
         name = "interface_owner"
         summary = "Owns the key interface"

@@ -162,3 +162,14 @@ async def test_export_and_restore(serve: Serve, kit) -> None:
         assert await portable.restore(
             bob.user, {"key": "z", "value": "x", "updated_at": "nonsense", "agentId": "a"}, {}
         )
+        # Dates that no calendar holds in UTC, and one of the future.
+        for key, text in (
+            ("early", "0001-01-01T00:00:00+14:00"),
+            ("late", "9999-12-31T23:59:59-14:00"),
+            ("future", "2999-01-01T00:00:00Z"),
+        ):
+            record = {"key": key, "value": "x", "agentId": "a", "updated_at": text}
+            assert await portable.restore(bob.user, record, {})
+        dated = {m["key"]: m["updated_at"] for m in (await bob.call("GET")).json()["memories"]}
+        assert all(dated[key].startswith("20") for key in ("early", "late", "future"))
+        assert dated["future"] < "2900"

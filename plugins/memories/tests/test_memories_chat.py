@@ -233,6 +233,11 @@ async def test_any_key_by_tools(talking, kit) -> None:
             ephemeralAgent={"memory": True},
         )
         assert await talk.person.known() == {"Home Town 2": "Ulm"}
+        # No browser could send the path of this one, so that nobody could delete it.
+        await talk.person.chat(
+            call(("set_memory", {"key": " .. ", "value": "x"})), ephemeralAgent={"memory": True}
+        )
+        assert await talk.person.known() == {"Home Town 2": "Ulm"}
 
 
 async def test_capability_switched_off(talking, kit) -> None:

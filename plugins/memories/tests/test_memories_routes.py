@@ -226,6 +226,23 @@ async def test_keys_of_tools_in_paths(ann, rows) -> None:
     assert (await ann.call("DELETE", "/%")).status_code == 400
 
 
+async def test_a_memory_called_preferences(ann) -> None:
+    """Models like this key; its path is that of the switch."""
+    await ann.remember("preferences", "likes tea")
+    answer = await ann.call("PATCH", "/preferences", {"key": "preferences", "value": "likes milk"})
+    assert (answer.status_code, answer.json()["memory"]["value"]) == (200, "likes milk")
+    answer = await ann.call("PATCH", "/preferences", {"key": "drinks", "value": "milk"})
+    assert (answer.status_code, await ann.known()) == (200, {"drinks": "milk"})
+    answer = await ann.call("PATCH", "/preferences", {"value": "x"})
+    assert (answer.status_code, answer.json()) == (404, {"error": "Memory not found."})
+    for body in ({}, {"value": 5}, {"memories": "x", "value": "y"}):
+        answer = await ann.call("PATCH", "/preferences", body)
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"error": "memories must be a boolean value."},
+        )
+
+
 async def test_foreign_memories(ann, server, kit) -> None:
     """Another user's key answers as an unknown one."""
     bob = kit.Person(server.client, kit.other)
@@ -335,7 +352,11 @@ class OnlySome(Plugin):
 CALLS = {
     "READ": [("GET", "", None)],
     "CREATE": [("POST", "", {"key": "a", "value": "x"})],
-    "UPDATE": [("PATCH", "/a", {"value": "x"}), ("DELETE", "/a", None)],
+    "UPDATE": [
+        ("PATCH", "/a", {"value": "x"}),
+        ("PATCH", "/preferences", {"value": "x"}),
+        ("DELETE", "/a", None),
+    ],
     "OPT_OUT": [("PATCH", "/preferences", {"memories": "x"})],
 }
 

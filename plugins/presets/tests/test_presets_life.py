@@ -58,6 +58,30 @@ async def test_export_and_restore(world: Any, portable: Portable) -> None:
     ]
 
 
+async def test_restoring_keeps_dates_and_order(world: Any, portable: Portable) -> None:
+    made = [await world.alice.save(title=str(number)) for number in range(3)]
+    await world.alice.save(presetId=made[0]["presetId"], title="changed last")
+    before = [(row["title"], row["updatedAt"]) for row in await world.alice.presets()]
+    assert [title for title, _ in before] == ["changed last", "2", "1"]
+    for record in await lines(portable, world.alice.id):
+        assert await portable.restore(world.bob.id, record, {})
+    assert [(row["title"], row["updatedAt"]) for row in await world.bob.presets()] == before
+    future = {"kind": "preset", "title": "future", "updatedAt": "2999-01-01T00:00:00.000Z"}
+    assert await portable.restore(world.bob.id, future, {})
+    assert (await world.bob.presets())[0]["updatedAt"] < "2900"
+
+
+async def test_restoring_twice_for_somebody_else_makes_one(world: Any, portable: Portable) -> None:
+    mine = await world.alice.save(title="shared")
+    [record] = await lines(portable, world.alice.id)
+    first: dict[str, str] = {}
+    again: dict[str, str] = {}
+    assert await portable.restore(world.bob.id, record, first)
+    assert not await portable.restore(world.bob.id, record, again)
+    assert first == again == {mine["presetId"]: (await world.bob.presets())[0]["presetId"]}
+    assert len(await world.bob.presets()) == 1
+
+
 async def test_restoring_what_somebody_else_has(world: Any, portable: Portable) -> None:
     """A copy with a new id; the reader's own default stays."""
     mine = await world.alice.save(title="shared", defaultPreset=True)
@@ -74,11 +98,17 @@ async def test_restoring_what_somebody_else_has(world: Any, portable: Portable) 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"presetId": 5}, {"temperature": {}}, {"defaultPreset": []}, {"presetId": "x" * 1000}],
+    [
+        {"createdAt": "soon"},
+        {"presetId": 5},
+        {"temperature": {}},
+        {"defaultPreset": []},
+        {"presetId": "x" * 1000},
+    ],
     ids=str,
 )
 async def test_records_that_make_no_sense(world: Any, portable: Portable, wrong: Any) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    with pytest.raises(ValueError, match="date" if "createdAt" in wrong else next(iter(wrong))):
         await portable.restore(world.alice.id, {"kind": "preset", **wrong}, {})
     assert await world.alice.presets() == []
 

@@ -84,6 +84,8 @@ async def test_values_of_forms(world: Any) -> None:
     made = await world.alice.save(temperature="0.5", topK="40", resendFiles="true", stop="END")
     assert (made["temperature"], made["topK"]) == (0.5, 40)
     assert (made["resendFiles"], made["stop"]) == (True, ["END"])
+    emptied = await world.alice.save(presetId=made["presetId"], temperature="", topK=" 7 ")
+    assert (emptied["temperature"], emptied["topK"]) == (None, 7)
 
 
 async def test_renaming(world: Any) -> None:

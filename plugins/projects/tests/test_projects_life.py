@@ -139,6 +139,7 @@ async def test_export_and_restore(world: Any, portable: Portable) -> None:
     [
         *({}, {"name": 5}, {"name": " "}, {"name": "x", "description": []}),
         *({"name": "x", "createdAt": "never"}, {"name": "x", "createdAt": 5}),
+        {"name": "x", "createdAt": "0001-01-01T00:00:00+14:00"},  # before the first year
     ],
     ids=str,
 )

@@ -198,6 +198,28 @@ async def test_a_burst_is_counted_a_few_times(world: Any, monkeypatch: pytest.Mo
     assert await notes.find_one() is None
 
 
+async def test_many_moves_are_counted_a_few_times(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A count reads every conversation of the project: not for each of those that move in."""
+    project = (await world.alice.create("one"))["_id"]
+    talks = [await world.conversation(world.alice.id) for _ in range(40)]
+    counts: list[str] = []
+    original = world.conversations.project_summary
+
+    async def counted(user: str, project_id: str) -> Any:
+        counts.append(project_id)
+        return await original(user, project_id)
+
+    monkeypatch.setattr(world.conversations, "project_summary", counted)
+    monkeypatch.setattr(recounts(world), "_pause", 60.0)
+    for talk in talks:
+        await world.alice.assign(talk, project)
+    assert len(counts) == 1
+    assert (await world.alice.counted(project))[0] == 40
+    assert len(counts) == 2
+
+
 async def test_a_count_that_fails_is_tried_again(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

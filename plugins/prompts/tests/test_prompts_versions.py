@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from structlog.stdlib import get_logger
+
+from locutory import Principal
+from locutory_prompts.service import Prompts
 
 ANN = "a" * 24
 BEN = "b" * 24
@@ -165,6 +169,31 @@ async def test_deleting_the_version_in_use_promotes_the_newest(stage: Any, roles
         assert await s.names(s.ann) == []
         for name in ("promptgroups", "prompts", "aclentries"):
             assert await s.collection(name).count_documents({}) == 0
+
+
+async def test_a_version_that_is_deleted_while_it_is_put_to_use(stage: Any) -> None:
+    """Its text must not be missing in the lists: the client inserts it from there."""
+    async with stage() as s:
+        group = await s.make()
+        second = await s.add(group["_id"], "two")
+        kernel = s.server.kernel
+        prompts = Prompts(kernel.database, kernel.services, get_logger())
+        read = await prompts.version(ObjectId(second), None)
+        await s.ann.delete(f"/api/prompts/{second}?groupId={group['_id']}")
+        assert not await prompts.put_to_use(read)
+        (row,) = (await s.ann.get("/api/prompts/all")).json()
+        assert row["productionPrompt"]["prompt"] == "Say hi to {{name}}"
+
+
+async def test_a_version_for_a_group_that_was_just_deleted(stage: Any) -> None:
+    async with stage() as s:
+        group = await s.make()
+        kernel = s.server.kernel
+        prompts = Prompts(kernel.database, kernel.services, get_logger())
+        await s.ann.delete(f"{GROUPS}/{group['_id']}")
+        made = await prompts.add_version(Principal(ANN), ObjectId(group["_id"]), "late", "text")
+        assert made is None
+        assert await s.collection("prompts").count_documents({}) == 0
 
 
 @BOTH

@@ -42,7 +42,7 @@ async def test_members_of_a_wrong_type(world: Any) -> None:
     await world.alice.tags()
 
 
-@pytest.mark.parametrize("value", [*JUNK, *TEXTS[:2]], ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize("value", [*JUNK, *TEXTS[:2], ".", ".."], ids=lambda value: str(value)[:30])
 async def test_a_name_is_text_and_not_empty(world: Any, value: Any) -> None:
     conversation = await world.conversation(world.alice.id, "one")
     await world.alice.create("one")

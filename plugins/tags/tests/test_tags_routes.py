@@ -9,7 +9,7 @@ import pytest
 
 NAMES = (
     *("Saved", "with blank", " kept blanks ", "a/b", "a%2Fb", "100%", "convo", "ünï ☃"),
-    *("rebuild", "list", "?x=1", "#hash", "a+b", "..", ".", "$ne", "a.b", "\U0001f600", "a\nb"),
+    *("rebuild", "list", "?x=1", "#hash", "a+b", "...", ".a", "$ne", "a.b", "\U0001f600", "a\nb"),
 )
 
 
@@ -68,8 +68,6 @@ async def test_names_survive_the_path(world: Any) -> None:
         await world.alice.create(name)
     await world.alice.create("saved")
     for name in NAMES:
-        if name in (".", ".."):  # no client can put these into a path
-            continue
         answer = await world.alice.change(name, description=f"about {name}")
         assert (answer.status_code, answer.json().get("tag")) == (200, name)
     found = {row["tag"]: row.get("description") for row in await world.alice.tags()}

@@ -1,21 +1,11 @@
-"""What a model call costs: the operator's prices, the provider's, the table's (contract
+"""What a model call costs: the operator's prices, the provider's, the list's (contract
 balance §6)."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from locutory_balance.price_table import (
-    CACHE,
-    LONG_CACHE,
-    LONG_PRICES,
-    LONG_PROMPT,
-    OLD_NAMES,
-    PRICES,
-    UNKNOWN,
-)
+from locutory_contracts.prices import UNKNOWN, Rates, listed_rates
 
 LISTED = frozenset(
     {
@@ -30,47 +20,6 @@ LISTED = frozenset(
     }
 )
 """Endpoints whose models the table knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Credits per token. ``write`` and ``read`` of the provider's cache."""
-
-    prompt: float
-    completion: float
-    write: float
-    read: float
-
-
-def _longest(name: str) -> str | None:
-    best, length = None, 0
-    for key in PRICES:
-        if len(key) >= length and key in name:  # a later line wins a tie
-            best, length = key, len(key)
-    return best
-
-
-@lru_cache(maxsize=4096)
-def table_key(model: str) -> str | None:
-    """The name in the table that a model goes by, or ``None``."""
-    name = model.lower()
-    key = (_longest(name.rpartition("/")[2]) if "/" in name else None) or _longest(name)
-    if key is not None:
-        return key
-    return next((key for part, key in OLD_NAMES if part in name), None)
-
-
-def listed_rates(model: str, prompt_tokens: int) -> Rates:
-    """What the table says. ``prompt_tokens`` with the cached ones: a long prompt may have
-    other prices."""
-    key = table_key(model)
-    if key is None:
-        return Rates(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
-    long = prompt_tokens > LONG_PROMPT.get(key, math.inf)
-    prompt, completion = (LONG_PRICES.get(key) if long else None) or PRICES[key]
-    cache = (LONG_CACHE.get(key) if long else None) or CACHE.get(key)
-    write, read = cache or (prompt, prompt)
-    return Rates(prompt, completion, write, read)
 
 
 def _price(told: Mapping[str, Any], *names: str) -> float | None:

@@ -7,8 +7,9 @@ from typing import Any
 from bson import ObjectId
 
 from locutory import now
-from locutory_balance.prices import PriceList, Rates
+from locutory_balance.prices import PriceList
 from locutory_contracts.chat import ModelUsed
+from locutory_contracts.prices import Rates
 
 ABORTED = "incomplete"
 ABORTED_FACTOR = 1.15

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from locutory import Context, On, PhaseTask, Plugin, Provide, Route, hook
 from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, TOKENS
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_endpoints.config import Config
@@ -39,6 +40,7 @@ class EndpointsPlugin(Plugin):
         "modelSpecs": ModelSpecsSection,
     }
     provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG)
+    wants = (STORED_AGENTS,)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from locutory import Principal, Services, encode
+from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import (
     LLM_PROVIDERS,
     ModelRefused,
@@ -15,6 +16,7 @@ from locutory_contracts.models import (
     Provider,
     TitleSettings,
 )
+from locutory_contracts.prices import shown_prices
 from locutory_endpoints.deployment import Current, Deployment, listed, mapping
 from locutory_endpoints.keystore import refuse_expired
 from locutory_endpoints.labels import sender
@@ -22,7 +24,6 @@ from locutory_endpoints.parameters import accepted, family
 from locutory_endpoints.providers.guide import ENDPOINT as GUIDE
 from locutory_endpoints.specs import TOOL_SWITCHES, applied
 from locutory_endpoints.tables import defaults
-from locutory_endpoints.tables.prices import prices
 from locutory_endpoints.tables.windows import UNKNOWN, window
 
 log = structlog.get_logger("locutory.endpoints")
@@ -127,7 +128,9 @@ class ModelCatalogue:
         if deployment.config.guide == "auto" and len(offered) > 1:
             offered.pop(GUIDE, None)
         offered["agents"] = _agents_entry(
-            mapping(deployment.section.get("agents")), memories=bool(deployment.memory)
+            mapping(deployment.section.get("agents")),
+            memories=bool(deployment.memory),
+            builder=self._services.find(STORED_AGENTS) is not None,
         )
         order = {name: place for place, name in enumerate(deployment.order)}
         merged: dict[str, dict[str, Any]] = {}
@@ -302,16 +305,16 @@ def _payload(kind: str, info: str) -> str:
     return f'{{ "type": "{kind}", "info": {escaped} }}'
 
 
-def _agents_entry(options: Mapping[str, Any], *, memories: bool) -> dict[str, Any]:
-    """The entry ``agents``, which is always there (endpoints.md §10). Without memories the
-    client offers none (config-yaml.md §4)."""
+def _agents_entry(options: Mapping[str, Any], *, memories: bool, builder: bool) -> dict[str, Any]:
+    """The entry ``agents``, which is always there (endpoints.md §10). Without memories, or a
+    place to keep agents, the client offers none (config-yaml.md §4)."""
     capabilities = list(options.get("capabilities") or defaults.AGENT_CAPABILITIES)
     if not memories and "memory" in capabilities:
         capabilities.remove("memory")
     entry: dict[str, Any] = {
         "userProvide": False,
         "capabilities": capabilities,
-        "disableBuilder": options.get("disableBuilder") is True,
+        "disableBuilder": options.get("disableBuilder") is True or not builder,
     }
     if isinstance(options.get("allowedProviders"), list):
         entry["allowedProviders"] = options["allowedProviders"]
@@ -341,7 +344,7 @@ def _token_entry(model: str, told: Mapping[str, Any], costs: bool) -> dict[str, 
 
 def _prices(model: str, told: Mapping[str, Any]) -> dict[str, float]:
     """Prices that were told as a whole, else those of the table."""
-    source = told if "prompt" in told or "completion" in told else prices(model)
+    source = told if "prompt" in told or "completion" in told else shown_prices(model)
     return {name: source[name] for name in _PRICE_NAMES if source.get(name) is not None}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from locutory import iso
+from locutory import iso, now
 from locutory_contracts.portability import Record
 from locutory_memories.keys import Counter, is_refused, length
 from locutory_memories.routes import MOST_AGENT
@@ -75,12 +75,15 @@ class PortableMemories:
 
 
 def _moment(value: Any) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str):
+    """A date, which is not in the future; ``None`` for what is none."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
         return None
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
+        return min(value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC), now())
+    except OverflowError:  # no calendar holds it in UTC
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

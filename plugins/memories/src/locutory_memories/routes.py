@@ -138,7 +138,7 @@ class MemoryRoutes:
                 "/api/memories/preferences",
                 self.prefer,
                 "PATCH",
-                "OPT_OUT",
+                "USE",  # and another one, which depends on the body
                 "Switch memories on or off for one's chats",
                 body=Preference,
                 responses={
@@ -263,7 +263,10 @@ class MemoryRoutes:
 
     async def update(self, request: Request) -> Response:
         """Another value, and another key when the body has one."""
-        key, body = request.path_params["key"], request.fields
+        return await self._change(request, request.path_params["key"])
+
+    async def _change(self, request: Request, key: str) -> Response:
+        body = request.fields
         value = self._value(body.get("value"))
         pool = self._pool(request, _given(request.query.get("agentId")))
         new = body.get("key")
@@ -304,8 +307,15 @@ class MemoryRoutes:
         return JSON({"deleted": True})
 
     async def prefer(self, request: Request) -> Response:
-        """Note whether the user wants memories in his chats."""
-        wanted = request.fields.get("memories")
+        """Note whether the user wants memories in his chats. But a body with a value is meant
+        for the memory of this key: models like to choose it, and its path is the same."""
+        body = request.fields
+        is_memory = "memories" not in body and isinstance(body.get("value"), str)
+        if not await self._gate.allows(request.caller, "UPDATE" if is_memory else "OPT_OUT"):
+            raise Forbidden("Forbidden: Insufficient permissions")
+        if is_memory:
+            return await self._change(request, "preferences")
+        wanted = body.get("memories")
         if not isinstance(wanted, bool):
             raise _refuse(400, "memories must be a boolean value.")
         caller = request.caller

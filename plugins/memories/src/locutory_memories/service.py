@@ -19,6 +19,9 @@ from locutory import Database, now
 from locutory.database import Collection
 from locutory_memories.documents import MemoryEntry
 
+AT_ONCE = 1000
+"""Memories of one network round trip; a driver's own 101 would take several before each turn."""
+
 Memory = dict[str, Any]
 
 
@@ -93,12 +96,13 @@ class Memories:
 
     async def everything(self, user: ObjectId) -> list[Memory]:
         """All memories of a user, those changed last first."""
-        found = await self._rows.find({"userId": user}).to_list()
+        found = await self._rows.find({"userId": user}, batch_size=AT_ONCE).to_list()
         return sorted(found, key=_moment, reverse=True)
 
     async def pool(self, pool: Pool) -> list[Memory]:
         """The memories of a pool, those changed last at the end."""
-        return sorted(await self._rows.find(pool.filter).to_list(), key=_moment)
+        found = await self._rows.find(pool.filter, batch_size=AT_ONCE).to_list()
+        return sorted(found, key=_moment)
 
     async def create(
         self, pool: Pool, key: str, value: str, tokens: int, *, limit: int | None, most: int
@@ -180,7 +184,8 @@ class Memories:
             await self._rows.delete_many({"userId": user})
 
     async def _sizes(self, pool: Pool) -> list[Memory]:
-        return await self._rows.find(pool.filter, {"key": 1, "tokenCount": 1}).to_list()
+        columns = {"key": 1, "tokenCount": 1}
+        return await self._rows.find(pool.filter, columns, batch_size=AT_ONCE).to_list()
 
     async def _insert(
         self, pool: Pool, key: str, value: str, tokens: int, most: int | None

@@ -26,9 +26,11 @@ def _text(name: str, value: Any) -> str:
     raise Unfit(f"{name} must be a string")
 
 
-def _number(name: str, value: Any) -> int | float:
-    """A number, also one in a text field of a form. Larger ones than the database keeps
-    whole become floats, as in LibreChat."""
+def _number(name: str, value: Any) -> int | float | None:
+    """A number, also one in a text field of a form, which may be empty. Larger ones than the
+    database keeps whole become floats, as in LibreChat."""
+    if value == "":
+        return None
     if isinstance(value, str):
         try:
             value = float(value)

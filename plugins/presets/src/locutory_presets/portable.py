@@ -1,11 +1,13 @@
 """Presets as records of an export."""
 
 from collections.abc import AsyncIterator, Mapping, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid5
 
 from bson.errors import InvalidDocument
 
+from locutory import now
 from locutory.bodies import drop_operators
 from locutory.database import Raw
 from locutory_contracts.portability import Record
@@ -13,10 +15,11 @@ from locutory_presets.fields import READERS, default_of, preset_id, settings_of
 from locutory_presets.service import Presets, Taken
 
 KIND = "preset"
+_DATES = ("createdAt", "updatedAt")  # the list is in the order of the second
 
 
 class PortablePresets:
-    """Records ``{kind, presetId, title, …}`` (`locutory_contracts.portability.Portable`)."""
+    """Records ``{kind, presetId, title, …, createdAt, updatedAt}`` (`locutory_contracts.portability.Portable`)."""
 
     rank = 30
 
@@ -26,20 +29,24 @@ class PortablePresets:
     async def export(self, user: str) -> AsyncIterator[Record]:
         """Every preset of a user."""
         async for row in self._presets.stream(user):
-            kept = {name: row[name] for name in READERS if name in row}
+            kept = {name: row[name] for name in (*READERS, *_DATES) if name in row}
             yield {"kind": KIND, "presetId": row["presetId"], **kept}
 
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
-        """Bring back one preset. It gets a new id when somebody else has its old one; a
-        default that the user has chosen stays."""
+        """Bring back one preset. It gets a new id when somebody else has its old one, the same
+        one whenever it is restored; a default that the user has chosen stays."""
         given = preset_id(record)
         settings, default = drop_operators(settings_of(record)), default_of(record)
-        if given is not None and await self._presets.has(user, given):
-            return False
+        dates = {name: _moment(record[name]) for name in _DATES if record.get(name) is not None}
+        if given is not None:
+            for known in (given, _derived(user, given)):
+                if await self._presets.has(user, known):
+                    ids[given] = known
+                    return False
         if default and await self._presets.has_default(user):
             default = False
         try:
-            document = await self._save(user, given, settings, default)
+            document = await self._save(user, given, settings, default, dates)
         except (InvalidDocument, OverflowError) as error:
             raise ValueError("A preset holds what cannot be stored") from error
         if given is not None:
@@ -47,9 +54,29 @@ class PortablePresets:
         return True
 
     async def _save(
-        self, user: str, given: str | None, settings: Mapping[str, Any], default: bool | None
+        self,
+        user: str,
+        given: str | None,
+        settings: Mapping[str, Any],
+        default: bool | None,
+        dates: Mapping[str, datetime],
     ) -> Raw:
         try:
-            return await self._presets.save(user, given, settings, default=default)
+            return await self._presets.save(user, given, settings, default=default, dates=dates)
         except Taken:
-            return await self._presets.save(user, str(uuid4()), settings, default=default)
+            own = _derived(user, given or "")
+            return await self._presets.save(user, own, settings, default=default, dates=dates)
+
+
+def _derived(user: str, given: str) -> str:
+    return str(uuid5(NAMESPACE_URL, f"locutory:preset:{user}:{given}"))
+
+
+def _moment(value: Any) -> datetime:
+    """A date of a record, which is not in the future; `ValueError`."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        # What no calendar holds in UTC is an OverflowError, what is no date an AttributeError.
+        return min(moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC), now())
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise ValueError("A date of a preset is none") from None

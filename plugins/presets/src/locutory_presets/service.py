@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -79,9 +80,10 @@ class Presets:
         default: bool | None = None,
         new_id: str | None = None,
         tenant: str | None = None,
+        dates: Mapping[str, datetime] = MappingProxyType({}),
     ) -> Raw:
         """Upsert a preset; ``None`` makes a new id. ``default``: make it the only default,
-        or no longer one. Returns the whole document; `Taken` when an id is, `Unfit` when it
+        or no longer one. ``dates``: ``createdAt`` of a new one, ``updatedAt``. Returns the whole document; `Taken` when an id is, `Unfit` when it
         is too large or there are too many."""
         if len(encode(settings)) > self._config.largest_bytes:
             raise Unfit(f"A preset must not be larger than {self._config.largest_bytes} bytes")
@@ -91,7 +93,7 @@ class Presets:
                 raise Unfit(f"There are {count} presets already, which is as many as may be")
         key = {"presetId": preset_id or str(uuid4()), "user": user}
         moment = now()
-        changes: dict[str, Any] = {**settings, "updatedAt": moment}
+        changes: dict[str, Any] = {**settings, "updatedAt": dates.get("updatedAt", moment)}
         if new_id is not None:
             changes["presetId"] = new_id
         if default is not None:
@@ -99,7 +101,7 @@ class Presets:
         if default:
             changes |= {"defaultPreset": True, "order": 0}
         made = {
-            "createdAt": moment,
+            "createdAt": dates.get("createdAt", moment),
             "title": "New Chat",
             "endpoint": None,
             "isArchived": False,

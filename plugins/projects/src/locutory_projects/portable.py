@@ -69,12 +69,10 @@ def _moment(value: Any) -> datetime | None:
     """A date of a record, in whole milliseconds and not in the future; `ValueError`."""
     if value is None:
         return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, datetime):
-        raise ValueError("createdAt of a project is no date")
-    whole = value.replace(microsecond=value.microsecond // 1000 * 1000, tzinfo=value.tzinfo or UTC)
-    return min(whole, now())
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        # What no calendar holds in UTC is an OverflowError, what is no date an AttributeError.
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise ValueError("createdAt of a project is no date") from None
+    return min(moment.replace(microsecond=moment.microsecond // 1000 * 1000), now())

@@ -106,12 +106,12 @@ class Projects:
 
     async def delete(self, user: str, project_id: str) -> int:
         """Delete a project; its conversations stay, outside. How many. `NoProject`."""
-        row = await self.find(user, project_id)
-        conversations, project = self._services.get(CONVERSATIONS), str(row["_id"])
+        identity = await self._id(user, project_id)
+        conversations, project = self._services.get(CONVERSATIONS), str(identity)
         # The conversations first: after a crash in between, trying again finds the project.
         # And once more, for one that came in meanwhile; now nobody may enter any more.
         left = await conversations.leave_project(user, project)
-        await self._projects.delete_one({"_id": row["_id"], "user": user})
+        await self._projects.delete_one({"_id": identity, "user": user})
         return left + await conversations.leave_project(user, project)
 
     async def assign(
@@ -123,9 +123,8 @@ class Projects:
         before = await conversations.find(user, conversation_id)
         if before is None:
             raise NoConversation
-        project = None
-        if project_id is not None:
-            project = str((await self.find(user, project_id))["_id"])
+        # Not `find`, which would count the project anew before each of many moves.
+        project = None if project_id is None else str(await self._id(user, project_id))
         after = await conversations.mark(user, conversation_id, {"chatProjectId": project})
         if after is None:
             raise NoConversation
@@ -137,6 +136,14 @@ class Projects:
             await self._statistics.ask(user, project)
         shown = {name: value for name, value in after.items() if name not in _HIDDEN}
         return shown, previous, project
+
+    async def _id(self, user: str, project_id: str) -> ObjectId:
+        """The id of a project of the user. `NoProject`."""
+        key = key_of(user, project_id)
+        row = None if key is None else await self._projects.find_one(key, {"_id": 1})
+        if row is None:
+            raise NoProject
+        return ObjectId(row["_id"])
 
     async def erase(self, user: str) -> None:
         """Delete every project of a user."""

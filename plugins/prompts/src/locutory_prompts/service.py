@@ -126,8 +126,11 @@ class Prompts:
         except Exception:
             self._log.exception("prompts.owner_not_granted", group=str(group))
 
-    async def add_version(self, principal: Principal, group: ObjectId, text: str, form: str) -> Raw:
-        """A new version, which does not become the one in use by itself."""
+    async def add_version(
+        self, principal: Principal, group: ObjectId, text: str, form: str
+    ) -> Raw | None:
+        """A new version, which does not become the one in use by itself; ``None`` when the
+        group is gone."""
         moment = now()
         prompt: Raw = {
             "groupId": group,
@@ -142,6 +145,9 @@ class Prompts:
         if principal.tenant is not None:
             prompt["tenantId"] = principal.tenant
         await self.prompts.insert_one(prompt)
+        if await self.groups.find_one({"_id": group}, {"_id": 1}) is None:  # since it was found
+            await self.prompts.delete_one({"_id": prompt["_id"]})
+            return None
         return prompt
 
     async def update(self, group: ObjectId, fields: Mapping[str, str | None]) -> Raw | None:
@@ -161,10 +167,17 @@ class Prompts:
         return None if found is None else found["numberOfGenerations"]
 
     async def put_to_use(self, prompt: Raw) -> bool:
-        """Make a version the one in use; false when its group is gone."""
-        change = {"$set": {"productionId": prompt["_id"], "updatedAt": now()}}
-        outcome = await self.groups.update_one({"_id": prompt["groupId"]}, change)
-        return bool(outcome.matched_count)
+        """Make a version the one in use; false when it, or its group, is gone."""
+        group, key = prompt["groupId"], prompt["_id"]
+        change = {"$set": {"productionId": key, "updatedAt": now()}}
+        outcome = await self.groups.update_one({"_id": group}, change)
+        if not outcome.matched_count:
+            return False
+        if await self.prompts.find_one({"_id": key}, {"_id": 1}) is not None:
+            return True
+        # Deleted since it was read, when it was not in use yet.
+        await self._replace_production(group, key)
+        return False
 
     async def remove_version(self, key: ObjectId, group: ObjectId) -> bool | None:
         """Delete a version; with the last one the group goes. Was that so? ``None`` when
@@ -172,13 +185,19 @@ class Prompts:
         outcome = await self.prompts.delete_one({"_id": key, "groupId": group})
         if not outcome.deleted_count:
             return None
+        if await self._replace_production(group, key):
+            return False
+        await self.remove_groups([group])
+        return True
+
+    async def _replace_production(self, group: ObjectId, gone: ObjectId) -> bool:
+        """Where a deleted version is in use, the newest takes over; false when none is left."""
         rest = await self.prompts.find({"groupId": group}, {"createdAt": 1}).to_list()
         if not rest:
-            await self.remove_groups([group])
-            return True
+            return False
         change = {"$set": {"productionId": newest_first(rest)[0]["_id"], "updatedAt": now()}}
-        await self.groups.update_one({"_id": group, "productionId": key}, change)
-        return False
+        await self.groups.update_one({"_id": group, "productionId": gone}, change)
+        return True
 
     async def remove_groups(self, groups: Sequence[ObjectId]) -> int:
         """Delete groups with their versions and entries; returns how many there were. In

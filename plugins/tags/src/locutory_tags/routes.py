@@ -11,6 +11,8 @@ from locutory_tags.service import Tags, Taken, TooMany, Unknown
 
 LONGEST_TAG = 1000
 LONGEST_DESCRIPTION = 10_000
+UNREACHABLE = frozenset((".", ".."))
+"""As the end of a path no browser sends these, encoded or not: nobody could delete them."""
 MOST_TAGS = 500
 """Of one conversation."""
 
@@ -184,8 +186,8 @@ class TagRoutes:
             raise error(400, "tags must be a list of strings")
         if len(tags) > MOST_TAGS:
             raise error(400, f"A conversation has at most {MOST_TAGS} tags")
-        if not all(0 < len(tag) <= LONGEST_TAG for tag in tags):
-            # LibreChat keeps even empty ones; what is there already may stay.
+        if not all(0 < len(tag) <= LONGEST_TAG and tag not in UNREACHABLE for tag in tags):
+            # LibreChat keeps even such ones; what is there already may stay.
             carried = await self._tags.carried_by(caller.id, conversation_id)
             for tag in tags:
                 if tag not in carried:
@@ -212,6 +214,8 @@ def _name(value: Any, what: str) -> str:
         raise error(400, f"{what} must be a text that is not empty")
     if len(value) > LONGEST_TAG:
         raise error(400, f"{what} must not be longer than {LONGEST_TAG} characters")
+    if value in UNREACHABLE:
+        raise error(400, f"{what} must be more than dots")
     return value
 
 

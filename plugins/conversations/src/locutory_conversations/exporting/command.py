@@ -36,7 +36,8 @@ class ExportCommand:
                     click.Option(
                         ["--output", "-o"],
                         type=click.Path(dir_okay=False, writable=True, path_type=Path),
-                        help="File to write; without it, to standard output.",
+                        help="File to write, best named .json, as the client's dialog for an "
+                        "import offers only such; without it, to standard output.",
                     ),
                     click.Option(
                         ["--tenant"], help="Tenant of the account, when USER is an address."

@@ -1,6 +1,8 @@
 """Conversations as records of an export: ``{kind, conversation, messages}``."""
 
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -21,7 +23,7 @@ from locutory_conversations.services.adding import LONGEST_ID, Adding, Whole
 from locutory_conversations.store import READ_AT_ONCE, Store, by_date, is_uuid, key_of
 
 KIND = "conversation"
-_IDS_AT_ONCE = 500
+_IDS_AT_ONCE = 50
 _NOT_EXPORTED = frozenset(
     (
         *("_id", "__v", "_meiliIndex", "user", "tenantId", "messages", "expiredAt"),
@@ -29,6 +31,10 @@ _NOT_EXPORTED = frozenset(
     )
 )
 _DATES = ("createdAt", "updatedAt", "archivedAt")
+
+
+Place = tuple[str, bool]
+"""(id under which a conversation is restored, the user has it already)"""
 
 
 class PortableConversations:
@@ -46,7 +52,8 @@ class PortableConversations:
         self._retention = retention
 
     async def export(self, user: str) -> AsyncIterator[Record]:
-        """Every conversation, oldest first. The ids are read first, which are small."""
+        """Every conversation, oldest first. The ids are read first, which are small. What has
+        ended, and only waits for its removal, would live on where it is restored."""
         found = self._store.conversations.find(
             {"user": user}, {"conversationId": 1}, batch_size=READ_AT_ONCE
         )
@@ -54,7 +61,7 @@ class PortableConversations:
         for _, conversation_id in ids:
             key = key_of(user, conversation_id)
             conversation = await self._store.conversations.find_one(key)
-            if conversation is None:
+            if conversation is None or _has_ended(conversation):
                 continue
             rows = await self._store.messages.find(key, batch_size=READ_AT_ONCE).to_list()
             yield {
@@ -72,9 +79,14 @@ class PortableConversations:
         return True
 
     async def parsed(
-        self, user: str, record: Record, ids: MutableMapping[str, str]
+        self,
+        user: str,
+        record: Record,
+        ids: MutableMapping[str, str],
+        places: Mapping[str, Place] | None = None,
     ) -> Whole | None:
         """The conversation of a record, ready to be written; ``None`` when the user has it.
+        ``places``: what `places` found, where several records are looked at together.
 
         Raises:
             ValueError: the record makes no sense.
@@ -85,7 +97,7 @@ class PortableConversations:
         old = given.get("conversationId")
         if not is_uuid(old):
             raise Junk("a conversation has no id")
-        new, known = await self._new_id(user, str(old))
+        new, known = (places or await self.places(user, [record]))[str(old)]
         ids[str(old)] = new
         if known:
             return None
@@ -121,15 +133,24 @@ class PortableConversations:
             "parentMessageId": parent,
         }
 
-    async def _new_id(self, user: str, old: str) -> tuple[str, bool]:
-        """(id to use, the user has it already)."""
-        rows = self._store.conversations.find({"conversationId": old}, {"user": 1})
-        owners = {str(row["user"]) async for row in rows}
-        if not owners or user in owners:
-            return old, bool(owners)
-        new = derived(user, old)
-        row = await self._store.conversations.find_one(key_of(user, new), {"_id": 1})
-        return new, row is not None
+    async def places(self, user: str, records: Sequence[Any]) -> Mapping[str, Place]:
+        """For every id of a conversation in records: where it goes."""
+        olds = [old for record in records if is_uuid(old := _old_id(record))]
+        moved = {old: derived(user, old) for old in olds}
+        owners: defaultdict[str, set[str]] = defaultdict(set)
+        for start in range(0, len(olds), _IDS_AT_ONCE):
+            some = olds[start : start + _IDS_AT_ONCE]
+            key = {"conversationId": {"$in": [*some, *(moved[old] for old in some)]}}
+            columns = {"conversationId": 1, "user": 1}
+            rows = self._store.conversations.find(key, columns, batch_size=READ_AT_ONCE)
+            async for row in rows:
+                owners[row["conversationId"]].add(str(row["user"]))
+        found: dict[str, Place] = {}
+        for old in olds:
+            stays = not owners[old] or user in owners[old]
+            new = old if stays else moved[old]
+            found[old] = (new, user in owners[new])
+        return found
 
     def _retained(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A temporary conversation lives as long as one that begins now."""
@@ -139,6 +160,16 @@ class PortableConversations:
 def derived(user: str, old: str) -> str:
     """The same new id for the same user and old id."""
     return str(uuid5(NAMESPACE_URL, f"locutory:{user}:{old}"))
+
+
+def _has_ended(conversation: Mapping[str, Any]) -> bool:
+    expires = conversation.get("expiredAt")
+    return isinstance(expires, datetime) and expires <= now()
+
+
+def _old_id(record: Any) -> Any:
+    given = record.get("conversation") if isinstance(record, dict) else None
+    return given.get("conversationId") if isinstance(given, dict) else None
 
 
 def _exported(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from structlog.stdlib import BoundLogger
@@ -10,7 +10,7 @@ from structlog.stdlib import BoundLogger
 from locutory import Services
 from locutory.access import Principal
 from locutory_contracts.portability import PORTABLE
-from locutory_conversations.exporting.records import KIND, PortableConversations
+from locutory_conversations.exporting.records import KIND, PortableConversations, derived
 from locutory_conversations.importing.errors import BrokenFile, Junk
 from locutory_conversations.importing.offered import Offered, offered_to
 from locutory_conversations.importing.progress import Progress
@@ -89,7 +89,9 @@ class Importer:
                 outcome.bad(problem)
             if format_ == "export":
                 await self._restore(principal.id, batch.items, ids, outcome)
-            await self._write(principal.id, batch.wholes, outcome)
+            new = await self._new(principal.id, batch.wholes)
+            outcome.known += len(batch.wholes) - len(new)
+            await self._write(principal.id, new, outcome)
             if batch.broken:
                 outcome.problem, outcome.broken = batch.broken, True
             await progress.tell(outcome.imported, outcome.failed, file.read_bytes)
@@ -103,6 +105,21 @@ class Importer:
                 )
             if batch.end:
                 return outcome
+
+    async def _new(self, user: str, wholes: Sequence[Whole]) -> list[Whole]:
+        """What the user does not have yet. Whoever sends a large file again, since the first
+        answer was lost on its way, does not get everything twice."""
+        named: dict[str, Whole] = {}
+        for whole in wholes:
+            new_id = whole.conversation["conversationId"]
+            if whole.origin is not None:
+                new_id = derived(user, whole.origin)
+            fields = {**whole.conversation, "conversationId": new_id}
+            named[new_id] = replace(whole, conversation=fields)
+        known = await self._adding.known(
+            user, [new_id for new_id, whole in named.items() if whole.origin is not None]
+        )
+        return [whole for new_id, whole in named.items() if new_id not in known]
 
     async def _write(self, user: str, wholes: Sequence[Whole], outcome: Outcome) -> None:
         """Write several at once; where one of them is refused, each by itself."""
@@ -124,13 +141,14 @@ class Importer:
     ) -> None:
         """Records of an export, in their order; conversations next to each other at once."""
         wholes: dict[str, Whole] = {}
+        places = await self._conversations.places(user, records)
         for record in records:
             kind = record.get("kind") if isinstance(record, dict) else None
             if kind in ("export", "end"):
                 continue
             try:
                 if kind == KIND:
-                    whole = await self._conversations.parsed(user, record, ids)
+                    whole = await self._conversations.parsed(user, record, ids, places)
                     if whole is None or whole.conversation["conversationId"] in wholes:
                         outcome.known += 1
                     else:

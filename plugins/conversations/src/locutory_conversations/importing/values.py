@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from locutory_conversations.importing.errors import BrokenFile
+from locutory_conversations.importing.mending import Mended
 from locutory_conversations.importing.watched import CHUNK, WatchedFile
 
 Event = tuple[str, Any]
@@ -26,7 +27,7 @@ def events_of(file: WatchedFile) -> Generator[Event, None, None]:
 
     file.rewind()
     try:
-        yield from ijson.basic_parse(file, use_float=True, buf_size=CHUNK)
+        yield from ijson.basic_parse(Mended(file), use_float=True, buf_size=CHUNK)
     except ijson.IncompleteJSONError:
         raise BrokenFile("The file ends early, or is not valid JSON") from None
     except (ijson.JSONError, UnicodeDecodeError):

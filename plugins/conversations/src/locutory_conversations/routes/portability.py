@@ -112,6 +112,7 @@ class PortabilityRoutes:
         progress = Progress(self._cache, user, file.size)
         self._log.info("conversations.import_started", user=user, bytes=file.size)
         well = False
+        await progress.tell(0, 0, 0)  # what is known of the import before is over
         try:
             outcome = await self._importer.run(file, request.caller, progress)
             well = not outcome.problem
@@ -137,7 +138,8 @@ class PortabilityRoutes:
 
     async def export(self, request: Request) -> Response:
         """The stream of the caller's records."""
-        name = f"locutory-export-{now():%Y-%m-%d}.jsonl"
+        # Not .jsonl: the client's dialog for an import offers files named .json only.
+        name = f"locutory-export-{now():%Y-%m-%d}.json"
         headers = {
             "content-disposition": f'attachment; filename="{name}"',
             "cache-control": "no-store",

@@ -16,7 +16,7 @@ from locutory_conversations.deletion import distinct
 from locutory_conversations.retention import Retention
 from locutory_conversations.saving import in_milliseconds, new_conversation, new_message
 from locutory_conversations.services.projects import ProjectRights
-from locutory_conversations.store import Store, by_date, is_uuid
+from locutory_conversations.store import READ_AT_ONCE, Store, by_date, is_uuid
 
 LONGEST_ID = 256
 _REFUSALS = {11000: "an id is taken already", 10334: "a document is larger than 16 MB"}
@@ -25,10 +25,12 @@ _SETTLED = frozenset(("_id", "__v", "user", "tenantId", "subagentThread"))
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A conversation with all its messages."""
+    """A conversation with all its messages. ``origin`` is the same for the same conversation
+    of another program, unchanged; ``None`` where that cannot be told."""
 
     conversation: Mapping[str, Any]
     messages: Sequence[Mapping[str, Any]]
+    origin: str | None = None
 
 
 class Adding:
@@ -54,8 +56,12 @@ class Adding:
         moment = now()
         conversations: list[Raw] = []
         messages: list[Raw] = []
+        usable: dict[str, bool] = {}
         for whole in wholes:
-            conversation = await self._conversation(user, whole.conversation, moment)
+            project = whole.conversation.get("chatProjectId")
+            if isinstance(project, str) and project not in usable:
+                usable[project] = await self._projects.may_use(user, project)
+            conversation = self._conversation(user, whole.conversation, moment, usable)
             rows = self._messages(user, conversation["conversationId"], whole.messages, moment)
             conversation["messages"] = [row["_id"] for row in by_date(rows)]
             conversations.append(conversation)
@@ -76,13 +82,27 @@ class Adding:
             )
         return conversations
 
-    async def _conversation(self, user: str, given: Mapping[str, Any], moment: datetime) -> Raw:
+    async def known(self, user: str, conversation_ids: Sequence[str]) -> set[str]:
+        """Those of some ids that the user has a conversation of."""
+        if not conversation_ids:
+            return set()
+        key = {"conversationId": {"$in": list(conversation_ids)}, "user": user}
+        rows = self._store.conversations.find(key, {"conversationId": 1}, batch_size=READ_AT_ONCE)
+        return {str(row["conversationId"]) async for row in rows}
+
+    def _conversation(
+        self,
+        user: str,
+        given: Mapping[str, Any],
+        moment: datetime,
+        usable_projects: Mapping[str, bool],
+    ) -> Raw:
         conversation_id = given.get("conversationId")
         if not is_uuid(conversation_id):
             raise ValueError("conversationId is not a UUID")
         fields = {name: value for name, value in given.items() if name not in _SETTLED}
         project = fields.get("chatProjectId")
-        if project and not await self._projects.may_use(user, project):
+        if project and not (isinstance(project, str) and usable_projects.get(project)):
             fields["chatProjectId"] = None
         created = _date(given.get("createdAt")) or moment
         return {

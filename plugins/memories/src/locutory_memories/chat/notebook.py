@@ -67,6 +67,10 @@ def schemas(rules: Rules) -> dict[str, ToolSchema]:
     }
 
 
+_UNREACHABLE = (".", "..")
+"""As the end of a path no browser sends these: the user could never delete them."""
+
+
 class Notebook:
     """Runs the tools. Their writes keep to the token limit, side by side or not."""
 
@@ -99,7 +103,7 @@ class Notebook:
 
     async def _set(self, pool: Pool, key: str, value: str) -> Entry:
         rules = self._current.rules
-        if is_refused(key):
+        if is_refused(key) or key in _UNREACHABLE:
             return Entry(f"Nothing was stored: the key {key!r} is not allowed.", failed=True)
         if length(key) > MOST_KEY:
             return Entry(f"The key is longer than {MOST_KEY} characters.", failed=True)

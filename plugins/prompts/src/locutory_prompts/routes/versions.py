@@ -114,9 +114,10 @@ class VersionRoutes:
             if not sent:
                 return JSON({"error": "Prompt is required"}, 400)
         text, form = text_and_type(prompt or {})
-        return JSON(
-            {"prompt": await self._prompts.add_version(request.caller, found.id, text, form)}
-        )
+        made = await self._prompts.add_version(request.caller, found.id, text, form)
+        if made is None:
+            raise HTTPError(404, MISSING)
+        return JSON({"prompt": made})
 
     async def put_to_use(self, request: Request) -> Response:
         """Change the version in use."""

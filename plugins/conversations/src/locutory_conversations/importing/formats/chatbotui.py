@@ -32,7 +32,7 @@ def conversation(item: Any, offered: Offered) -> Whole:
         message: dict[str, Any] = {
             "messageId": str(uuid4()),
             "parentMessageId": parent,
-            "text": text_of(given.get("content")),
+            "text": _said(given.get("content")),
             "sender": "user" if role == "user" else "GPT-3.5",
             "isCreatedByUser": role == "user",
             "endpoint": ENDPOINT,
@@ -49,3 +49,11 @@ def conversation(item: Any, offered: Offered) -> Whole:
         model=offered.model(ENDPOINT),
         created=moment,
     )
+
+
+def _said(content: Any) -> str:
+    """Text, also of a message with pictures, which is a list of parts."""
+    if not isinstance(content, list):
+        return text_of(content)
+    parts = (part for part in content if isinstance(part, dict) and part.get("type") == "text")
+    return "\n".join(filter(None, (text_of(part.get("text")) for part in parts)))

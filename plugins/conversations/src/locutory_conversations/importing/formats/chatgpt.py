@@ -1,7 +1,7 @@
 """Exports of ChatGPT: ``[{title, create_time, mapping: {id: {message, parent}}}]``."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +11,18 @@ from locutory import now
 from locutory_contracts.conversations import NO_PARENT
 from locutory_conversations.importing.errors import Junk
 from locutory_conversations.importing.fields import moment_of, text_of
-from locutory_conversations.importing.formats.shape import whole
+from locutory_conversations.importing.formats.shape import origin_of, whole
 from locutory_conversations.importing.offered import Offered
 from locutory_conversations.services.adding import Whole
 
 ENDPOINT = "openAI"
 _THOUGHTS, _RECAP = "thoughts", "reasoning_recap"
+_INNER = (_THOUGHTS, _RECAP, "user_editable_context", "model_editable_context")
+_HIDDEN = "is_visually_hidden_from_conversation"
 _GPT = re.compile(r"gpt-(.+)", re.IGNORECASE)
+_RECORDINGS = ("audio_asset_pointer", "real_time_user_audio_video_asset_pointer")
+_MARK = re.compile(" ?(\ue200[^\ue200\ue201]*\ue201)")
+"""What stands in a text for a source that ``content_references`` describes."""
 
 Node = Mapping[str, Any]
 
@@ -63,6 +68,7 @@ def conversation(item: Any, offered: Offered) -> Whole:
         endpoint=ENDPOINT,
         model=default,
         created=begun or min((each["createdAt"] for each in messages), default=None),
+        origin=origin_of("chatgpt", item, "conversation_id", "id"),
     )
 
 
@@ -81,8 +87,14 @@ class _Tree:
         self._thoughts: dict[str, str] = {}
 
     def shown(self, node: Node) -> bool:
-        """Does this node become a message?"""
-        return _kind(node) not in (_THOUGHTS, _RECAP) and _role(node["message"]) != "system"
+        """Does this node become a message? What ChatGPT itself never shows does not, such as
+        the user's general instructions, which stand at the beginning of every conversation."""
+        message = node["message"]
+        if _kind(node) in _INNER or _role(message) == "system":
+            return False
+        metadata = message.get("metadata")
+        hidden = isinstance(metadata, dict) and metadata.get(_HIDDEN) is True
+        return not hidden
 
     def parent(self, node: Node) -> str:
         """The new id of the next message above."""
@@ -151,7 +163,10 @@ def message_text(message: Mapping[str, Any]) -> str:
     kind, parts = content["content_type"], content.get("parts")
     if kind == "text" and isinstance(parts, list):
         text = " ".join(_plain(part) for part in parts)
-        return text if _role(message) == "user" else _cited(text, message.get("metadata"))
+        if _role(message) == "user":
+            return text
+        metadata = message.get("metadata")
+        return _referred(_cited(text, metadata), metadata)
     if kind == "code":
         language = text_of(content.get("language"))
         return f"```{language}\n{text_of(content.get('text'))}\n```"
@@ -159,10 +174,23 @@ def message_text(message: Mapping[str, Any]) -> str:
         return f"Execution Output:\n> {text_of(content.get('text'))}"
     if not isinstance(parts, list):
         return _block(content)
+    return text_of(_mixed(parts).strip())
+
+
+def _mixed(parts: Sequence[Any]) -> str:
+    """Texts, and objects as blocks of their own. Of something spoken there is what was heard;
+    the recording beside it is not in the export."""
     text = ""
     for part in parts:
-        text = text + part + " " if isinstance(part, str) else f"{_block(part)}\n"
-    return text_of(text.strip())
+        kind = part.get("content_type") if isinstance(part, dict) else None
+        if isinstance(part, str):
+            text += f"{part} "
+        elif kind == "audio_transcription":
+            text += f"{text_of(part.get('text'))} "
+        elif kind not in _RECORDINGS and part is not None:
+            before = text.rstrip()
+            text = f"{before}\n{_block(part)}\n" if before else f"{_block(part)}\n"
+    return text
 
 
 def _plain(part: Any) -> str:
@@ -177,6 +205,21 @@ def _block(value: Any) -> str:
     except (TypeError, ValueError):
         raise Junk("a message holds values that cannot be stored") from None
     return f"```json\n{text}\n```"
+
+
+def _referred(text: str, metadata: Any) -> str:
+    """The marks of sources as the links that ChatGPT shows in their place; those without a
+    link, which nobody can read, are left out."""
+    if "\ue200" not in text:
+        return text
+    found = metadata.get("content_references") if isinstance(metadata, dict) else None
+    links = {
+        reference["matched_text"]: f" {alt}"
+        for reference in (found if isinstance(found, list) else ())
+        if isinstance(reference, dict) and isinstance(reference.get("matched_text"), str)
+        if (alt := text_of(reference.get("alt")).strip())
+    }
+    return _MARK.sub(lambda mark: links.get(mark[1], ""), text)
 
 
 def _cited(text: str, metadata: Any) -> str:

@@ -1,5 +1,6 @@
 """Exports of Claude: ``[{name, created_at, chat_messages: [{sender, content, …}]}]``."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,11 +9,20 @@ from locutory import now
 from locutory_contracts.conversations import NO_PARENT
 from locutory_conversations.importing.errors import Junk
 from locutory_conversations.importing.fields import moment_of, text_of
-from locutory_conversations.importing.formats.shape import whole
+from locutory_conversations.importing.formats.shape import origin_of, whole
 from locutory_conversations.importing.offered import Offered
 from locutory_conversations.services.adding import Whole
 
 ENDPOINT = "anthropic"
+_LANGUAGES = {
+    "text/markdown": "markdown",
+    "text/html": "html",
+    "image/svg+xml": "svg",
+    "application/vnd.ant.react": "jsx",
+    "application/vnd.ant.mermaid": "mermaid",
+}
+_TICKS = re.compile(r"`{3,}")
+_NO_WORD = re.compile(r"[^\w+#.-]")
 _STEP = timedelta(milliseconds=1)
 
 
@@ -53,21 +63,70 @@ def conversation(item: Any, offered: Offered) -> Whole:
         endpoint=ENDPOINT,
         model=offered.model(ENDPOINT),
         created=begun,
+        origin=origin_of("claude", item, "uuid"),
     )
 
 
 def _content(message: dict[str, Any]) -> tuple[str, str]:
-    """(text, thinking) of a message."""
-    text = thinking = ""
+    """(text, thinking) of a message. Documents that Claude wrote and texts that were attached
+    stand in the text: without them nobody understands what was said about them."""
+    said = thinking = ""
     parts = message.get("content")
     for part in parts if isinstance(parts, list) else ():
         if not isinstance(part, dict):
             continue
         if part.get("type") == "text":
-            text += text_of(part.get("text"))
+            said += text_of(part.get("text"))
         elif part.get("type") == "thinking":
             thinking += text_of(part.get("thinking"))
-    return text or text_of(message.get("text")), thinking
+        elif part.get("type") == "tool_use":
+            said = _below(said, _written(part.get("input")))
+    text = said or text_of(message.get("text"))
+    return _below(text, *_attached(message)).rstrip("\n"), thinking
+
+
+def _written(given: Any) -> str:
+    """The document that a call of a tool wrote; empty for any other call."""
+    if not isinstance(given, dict):
+        return ""
+    text = text_of(given.get("content")) or text_of(given.get("file_text"))
+    name = text_of(given.get("title")) or text_of(given.get("path"))
+    language = text_of(given.get("language")) or _LANGUAGES.get(text_of(given.get("type")), "")
+    return _document(name, language, text)
+
+
+def _attached(message: dict[str, Any]) -> list[str]:
+    """What hangs on a message: texts, and the names of files that the export leaves out."""
+    blocks: list[str] = []
+    names: dict[str, bool] = {}  # in order; is its text there?
+    for kind in ("attachments", "files"):
+        found = message.get(kind)
+        for each in found if isinstance(found, list) else ():
+            if not isinstance(each, dict):
+                continue
+            name, text = text_of(each.get("file_name")), text_of(each.get("extracted_content"))
+            names[name] = names.get(name, False) or bool(text)
+            if text:
+                blocks.append(_document(name, "", text))
+    missing = [f"`{name}`" for name, is_there in names.items() if name and not is_there]
+    return [*blocks, ", ".join(missing)]
+
+
+def _document(name: str, language: str, text: str) -> str:
+    if not text:
+        return ""
+    # Longer than any fence inside.
+    fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(text)), default=0))
+    heading = f"**{' '.join(name.split())}**\n\n" if name.strip() else ""
+    return f"{heading}{fence}{_NO_WORD.sub('', language)}\n{text}\n{fence}"
+
+
+def _below(text: str, *blocks: str) -> str:
+    """Text, and under it what is not empty of the blocks, each a paragraph. What is said on
+    after a block begins in a line of its own."""
+    for block in filter(None, blocks):
+        text = f"{text.rstrip()}\n\n{block}\n\n" if text.strip() else f"{block}\n\n"
+    return text
 
 
 def _after(last: datetime | None, moment: datetime) -> datetime:

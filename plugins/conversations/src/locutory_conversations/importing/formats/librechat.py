@@ -20,6 +20,7 @@ from locutory_conversations.importing.resources import without_resources
 from locutory_conversations.services.adding import Whole
 
 _LISTS = ("content", "attachments")
+_FILLED = ("text", "content", "files", "attachments", "children")
 
 
 def conversation(item: Any, offered: Offered) -> Whole:
@@ -49,15 +50,16 @@ def conversation(item: Any, offered: Offered) -> Whole:
 
 
 def _flattened(nested: list[Any]) -> list[dict[str, Any]]:
-    """Nested messages, each parent before its children. One without text and content goes
-    with all below it."""
+    """Nested messages, each parent before its children. What is empty is left out where nothing
+    hangs on it: a file that was sent without words, or an answer that was stopped at once, has
+    the rest of the conversation below it."""
     found: list[dict[str, Any]] = []
     stack: list[tuple[Any, str]] = [(message, NO_PARENT) for message in reversed(nested)]
     while stack:
         message, parent = stack.pop()
         if not isinstance(message, dict):
             raise Junk("a message is not an object")
-        if not message.get("text") and not message.get("content"):
+        if not any(message.get(name) for name in _FILLED):
             continue
         known = message.get("messageId")
         identity = known if isinstance(known, str) and known else str(uuid4())

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 from uuid import uuid4
+
+import orjson
 
 from locutory import now
 from locutory.database import Raw
@@ -20,6 +23,7 @@ def whole(
     model: str,
     created: datetime | None,
     settings: dict[str, Any] | None = None,
+    origin: str | None = None,
 ) -> Whole:
     """A conversation with its messages in order. Each comes after its parent; a circle of
     parents is cut."""
@@ -33,4 +37,17 @@ def whole(
         "createdAt": moment,
         "updatedAt": moment,
     }
-    return Whole(conversation, cloned(messages, identify=lambda known: known))
+    return Whole(conversation, cloned(messages, identify=lambda known: known), origin)
+
+
+def origin_of(program: str, item: Any, *names: str) -> str | None:
+    """What tells an item from every other, and from itself after a change: its id under one of
+    the ``names``, and a hash of it."""
+    known = next((item[name] for name in names if isinstance(item.get(name), str)), "")
+    if not known:
+        return None
+    try:
+        data = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError):  # numbers too large, too deep
+        return None
+    return f"{program}:{known}:{blake2b(data, digest_size=16).hexdigest()}"

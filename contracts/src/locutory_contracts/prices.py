@@ -1,10 +1,13 @@
-"""List prices of models in USD per million tokens, for showing costs (contract balance §6).
+"""List prices of models in USD per million tokens, which are credits per token (contract
+balance §6): for whoever shows costs or charges them.
 
-Providers change them; an operator's ``tokenConfig`` goes first. A line is a price and the
-names it is for; a name stands for every model whose own name contains it, the longest counts.
+Providers change them; an operator's ``tokenConfig`` goes first. A line is a price and the names
+it is for; a name stands for every model whose own name contains it, and the longest name counts.
 """
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 Pair = tuple[float, float]
@@ -20,7 +23,7 @@ def _pairs(text: str) -> Mapping[str, Pair]:
     return found
 
 
-_PRICES = _pairs("""
+PRICES = _pairs("""
 # Other
 30/60        8k
 60/120       32k
@@ -199,7 +202,7 @@ _PRICES = _pairs("""
 """)
 """Prompt and completion."""
 
-_CACHE = _pairs("""
+CACHE = _pairs("""
 3.75/0.3     claude-3.7-sonnet claude-3-7-sonnet claude-3.5-sonnet claude-3-5-sonnet
 3.75/0.3     claude-sonnet-4 claude-sonnet-4-5 claude-sonnet-4-6
 1/0.08       claude-3.5-haiku claude-3-5-haiku
@@ -237,10 +240,44 @@ _CACHE = _pairs("""
 """)
 """Writing to the provider's cache, and reading from it."""
 
+LONG_PROMPT: Mapping[str, int] = {
+    "gemini-3.1": 200_000,
+    "gpt-5.4": 272_000,
+    "gpt-5.4-pro": 272_000,
+    "gpt-5.5": 272_000,
+    "gpt-5.5-pro": 272_000,
+    "gpt-5.6": 272_000,
+    "gpt-5.6-terra": 272_000,
+    "gpt-5.6-luna": 272_000,
+    "grok-4.5": 200_000,
+    "grok-4-5": 200_000,
+    "grok-4.6": 200_000,
+    "grok-4-6": 200_000,
+}
+"""Tokens of a prompt above which a model has the prices below."""
+
+LONG_PRICES = _pairs("""
+4/18         gemini-3.1
+5/22.5       gpt-5.4
+60/270       gpt-5.4-pro gpt-5.5-pro
+10/45        gpt-5.5 gpt-5.6
+4/18         gpt-5.6-terra
+0.4/1.8      gpt-5.6-luna
+4/12         grok-4.5 grok-4-5 grok-4.6 grok-4-6
+""")
+
+LONG_CACHE = _pairs("""
+5/0.5        gpt-5.4
+10/1         gpt-5.5
+12.5/1       gpt-5.6
+5/0.4        gpt-5.6-terra
+0.5/0.04     gpt-5.6-luna
+""")
+
 UNKNOWN = 6.0
 """Prompt and completion of a model that nobody knows."""
 
-_OLD_NAMES = (
+OLD_NAMES = (
     ("gpt-3.5-turbo-16k", "16k"),
     ("gpt-3.5", "4k"),
     ("gpt-4-vision", "gpt-4-1106"),
@@ -251,22 +288,52 @@ _OLD_NAMES = (
 )
 """Models without a line of their own, and whose prices they have; the first that fits."""
 
-_NAMES = ("prompt", "completion", "cacheWrite", "cacheRead")
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Credits per token. ``write`` and ``read`` of the provider's cache."""
+
+    prompt: float
+    completion: float
+    write: float
+    read: float
+
+
+@lru_cache(maxsize=4096)
+def shown_prices(model: str) -> Mapping[str, float]:
+    """``prompt``, ``completion`` and, where its provider asks for them, ``cacheWrite`` and
+    ``cacheRead``, as clients are told. The mapping is shared: do not change it."""
+    key = listed_name(model)
+    found = (UNKNOWN, UNKNOWN) if key is None else (*PRICES[key], *CACHE.get(key, ()))
+    return dict(zip(("prompt", "completion", "cacheWrite", "cacheRead"), found, strict=False))
+
+
+@lru_cache(maxsize=4096)
+def listed_name(model: str) -> str | None:
+    """The name in the table that a model goes by, or ``None``."""
+    name = model.lower()
+    key = (_longest(name.rpartition("/")[2]) if "/" in name else None) or _longest(name)
+    if key is not None:
+        return key
+    return next((key for part, key in OLD_NAMES if part in name), None)
 
 
 def _longest(name: str) -> str | None:
     best, length = None, 0
-    for key in _PRICES:
+    for key in PRICES:
         if len(key) >= length and key in name:  # a later line wins a tie
             best, length = key, len(key)
     return best
 
 
-@lru_cache(maxsize=4096)
-def prices(model: str) -> Mapping[str, float]:
-    """Prices of a model; an unknown one costs `UNKNOWN`. The mapping is shared: do not change it."""
-    name = model.lower()
-    key = (_longest(name.rpartition("/")[2]) if "/" in name else None) or _longest(name)
-    key = key or next((key for part, key in _OLD_NAMES if part in name), None)
-    found = (UNKNOWN, UNKNOWN) if key is None else (*_PRICES[key], *_CACHE.get(key, ()))
-    return dict(zip(_NAMES, found, strict=False))
+def listed_rates(model: str, prompt_tokens: int = 0) -> Rates:
+    """What the table says. ``prompt_tokens`` with the cached ones: a long prompt may have
+    other prices."""
+    key = listed_name(model)
+    if key is None:
+        return Rates(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+    long = prompt_tokens > LONG_PROMPT.get(key, math.inf)
+    prompt, completion = (LONG_PRICES.get(key) if long else None) or PRICES[key]
+    cache = (LONG_CACHE.get(key) if long else None) or CACHE.get(key)
+    write, read = cache or (prompt, prompt)
+    return Rates(prompt, completion, write, read)
