@@ -78,6 +78,21 @@ def test_json_is_a_value_or_400(body: bytes) -> None:
         assert not body or value == orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
 
 
+def test_halves_of_characters_become_replacements() -> None:
+    """JSON.stringify sends a text that was cut inside an emoji so."""
+    body = rb'{"cut": "a\ud83d", "tail": "\uDE00b", "both": "\ude00\ud83d", "ok": "\ud83d\ude00"}'
+    assert parse_json(body) == {
+        "cut": "a\ufffd",
+        "tail": "\ufffdb",
+        "both": "\ufffd\ufffd",
+        "ok": "😀",
+    }
+    # A backslash that is itself escaped begins no escape.
+    assert parse_json(rb'["\\ud83d", "\\\ud83d"]') == ["\\ud83d", "\\\ufffd"]
+    for bad in (rb'["\ud83d"', rb'["\ud8"]', rb'["\ud83d" "\x"]'):
+        assert outcome(parse_json, bad).body == MALFORMED
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("ab[]0=&%$.;+\0é"), max_size=60).map(str.encode) | st.binary())
 @example(b"a[9999999999999999999999999999]=1")

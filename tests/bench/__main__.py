@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from locutory.testing.database import session_database
-from tests.bench import bench_history, bench_search, bench_stream, routes, turns
+from tests.bench import bench_history, bench_search, bench_stream, bundle, routes, turns
 
 BENCHES: dict[str, Callable[[str, Path], str]] = {
     "CPU of a request, server process only": routes.run,
+    "Ten plugins against all of them": bundle.run,
     "History against bare handlers": bench_history.run,
     "Search against the bare FTS5 query": bench_search.run,
     f"Chats of {turns.TOKENS} tokens, one every 20 ms": turns.run,

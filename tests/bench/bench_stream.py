@@ -2,9 +2,10 @@
 
     python tests/bench/bench_stream.py [--chats 1,10,100] [--tokens 150] [--interval-ms 20]
 
-Three processes: a model server that streams tokens at a fixed pace, one after the other
-a pass-through (uvicorn, and httpx2 that copies bytes) and Locutory (agents, endpoints,
-conversations on an embedded database), and this one, which reads. Each case is played with few and
+Processes: a model server that streams tokens at a fixed pace, one after the other
+a pass-through (uvicorn, and httpx2 that copies bytes) and Locutory (on an embedded database; once
+with agents, endpoints and conversations only, once with every plugin but ``auth``, whose place the
+test kit takes), and this one, which reads. Each case is played with few and
 with many tokens; the difference is the price of a token without that of a turn. Nothing
 is asserted: the numbers depend on the machine, their ratio hardly.
 """
@@ -27,6 +28,7 @@ from uuid import uuid4
 import httpx2
 
 FEW = 5
+NEEDED = ("agents", "endpoints", "conversations")
 USER = "a" * 24
 
 
@@ -131,7 +133,7 @@ async def run_bare(upstream: str) -> None:
     await serve(app)
 
 
-async def run_locutory(upstream: str, database_uri: str) -> None:
+async def run_locutory(upstream: str, database_uri: str, plugins: str) -> None:
     from locutory import discovery
     from locutory.configuration import Sources
     from locutory.kernel import Kernel
@@ -146,10 +148,11 @@ async def run_locutory(upstream: str, database_uri: str) -> None:
         "titleConvo": False,
     }
     installed = discovery.available()
+    chosen = NEEDED if plugins == "few" else [name for name in installed if name != "auth"]
     with tempfile.TemporaryDirectory() as folder:
         kernel = Kernel(
             Sources(dict(SECRETS), {"endpoints": {"custom": [endpoint]}}),
-            [*discovery.load(installed, ["agents", "endpoints", "conversations"]), SignIn()],
+            [*discovery.load(installed, chosen), SignIn()],
             database_uri=database_uri,
             database_name=f"bench_{uuid4().hex}",
             data_dir=Path(folder),
@@ -222,8 +225,13 @@ async def cases() -> AsyncIterator[list[tuple[str, str, Any]]]:
         database = stack.enter_context(session_database())
         upstream = stack.enter_context(process("model"))
         bare = stack.enter_context(process("bare", upstream))
-        chat = stack.enter_context(process("locutory", upstream, database))
-        yield [("pass-through", bare, read_bare), ("locutory", chat, read_chat)]
+        few = stack.enter_context(process("locutory", upstream, database, "few"))
+        every = stack.enter_context(process("locutory", upstream, database, "all"))
+        yield [
+            ("pass-through", bare, read_bare),
+            ("three plugins", few, read_chat),
+            ("all plugins", every, read_chat),
+        ]
 
 
 async def measure(chats: list[int], tokens: int, pause: int) -> None:
@@ -232,10 +240,11 @@ async def measure(chats: list[int], tokens: int, pause: int) -> None:
             await price(url, read, 1, 5, 1)  # everything is loaded afterwards
             del name
         _say(f"{tokens} tokens a chat, one every {pause} ms; µs of server CPU a token")
-        _say(f"{'chats':>6} {'pass-through':>13} {'locutory':>9} {'ratio':>6}")
+        _say(f"{'chats':>6} " + " ".join(f"{name:>14}" for name, _, _ in found) + "  ratio")
         for amount in chats:
             costs = [await price(url, read, amount, tokens, pause) for _, url, read in found]
-            _say(f"{amount:>6} {costs[0]:>13.1f} {costs[1]:>9.1f} {costs[1] / costs[0]:>6.2f}")
+            cells = " ".join(f"{cost:>14.1f}" for cost in costs)
+            _say(f"{amount:>6} {cells} {costs[-1] / costs[0]:>6.2f}")
 
 
 def main() -> None:
@@ -246,7 +255,7 @@ def main() -> None:
     parser.add_argument("--run", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
-        parts = {"model": run_model, "bare": run_bare, "locutory": run_locutory}
+        parts: dict[str, Any] = {"model": run_model, "bare": run_bare, "locutory": run_locutory}
         asyncio_run = asyncio.run
         with contextlib.suppress(ImportError):
             import uvloop

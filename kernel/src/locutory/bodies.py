@@ -25,6 +25,12 @@ _MAX_FORM_DEPTH = 32
 _MAX_FORM_INDEX = 20
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
+# A pair of surrogates, half of one, any other escape.
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[dD][89a-fA-F][\da-fA-F]{2}|\\.",
+    re.DOTALL,
+)
+_ESCAPE = len(rb"\ud83d")
 _BOM = b"\xef\xbb\xbf"
 # What is read and thrown away of a body that is too large, as a multiple of the limit:
 # closing at once would reset the connection before the client has read the 413.
@@ -163,10 +169,20 @@ def parse_json(body: bytes) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise HTTPError(400, MALFORMED) from None
+        value = _halved(body)
     if not isinstance(value, dict | list):
         raise HTTPError(400, MALFORMED)
     return value
+
+
+def _halved(body: bytes) -> Any:
+    """JSON in which somebody cut a text inside an emoji: browsers send such halves as they
+    are, and they become U+FFFD here, as they would in any UTF-8."""
+    whole = _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == _ESCAPE else found[0], body)
+    try:
+        return orjson.loads(whole)
+    except orjson.JSONDecodeError:
+        raise HTTPError(400, MALFORMED) from None
 
 
 def parse_form(body: bytes) -> dict[str, Any]:

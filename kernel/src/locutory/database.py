@@ -82,7 +82,8 @@ class Database:
         self, documents: Mapping[str, Iterable[type[Document]]], *, create_indexes: bool
     ) -> None:
         """Bind documents and create missing indexes. An index that an older database has
-        with other options stays as it is (collections.md, trap 10)."""
+        with other options stays as it is (collections.md, trap 10). SecantusDB, which pays for
+        every index with every write, gets none of ``Settings.spare_indexes``."""
         models = [document for owned in documents.values() for document in owned]
         if not models:
             return
@@ -92,11 +93,12 @@ class Database:
             skip_indexes=True,
         )
         if create_indexes:
+            spare = "secantusVersion" not in await self.client.server_info()
             for document in models:
-                await self._create_indexes(document)
+                await self._create_indexes(document, spare=spare)
 
-    async def _create_indexes(self, document: type[Document]) -> None:
-        indexes = indexes_of(document)
+    async def _create_indexes(self, document: type[Document], *, spare: bool) -> None:
+        indexes = indexes_of(document, spare=spare)
         if not indexes:
             return
         collection = self[document]
@@ -150,6 +152,10 @@ def collection_name(document: type[Document]) -> str:
     return str(getattr(document, "Settings").name)  # noqa: B009  (a nested class, not a field)
 
 
-def indexes_of(document: type[Document]) -> list[IndexModel]:
-    """The declared indexes of a document class."""
-    return list(getattr(getattr(document, "Settings"), "indexes", ()))  # noqa: B009
+def indexes_of(document: type[Document], *, spare: bool = True) -> list[IndexModel]:
+    """The declared indexes of a document class; without ``spare`` not those that it names in
+    ``Settings.spare_indexes``: none of our queries needs them, LibreChat's may."""
+    settings = getattr(document, "Settings")  # noqa: B009  (a nested class, not a field)
+    left_out = () if spare else getattr(settings, "spare_indexes", ())
+    declared = getattr(settings, "indexes", ())
+    return [index for index in declared if index.document["name"] not in left_out]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ class Kernel:
     Args:
         sources: the configuration as read.
         plugins: plugin instances; their order does not matter.
-        database_uri: a database that is running already; ``None`` opens one.
+        database_uri: a database that is running already, or will when this returns; ``None``
+            opens one.
         database_name: overrides the name in the URI.
         data_dir: folder for secrets and the embedded database.
         beside: for a command: the embedded database of a running server will do.
@@ -65,7 +66,7 @@ class Kernel:
         sources: configuration.Sources,
         plugins: Sequence[Plugin],
         *,
-        database_uri: str | None = None,
+        database_uri: str | Callable[[], Awaitable[str]] | None = None,
         database_name: str | None = None,
         data_dir: Path | None = None,
         installed: Sequence[str] = (),
@@ -161,6 +162,8 @@ class Kernel:
         if uri is None:
             self._source = await open_database(self.config, self.data_dir, join=self._beside)
             uri = self._source.uri
+        elif not isinstance(uri, str):
+            uri = await uri()
         await self.database.open(uri, self.config, self._database_name)
         if self.redis is not None:
             try:
