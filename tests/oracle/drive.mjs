@@ -3,28 +3,11 @@
 
 import axios from 'axios';
 import * as provider from 'librechat-data-provider';
+import { check, step, turn } from './driver.mjs';
 
 const { dataService, setTokenHeader } = provider;
 const [base, endpoint, model] = process.argv.slice(2);
 axios.defaults.baseURL = base;
-axios.defaults.headers.common['User-Agent'] =
-  'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
-
-async function step(name, run) {
-  try {
-    await run();
-    console.log(JSON.stringify({ step: name, ok: true }));
-  } catch (error) {
-    const answer = error.response ? ` ${error.response.status} ${JSON.stringify(error.response.data)}` : '';
-    console.log(JSON.stringify({ step: name, ok: false, reason: `${error.message}${answer}`.slice(0, 2000) }));
-  }
-}
-
-function check(condition, text) {
-  if (!condition) {
-    throw new Error(text);
-  }
-}
 
 const account = { name: 'Oracle', username: 'oracle', email: 'oracle@example.com', password: 'password123', confirm_password: 'password123' };
 // The schema knows built-in endpoints only; a custom one is named as the operator likes.
@@ -32,46 +15,7 @@ const conversationSchema = provider.tConversationSchema.omit({ endpoint: true })
 let conversationId;
 let messages;
 
-// One turn, as the client does it: start, then follow the stream to its end.
-async function turn(fields) {
-  const body = {
-    text: 'ECHO: hello oracle',
-    sender: 'User',
-    clientTimestamp: new Date().toISOString().slice(0, 19),
-    isCreatedByUser: true,
-    parentMessageId: provider.Constants.NO_PARENT,
-    messageId: crypto.randomUUID(),
-    error: false,
-    endpoint,
-    endpointType: 'custom',
-    model,
-    key: 'never',
-    isContinued: false,
-    generationProtocolVersion: 2,
-    ephemeralAgent: {},
-    ...fields,
-  };
-  const started = await axios.post(`/api/agents/chat/${encodeURIComponent(endpoint)}`, body);
-  check(Number.isInteger(started.data.generationCreatedAt), 'generationCreatedAt must be an integer');
-  check(started.data.streamId === started.data.conversationId, 'streamId must be the conversation id');
-  const stream = await axios.get(`/api/agents/chat/stream/${started.data.streamId}`, {
-    params: { generationCreatedAt: started.data.generationCreatedAt, generationProtocolVersion: 2 },
-    responseType: 'text',
-  });
-  const events = [];
-  for (const block of stream.data.split('\n\n')) {
-    const line = block.split('\n').find((text) => text.startsWith('data: '));
-    if (line) {
-      events.push(JSON.parse(line.slice(6)));
-    }
-  }
-  check(events[0]?.created === true, 'the first event must be created');
-  const final = events.at(-1);
-  check(final?.final === true, `the last event must be final: ${JSON.stringify(final)}`);
-  provider.tMessageSchema.parse(final.requestMessage);
-  provider.tMessageSchema.parse(final.responseMessage);
-  return final;
-}
+const send = (fields) => turn({ endpoint, model, ...fields });
 
 await step('config before login', async () => {
   const config = await dataService.getStartupConfig();
@@ -122,7 +66,7 @@ await step('terms', async () => {
   check((await dataService.getUserTerms()).termsAccepted === true, 'accepted');
 });
 await step('first turn', async () => {
-  const final = await turn({});
+  const final = await send({});
   conversationId = final.conversation.conversationId;
   conversationSchema.parse(final.conversation);
 });
@@ -132,10 +76,10 @@ await step('messages', async () => {
   messages.forEach((message) => provider.tMessageSchema.parse(message));
 });
 await step('second turn', async () => {
-  await turn({ conversationId, parentMessageId: messages[1].messageId, text: 'ECHO: again' });
+  await send({ conversationId, parentMessageId: messages[1].messageId, text: 'ECHO: again' });
 });
 await step('regenerate', async () => {
-  const final = await turn({
+  const final = await send({
     conversationId,
     isRegenerate: true,
     overrideParentMessageId: messages[0].messageId,

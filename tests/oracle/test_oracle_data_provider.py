@@ -29,14 +29,15 @@ def node() -> str:
     return str(Path(ROOT_DIR) / "bin" / "node")
 
 
+@pytest.mark.parametrize(("script", "count"), [("drive.mjs", 30), ("features.mjs", 18)])
 async def test_the_clients_data_service_accepts_our_answers(
-    serve: Serve, fake_model: str, tmp_path: Path
+    serve: Serve, fake_model: str, tmp_path: Path, script: str, count: int
 ) -> None:
     if not (MODULES / "librechat-data-provider").exists():
         pytest.skip("librechat-data-provider is not installed; make test installs it")
     (tmp_path / "node_modules").symlink_to(MODULES)
-    shutil.copy(HERE / "drive.mjs", tmp_path)
-    shutil.copy(HERE / "package.json", tmp_path)
+    for name in ("driver.mjs", script, "package.json"):
+        shutil.copy(HERE / name, tmp_path)
     yaml = {
         "endpoints": {
             "custom": [
@@ -54,7 +55,7 @@ async def test_the_clients_data_service_accepts_our_answers(
     async with serve(*discovery.available(), environment=environment, yaml=yaml) as server:
         process = await asyncio.create_subprocess_exec(
             node(),
-            "drive.mjs",
+            script,
             server.url,
             "Fake",
             "fake",
@@ -65,5 +66,5 @@ async def test_the_clients_data_service_accepts_our_answers(
         output, errors = await process.communicate()
     steps = [json.loads(line) for line in output.decode().splitlines()]
     assert process.returncode == 0, errors.decode()
-    assert len(steps) > 30
+    assert len(steps) > count
     assert not [step for step in steps if not step["ok"]]

@@ -60,7 +60,19 @@ BOOT: dict[str, Any] = {
     "/api/keys?name=openAI": {"expiresAt": None},
     "/api/presets": [],
     "/api/tags": [],
-    "/api/files/config": {},
+    "/api/files/config": {
+        "endpoints": {
+            name: {"disabled": True}
+            for name in (
+                "default",
+                "custom",
+                "agents",
+                "anthropic",
+                "assistants",
+                "azureAssistants",
+            )
+        }
+    },
     "/api/agents/tools/web_search/auth": {
         "authenticated": False,
         "authTypes": [
@@ -102,6 +114,7 @@ LATER: dict[str, Any] = {
         )
     ],
     "/api/files/agent/agent_2vA5yuAvig3AYnNT-YL0y": [],
+    "/api/messages?search=word": {"messages": [], "nextCursor": None},
     "/api/memories": {
         "memories": [],
         "totalTokens": 0,
@@ -344,6 +357,20 @@ async def test_roles_by_default(serve: Serve) -> None:
         assert (answer.status_code, answer.json()) == (403, {"message": "Unauthorized"})
         answer = await server.client.get("/api/roles/NOPE", headers=ADMIN)
         assert (answer.status_code, answer.json()) == (404, {"message": "Role not found"})
+
+
+async def test_roles_in_the_dialogs_of_administrators(serve: Serve) -> None:
+    async with serve("webclient", SignIn()) as server:
+        answer = await server.client.get("/api/admin/roles?limit=200", headers=ADMIN)
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "roles": [{"_id": "ADMIN", "name": "ADMIN"}, {"_id": "USER", "name": "USER"}],
+            "total": 2,
+            "limit": 200,
+            "offset": 0,
+        }
+        answer = await server.client.get("/api/admin/roles?limit=200", headers=USER)
+        assert answer.status_code == 403
 
 
 async def test_unknown_calls_stay_unknown(serve: Serve) -> None:

@@ -9,17 +9,20 @@ import orjson
 import pytest
 
 from locutory import (
+    JSON,
     POLICY,
     Decision,
     Plugin,
     Principal,
     Provide,
+    Request,
+    Route,
+    SignedIn,
     StartupError,
     hook,
 )
 from locutory.testing import PluginSuite, Serve, SignIn
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_webclient.interface import full_interface, public_interface
 from locutory_webclient.startup import title_timing
 
 ADMIN = {"Authorization": f"Bearer {'b' * 24}:ADMIN"}
@@ -79,10 +82,10 @@ AFTER_LOGIN = {
     "insightsEnabled": False,
     "fileUploadSseEnabled": False,
 }
-RECORDED = {
-    "DOMAIN_SERVER": "http://127.0.0.1:3080",
-    "ALLOW_SHARED_LINKS_PUBLIC": "true",
-}
+LINKS = dict.fromkeys(
+    ("sharedLinksEnabled", "publicSharedLinksEnabled", "sharedLinksSnapshotFilesEnabled"), True
+)
+RECORDED = {"DOMAIN_SERVER": "http://127.0.0.1:3080"}
 RECORDED_YAML = {
     "interface": {
         "contextCost": True,
@@ -110,7 +113,22 @@ class Members(Plugin):
         return self.public
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
-        return {**self.private, "caller": principal.id} if self.private else {}
+        named = {"caller": principal.id} if "caller" in self.private else {}
+        return {**self.private, **named}
+
+
+class Presets(Plugin):
+    """Serves presets."""
+
+    name = "templates"
+    summary = "Presets"
+
+    @hook
+    def routes(self) -> list[Route]:
+        async def none(_request: Request) -> JSON:
+            return JSON([])
+
+        return [Route(path="/api/presets", endpoint=none, access=SignedIn(), summary="Presets")]
 
 
 class Broken(Plugin):
@@ -150,7 +168,9 @@ class Nobody(Plugin):
 
 
 def login() -> Members:
-    return Members({"emailLoginEnabled": True, "registrationEnabled": True, "socialLogins": SOCIAL})
+    return Members(
+        {"emailLoginEnabled": True, "registrationEnabled": True, "socialLogins": SOCIAL}, LINKS
+    )
 
 
 class TestWebClientPlugin(PluginSuite):
@@ -160,7 +180,7 @@ class TestWebClientPlugin(PluginSuite):
 
 async def test_the_recorded_answers_byte_for_byte(serve: Serve) -> None:
     async with serve(
-        "webclient", SignIn(), login(), environment=RECORDED, yaml=RECORDED_YAML
+        "webclient", SignIn(), login(), Presets(), environment=RECORDED, yaml=RECORDED_YAML
     ) as server:
         answer = await server.client.get("/api/config?anything=1")
         assert answer.status_code == 200
@@ -193,8 +213,6 @@ async def test_environment(serve: Serve) -> None:
         "ANALYTICS_GTM_ID": "GTM-1",
         "SANDPACK_BUNDLER_URL": "https://bundler.example",
         "SANDPACK_STATIC_BUNDLER_URL": "https://static.example",
-        "ALLOW_SHARED_LINKS": "false",
-        "ALLOW_SHARED_LINKS_PUBLIC": "true",
         "FILE_UPLOAD_SSE_ENABLED": "true",
         "ENABLE_SHAREPOINT_FILEPICKER": "true",
         "SHAREPOINT_BASE_URL": "https://sp.example",
@@ -216,9 +234,6 @@ async def test_environment(serve: Serve) -> None:
             "analyticsGtmId": "GTM-1",
             "bundlerURL": "https://bundler.example",
             "staticBundlerURL": "https://static.example",
-            "sharedLinksEnabled": False,
-            "publicSharedLinksEnabled": False,
-            "sharedLinksSnapshotFilesEnabled": False,
             "fileUploadSseEnabled": True,
             "sharePointFilePickerEnabled": True,
             "sharePointBaseUrl": "https://sp.example",
@@ -258,24 +273,28 @@ async def test_the_footer_is_absent_empty_or_text(serve: Serve) -> None:
             assert ("customFooter" in config) is (expected is not None)
 
 
-@pytest.mark.parametrize(
-    ("environment", "interface", "expected"),
-    [
-        ({}, {}, True),
-        ({}, {"sharedLinks": {"snapshotFiles": False}}, False),
-        ({"SHARED_LINKS_SNAPSHOT_FILES": "true"}, {"sharedLinks": {"snapshotFiles": False}}, True),
-        ({"SHARED_LINKS_SNAPSHOT_FILES": "false"}, {}, False),
-        ({}, {"sharedLinks": True}, True),
-    ],
-)
-async def test_files_of_shared_links(
-    serve: Serve, environment: dict[str, str], interface: dict[str, Any], expected: bool
-) -> None:
-    async with serve(
-        "webclient", SignIn(), environment=environment, yaml={"interface": interface}
-    ) as server:
+async def test_shared_links_are_offered_by_the_plugin_that_has_them(serve: Serve) -> None:
+    environment = {"ALLOW_SHARED_LINKS": "true", "ALLOW_SHARED_LINKS_PUBLIC": "true"}
+    async with serve("webclient", SignIn(), environment=environment) as server:
         config = (await server.client.get("/api/config", headers=USER)).json()
-        assert config["sharedLinksSnapshotFilesEnabled"] is expected
+        assert {name: config[name] for name in LINKS} == dict.fromkeys(LINKS, False)
+    async with serve("webclient", SignIn(), Members({}, LINKS)) as server:
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        assert {name: config[name] for name in LINKS} == LINKS
+
+
+@pytest.mark.parametrize("interface", [{}, {"presets": True}, {"presets": False}])
+async def test_presets_are_offered_when_somebody_serves_them(
+    serve: Serve, interface: dict[str, bool]
+) -> None:
+    yaml = {"interface": interface}
+    async with serve("webclient", SignIn(), yaml=yaml) as server:
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        assert config["interface"]["presets"] is False
+        assert config["interface"]["parameters"] is True
+    async with serve("webclient", SignIn(), Presets(), yaml=yaml) as server:
+        config = (await server.client.get("/api/config", headers=USER)).json()
+        assert config["interface"]["presets"] is interface.get("presets", True)
 
 
 async def test_what_strangers_see_of_the_interface(serve: Serve) -> None:
@@ -329,7 +348,7 @@ async def test_members_of_other_plugins(serve: Serve) -> None:
     specs = {"enforce": False, "prioritize": True, "list": [{"name": "a"}]}
     members = Members(
         {"minPasswordLength": 12, "openidLabel": None, "unknown": [1]},
-        {"modelSpecs": specs, "balance": {"enabled": True}},
+        {"modelSpecs": specs, "balance": {"enabled": True}, "caller": ""},
     )
     async with serve("webclient", SignIn(), members) as server:
         strangers = (await server.client.get("/api/config")).json()
@@ -365,93 +384,6 @@ async def test_it_is_cheap(serve: Serve) -> None:
             startup.for_strangers()
             await startup.for_account(principal)
         assert (time.process_time() - started) / 500 < 0.0005
-
-
-RUM = {
-    "RUM_ENABLED": "true",
-    "RUM_URL": "https://Collector.example/v1/",
-    "RUM_PUBLIC_TOKEN": "public",
-}
-
-
-async def test_telemetry(serve: Serve) -> None:
-    environment = {
-        **RUM,
-        "RUM_TRACE_PROPAGATION_TARGETS": "https://api.example, http://x.example, https://*.y",
-        "RUM_SAMPLE_RATE": "0.25",
-        "RUM_ENVIRONMENT": "staging",
-    }
-    async with serve("webclient", SignIn(), environment=environment) as server:
-        expected = {
-            "provider": "hyperdx",
-            "enabled": True,
-            "url": "https://Collector.example/v1",
-            "serviceName": "librechat-web",
-            "authMode": "publicToken",
-            "publicToken": "public",
-            "tracePropagationTargets": ["https://api.example"],
-            "consoleCapture": False,
-            "disableReplay": True,
-            "advancedNetworkCapture": False,
-            "sampleRate": 0.25,
-            "environment": "staging",
-        }
-        assert (await server.client.get("/api/config")).json()["rum"] == expected
-        assert (await server.client.get("/api/config", headers=USER)).json()["rum"] == expected
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"RUM_ENABLED": "false"},
-        {"RUM_PROVIDER": "other"},
-        {"RUM_AUTH_MODE": "proxy"},
-        {"RUM_URL": "http://collector.example"},
-        {"RUM_URL": "https://user:secret@collector.example"},
-        {"RUM_URL": "nonsense"},
-        {"RUM_URL": "https://x:port"},
-        {"RUM_PUBLIC_TOKEN": ""},
-    ],
-)
-async def test_telemetry_stays_off(serve: Serve, wrong: dict[str, str]) -> None:
-    async with serve("webclient", environment={**RUM, **wrong}) as server:
-        assert "rum" not in (await server.client.get("/api/config")).json()
-
-
-@pytest.mark.parametrize(
-    ("yaml", "expected"),
-    [
-        ({}, {"modelSelect": True, "parameters": True, "presets": True}),
-        (
-            {"modelSpecs": {"list": []}},
-            {"modelSelect": True, "parameters": True, "presets": True},
-        ),
-        (
-            {"modelSpecs": {"list": [{"name": "a"}]}},
-            {"modelSelect": False, "parameters": False, "presets": False},
-        ),
-        (
-            {"modelSpecs": {"list": [{"name": "a"}], "addedEndpoints": ["openAI"]}},
-            {"modelSelect": True, "parameters": False, "presets": False},
-        ),
-        (
-            {"modelSpecs": {"list": [{"name": "a"}]}, "interface": {"presets": True}},
-            {"modelSelect": False, "parameters": False, "presets": True},
-        ),
-        ({"memory": {"disabled": True}, "interface": {"memories": True}}, {"memories": False}),
-        ({"memory": {"tokenLimit": 1}, "interface": {"memories": True}}, {"memories": True}),
-        ({"interface": {"mcpServers": {"placeholder": "x"}}}, {"mcpServers": {"placeholder": "x"}}),
-        ({"interface": {"customWelcome": None, "sharedLinks": False}}, {"sharedLinks": False}),
-    ],
-)
-def test_the_interface(yaml: dict[str, Any], expected: dict[str, Any]) -> None:
-    found = full_interface(yaml)
-    assert {name: found.get(name) for name in expected} == expected
-    assert None not in found.values()
-
-
-def test_an_unremarkable_interface_is_hidden_from_strangers() -> None:
-    assert public_interface(full_interface({"interface": {"customWelcome": "Hi"}})) is None
 
 
 @pytest.mark.parametrize(

@@ -43,15 +43,6 @@ class WebClientConfig(BaseModel):
     static_bundler_url: str | None = env(
         "SANDPACK_STATIC_BUNDLER_URL", None, "Bundler of static artifacts"
     )
-    shared_links: bool = env("ALLOW_SHARED_LINKS", True, "Offer to share conversations by link")
-    public_shared_links: bool = env(
-        "ALLOW_SHARED_LINKS_PUBLIC", False, "Shared links may be opened without an account"
-    )
-    snapshot_files: bool | None = env(
-        "SHARED_LINKS_SNAPSHOT_FILES",
-        None,
-        "Shared links include files; unset: interface.sharedLinks.snapshotFiles",
-    )
     allow_account_deletion: bool = env(
         "ALLOW_ACCOUNT_DELETION", True, "Users may delete their account; administrators always may"
     )

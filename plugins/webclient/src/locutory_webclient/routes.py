@@ -6,6 +6,17 @@ from locutory import JSON, Empty, OptionalUser, Request, Route
 from locutory_webclient.banners import Banners
 from locutory_webclient.startup import Startup
 
+# Switches of `interface` that stand for a feature of one path. The other features are
+# hidden by the caller's permissions, or not at all.
+_SWITCHES = {"presets": "/api/presets"}
+
+
+def switched_off(request: Request) -> list[str]:
+    """The switches whose path nobody serves, or only an answer for what is off."""
+    table = request.kernel.routes
+    matches = {name: table.match("GET", path) for name, path in _SWITCHES.items()}
+    return [name for name, found in matches.items() if found is None or found.route.fallback]
+
 
 class ClientRoutes:
     """Handlers of the client's own routes."""
@@ -41,7 +52,8 @@ class ClientRoutes:
         """The configuration for strangers, or for the caller."""
         if request.principal is None:
             return JSON(self._startup.for_strangers())
-        return JSON(await self._startup.for_account(request.principal))
+        off = switched_off(request)
+        return JSON(await self._startup.for_account(request.principal, off))
 
     async def banner(self, request: Request) -> Response:
         """The banner in force, or nothing."""

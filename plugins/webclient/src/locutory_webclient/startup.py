@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from locutory import POLICY, Context, Policy, Principal, encode
@@ -54,11 +54,11 @@ _AFTER_LOGIN: Members = {
     "customFooter": None,
     "showBirthdayIcon": False,
     "helpAndFaqURL": None,
-    "sharedLinksEnabled": None,
-    "publicSharedLinksEnabled": None,
+    "sharedLinksEnabled": False,
+    "publicSharedLinksEnabled": False,
     "openidReuseTokens": False,
     "allowAccountDeletion": None,
-    "sharedLinksSnapshotFilesEnabled": None,
+    "sharedLinksSnapshotFilesEnabled": False,
     "socialLogins": [],
     "interface": None,
     "titleGenerationTiming": None,
@@ -192,9 +192,12 @@ class Startup:
             self._asked = copy.deepcopy(asked)
         return self._encoded
 
-    async def for_account(self, principal: Principal) -> bytes:
-        """The answer for a signed-in caller."""
+    async def for_account(self, principal: Principal, off: Collection[str] = ()) -> bytes:
+        """The answer for a signed-in caller. ``off`` are switches of ``interface`` whose
+        feature nobody serves, whatever the file says."""
         members = dict(self._after_login)
+        if off:
+            members["interface"] = {**members["interface"], **dict.fromkeys(off, False)}
         members["showBirthdayIcon"] = self._every_day_is_birthday or _is_birthday()
         for part in self._ask(lambda entry: entry.everyone()):
             members.update(part)
@@ -220,10 +223,6 @@ def _own_after_login(ctx: Context, config: WebClientConfig) -> Members:
     footer = config.custom_footer
     if footer is None and "CUSTOM_FOOTER" in ctx.environment:
         footer = ""  # set but empty differs from absent: it hides the default footer
-    interface = mapping(ctx.section("interface"))
-    snapshot = config.snapshot_files
-    if snapshot is None:
-        snapshot = mapping(interface.get("sharedLinks")).get("snapshotFiles") is not False
     search = mapping(ctx.section("webSearch"))
     chosen = {
         name: search[name]
@@ -234,10 +233,7 @@ def _own_after_login(ctx: Context, config: WebClientConfig) -> Members:
         "analyticsGtmId": config.analytics_gtm_id,
         "customFooter": footer,
         "helpAndFaqURL": config.help_and_faq_url,
-        "sharedLinksEnabled": config.shared_links,
-        "publicSharedLinksEnabled": config.shared_links and config.public_shared_links,
         "allowAccountDeletion": config.allow_account_deletion,
-        "sharedLinksSnapshotFilesEnabled": config.shared_links and snapshot,
         "titleGenerationTiming": title_timing(ctx.section("endpoints")),
         "bundlerURL": config.bundler_url,
         "staticBundlerURL": config.static_bundler_url,

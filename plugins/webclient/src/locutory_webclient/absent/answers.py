@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from locutory import (
     Access,
+    Capability,
     Limit,
     PermissionGroup,
     Public,
@@ -50,6 +51,9 @@ _NO_AGENT = {"error": "Not Found", "message": "agent not found"}
 _PROTOCOL = {"x-librechat-generation-protocol": "1"}
 _NO_LINK = {"message": "Shared link not found"}
 _NO_RESET = "Password reset is not allowed."
+# Under every name for which the client has limits of its own; `default` and `custom` cover the rest.
+_UPLOADING = ("default", "custom", "agents", "anthropic", "assistants", "azureAssistants")
+_NO_UPLOADS = {"endpoints": {name: {"disabled": True} for name in _UPLOADING}}
 _NO_VOICES = {"error": "Failed to get voices: Configuration or TTS schema is missing"}
 _TOO_MANY_RESETS = {"message": "Too many attempts, please try again after 2 minute(s)"}
 _TOO_MANY_VOICES = {"message": "Too many TTS requests. Try again later"}
@@ -144,6 +148,18 @@ _ANSWERS: tuple[Absent, ...] = (
     ),
     Absent("/api/agents/{agent_id}", _NO_AGENT, "agents §1", "No such agent", 404),
     Absent("/api/agents/{agent_id}/expanded", _NO_AGENT, "agents §1", "No such agent", 404),
+    Absent(
+        "/api/admin/roles",
+        {
+            "roles": [{"_id": name, "name": name} for name in ("ADMIN", "USER")],
+            "total": 2,
+            "limit": 200,
+            "offset": 0,
+        },
+        "admin §3",
+        "The system roles, in the dialogs for permissions",
+        access=Capability("read:roles"),
+    ),
     Absent("/api/agents/actions", [], "actions §2", "No actions"),
     Absent(
         "/api/agents/categories",
@@ -202,7 +218,7 @@ _ANSWERS: tuple[Absent, ...] = (
     Absent("/api/endpoints/token-config", {}, "endpoints §2", "No token settings"),
     Absent("/api/files", [], "files §2", "No files"),
     Absent("/api/files/agent/{agent_id}", [], "files §2", "No files of an agent"),
-    Absent("/api/files/config", {}, "files §2", "The client's own limits for files"),
+    Absent("/api/files/config", _NO_UPLOADS, "files §2", "The client offers no uploads"),
     Absent(
         "/api/files/speech/config/get",
         {"sttExternal": False, "ttsExternal": False},
@@ -229,6 +245,9 @@ _ANSWERS: tuple[Absent, ...] = (
         },
         "memories §1",
         "No memories",
+    ),
+    Absent(
+        "/api/messages", {"messages": [], "nextCursor": None}, "messages §2", "Nothing is found"
     ),
     Absent(
         "/api/messages/{conversation_id}",
