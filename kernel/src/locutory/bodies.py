@@ -4,6 +4,7 @@ Follows contract kernel §3, rows 5 to 9.
 """
 
 import asyncio
+import json
 import re
 import zlib
 from collections.abc import Mapping
@@ -25,12 +26,6 @@ _MAX_FORM_DEPTH = 32
 _MAX_FORM_INDEX = 20
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
-# A pair of surrogates, half of one, any other escape.
-_ESCAPES = re.compile(
-    rb"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[dD][89a-fA-F][\da-fA-F]{2}|\\.",
-    re.DOTALL,
-)
-_ESCAPE = len(rb"\ud83d")
 _BOM = b"\xef\xbb\xbf"
 # What is read and thrown away of a body that is too large, as a multiple of the limit:
 # closing at once would reset the connection before the client has read the 413.
@@ -178,10 +173,10 @@ def parse_json(body: bytes) -> Any:
 def _halved(body: bytes) -> Any:
     """JSON in which somebody cut a text inside an emoji: browsers send such halves as they
     are, and they become U+FFFD here, as they would in any UTF-8."""
-    whole = _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == _ESCAPE else found[0], body)
     try:
-        return orjson.loads(whole)
-    except orjson.JSONDecodeError:
+        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    except (ValueError, RecursionError):
         raise HTTPError(400, MALFORMED) from None
 
 
