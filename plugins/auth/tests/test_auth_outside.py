@@ -105,6 +105,30 @@ class TestRecognising:
         assert answer.json()["code"] == "ACCOUNT_DELETION_IN_PROGRESS"
 
 
+class TestByCookie:
+    """Entry "cookie" of `AUTHENTICATORS`, for what a page shows."""
+
+    async def test_is_enough_while_the_session_lives(self, remote: Any) -> None:
+        by_cookie = remote.server.kernel.services.named(AUTHENTICATORS, "cookie")
+
+        def request(cookie: str) -> Request:
+            headers = [(b"cookie", cookie.encode())]
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+            return Request(scope, None, None, remote.server.kernel)
+
+        theirs = request(COOKIE["cookie"])
+        assert (await by_cookie.authenticate(theirs)).id == remote.remote.user
+        for other in ("token_provider=nobody; refreshToken=theirs", "refreshToken=theirs"):
+            with pytest.raises(Unauthorized):
+                await by_cookie.authenticate(request(other))
+        await remote.auth.sessions.close_all(ObjectId(remote.remote.user))
+        with pytest.raises(Unauthorized):
+            await by_cookie.authenticate(theirs)
+        remote.remote.user = ""
+        with pytest.raises(Unauthorized):
+            await by_cookie.authenticate(theirs)
+
+
 class TestRefreshing:
     async def test_is_theirs(self, remote: Any) -> None:
         answer = await remote.post("/api/auth/refresh", **COOKIE)

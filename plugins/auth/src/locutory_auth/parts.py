@@ -85,7 +85,7 @@ class Parts:
         outside = Outside(ctx.services, self.accounts, self.revocations, log)
         admission = Admission(self.accounts, gate)
         self.authenticator = SessionAuthenticator(self.tokens, admission, outside)
-        self.by_cookie = CookieAuthenticator(self.tokens, self.sessions, admission)
+        self.by_cookie = CookieAuthenticator(self.tokens, self.sessions, outside, admission)
         self.cookies = Cookies(is_secure=secure(kernel, config.session_cookie_secure))
         opening = Opening(self.tokens, self.sessions, self.revocations, self.cookies, ctx.events)
 

@@ -70,19 +70,28 @@ class CookieAuthenticator:
     """Entry "cookie" of `AUTHENTICATORS`: for reading what a page shows. Only for routes that
     change nothing, because any site can make a browser send a cookie."""
 
-    def __init__(self, tokens: Tokens, sessions: Sessions, admission: Admission) -> None:
+    def __init__(
+        self, tokens: Tokens, sessions: Sessions, outside: Outside, admission: Admission
+    ) -> None:
         self._tokens = tokens
         self._sessions = sessions
+        self._outside = outside
         self._admission = admission
 
     async def authenticate(self, request: Request) -> Principal:
-        """The account of the session whose refresh token the cookie is; 401 without a live
-        one. The token is looked at, not used: it is neither replaced nor, if it is an old one,
-        taken for stolen."""
+        """The account whose session the cookies prove, one of ours or of a provider; 401
+        without a live one."""
+        return await self._admission.admit(request, await self._claims(request))
+
+    async def _claims(self, request: Request) -> AccessClaims:
+        session = self._outside.session(request)
+        if session is not None:
+            return AccessClaims(session.user_id, session.began, session.id)
+        # The refresh token is looked at, not used: it is neither replaced nor, if it is an old
+        # one, taken for stolen.
         token = read(request, REFRESH)
         ours = read(request, PROVIDER) in (None, "librechat")
         claims = self._tokens.read_refresh(token) if token is not None and ours else None
         if token is None or claims is None or not await self._sessions.holds(token, claims):
             raise Unauthorized
-        session = AccessClaims(str(claims.user), now(), str(claims.session))
-        return await self._admission.admit(request, session)
+        return AccessClaims(str(claims.user), now(), str(claims.session))

@@ -52,8 +52,8 @@ INLINE = frozenset(
 )
 """Types that browsers show without running anything. No SVG, no HTML."""
 
-COOKIE_AUTHENTICATORS = ("cookie", "openid-cookie")
-"""Entries of `AUTHENTICATORS` that know the sender of a request by its cookies, since an
+BY_COOKIE = "cookie"
+"""The entry of `AUTHENTICATORS` that knows the sender of a request by its cookies, since an
 ``<img>`` cannot send a header."""
 
 _DIRECT = frozenset({"s3", "cloudfront"})
@@ -193,19 +193,15 @@ class FileRoutes:
 
     async def _by_cookie(self, request: Request) -> Principal | None:
         """The viewer by the cookies of his session, if somebody here knows them."""
-        if "cookie" not in request.headers:
+        authenticator = self._services.named(AUTHENTICATORS, BY_COOKIE)
+        if authenticator is None or "cookie" not in request.headers:
             return None
-        for name in COOKIE_AUTHENTICATORS:
-            authenticator = self._services.named(AUTHENTICATORS, name)
-            if authenticator is None:
-                continue
-            try:
-                found = await authenticator.authenticate(request)
-            except HTTPError:
-                continue
-            if found.tenant != _SYSTEM_TENANT and (found.tenant or not self._strict):
-                return found
-        return None
+        try:
+            found = await authenticator.authenticate(request)
+        except HTTPError:
+            return None
+        known = found.tenant != _SYSTEM_TENANT and (found.tenant or not self._strict)
+        return found if known else None
 
     async def _stream(self, request: Request, *, inline: bool, failure: str) -> Response:
         files, _, snapshot, record = await self._resolve(request)
