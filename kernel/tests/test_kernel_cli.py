@@ -57,17 +57,29 @@ class Made(Plugin):
         def water(times):
             "Water the rose."
             click.echo(f"watered {ctx.config.colour} {times}")
-        return [water]
+
+        @click.command()
+        def cut():
+            click.echo("cut")
+        return [water, click.Group("bed", {"cut": cut}, help="Look after the bed.")]
 """
 
 WASP = """
-from locutory import Plugin
+import click
+from locutory import Plugin, hook
 from installed_locutory_rose import SCENT
 
 class Made(Plugin):
     name = "wasp"
     summary = "Follows the scent"
     wants = (SCENT,)
+
+    @hook
+    def commands(self):
+        @click.command()
+        def visit():
+            click.echo("visited")
+        return [click.Group("bed", {"visit": visit})]
 """
 
 
@@ -151,6 +163,10 @@ def test_commands_of_plugins(run: Any) -> None:
     assert run("rose", "water", "--times", "3", ROSE_COLOUR="pink").output == "watered pink 3\n"
     assert "Water the rose." in run("rose", "--help").output
     assert run("wasp").exit_code == 2
+    # Two plugins add to one group.
+    assert run("bed", "cut").output == "cut\n"
+    assert run("bed", "visit").output == "visited\n"
+    assert "Look after the bed." in run("--help").output
 
 
 def test_config_check(run: Any) -> None:

@@ -170,7 +170,8 @@ class Hooks:
 
     @_spec
     def commands(self, ctx: Context) -> Iterable["click.Command"]:  # type: ignore[empty-body]
-        """Commands of ``locutory``, shown as ``locutory <plugin> <command>``."""
+        """Commands of ``locutory``, shown as ``locutory <plugin> <command>``; those of a group
+        as ``locutory <group> <command>``, where several plugins may add to one group."""
 
     @_spec
     def reload(self, ctx: Context) -> None:

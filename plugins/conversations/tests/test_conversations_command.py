@@ -1,4 +1,4 @@
-"""``locutory conversations export USER``."""
+"""``locutory user export USER``."""
 
 import asyncio
 import json
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from bson import ObjectId
@@ -54,8 +53,7 @@ def run(world: Any, database_uri: str, tmp_path: Path) -> Any:
         uri = database_uri.replace("/?", f"/{name}?")
         sources = Sources({**SECRETS, "MONGO_URI": uri}, {})
         kernel = Kernel(sources, [ConversationsPlugin(), *plugins], data_dir=tmp_path)
-        (command,) = kernel.contributions.commands["conversations"]
-        group = click.Group("conversations", {command.name: command})
+        (group,) = kernel.contributions.commands["conversations"]
         return await asyncio.to_thread(CliRunner().invoke, group, list(words))
 
     return invoked
@@ -118,7 +116,7 @@ async def test_the_command_line_finds_it(world: Any, database_uri: str, tmp_path
         subprocess.run,
         [
             Path(sys.executable).with_name("locutory"),
-            *("conversations", "export", world.alice.id),
+            *("user", "export", world.alice.id),
         ],
         env={
             **os.environ,

@@ -32,29 +32,40 @@ def report(error: StartupError) -> None:
 _PLUGIN_COMMANDS = "locutory.plugin_commands"
 
 
+def _group(command: click.Command, owner: str) -> click.Group:
+    if isinstance(command, click.Group):
+        return command
+    return click.Group(
+        owner, {command.name or "": command}, help=f"Commands of the plugin {owner}."
+    )
+
+
+def _joined(one: click.Group, other: click.Group) -> click.Group:
+    """A group of what two plugins contribute under one name; of one command, the first."""
+    commands = {**other.commands, **one.commands}
+    return click.Group(one.name, commands, help=one.help or other.help)
+
+
 class _Commands(click.Group):
     """Built-in commands and those of plugins: a group that a plugin contributes stands under
-    its own name (``locutory user …``), single commands under the plugin's
-    (``locutory balance add``).
+    its own name (``locutory user …``), together with groups that others call the same, single
+    commands under the plugin's (``locutory balance add``).
 
     Plugins are imported only when the first word is none of ours, or for the help.
     """
 
-    def _contributed(self, ctx: click.Context) -> dict[str, click.Command]:
+    def _contributed(self, ctx: click.Context) -> dict[str, click.Group]:
         from locutory.kernel import build
 
-        known: dict[str, click.Command] | None = ctx.meta.get(_PLUGIN_COMMANDS)
+        known: dict[str, click.Group] | None = ctx.meta.get(_PLUGIN_COMMANDS)
         if known is not None:
             return known
-        found: dict[str, click.Command] = {}
+        found: dict[str, click.Group] = {}
         for owner, commands in build(configuration.read_sources()).contributions.commands.items():
-            single = [command for command in commands if not isinstance(command, click.Group)]
-            groups = [command for command in commands if isinstance(command, click.Group)]
-            if single:
-                summary = f"Commands of the plugin {owner}."
-                named = {command.name or "": command for command in single}
-                found[owner] = click.Group(owner, named, help=summary)
-            found.update({group.name or owner: group for group in groups})
+            for command in commands:
+                group = _group(command, owner)
+                name = group.name or owner
+                found[name] = _joined(found[name], group) if name in found else group
         ctx.meta[_PLUGIN_COMMANDS] = found
         return found
 

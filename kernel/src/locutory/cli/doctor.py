@@ -14,9 +14,10 @@ from locutory.plugin import PHASES
 
 @click.command()
 def doctor() -> None:
-    """Start everything once, ask every plugin how it is, and stop again."""
+    """Start everything once, ask every plugin how it is, and stop again. A running server goes
+    on."""
     set_up_logs(json=False, debug=False, quiet=True)
-    kernel = build(configuration.read_sources())
+    kernel = build(configuration.read_sources(), beside=True)
     sys.exit(asyncio.run(_examine(kernel)))
 
 

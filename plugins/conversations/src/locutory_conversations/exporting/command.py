@@ -1,4 +1,4 @@
-"""``locutory conversations export USER``: everything of a user, from the command line."""
+"""``locutory user export USER``: everything of a user, from the command line."""
 
 import asyncio
 import sys
@@ -27,28 +27,26 @@ class ExportCommand:
 
     def commands(self) -> list[click.Command]:
         """The commands, as the hook returns them."""
-        return [
-            click.Command(
-                "export",
-                callback=self._export,
-                params=[
-                    click.Argument(["who"], metavar="USER"),
-                    click.Option(
-                        ["--output", "-o"],
-                        type=click.Path(dir_okay=False, writable=True, path_type=Path),
-                        help="File to write, best named .json, as the client's dialog for an "
-                        "import offers only such; without it, to standard output.",
-                    ),
-                    click.Option(
-                        ["--tenant"], help="Tenant of the account, when USER is an address."
-                    ),
-                ],
-                help="Write everything that the server stores for a user as JSON Lines, which "
-                "POST /api/convos/import (Settings, Data controls) takes again. USER is an "
-                "e-mail address or a user id.",
-                short_help="Write everything of a user to a file.",
-            )
-        ]
+        export = click.Command(
+            "export",
+            callback=self._export,
+            params=[
+                click.Argument(["who"], metavar="USER"),
+                click.Option(
+                    ["--output", "-o"],
+                    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+                    help="File to write, best named .json, as the client's dialog for an "
+                    "import offers only such; without it, to standard output.",
+                ),
+                click.Option(["--tenant"], help="Tenant of the account, when USER is an address."),
+            ],
+            help="Write everything that the server stores for a user as JSON Lines, which "
+            "POST /api/convos/import (Settings, Data controls) takes again. USER is an "
+            "e-mail address or a user id.",
+            short_help="Write everything of a user to a file.",
+        )
+        # Beside the commands that look after accounts, wherever those come from.
+        return [click.Group("user", {"export": export})]
 
     def _export(self, who: str, output: Path | None, tenant: str | None) -> None:
         try:
