@@ -194,3 +194,15 @@ def test_doctor_and_migrate(run: Any) -> None:
     assert "no database answers" in sick.text
     assert "1 thing(s) to look at." in sick.text
     assert "Traceback" not in sick.text
+
+
+def test_doctor_looks_while_a_server_runs(run: Any) -> None:
+    """At the built-in database, which is the server's."""
+    server = run("serve", "--port", "0", "--host", "127.0.0.1", MONGO_URI="")
+    address = server.address()
+    doctor = run("doctor", MONGO_URI="")
+    assert doctor.end(40) == 0, doctor.text
+    assert "All is well." in doctor.text
+    assert get(f"{address}/readyz") == "OK"
+    server.process.send_signal(signal.SIGTERM)
+    assert server.end(40) == 0
