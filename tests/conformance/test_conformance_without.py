@@ -16,6 +16,7 @@ FOUNDATIONS = ("agents", "auth", "conversations", "endpoints")
 NEEDS: dict[str, tuple[str, ...]] = {
     "agentbuilder": (
         "agents",
+        "endpoints",  # nowhere to build any
         "agent-share",
         "agent-permissions-effective",
         "agent-create-admin",
@@ -31,7 +32,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ldap": (),
     "memories": ("memories", "endpoints"),  # a capability less
     "oauth": ("config-anonymous", "config-authenticated"),  # no buttons
-    "presets": ("presets",),
+    "presets": ("presets", "config-authenticated"),  # hidden
     "projects": ("projects",),
     "prompts": ("prompts",),
     "roles": ("permissions",),
