@@ -94,6 +94,17 @@ async def _running(config: KernelConfig, data_dir: Path) -> str | None:
     return await running_uri(data_dir)
 
 
+def _address(config: KernelConfig) -> tuple[str, str]:
+    """The configured address, and its scheme in lower case."""
+    uri = (config.mongo_uri or "").strip() or "embedded:"
+    return uri, uri.partition(":")[0].lower()
+
+
+def is_served(config: KernelConfig) -> bool:
+    """Is the database a server of its own, which is only connected to?"""
+    return _address(config)[1] in SERVERS
+
+
 async def open_database(
     config: KernelConfig, data_dir: Path, *, join: bool = False
 ) -> DatabaseSource:
@@ -101,10 +112,8 @@ async def open_database(
     ``join``: the embedded one of a running server will do, else only one may open it."""
     if join and (found := await _running(config, data_dir)) is not None:
         return DatabaseSource(found)
-    uri = (config.mongo_uri or "").strip() or "embedded:"
-    scheme, colon, _ = uri.partition(":")
-    scheme = scheme.lower()
-    if not colon or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+    uri, scheme = _address(config)
+    if ":" not in uri or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
         raise StartupError(
             Problem(
                 "MONGO_URI",

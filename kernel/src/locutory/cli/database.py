@@ -1,18 +1,38 @@
-"""The database of a process that has no event loop yet, or none of its own."""
+"""The database of commands, and of a process that has no event loop yet or none of its own."""
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import click
+from pymongo.errors import PyMongoError
+
 from locutory.errors import StartupError
 from locutory.openers import open_database
+from locutory.plugin import Context
 from locutory.settings import KernelConfig
 
 T = TypeVar("T")
+
+
+@contextlib.asynccontextmanager
+async def opened(ctx: Context) -> AsyncIterator[None]:
+    """The database of a kernel that is not started, for a command of a plugin; the embedded one
+    of a running server will do. `click.ClickException` when it does not answer."""
+    try:
+        source = await open_database(ctx.kernel, ctx.data_dir, join=True)
+        try:
+            await ctx.database.open(source.uri, ctx.kernel)
+            yield
+        finally:
+            await ctx.database.close()
+            await source.stop()
+    except PyMongoError as error:
+        raise click.ClickException(f"The database does not answer: {error}") from None
 
 
 class ThreadedDatabase:

@@ -21,7 +21,7 @@ from locutory.cli.database import ThreadedDatabase
 from locutory.errors import Problem, StartupError
 from locutory.kernel import Kernel, build, default_data_dir
 from locutory.logs import set_up_logs
-from locutory.openers import SERVERS
+from locutory.openers import is_served
 from locutory.protocol import Protocol
 from locutory.settings import KernelConfig, environment_values
 
@@ -162,7 +162,7 @@ def serve(
     if workers > 1:
         _run_workers(sources, config, sockets, workers, safe)
         return
-    if not valid or (config.mongo_uri or "").partition(":")[0].strip().lower() in SERVERS:
+    if not valid or is_served(config):
         _run(sources, config, sockets, safe, None)
         return
     # It starts beside the import of the plugins, which takes about as long.

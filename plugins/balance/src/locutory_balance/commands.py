@@ -3,18 +3,16 @@ balance §7)."""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 import click
 from bson import ObjectId
 from pymongo import ASCENDING
-from pymongo.errors import PyMongoError
 
 from locutory import Context, encode
-from locutory.openers import open_database
+from locutory.cli.database import opened
 from locutory_balance.documents import Balance
 from locutory_balance.rows import credit_row, plain
 from locutory_balance.service import Balances, Current, Record, credits_of
@@ -129,25 +127,14 @@ class Desk:
         try:
             if not self._current.rules.enabled:
                 raise click.ClickException(OFF)
-            with _told():
-                asyncio.run(work)
+            asyncio.run(work)
         finally:
             work.close()
-
-    @asynccontextmanager
-    async def _database(self) -> AsyncIterator[None]:
-        source = await open_database(self._ctx.kernel, self._ctx.data_dir, join=True)
-        try:
-            await self._ctx.database.open(source.uri, self._ctx.kernel)
-            yield
-        finally:
-            await self._ctx.database.close()
-            await source.stop()
 
     async def _change(
         self, who: str, tenant: str | None, question: str, change: Any, *, yes: bool, as_json: bool
     ) -> None:
-        async with self._database():
+        async with opened(self._ctx):
             owner = await self._owner(who, tenant)
             before = await self._balances.read(owner.user)
             had = "no balance yet" if before is None else f"{_shown(credits_of(before))} credits"
@@ -192,7 +179,7 @@ class Desk:
 
     async def _print_all(self, as_json: bool) -> None:
         found: list[dict[str, Any]] = []
-        async with self._database():
+        async with opened(self._ctx):
             async for page in self._pages():
                 accounts = await self._accounts([str(record["user"]) for record in page])
                 for record in page:
@@ -240,12 +227,3 @@ def _owner_of(account: Account) -> _Owner:
 
 def _shown(credits: float) -> str:
     return f"{plain(round(credits, 3)):,}"
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Says in a sentence that the database failed."""
-    try:
-        yield
-    except PyMongoError as error:
-        raise click.ClickException(f"The database does not answer: {error}") from None

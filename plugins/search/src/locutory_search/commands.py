@@ -2,15 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import click
-from pymongo.errors import PyMongoError
 
 from locutory import Context, encode
-from locutory.openers import open_database
+from locutory.cli.database import opened
 from locutory_search.backend import Backend, IndexFailed
 from locutory_search.service import SearchService
 
@@ -90,8 +89,6 @@ class Desk:
         try:
             _ = self._backend
             asyncio.run(work)
-        except PyMongoError as error:
-            raise click.ClickException(f"The database does not answer: {error}") from None
         except (sqlite3.Error, OSError) as error:
             raise click.ClickException(f"The index cannot be used: {error}") from None
         except IndexFailed as error:
@@ -99,15 +96,5 @@ class Desk:
         finally:
             work.close()
 
-    @asynccontextmanager
-    async def _database(self) -> AsyncIterator[None]:
-        if not self._service.config.uses_meilisearch:
-            yield
-            return
-        source = await open_database(self._ctx.kernel, self._ctx.data_dir)
-        try:
-            await self._ctx.database.open(source.uri, self._ctx.kernel)
-            yield
-        finally:
-            await self._ctx.database.close()
-            await source.stop()
+    def _database(self) -> AbstractAsyncContextManager[None]:
+        return opened(self._ctx) if self._service.config.uses_meilisearch else nullcontext()

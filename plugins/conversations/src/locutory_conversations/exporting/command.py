@@ -2,17 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 from bson import ObjectId
-from pymongo.errors import PyMongoError
 
 from locutory import Context
-from locutory.openers import open_database
+from locutory.cli.database import opened
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.people import PEOPLE
 from locutory_conversations.exporting.stream import Exporter
@@ -51,15 +48,13 @@ class ExportCommand:
     def _export(self, who: str, output: Path | None, tenant: str | None) -> None:
         try:
             count = asyncio.run(self._write(who, output, tenant))
-        except PyMongoError as error:
-            raise click.ClickException(f"The database does not answer: {error}") from None
         except OSError as error:
             raise click.ClickException(str(error)) from None
         if output is not None:
             click.echo(f"{output}: {count:,} bytes.", err=True)
 
     async def _write(self, who: str, output: Path | None, tenant: str | None) -> int:
-        async with self._database():
+        async with opened(self._ctx):
             user = await self._user(who, tenant)
             if output is None:
                 return await self._copy(user, sys.stdout.buffer)
@@ -101,13 +96,3 @@ class ExportCommand:
         if accounts is not None and await accounts.find(who.lower()) is None:
             raise click.ClickException(f"No account has the id {who}.")
         return who.lower()
-
-    @asynccontextmanager
-    async def _database(self) -> AsyncIterator[None]:
-        source = await open_database(self._ctx.kernel, self._ctx.data_dir, join=True)
-        try:
-            await self._ctx.database.open(source.uri, self._ctx.kernel)
-            yield
-        finally:
-            await self._ctx.database.close()
-            await source.stop()
