@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from locutory_contracts.issues import json_type, wrong_type
+
 _COMMAND = re.compile(r"[a-z0-9-]*")
 _COMMAND_MESSAGE = "Command must only contain lowercase alphanumeric characters and hyphens"
 
@@ -31,7 +33,7 @@ class Rule:
         if value is None and self.nullable:
             return []
         if not isinstance(value, str):
-            return [_wrong_type("string", value, [name])]
+            return [wrong_type("string", json_type(value), [name])]
         found = []
         length = len(value.encode("utf-16-le")) // 2
         if length < self.shortest:
@@ -62,7 +64,7 @@ RULES: Mapping[str, Rule] = {
 def check_update(body: Any) -> dict[str, str | None]:
     """The fields to change. `Invalid` for wrong values and for any other member."""
     if not isinstance(body, dict):
-        raise Invalid([_wrong_type("object", body, [])])
+        raise Invalid([wrong_type("object", json_type(body))])
     issues = _issues(body)
     unknown = [key for key in body if key not in RULES]
     if unknown:
@@ -97,29 +99,6 @@ def _issues(body: Mapping[str, Any]) -> list[dict[str, Any]]:
         if name in body
         for issue in rule.issues(name, body[name])
     ]
-
-
-def _wrong_type(expected: str, value: Any, path: list[str]) -> dict[str, Any]:
-    received = _type_name(value)
-    return {
-        "code": "invalid_type",
-        "expected": expected,
-        "received": received,
-        "path": path,
-        "message": f"Expected {expected}, received {received}",
-    }
-
-
-def _type_name(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
 
 
 def _size(code: str, bound: str, words: str, limit: int, name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, StrictBool, create_model
 from starlette.responses import Response
 
 from locutory import JSON, Capability, HTTPError, Policy, Request, Route, SignedIn
+from locutory_contracts.issues import json_type, wrong_type
 from locutory_roles.defaults import USER_ROLE
 from locutory_roles.store import RoleStore
 
@@ -60,31 +61,12 @@ KINDS = (
 )
 
 
-def _json_type(value: Any) -> str:
-    """The name that LibreChat's validation gives to a JSON value."""
-    if value is None:
-        return "null"
-    names = {str: "string", int: "number", float: "number", list: "array", dict: "object"}
-    return names.get(type(value), "boolean")
-
-
-def _issue(expected: str, value: Any, *path: str) -> dict[str, Any]:
-    received = _json_type(value)
-    return {
-        "code": "invalid_type",
-        "expected": expected,
-        "received": received,
-        "path": list(path),
-        "message": f"Expected {expected}, received {received}",
-    }
-
-
 def issues(kind: Kind, payload: Any) -> list[dict[str, Any]]:
     """What is wrong with a body; empty when it is fine. Unknown keys are ignored."""
     if not isinstance(payload, dict):
-        return [_issue("object", payload)]
+        return [wrong_type("object", json_type(payload))]
     return [
-        _issue("boolean", payload[name], name)
+        wrong_type("boolean", json_type(payload[name]), [name])
         for name in kind.permissions
         if name in payload and not isinstance(payload[name], bool)
     ]

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from locutory_contracts.issues import json_type, wrong_type
+
 _MOST = 50
 
 _EXPECTED = {
@@ -51,10 +53,9 @@ def issues_of(errors: Iterable[ErrorDetails], missing: str = "string") -> list[I
 def _issue(error: ErrorDetails, missing: str) -> Issue:
     kind, path, context = error["type"], list(error["loc"]), error.get("ctx", {})
     if kind == "missing":
-        return _wrong_type(missing, "undefined", path, "Required")
+        return wrong_type(missing, "undefined", path)
     if kind in _EXPECTED:
-        expected, received = _EXPECTED[kind], _type_name(error["input"])
-        return _wrong_type(expected, received, path, f"Expected {expected}, received {received}")
+        return wrong_type(_EXPECTED[kind], json_type(error["input"]), path)
     if kind in _SIZES:
         code, bound, name, what, words, subject = _SIZES[kind]
         limit = context[name]
@@ -81,25 +82,3 @@ def _issue(error: ErrorDetails, missing: str) -> Issue:
         }
     message = str(context["error"]) if kind == "value_error" else error["msg"]
     return {"code": "custom", "message": message, "path": path}
-
-
-def _wrong_type(expected: str, received: str, path: list[Any], message: str) -> Issue:
-    return {
-        "code": "invalid_type",
-        "expected": expected,
-        "received": received,
-        "path": path,
-        "message": message,
-    }
-
-
-def _type_name(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
