@@ -2,8 +2,8 @@
 
 ``python tests/conformance/play.py [GROUPS…] [--show NAME]``; without groups the whole
 scenario but for groups that want a server of their own, with the settings of
-``settings/GROUP.env`` on top: these are played alone (``play.py limits``). The kit is looked for beside the repository (``../shared/conformance``) or in
-``CONFORMANCE_KIT``.
+``settings/GROUP.env`` on top: these are played alone (``play.py limits``). The kit is looked
+for beside the repository (``../shared/conformance``) or in ``CONFORMANCE_KIT``.
 """
 
 import json

@@ -1,11 +1,8 @@
 """The recorded exchanges of a real LibreChat, played against a server of ours."""
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import pytest
+
+from tests.conformance import play
 
 # Differences that are upstream's own faults, each with its reason.
 EXPLAINED = {
@@ -40,21 +37,10 @@ GROUPS = (
 )
 
 
-def player() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("play", Path(__file__).with_name("play.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["play"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_recorded_exchanges_are_answered_alike() -> None:
     """The whole scenario runs through without a 5xx of ours; our groups differ nowhere."""
-    play = player()
     if not (play.KIT / "run.py").exists():
         pytest.skip("the conformance kit is not beside the repository (CONFORMANCE_KIT)")
     outcome = play.play(())
@@ -73,7 +59,6 @@ def test_recorded_exchanges_are_answered_alike() -> None:
 @pytest.mark.timeout(200)
 def test_limits_and_bans_are_answered_alike() -> None:
     """On a server with LibreChat's documented limits."""
-    play = player()
     if not (play.KIT / "run.py").exists():
         pytest.skip("the conformance kit is not beside the repository (CONFORMANCE_KIT)")
     outcome = play.play(("limits",))
