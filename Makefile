@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
-PARTS  := kernel contracts $(sort $(wildcard plugins/*))
+PARTS  := kernel contracts $(sort $(wildcard packages/* plugins/*))
 EDIT   := -e ./kernel $(foreach part,$(filter-out kernel,$(PARTS)),-e ./$(part))
 STAMPS := pyproject.toml constraints.txt $(foreach part,$(PARTS),$(part)/pyproject.toml)
 

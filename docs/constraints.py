@@ -16,7 +16,13 @@ HEAD = '# Versions that every install and test uses. Made by "make constraints";
 def requirements() -> list[str]:
     """What our distributions require from others."""
     found: set[str] = set()
-    for folder in (ROOT, ROOT / "kernel", ROOT / "contracts", *(ROOT / "plugins").iterdir()):
+    for folder in (
+        ROOT,
+        ROOT / "kernel",
+        ROOT / "contracts",
+        *ROOT.glob("packages/*"),
+        *ROOT.glob("plugins/*"),
+    ):
         file = folder / "pyproject.toml"
         if not file.exists():
             continue

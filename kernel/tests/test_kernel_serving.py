@@ -45,7 +45,7 @@ class Slow:
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     """Opens ``slow:`` addresses."""
     opener = Slow()
-    monkeypatch.setitem(openers.BUILT_IN, "slow", opener)
+    monkeypatch.setattr(openers, "_factory", lambda scheme: opener)
     yield opener
     opener.let.set()
 

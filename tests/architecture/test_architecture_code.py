@@ -18,6 +18,7 @@ KERNEL = ROOT / "kernel" / "src" / "locutory"
 PLUGINS = sorted(
     path for path in (ROOT / "plugins").iterdir() if (path / "pyproject.toml").exists()
 )
+PACKAGES = sorted((ROOT / "packages").iterdir())
 
 # Words that may not occur in the kernel at all, in code or text.
 FEATURES = re.compile(
@@ -75,7 +76,7 @@ def test_the_kernel_knows_no_nouns() -> None:
 
 def test_the_kernel_stays_small() -> None:
     """The runtime without its command line and test kit. Its first limit was 2,500 lines;
-    the embedded database, secrets and the edge's care for bad input took more."""
+    secrets and the edge's care for bad input took more."""
     sizes = {
         path: code_lines(path)
         for path in sources(KERNEL)
@@ -119,7 +120,7 @@ def declared(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "folder", [ROOT / "kernel", ROOT / "contracts", *PLUGINS], ids=lambda path: path.name
+    "folder", [ROOT / "kernel", ROOT / "contracts", *PACKAGES, *PLUGINS], ids=lambda path: path.name
 )
 def test_a_distribution_declares_all_that_it_imports(folder: Path) -> None:
     distributions = {
@@ -210,6 +211,6 @@ def test_constraints_name_no_index() -> None:
 
 
 def test_the_gpl_database_is_never_imported() -> None:
-    for folder in (ROOT / "kernel", ROOT / "contracts", *PLUGINS):
+    for folder in (ROOT / "kernel", ROOT / "contracts", *PACKAGES, *PLUGINS):
         for path in sources(folder / "src"):
             assert not any(name.startswith("secantus") for name in imported(path)), path

@@ -1,12 +1,11 @@
 """How the database is opened, chosen by the scheme of ``MONGO_URI``.
 
-Blank or ``embedded:`` starts the embedded database, ``mongodb:`` and ``mongodb+srv:`` are
-servers to connect to; any other scheme is opened by an installed package, through an entry
-point of the group ``locutory.databases`` that has the scheme's name.
+``mongodb:`` and ``mongodb+srv:`` are servers to connect to; any other scheme is opened by an
+installed package, through an entry point of the group ``locutory.databases`` that has the
+scheme's name. Blank is ``embedded:``.
 """
 
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -17,6 +16,7 @@ from locutory.errors import Problem, StartupError
 from locutory.settings import KernelConfig
 
 GROUP = "locutory.databases"
+EMBEDDED = "embedded"
 SERVERS = frozenset({"mongodb", "mongodb+srv"})
 
 
@@ -28,6 +28,9 @@ class Opener(Protocol):
 
     async def stop(self) -> None:
         """Undo that; called once, after the last client has gone."""
+
+    async def running(self) -> str | None:
+        """The URI of the same database if another process has it open; ``None`` otherwise."""
 
 
 OpenerFactory = Callable[[str, Path], Opener]
@@ -48,19 +51,6 @@ class DatabaseSource:
             await opener.stop()
 
 
-def _embedded(_uri: str, data_dir: Path) -> Opener:
-    if sys.platform == "win32":
-        raise StartupError(
-            Problem("MONGO_URI", "the embedded database needs Linux or macOS", "set MONGO_URI")
-        )
-    from locutory.embedded import EmbeddedDatabase  # not needed with a server of its own
-
-    return EmbeddedDatabase(data_dir)
-
-
-BUILT_IN: dict[str, OpenerFactory] = {"embedded": _embedded}
-
-
 def _factory(scheme: str) -> OpenerFactory:
     points = list(entry_points(group=GROUP, name=scheme))
     if len(points) > 1:
@@ -71,9 +61,15 @@ def _factory(scheme: str) -> OpenerFactory:
     if points:
         factory: OpenerFactory = points[0].load()
         return factory
-    if scheme in BUILT_IN:
-        return BUILT_IN[scheme]
-    known = sorted(SERVERS | BUILT_IN.keys() | {point.name for point in entry_points(group=GROUP)})
+    if scheme == EMBEDDED:
+        raise StartupError(
+            Problem(
+                "MONGO_URI",
+                "it is not set, and no embedded database is installed",
+                "pip install 'locutory[embedded]', or set MONGO_URI",
+            )
+        )
+    known = sorted(SERVERS | {point.name for point in entry_points(group=GROUP)})
     raise StartupError(
         Problem(
             "MONGO_URI",
@@ -83,20 +79,9 @@ def _factory(scheme: str) -> OpenerFactory:
     )
 
 
-async def _running(config: KernelConfig, data_dir: Path) -> str | None:
-    """The address of the embedded database, if that is the one configured and a server of
-    this data directory has it running."""
-    uri = (config.mongo_uri or "").strip().lower()
-    if uri not in ("", "embedded:") or sys.platform == "win32":
-        return None
-    from locutory.embedded import running_uri
-
-    return await running_uri(data_dir)
-
-
 def _address(config: KernelConfig) -> tuple[str, str]:
     """The configured address, and its scheme in lower case."""
-    uri = (config.mongo_uri or "").strip() or "embedded:"
+    uri = (config.mongo_uri or "").strip() or f"{EMBEDDED}:"
     return uri, uri.partition(":")[0].lower()
 
 
@@ -109,9 +94,7 @@ async def open_database(
     config: KernelConfig, data_dir: Path, *, join: bool = False
 ) -> DatabaseSource:
     """Make the configured database reachable; ``StartupError`` says what to change.
-    ``join``: the embedded one of a running server will do, else only one may open it."""
-    if join and (found := await _running(config, data_dir)) is not None:
-        return DatabaseSource(found)
+    ``join``: one that a running server has open will do."""
     uri, scheme = _address(config)
     if ":" not in uri or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
         raise StartupError(
@@ -124,4 +107,6 @@ async def open_database(
     if scheme in SERVERS:
         return DatabaseSource(uri)
     opener = _factory(scheme)(uri, data_dir)
+    if join and (found := await opener.running()) is not None:
+        return DatabaseSource(found)
     return DatabaseSource(await opener.start(), opener)

@@ -1,5 +1,6 @@
 """One embedded database for a whole test session."""
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -9,8 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from locutory.embedded import guard
 
 START_SECONDS = 30.0
 
@@ -62,7 +61,10 @@ def session_database() -> Iterator[str]:
         with output.open("wb") as log:
             # The guard ends the database with the test run, however that ends.
             kept = log.fileno()
-            guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(kept)]
+            guard = importlib.util.find_spec("locutory_secantus.guard")
+            assert guard is not None
+            assert guard.origin is not None
+            guarded = [sys.executable, "-I", "-S", guard.origin, str(os.getpid()), str(kept)]
             process = subprocess.Popen(  # noqa: S603  (our own arguments)
                 [*guarded, *program],
                 pass_fds=(kept,),

@@ -23,7 +23,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 from structlog.testing import capture_logs
 
 from locutory import StartupError
-from locutory.embedded import EmbeddedDatabase, child, folder, programs
+from locutory_secantus import EmbeddedDatabase, child, folder, programs
 
 # A stand-in for a server: writes until it is killed, and says what the database acknowledged.
 SERVER = """
@@ -31,7 +31,7 @@ import asyncio, sys
 from pathlib import Path
 import uvloop
 from pymongo import AsyncMongoClient
-from locutory.embedded import EmbeddedDatabase
+from locutory_secantus import EmbeddedDatabase
 
 async def main():
     database = EmbeddedDatabase(Path(sys.argv[1]))

@@ -10,8 +10,8 @@ from asyncio.subprocess import Process
 from pathlib import Path
 from typing import Any
 
-from locutory.embedded.folder import Folder, knock
-from locutory.embedded.programs import Program
+from locutory_secantus.folder import Folder, knock
+from locutory_secantus.programs import Program
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import structlog
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from locutory.embedded.child import Child, NotStarted
-from locutory.embedded.folder import Folder, knock
-from locutory.embedded.programs import HOST, choose
 from locutory.errors import Problem, StartupError
+from locutory_secantus.child import Child, NotStarted
+from locutory_secantus.folder import Folder, knock
+from locutory_secantus.programs import HOST, choose
 
-__all__ = ["EmbeddedDatabase", "running_uri"]
+__all__ = ["EmbeddedDatabase", "open_embedded"]
 
 USER = "locutory"
 NAME = "LibreChat"
@@ -34,17 +35,13 @@ def _uri(port: int, password: str | None, options: str) -> str:
     return f"mongodb://{account}{HOST}:{port}/{NAME}?directConnection=true{source}{options}"
 
 
-async def running_uri(data_dir: Path) -> str | None:
-    """The URI of the database that another process has running on this data directory."""
-    folder = Folder(data_dir)
-    password = folder.password()
-    try:
-        process, port = folder.database_lock.named()
-    except OSError:
-        return None
-    if not (password and process and port and await knock(port)):
-        return None
-    return _uri(port, password, choose(folder.path, folder.storage).options)
+def open_embedded(_uri: str, data_dir: Path) -> "EmbeddedDatabase":
+    """What the entry point ``embedded`` of ``locutory.databases`` names."""
+    if sys.platform == "win32":
+        raise StartupError(
+            Problem("MONGO_URI", "the embedded database needs Linux or macOS", "set MONGO_URI")
+        )
+    return EmbeddedDatabase(data_dir)
 
 
 class EmbeddedDatabase:
@@ -64,6 +61,17 @@ class EmbeddedDatabase:
     def process_id(self) -> int | None:
         """Of the running database process."""
         return self._child.process_id if self._child else None
+
+    async def running(self) -> str | None:
+        """The URI of the database that another process has running on this data directory."""
+        password = self._folder.password()
+        try:
+            process, port = self._folder.database_lock.named()
+        except OSError:
+            return None
+        if not (password and process and port and await knock(port)):
+            return None
+        return _uri(port, password, choose(self._folder.path, self._folder.storage).options)
 
     async def start(self) -> str:
         """Start the database and wait until it answers: its ``mongodb://`` URI (holds the

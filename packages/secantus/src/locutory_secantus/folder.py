@@ -10,9 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from locutory.embedded.programs import HOST
 from locutory.errors import Problem, StartupError
 from locutory.secrets import write_private
+from locutory_secantus.programs import HOST
 
 LOG_BYTES = 10 * 1024 * 1024
 ORPHAN_GRACE_SECONDS = 1.0
