@@ -1,16 +1,33 @@
-"""The HTTP protocol of the server process: uvicorn's, with limits on the head of a request."""
+"""The HTTP protocol of the server process: uvicorn's, with every message read as it is framed.
+
+uvicorn's httptools flavour costs a third of its h11 flavour (40 against 120 µs a request, 3
+against 7 µs a piece of a stream), but leaves some messages half read: see `Protocol`.
+"""
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 MAX_HEAD_BYTES = 64 * 1024
+_LINGER_SECONDS = 1.0
+_FRAMING = (b"content-length", b"transfer-encoding", b"connection")
 
 
 class Protocol(HttpToolsProtocol):
-    """Closes a connection whose request head is larger than `MAX_HEAD_BYTES` (431), or not
-    complete after the kernel's ``http_headers_timeout_ms`` (408)."""
+    """One answer for each request of a connection, in order, with the body that its framing
+    headers announce.
+
+    Offers to change the protocol (``Upgrade``) are ignored, as RFC 9110 §7.8 allows. What is no
+    request is answered after the requests before it, then the connection is closed: 400; 431 for
+    a head or trailer larger than `MAX_HEAD_BYTES`; 408 for a head that is not complete after the
+    kernel's ``http_headers_timeout_ms``.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -18,7 +35,12 @@ class Protocol(HttpToolsProtocol):
         self._seconds: float = kernel.config.http_headers_timeout_ms / 1000
         self._waiting: asyncio.TimerHandle | None = None
         self._in_head = True
-        self._head = 0
+        self._in_body = False
+        self._replayed = False
+        # Bytes since the last piece of a body, or since the start of a head.
+        self._outside = 0
+        self._running: RequestResponseCycle | None = None
+        self._last_words: bytes | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -26,29 +48,113 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self.pipeline.clear()
+        if self._running is not None:
+            _give_up(self._running)  # uvicorn tells only the newest
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if self._last_words is not None:
+            return
+        # A piece may hold the end of one thing and the start of the next, so only what came
+        # before it is counted.
+        if self._outside > MAX_HEAD_BYTES:
+            self._refuse(431, b"The request head is too large")
+            return
+        self._outside += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse(400, b"Invalid HTTP request received.")
+            return
         if self._in_head:
-            # The chunk that completes a head may hold a part of the body, so only what
-            # came before it is counted.
-            if self._head > MAX_HEAD_BYTES:
-                self._refuse(431, b"The request head is too large")
+            if self._waiting is None:
+                self._wait()
+        elif self.cycle.response_complete:  # answered before its body had come
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _feed(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
                 return
-            self._head += len(data)
-        super().data_received(data)
-        if self._in_head and self._waiting is None:
-            self._wait()
+            except httptools.HttpParserUpgrade as offer:
+                rest = rest[offer.args[0] :]
+                self._ignore_offer()
+
+    def _ignore_offer(self) -> None:
+        """Read on behind a head. To httptools a request with an offer ends there, whatever it
+        announces; so another parser is given the same framing without the offer."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        lines = [b"POST / HTTP/%b" % self.scope["http_version"].encode()]
+        lines += [b"%b: %b" % line for line in self.scope["headers"] if line[0] in _FRAMING]
+        self._replayed = True
+        try:
+            self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+        finally:
+            self._replayed = False
 
     def on_message_begin(self) -> None:
+        if self._replayed:
+            return
         super().on_message_begin()
         self._in_head = True
-        self._head = 1  # there is somebody to answer
+        self._outside = 1  # there is somebody to answer
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        if self._replayed:
+            return
+        if self.parser.get_method() == b"CONNECT" or self.parser.get_http_version() == "0.9":
+            raise ValueError("a tunnel, or a request without headers")
         self._stop_waiting()
         super().on_headers_complete()
+        self._in_head = False
+        self._in_body = True
+        self.headers = []  # those of a trailer are no headers of the request
+
+    def on_body(self, body: bytes) -> None:
+        self._outside = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        self._in_body = False
+        self._outside = 0
+        super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        if not cycle.waiting_for_100_continue:
+            super()._start_asgi_task(cycle, app)
+            return
+
+        async def decided(scope: Any, receive: Any, send: Any) -> None:
+            async def answer(message: Any) -> None:
+                # Without the 100 nobody knows whether the client sends its body or another
+                # request next.
+                if cycle.waiting_for_100_continue and cycle.more_body and not cycle.body:
+                    cycle.keep_alive = False
+                await send(message)
+
+            await app(scope, receive, answer)
+
+        super()._start_asgi_task(cycle, decided)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._last_words is not None and not self._busy:
+            self._end()
+
+    @property
+    def _busy(self) -> bool:
+        running = self._running
+        return running is not None and not (running.response_complete or running.disconnected)
 
     def _wait(self) -> None:
         text = b"The request did not arrive in time"
@@ -60,12 +166,35 @@ class Protocol(HttpToolsProtocol):
             self._waiting = None
 
     def _refuse(self, status: int, text: bytes) -> None:
+        """Answer what cannot be read, once the requests before it have been answered, and close."""
         self._stop_waiting()
+        if self._last_words is not None or self.transport.is_closing():
+            return
+        length = b"content-length: " + str(len(text)).encode()
+        kind = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+        self._last_words = STATUS_LINE[status] + kind + length + b"\r\n\r\n" + text
+        if self._in_head and not self._outside:
+            self._last_words = b""  # nobody asked
+        if self._in_body:  # the fault is in the newest request
+            if self.cycle is not self._running:
+                self.pipeline.popleft()
+            else:
+                if self.cycle.response_started:
+                    self._last_words = b""
+                _give_up(self.cycle)
+        if not self._busy:
+            self._end()
+
+    def _end(self) -> None:
         if self.transport.is_closing():
             return
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if self._head and not busy:
-            length = b"content-length: " + str(len(text)).encode()
-            kind = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
-            self.transport.write(STATUS_LINE[status] + kind + length + b"\r\n\r\n" + text)
-        self.transport.close()
+        self.transport.write(self._last_words or b"")
+        # To close with something unread would reset the connection, and the answer with it.
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+
+def _give_up(cycle: RequestResponseCycle) -> None:
+    """What the application waits for does not come any more."""
+    cycle.disconnected = not cycle.response_complete
+    cycle.message_event.set()
