@@ -73,6 +73,35 @@ def test_chatgpt_a_tree_without_its_inner_nodes() -> None:
     assert whole.conversation["createdAt"] == datetime.fromtimestamp(1_700_000_000.5, UTC)
 
 
+def test_chatgpt_the_model_of_the_conversation_names_its_answers() -> None:
+    item = {
+        "default_model_slug": "gpt-4o-mini",
+        "mapping": {"q": node("user", "Q"), "a": node("assistant", "A", "q")},
+    }
+    whole = chatgpt.conversation(item, OFFERED)
+    answer = by_text(whole)["A"]
+    assert (answer["sender"], answer["model"]) == ("GPT-4o-mini", "gpt-4o-mini")
+    # It goes on with a model that is there.
+    assert whole.conversation["model"] == "gpt-9"
+    whole = chatgpt.conversation({**item, "default_model_slug": "gpt-9"}, OFFERED)
+    assert whole.conversation["model"] == "gpt-9"
+    for odd in (None, "", 7, ["gpt-4"]):
+        whole = chatgpt.conversation({**item, "default_model_slug": odd}, OFFERED)
+        assert by_text(whole)["A"]["model"] == "gpt-9"
+
+
+def test_chatgpt_a_tree_that_names_its_children_only() -> None:
+    mapping = {"q": node("user", "Q"), "a": node("assistant", "A"), "b": node("assistant", "B")}
+    for one in mapping.values():
+        del one["parent"]
+    mapping["q"]["children"] = ["a", "lost", 7]
+    mapping["a"]["children"] = ["b"]
+    mapping["b"]["children"] = ["b"]  # its own child
+    messages = by_text(chatgpt.conversation({"mapping": mapping}, OFFERED))
+    assert messages["Q"]["parentMessageId"] == NO_PARENT
+    assert messages["A"]["parentMessageId"] == messages["Q"]["messageId"]
+
+
 @pytest.mark.parametrize(
     ("content", "role", "expected"),
     [

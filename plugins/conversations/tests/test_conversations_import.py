@@ -105,7 +105,6 @@ async def test_other_formats(world: Any) -> None:
                 {"messageId": str(uuid4()), "parentMessageId": NO_PARENT, "text": "q"},
             ],
         },
-        [],
     ]
     for content in files:
         answer = await send(world.alice, content)
@@ -168,6 +167,64 @@ async def test_junk_is_refused_and_leaves_nothing(world: Any, content: Any, text
     assert (await world.alice.get(f"{PATH}/progress")).json()["state"] == "failed"
 
 
+EMPTY = {"message": "The file holds no messages. Nothing was imported."}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        [{"title": "x", "create_time": 1, "mapping": {}}],
+        [{"title": "x", "mapping": {"a": {"message": None}, "b": {"parent": "a"}}}] * 3,
+        [{"name": "x", "chat_messages": []}],
+        [{"name": "x", "chat_messages": [{"sender": "human", "text": ""}]}],
+        {"version": 5, "history": []},
+        {"version": 4, "history": [{"name": "x", "messages": []}]},
+        {"version": 4, "history": [{"name": "x", "messages": [{"role": "system"}]}]},
+        {"conversationId": "x", "messages": []},
+        {"conversationId": "x", "recursive": True, "messagesTree": []},
+        b'{"kind":"export","version":1}\n{"kind":"end"}\n',
+    ],
+)
+async def test_nothing_empty_is_called_imported(world: Any, content: Any) -> None:
+    answer = await send(world.alice, content)
+    assert (answer.status_code, answer.json()) == (400, EMPTY)
+    assert await world.collection("conversations").count_documents({}) == 0
+    progress = (await world.alice.get(f"{PATH}/progress")).json()
+    assert (progress["state"], progress["message"]) == ("failed", EMPTY["message"])
+
+
+async def test_empty_conversations_are_left_out(world: Any) -> None:
+    """They occur in real exports; the others are imported, and that is no failure."""
+    answer = await send(world.alice, [{"title": "x", "mapping": {}}, *chatgpt(2)])
+    assert (answer.status_code, answer.json()) == (201, DONE)
+    assert await world.collection("conversations").count_documents({}) == 2
+
+
+async def ended(person: Any) -> Any:
+    """The progress of an import, once it is over."""
+    while True:
+        progress = (await person.get(f"{PATH}/progress")).json()
+        if progress["state"] != "running":
+            return progress
+        await asyncio.sleep(0.01)
+
+
+async def test_an_import_that_takes_long_is_answered_and_goes_on(open_world: Any) -> None:
+    """A proxy that waits a minute would tell the user that it failed."""
+    quick = {"plugins": {"conversations": {"import_answer_seconds": 1e-9}}}
+    async with open_world(yaml=quick) as world:
+        answer = await send(world.alice, chatgpt(60))
+        assert answer.status_code == 202
+        progress = await ended(world.alice)
+        assert (progress["state"], progress["imported"]) == ("done", 60)
+        assert await world.collection("conversations").count_documents({}) == 60
+        # The place is free again, and what went wrong is told too.
+        assert (await send(world.alice, [1])).status_code == 202
+        progress = await ended(world.alice)
+        assert progress["message"] == "Unsupported import type. Nothing was imported."
+
+
 async def test_a_broken_file_says_how_much_was_imported(world: Any) -> None:
     whole = json.dumps(chatgpt(70)).encode()
     answer = await send(world.alice, whole[:-40])
@@ -213,7 +270,7 @@ async def test_what_is_no_upload(world: Any) -> None:
     assert await status(content=part + b"[]", headers=kind) == 400
     assert (
         await status(content=part + b"[]\r\n--b--", headers={"content-type": kind["content-type"]})
-        == 201
+        == 400
     )
     assert await status(content=b"x", headers={"content-type": "multipart/form-data"}) == 400
     many = (
@@ -244,7 +301,8 @@ async def test_size_limits(open_world: Any) -> None:
             answer = await send(world.alice, b" " * size)
             assert answer.status_code == 413, size
             assert answer.json() == {"message": "File exceeds the maximum allowed size"}
-        answer = await send(world.alice, b" " * (2_000_000 - 2) + b"[]")
+        content = json.dumps(chatgpt(1)).encode()
+        answer = await send(world.alice, b" " * (2_000_000 - len(content)) + content)
         assert answer.status_code == 201
 
         async def unannounced() -> Any:
@@ -275,11 +333,11 @@ async def test_limits_of_imports(open_world: Any) -> None:
     }
     async with open_world(environment=environment, yaml=yaml) as world:
         statuses = [
-            (await send(person, [])).status_code
+            (await send(person, chatgpt(1))).status_code
             for person in (world.alice, world.alice, world.alice, world.bob)
         ]
         assert statuses == [201, 201, 429, 429]
-        answer = await send(world.bob, [])
+        answer = await send(world.bob, chatgpt(1))
         assert answer.json() == {
             "message": "Too many conversation import requests. Try again later"
         }

@@ -23,7 +23,6 @@ def watched(content: Any, largest: int = MEGABYTE) -> WatchedFile:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ([], "chatgpt"),
         ([{"mapping": {}}], "chatgpt"),
         ([{"chat_messages": [], "mapping": {}}], "claude"),
         ({"history": [], "folders": [], "version": 4}, "chatbot-ui"),
@@ -106,10 +105,10 @@ def test_halves_of_characters(written: str, read: str) -> None:
 
 
 def test_a_file_of_backslashes_takes_linear_time() -> None:
-    file, count = Mended(io.BytesIO(b"\\" * 20 * MEGABYTE)), 0
+    file, count = Mended(io.BytesIO(b"\\" * 10 * MEGABYTE)), 0
     while piece := file.read(65536):
         count += len(piece)
-    assert count == 20 * MEGABYTE
+    assert count == 10 * MEGABYTE
 
 
 def test_items_come_one_after_another() -> None:
@@ -172,3 +171,58 @@ def test_a_line_may_not_be_too_long() -> None:
                     8 * MEGABYTE if line[0] == 91 else MEGABYTE,
                 )
             )
+
+
+class Counted:
+    """A file that counts how it is read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+        self.reads = 0
+
+    def read(self, size: int) -> bytes:
+        self.reads += 1
+        return self._file.read(size)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"x" * 15_000_000,
+        b'say \\"x\\", ' * 1_200_000,
+        b"{[,:]} " * 2_000_000,
+        b"\\\\" * 7_000_000,
+        b"\\ud83d\\ude00" * 1_200_000,
+    ],
+    ids=["plain", "quotes", "brackets", "backslashes", "emoji"],
+)
+def test_a_long_text_is_read_in_growing_pieces(text: bytes) -> None:
+    """The parser begins a text anew with every piece of it, so the number of pieces counts."""
+    file = Counted(b'[{"a": "' + text + b'"}, 1, "' + b'short", "' * 300_000 + b'"]')
+    mended = Mended(file)
+    reads, read = [], 0
+    while piece := mended.read(65536):
+        read += len(piece)
+        reads.append(len(piece))
+    assert read > len(text)
+    assert len(reads) < 25 + 2_700_000 // 65536 + 1
+    assert max(reads) <= 2 * MEGABYTE + 64
+    # Behind it pieces are small again.
+    assert max(reads[-5:]) <= 65536 + 24
+
+
+@pytest.mark.parametrize(
+    "begin", [b'{"conversationId": "', b'["a", "\\\\", "', b'{"a": 1', b'[{"b": "\\"']
+)
+def test_a_text_that_no_document_can_hold_is_refused_while_it_is_read(begin: bytes) -> None:
+    data = begin + b"7" * 70_000_000
+    file = watched(data, largest=64 * MEGABYTE)
+    with pytest.raises(BrokenFile, match="A text is longer than 16 MiB"):
+        list(items(file, "librechat"))
+    assert file.read_bytes < 20 * MEGABYTE
+
+
+def test_many_numbers_are_no_long_text() -> None:
+    data = b'{"conversationId": "x", "n": [' + b"12345, " * 3_000_000 + b'1], "messages": []}'
+    file = watched(data, largest=64 * MEGABYTE)
+    assert format_of(file) == "librechat"

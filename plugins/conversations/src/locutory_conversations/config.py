@@ -44,6 +44,9 @@ class ConversationsConfig(BaseModel):
         LARGEST_IMPORT,
         "Largest file to import, bytes; 0: 250 MiB",
     )
+    import_answer_seconds: float = option(
+        40, "After this an import is answered with 202 and goes on; proxies wait 60 s", gt=0
+    )
     largest_conversation_bytes: int = option(
         64 * MEGABYTE, "Largest single conversation of an import, bytes of JSON", ge=MEGABYTE
     )

@@ -6,7 +6,7 @@ from typing import ClassVar
 import click
 from beanie import Document
 
-from locutory import Context, On, Plugin, Provide, Route, hook
+from locutory import Context, On, PhaseTask, Plugin, Provide, Route, hook
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
 from locutory_contracts.chat import GENERATIONS
 from locutory_contracts.conversations import (
@@ -112,11 +112,18 @@ class ConversationsPlugin(Plugin):
         writes = EditRoutes(guards, self._history, edits, self._deletion)
         copies = CopyRoutes(config, Copies(ctx.services, self._history))
         importer = Importer(ctx.services, self._history.adding, self._portable, ctx.log)
-        portability = PortabilityRoutes(
+        self._portability = PortabilityRoutes(
             config, ctx.section("rateLimits"), importer, self._exporter, ctx.cache, ctx.log
         )
-        groups = (conversations, messages, writes, copies, portability)
+        groups = (conversations, messages, writes, copies, self._portability)
         return [route for group in groups for route in group.all()]
+
+    @hook
+    def phases(self) -> Iterable[PhaseTask]:
+        async def stop() -> None:
+            await self._portability.running.stop()
+
+        return [PhaseTask("routes", "imports", undo=stop)]
 
     @hook
     def commands(self, ctx: Context) -> Iterable[click.Command]:

@@ -1,6 +1,7 @@
 """What can be wrong with a file to import. Texts are sentences for the user."""
 
 UNSUPPORTED = "Unsupported import type"
+EMPTY = "The file holds no messages"
 
 
 class Junk(ValueError):

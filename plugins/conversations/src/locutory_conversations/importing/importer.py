@@ -11,7 +11,7 @@ from locutory import Services
 from locutory.access import Principal
 from locutory_contracts.portability import PORTABLE
 from locutory_conversations.exporting.records import KIND, PortableConversations, derived
-from locutory_conversations.importing.errors import BrokenFile, Junk
+from locutory_conversations.importing.errors import EMPTY, BrokenFile, Junk
 from locutory_conversations.importing.offered import Offered, offered_to
 from locutory_conversations.importing.progress import Progress
 from locutory_conversations.importing.reading import CONVERTERS, Format, format_of, items
@@ -27,13 +27,15 @@ _LOGGED_EVERY = 1000
 @dataclass(slots=True)
 class Outcome:
     """What became of a file. ``imported`` counts conversations, and records of other kinds;
-    ``known`` is what the user had already, ``unknown`` what no plugin here keeps. ``problem``
-    is the first thing that was wrong; ``broken`` when nothing behind it could be read."""
+    ``known`` is what the user had already, ``unknown`` what no plugin here keeps; ``empty``
+    counts conversations without messages, which are left out. ``problem`` is the first thing
+    that was wrong; ``broken`` when nothing behind it could be read."""
 
     imported: int = 0
     failed: int = 0
     known: int = 0
     unknown: int = 0
+    empty: int = 0
     problem: str = ""
     broken: bool = False
 
@@ -50,6 +52,7 @@ class _Batch:
     items: list[Any] = field(default_factory=list)
     wholes: list[Whole] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    empty: int = 0
     end: bool = False
     broken: str = ""
 
@@ -85,6 +88,7 @@ class Importer:
         logged = 0
         while True:
             batch = await asyncio.to_thread(_next, source, file, format_, offered)
+            outcome.empty += batch.empty
             for problem in batch.problems:
                 outcome.bad(problem)
             if format_ == "export":
@@ -104,6 +108,8 @@ class Importer:
                     percent=round(100 * file.read_bytes / max(1, file.size)),
                 )
             if batch.end:
+                if not (outcome.imported or outcome.known or outcome.unknown or outcome.problem):
+                    outcome.problem = EMPTY
                 return outcome
 
     async def _new(self, user: str, wholes: Sequence[Whole]) -> list[Whole]:
@@ -200,8 +206,11 @@ def _next(source: Iterator[Any], file: WatchedFile, format_: Format, offered: Of
             except Junk as error:
                 batch.problems.append(str(error))
             else:
-                batch.wholes.append(whole)
-                messages += len(whole.messages)
+                if whole.messages:
+                    batch.wholes.append(whole)
+                    messages += len(whole.messages)
+                else:
+                    batch.empty += 1
         if messages >= _MESSAGES_AT_ONCE or file.read_bytes - start >= _BYTES_AT_ONCE:
             break
     return batch

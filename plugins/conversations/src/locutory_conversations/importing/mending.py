@@ -3,10 +3,15 @@
 JavaScript and Python cut texts anywhere, also inside an emoji, and write the half that is left as
 ``\\ud83d`` or ``\\ude00`` alone. Such a file is valid JSON, but the parser stops at it or makes
 something else of it. Here it becomes ``\\ufffd``, which is as long, so places in the file stay.
+
+The parser begins a text anew with every piece of it that it gets, so pieces grow while one text
+goes on, and a text that no document could hold is refused as soon as that is clear.
 """
 
 import re
 from typing import Protocol
+
+from locutory_conversations.importing.errors import BrokenFile
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _FIRST_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
@@ -17,6 +22,10 @@ _ESCAPES = re.compile(
 )
 _ESCAPE = 6  # bytes of ``\ud83d``
 _REPLACEMENT = rb"\ufffd"
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+_LARGEST_PIECE = 2 * 1024 * 1024
+_LONGEST_TEXT = 16 * 1024 * 1024
+"""What a document of MongoDB holds, in bytes."""
 
 
 class Readable(Protocol):
@@ -31,18 +40,32 @@ class Mended:
     def __init__(self, file: Readable) -> None:
         self._file = file
         self._rest = b""
+        self._in_text = False
+        self._unbroken = 0  # bytes since something in the file began or ended
 
     def read(self, size: int) -> bytes:
         """The next bytes, about ``size``; none at the end only."""
         if size <= 0:  # the parser asks for nothing, to see what it gets
             return b""
         while True:
-            chunk = self._file.read(size)
+            chunk = self._file.read(max(size, min(self._unbroken, _LARGEST_PIECE)))
             data = self._rest + chunk
             end = _whole(data) if chunk else len(data)
             self._rest = data[end:]
             if end or not chunk:
+                self._watch(data[:end])
                 return mended(data[:end])
+
+    def _watch(self, data: bytes) -> None:
+        """See whether one text or number goes on through all of the data."""
+        quotes = (_ESCAPED.sub(b"", data) if b"\\" in data else data).count(b'"')
+        if quotes or (not self._in_text and (b"," in data or b":" in data)):
+            self._unbroken = 0
+        else:
+            self._unbroken += len(data)
+        self._in_text ^= quotes % 2 == 1
+        if self._unbroken > _LONGEST_TEXT:
+            raise BrokenFile(f"A text is longer than {_LONGEST_TEXT // 1024**2} MiB")
 
 
 def mended(data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Endpoints and models that this server offers to whoever imports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,12 @@ class Offered:
         models = (self.models or {}).get(endpoint, ())
         found = next((model for model in models if isinstance(model, str) and model), None)
         return found or _FALLBACKS.get(endpoint, _FALLBACK)
+
+    def known(self, endpoint: str, wanted: Iterable[Any]) -> str:
+        """The first of ``wanted`` that the endpoint offers, so that the chat can go on with it;
+        else the endpoint's first model."""
+        models = (self.models or {}).get(endpoint, ())
+        return next((model for model in wanted if model in models), None) or self.model(endpoint)
 
 
 async def offered_to(services: Services, principal: Principal) -> Offered:

@@ -1,4 +1,4 @@
-"""How far the import of a user is, for him to ask on any worker."""
+"""How far the import of a user is, for them to ask on any worker."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ _EVERY_SECONDS = 0.5
 
 class Progress:
     """Keeps ``{state, imported, failed, total_bytes, read_bytes}`` in the cache for an hour;
-    ``state`` is ``running``, ``done`` or ``failed``."""
+    ``state`` is ``running``, ``done`` or ``failed``, then with a ``message``."""
 
     def __init__(self, cache: Cache, user: str, total_bytes: int) -> None:
         self._cache = cache
@@ -26,13 +26,16 @@ class Progress:
         self._told = (imported, failed, read_bytes)
         if time.monotonic() - self._last >= _EVERY_SECONDS:
             self._last = time.monotonic()
-            await self._write("running")
+            await self._write("running", {})
 
-    async def end(self, *, well: bool) -> None:
-        """The import is over."""
-        await self._write("done" if well else "failed")
+    async def end(self, problem: str) -> None:
+        """The import is over; what went wrong is a sentence for the user, or empty."""
+        if problem:
+            await self._write("failed", {"message": problem})
+        else:
+            await self._write("done", {})
 
-    async def _write(self, state: str) -> None:
+    async def _write(self, state: str, more: dict[str, str]) -> None:
         imported, failed, read_bytes = self._told
         value = {
             "state": state,
@@ -40,6 +43,7 @@ class Progress:
             "failed": failed,
             "total_bytes": self._total,
             "read_bytes": min(read_bytes, self._total),
+            **more,
         }
         await self._cache.set(NAMESPACE, self._user, value, _KEPT_SECONDS)
 

@@ -5,8 +5,14 @@ from typing import Any, Literal
 
 import orjson
 
-from locutory_conversations.importing.errors import UNSUPPORTED, BrokenFile
-from locutory_conversations.importing.formats import chatbotui, chatgpt, claude, librechat
+from locutory_conversations.importing.errors import EMPTY, UNSUPPORTED, BrokenFile
+from locutory_conversations.importing.formats import (
+    chatbotui,
+    chatgpt,
+    claude,
+    deepseek,
+    librechat,
+)
 from locutory_conversations.importing.offered import Offered
 from locutory_conversations.importing.values import events_of, skipped, values_at
 from locutory_conversations.importing.watched import WatchedFile
@@ -16,7 +22,9 @@ Format = Literal["chatgpt", "claude", "chatbot-ui", "librechat", "export"]
 Convert = Callable[[Any, Offered], Whole]
 
 CONVERTERS: Mapping[str, Convert] = {
-    "chatgpt": chatgpt.conversation,
+    "chatgpt": lambda item, offered: (
+        deepseek if deepseek.is_deepseek(item) else chatgpt
+    ).conversation(item, offered),
     "claude": claude.conversation,
     "chatbot-ui": chatbotui.conversation,
     "librechat": librechat.conversation,
@@ -90,7 +98,7 @@ def _format_of_list(file: WatchedFile) -> Format:
         if isinstance(item, dict) and item.get("mapping") is not None:
             return "chatgpt"
         raise BrokenFile(UNSUPPORTED)
-    return "chatgpt"  # an empty list: nothing to import
+    raise BrokenFile(EMPTY)
 
 
 def _format_of_object(file: WatchedFile) -> Format:

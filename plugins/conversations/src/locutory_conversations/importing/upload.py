@@ -2,8 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote
@@ -51,11 +49,9 @@ class _Form:
     problem: str = ""
 
 
-@contextmanager
-def temporary_file() -> Iterator[BinaryIO]:
-    """A file without a name: whatever happens, it goes with its last reader."""
-    with tempfile.TemporaryFile(prefix="locutory-import-") as file:
-        yield cast(BinaryIO, file)
+def temporary_file() -> BinaryIO:
+    """A file without a name: whatever happens, it goes when it is closed."""
+    return cast(BinaryIO, tempfile.TemporaryFile(prefix="locutory-import-"))
 
 
 async def receive(request: Request, file: BinaryIO, limit: int) -> Upload:

@@ -10,11 +10,19 @@ from locutory_conversations.config import ConversationsConfig
 from locutory_conversations.exporting.stream import CONTENT_TYPE, Exporter
 from locutory_conversations.importing.importer import Importer, Outcome
 from locutory_conversations.importing.progress import Progress, progress_of
-from locutory_conversations.importing.upload import discard, receive, refusal, temporary_file
+from locutory_conversations.importing.running import RunningImports
+from locutory_conversations.importing.upload import (
+    Upload,
+    discard,
+    receive,
+    refusal,
+    temporary_file,
+)
 from locutory_conversations.importing.watched import WatchedFile
 from locutory_conversations.routes.limits import export_limits, import_limits
 
 _IMPORTED = "Conversation(s) imported successfully"
+_GOES_ON = "The import goes on; GET /api/convos/import/progress tells how far it is"
 _REFUSAL = {"message": "What was wrong"}
 
 
@@ -36,7 +44,7 @@ class PortabilityRoutes:
         self._exporter = exporter
         self._cache = cache
         self._log = log
-        self._importing: set[str] = set()
+        self.running = RunningImports(config.import_answer_seconds, log)
 
     def all(self) -> list[Route]:
         """The routes."""
@@ -46,12 +54,13 @@ class PortabilityRoutes:
                 endpoint=self.import_file,
                 methods=("POST",),
                 access=SignedIn(),
-                summary="Import conversations of a file: ChatGPT, Claude, chatbot-ui, LibreChat, "
+                summary="Import conversations of a file: ChatGPT, Claude, DeepSeek, chatbot-ui, LibreChat, "
                 "or an export of this server",
                 raw_body=True,
                 limits=import_limits(self._config, self._rate_limits),
                 responses={
                     201: {"message": _IMPORTED},
+                    202: {"message": _GOES_ON},
                     400: {"message": "Unsupported import type"},
                     409: _REFUSAL,
                     413: {"message": "File exceeds the maximum allowed size"},
@@ -88,36 +97,44 @@ class PortabilityRoutes:
         ]
 
     async def import_file(self, request: Request) -> Response:
-        """Import a file; answers when all of it is written."""
+        """Import a file; answers when all of it is written, or 202 when that takes long."""
         user = request.caller.id
-        if user in self._importing:
+        if not self.running.begin(user):
             await discard(request)
             raise refusal(409, "Another import of yours is still running", close=True)
-        self._importing.add(user)
+        file = temporary_file()
         try:
-            with temporary_file() as file:
-                upload = await receive(request, file, self._config.import_max_bytes)
-                outcome = await self._import(
-                    request,
-                    WatchedFile(upload.file, upload.size, self._config.largest_conversation_bytes),
-                )
-        finally:
-            self._importing.discard(user)
+            upload = await receive(request, file, self._config.import_max_bytes)
+        except BaseException:
+            file.close()
+            self.running.end(user)
+            raise
+        outcome = await self.running.run(self._run(request, upload))
+        if outcome is None:
+            return JSON({"message": _GOES_ON}, 202)
         if not outcome.problem:
             return JSON({"message": _IMPORTED}, 201)
         return JSON({"message": explained(outcome)}, 400)
+
+    async def _run(self, request: Request, upload: Upload) -> Outcome:
+        try:
+            largest = self._config.largest_conversation_bytes
+            return await self._import(request, WatchedFile(upload.file, upload.size, largest))
+        finally:
+            upload.file.close()
+            self.running.end(request.caller.id)
 
     async def _import(self, request: Request, file: WatchedFile) -> Outcome:
         user = request.caller.id
         progress = Progress(self._cache, user, file.size)
         self._log.info("conversations.import_started", user=user, bytes=file.size)
-        well = False
+        problem = "The import was interrupted. Send the file again"
         await progress.tell(0, 0, 0)  # what is known of the import before is over
         try:
             outcome = await self._importer.run(file, request.caller, progress)
-            well = not outcome.problem
+            problem = explained(outcome) if outcome.problem else ""
         finally:
-            await progress.end(well=well)
+            await progress.end(problem)
         self._log.info(
             "conversations.import_ended",
             user=user,

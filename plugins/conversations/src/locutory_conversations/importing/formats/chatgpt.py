@@ -11,7 +11,7 @@ from locutory import now
 from locutory_contracts.conversations import NO_PARENT
 from locutory_conversations.importing.errors import Junk
 from locutory_conversations.importing.fields import moment_of, text_of
-from locutory_conversations.importing.formats.shape import origin_of, whole
+from locutory_conversations.importing.formats.shape import origin_of, parents_of, whole
 from locutory_conversations.importing.offered import Offered
 from locutory_conversations.services.adding import Whole
 
@@ -33,7 +33,8 @@ def conversation(item: Any, offered: Offered) -> Whole:
         raise Junk("a conversation has no mapping")
     tree = _Tree(item["mapping"])
     begun = moment_of(item.get("create_time"))
-    default = offered.model(ENDPOINT)
+    used = text_of(item.get("default_model_slug"))
+    default = used or offered.model(ENDPOINT)
     messages = []
     for name, node in tree.nodes.items():
         if not tree.shown(node):
@@ -47,7 +48,7 @@ def conversation(item: Any, offered: Offered) -> Whole:
         gpt = _GPT.search(model)
         copy: dict[str, Any] = {
             "messageId": tree.ids[name],
-            "parentMessageId": tree.parent(node),
+            "parentMessageId": tree.parent(name),
             "text": text,
             "sender": "user" if own else f"GPT-{gpt[1]}" if gpt else model,
             "isCreatedByUser": own,
@@ -55,7 +56,7 @@ def conversation(item: Any, offered: Offered) -> Whole:
             "endpoint": ENDPOINT,
             "createdAt": moment_of(message.get("create_time")) or begun or now(),
         }
-        thoughts = "" if own else tree.thoughts(node)
+        thoughts = "" if own else tree.thoughts(name)
         if thoughts:
             copy["content"] = [
                 {"type": "think", "think": thoughts},
@@ -66,7 +67,7 @@ def conversation(item: Any, offered: Offered) -> Whole:
         messages,
         title=text_of(item.get("title")),
         endpoint=ENDPOINT,
-        model=default,
+        model=offered.known(ENDPOINT, [used]),
         created=begun or min((each["createdAt"] for each in messages), default=None),
         origin=origin_of("chatgpt", item, "conversation_id", "id"),
     )
@@ -83,6 +84,7 @@ class _Tree:
             if isinstance(node, dict) and isinstance(_kind(node), str)
         }
         self.ids = {name: str(uuid4()) for name in self.nodes}
+        self._above = parents_of(self.nodes)
         self._parents: dict[str, str] = {}
         self._thoughts: dict[str, str] = {}
 
@@ -96,15 +98,15 @@ class _Tree:
         hidden = isinstance(metadata, dict) and metadata.get(_HIDDEN) is True
         return not hidden
 
-    def parent(self, node: Node) -> str:
+    def parent(self, name: str) -> str:
         """The new id of the next message above."""
 
         def end(name: str, above: Node) -> str | None:
             return self.ids[name] if self.shown(above) else None
 
-        return self._climb(node, end, self._parents, NO_PARENT)
+        return self._climb(name, end, self._parents, NO_PARENT)
 
-    def thoughts(self, node: Node) -> str:
+    def thoughts(self, name: str) -> str:
         """What was thought before this message."""
 
         def end(_name: str, above: Node) -> str | None:
@@ -113,24 +115,24 @@ class _Tree:
                 return _thinking(above["message"]["content"])
             return None if kind == _RECAP else ""
 
-        return self._climb(node, end, self._thoughts, "")
+        return self._climb(name, end, self._thoughts, "")
 
     def _climb(
         self,
-        node: Node,
+        name: str,
         end: Callable[[str, Node], str | None],
         known: dict[str, str],
         nothing: str,
     ) -> str:
         passed: dict[str, None] = {}
         found: str | None = None
-        at = node.get("parent")
-        while isinstance(at, str) and at in self.nodes and at not in passed:
+        at = self._above.get(name)
+        while at is not None and at in self.nodes and at not in passed:
             found = known[at] if at in known else end(at, self.nodes[at])
             if found is not None:
                 break
             passed[at] = None
-            at = self.nodes[at].get("parent")
+            at = self._above.get(at)
         result = nothing if found is None else found
         known.update(dict.fromkeys(passed, result))
         return result

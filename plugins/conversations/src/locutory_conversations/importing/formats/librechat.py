@@ -25,9 +25,9 @@ _FILLED = ("text", "content", "files", "attachments", "children")
 
 def conversation(item: Any, offered: Offered) -> Whole:
     """The conversation of a file."""
-    given = item.get("messagesTree") or item.get("messages")
+    given = item.get("messagesTree") or item.get("messages") or []
     if not isinstance(given, list):
-        raise Junk("the file has no messages")
+        raise Junk("the messages of the file are no list")
     found = item.get("options")
     options = found if isinstance(found, dict) else {}
     endpoint = offered.endpoint(item.get("endpoint") or options.get("endpoint") or "openAI")

@@ -1,6 +1,6 @@
 """The common end of every format."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -10,6 +10,7 @@ import orjson
 
 from locutory import now
 from locutory.database import Raw
+from locutory_contracts.conversations import NO_PARENT
 from locutory_conversations.changes import LONGEST_TITLE
 from locutory_conversations.copying.cloning import cloned
 from locutory_conversations.services.adding import Whole
@@ -38,6 +39,35 @@ def whole(
         "updatedAt": moment,
     }
     return Whole(conversation, cloned(messages, identify=lambda known: known), origin)
+
+
+def parents_of(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The parent of each node that has one. Some exports name only the ``children``."""
+    parents = {
+        child: name
+        for name, node in nodes.items()
+        if isinstance(children := node.get("children"), list)
+        for child in children
+        if isinstance(child, str)
+    }
+    named = {
+        name: parent
+        for name, node in nodes.items()
+        if isinstance(parent := node.get("parent"), str)
+    }
+    return {**parents, **named}
+
+
+def climb(name: str, parents: Mapping[str, str], ids: Mapping[str, str]) -> str:
+    """The new id of the next node above that became a message."""
+    passed = {name}
+    at = parents.get(name)
+    while at is not None and at not in passed:
+        if at in ids:
+            return ids[at]
+        passed.add(at)
+        at = parents.get(at)
+    return NO_PARENT
 
 
 def origin_of(program: str, item: Any, *names: str) -> str | None:
