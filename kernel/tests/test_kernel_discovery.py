@@ -190,6 +190,7 @@ def test_a_disabled_plugin_is_not_imported(install: Any) -> None:
         ("class Made: name = 'rose'", "Made", "is no locutory.Plugin"),
         ("from locutory import Plugin as Made", "Made", "calls itself None"),
         ("", "Missing", "cannot be imported: AttributeError"),
+        (SOURCE.format(name="rose").replace("summary", "about"), "Made", "has no 'summary'"),
     ],
 )
 def test_an_unusable_package_is_named(
@@ -208,14 +209,16 @@ def test_two_packages_with_one_plugin_are_refused(install: Any) -> None:
 
 
 def test_safe_mode_leaves_third_parties_out(install: Any) -> None:
-    others = list(discovery.available())
-    install("rose", SOURCE.format(name="rose"))
+    """Anybody may call a package ``locutory-…``."""
+    others = sorted({*discovery.available()} - {"tags", "ldap"})
+    install("rose", SOURCE.format(name="rose"), distribution="locutory-rose")
     install("weed", SOURCE.format(name="weed"), distribution="wild-weed")
     sources = Sources({}, {"plugins": {"disabled": others}})
-    assert [plugin.name for plugin in load_plugins(sources)] == ["rose", "weed"]
-    assert [plugin.name for plugin in load_plugins(sources, safe=True)] == ["rose"]
-    only = Sources({}, {"plugins": {"enabled": ["rose", "weed"]}})
-    assert [plugin.name for plugin in load_plugins(only, safe=True)] == ["rose"]
+    on = [plugin.name for plugin in load_plugins(sources)]
+    assert on == ["ldap", "rose", "tags", "weed"]
+    assert [plugin.name for plugin in load_plugins(sources, safe=True)] == ["ldap", "tags"]
+    only = Sources({}, {"plugins": {"enabled": ["rose", "tags"]}})
+    assert [plugin.name for plugin in load_plugins(only, safe=True)] == ["tags"]
 
 
 async def test_the_kernel_orders_by_itself(serve: Serve, make_plugin: Any) -> None:

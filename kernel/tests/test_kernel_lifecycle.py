@@ -70,7 +70,7 @@ async def test_within_a_phase_plugins_go_in_their_order() -> None:
     assert len(diary.lines) == 4
 
 
-@pytest.mark.parametrize("phase", ["file storage", "post-startup tasks"])
+@pytest.mark.parametrize("phase", ["file storage", "server start"])
 async def test_a_failure_undoes_what_was_done(serve: Serve, make_plugin: Any, phase: Any) -> None:
     diary = Diary()
     broken = PhaseTask(phase, "shelf", diary.note("run shelf", fail=True), diary.note("undo shelf"))

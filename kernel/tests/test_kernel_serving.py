@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from locutory import StartupError, openers
+from locutory.cli.building import built
 from locutory.cli.database import ThreadedDatabase
-from locutory.cli.serve import _built
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
 from locutory.settings import KernelConfig
@@ -99,11 +99,11 @@ def test_what_is_imported_is_never_looked_at_again(
     before = gc.get_freeze_count()
     try:
         sources = Sources({"LOCUTORY_DATA_DIR": str(tmp_path)}, {"plugins": {"enabled": []}})
-        assert _built(sources).plugins == []
+        assert built(sources).plugins == []
         assert gc.get_freeze_count() > before
         assert gc.isenabled()
         with pytest.raises(StartupError):
-            _built(Sources({}, {"plugins": {"enabled": ["nobody"]}}))
+            built(Sources({}, {"plugins": {"enabled": ["nobody"]}}))
         assert gc.isenabled()
     finally:
         gc.unfreeze()

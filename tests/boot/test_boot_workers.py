@@ -70,7 +70,7 @@ async def test_any_worker_serves_any_chat(
             trust_env=False,
             limits=httpx2.Limits(max_keepalive_connections=0),
         ) as client:
-            for _ in range(300):
+            for _ in range(1200):
                 try:
                     if (await client.get("/readyz")).status_code == 200:
                         break
@@ -88,3 +88,76 @@ async def test_any_worker_serves_any_chat(
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, (tmp_path / "server.log").read_text("utf-8")
         log.close()
+
+
+@pytest.mark.slow
+async def test_workers_end_with_their_supervisor(
+    redis_url: str, database_uri: str, tmp_path: Path
+) -> None:
+    """However it ends: who starts the server again finds the port free."""
+    port = free_port()
+    (tmp_path / "librechat.yaml").write_text("version: 1.3.11\n", "utf-8")
+    environment = {
+        **os.environ,
+        **ENVIRONMENT,
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "USE_REDIS": "true",
+        "REDIS_URI": redis_url,
+        "LOCUTORY_DATA_DIR": str(tmp_path / "data"),
+        "CONFIG_PATH": str(tmp_path / "librechat.yaml"),
+        "MONGO_URI": with_database(database_uri, f"supervisor_{port}"),
+    }
+    command = [str(Path(sys.executable).with_name("locutory")), "serve", "--workers", "2"]
+
+    async def started(name: str) -> "subprocess.Popen[bytes]":
+        path = tmp_path / name
+        with path.open("wb") as log:
+            process = subprocess.Popen(  # noqa: ASYNC220  (returns at once)
+                command, env=environment, stdout=log, stderr=log, cwd=tmp_path
+            )
+        async with asyncio.timeout(90):
+            while "is ready" not in path.read_text("utf-8"):
+                assert process.poll() is None, path.read_text("utf-8")
+                await asyncio.sleep(0.1)
+        # It says so when the workers serve, not before.
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert b" 200 OK" in connection.recv(1000)
+        return process
+
+    first = await started("first.log")
+    first.kill()
+    first.wait()
+    async with asyncio.timeout(60):
+        while True:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                    break
+                except OSError:
+                    await asyncio.sleep(0.2)
+    second = await started("second.log")
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(60) == 0
+
+
+@pytest.mark.slow
+async def test_workers_that_cannot_start_are_not_called_ready(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        **ENVIRONMENT,
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+        "USE_REDIS": "true",
+        "REDIS_URI": "redis://127.0.0.1:1",
+        "LOCUTORY_DATA_DIR": str(tmp_path / "data"),
+    }
+    command = [str(Path(sys.executable).with_name("locutory")), "serve", "--workers", "2"]
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "is ready" not in done.stderr + done.stdout
+    assert "Redis does not answer" in done.stderr + done.stdout

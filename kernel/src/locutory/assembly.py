@@ -8,8 +8,9 @@ import click
 import pluggy
 from beanie import Document
 
-from locutory.access import PermissionGroup
+from locutory.access import Can, PermissionGroup
 from locutory.database import collection_name
+from locutory.discovery import nearest
 from locutory.errors import Problem, StartupError
 from locutory.events import On
 from locutory.plugin import Check, Context, Hooks, Job, PhaseTask, Plugin
@@ -29,6 +30,21 @@ _ITEMS: Mapping[str, type[Any]] = {
 }
 
 
+def _check_marks(plugin: Plugin) -> None:
+    """A method with the name of a hook that is not marked would never be called."""
+    for name in vars(Hooks):
+        method = getattr(type(plugin), name, None)
+        if not name.startswith("_") and callable(method) and not hasattr(method, "locutory_impl"):
+            raise StartupError(
+                Problem(
+                    f"plugin {plugin.name}",
+                    f"its method '{name}' has the name of a hook, and is none",
+                    "put @hook above it, or give it another name",
+                    plugin.name,
+                )
+            )
+
+
 @dataclass(slots=True)
 class Contributions:
     """What plugins contributed, each with its owner."""
@@ -40,6 +56,33 @@ class Contributions:
     jobs: list[tuple[str, Job]] = field(default_factory=list)
     checks: list[tuple[str, Check]] = field(default_factory=list)
     commands: dict[str, list[Any]] = field(default_factory=dict)
+    offered: dict[str, set[str]] = field(default_factory=dict)
+    """By plugin: the names of the keys that it offers in this configuration."""
+
+
+def closed_routes(
+    routes: Iterable[tuple[str, Route]], groups: Mapping[str, PermissionGroup]
+) -> list[str]:
+    """A sentence for each permission that routes ask for and nobody can have: its group is
+    that of a plugin that is off, or misspelt."""
+    asked: dict[tuple[str, str, str], int] = {}
+    for owner, route in routes:
+        access = route.access
+        if isinstance(access, Can) and access.action not in getattr(
+            groups.get(access.group), "actions", ()
+        ):
+            place = (owner, access.group, access.action)
+            asked[place] = asked.get(place, 0) + 1
+    return [
+        f"plugin {owner}: {count} of its routes ask for the permission {group}.{action}, which no"
+        f" plugin declares; nobody may call them{_hint(group, groups)}"
+        for (owner, group, action), count in asked.items()
+    ]
+
+
+def _hint(group: str, groups: Mapping[str, PermissionGroup]) -> str:
+    hint = "" if group in groups else nearest(group, groups)
+    return f" ({hint})" if hint else ""
 
 
 class Assembly:
@@ -50,6 +93,7 @@ class Assembly:
         self.manager = pluggy.PluginManager("locutory")
         self.manager.add_hookspecs(Hooks)
         for plugin in plugins:
+            _check_marks(plugin)
             try:
                 self.manager.register(plugin, plugin.name)
                 self.manager.check_pending()
@@ -74,6 +118,7 @@ class Assembly:
                     f"its hook '{name}' failed: {type(error).__name__}: {error}",
                     f"switch it off: plugins.disabled: [{plugin.name}]",
                     plugin.name,
+                    error,
                 )
             ) from error
 
@@ -122,6 +167,7 @@ class Assembly:
             found.permissions[group.name] = group
             found.permission_owners[group.name] = owner
         declared = {plugin.name: {key.name for key in plugin.provides} for plugin in self.plugins}
+        kept: dict[str, set[str]] = {plugin.name: set() for plugin in self.plugins}
         for owner, offer in self.each("services", contexts):
             if offer.key.name not in declared[owner]:
                 raise StartupError(
@@ -132,7 +178,21 @@ class Assembly:
                         owner,
                     )
                 )
+            kept[owner].add(offer.key.name)
             register["services"](owner, offer)
+        found.offered = kept
+        for plugin in self.plugins:
+            # What is offered may depend on the configuration; without the hook nothing ever is.
+            if plugin.provides and not hasattr(plugin, "services"):
+                names = ", ".join(key.name for key in plugin.provides)
+                raise StartupError(
+                    Problem(
+                        f"plugin {plugin.name}",
+                        f"declares {names} in 'provides', and has no hook 'services'",
+                        "return Provide(key, …) from it, or take the keys out of 'provides'",
+                        plugin.name,
+                    )
+                )
         for name in ("subscriptions", "routes"):
             for owner, item in self.each(name, contexts):
                 register[name](owner, item)

@@ -65,7 +65,9 @@ class Database:
     def client(self) -> AsyncMongoClient[Raw]:
         """The driver's client; ``RuntimeError`` before the kernel has started."""
         if self._client is None:
-            raise RuntimeError("the database is not connected yet")
+            raise RuntimeError(
+                "the database is not connected while hooks run; use it inside handlers"
+            )
         return self._client
 
     def __getitem__(self, document: type[Document]) -> Collection:
@@ -125,6 +127,11 @@ class Database:
     async def ping(self) -> None:
         """Raises pymongo's error when the database does not answer."""
         await self.client.admin.command("ping")
+
+    async def probe(self) -> None:
+        """Read something, which a database with a broken storage cannot do though it may answer
+        a ping. Raises pymongo's error."""
+        await self.collection("locutory_leases").find_one({}, {"_id": 1})
 
     async def close(self) -> None:
         """Close every connection."""

@@ -86,12 +86,15 @@ def load(points: Mapping[str, EntryPoint], names: Sequence[str]) -> list[Plugin]
                     f"cannot be imported: {type(error).__name__}: {error}",
                     f"reinstall it, or switch it off: plugins.disabled: [{name}]",
                     name,
+                    error,
                 )
             )
             continue
         wrong = "" if isinstance(plugin, Plugin) else "is no locutory.Plugin"
         if not wrong and getattr(plugin, "name", None) != name:
             wrong = f"calls itself {getattr(plugin, 'name', None)!r}"
+        if not wrong and not isinstance(getattr(plugin, "summary", None), str):
+            wrong = "has no 'summary': a line that says what it does"
         if wrong:
             problems.append(Problem(f"plugin {name}", wrong, plugin=name))
         plugins.append(plugin)

@@ -1,24 +1,42 @@
 """Which plugins of an installation are on."""
 
-from importlib.metadata import EntryPoint
+import re
+from importlib.metadata import EntryPoint, PackageNotFoundError, requires
 
 from locutory import discovery
 from locutory.configuration import Sources
-from locutory.errors import StartupError
+from locutory.errors import Problem, StartupError
 from locutory.plugin import Plugin
 
 
 def load_plugins(sources: Sources, *, safe: bool = False) -> list[Plugin]:
-    """The enabled plugins; disabled ones are not imported. ``safe`` ignores third parties:
-    only plugins of distributions named ``locutory-*`` are loaded."""
+    """The enabled plugins; disabled ones are not imported. ``safe`` ignores third parties: only
+    plugins that the distribution ``locutory`` names among its requirements are loaded."""
     points = discovery.available()
     names, problems = discovery.choose(points, sources.yaml.get("plugins"))
     if problems:
         raise StartupError(problems)
     if safe:
-        names = [name for name in names if _is_ours(points[name])]
+        ours = _bundled()
+        names = [name for name in names if _distribution(points[name]) in ours]
     return discovery.load(points, names)
 
 
-def _is_ours(point: EntryPoint) -> bool:
-    return point.dist is not None and point.dist.name.lower().startswith("locutory-")
+def _distribution(point: EntryPoint) -> str:
+    return "" if point.dist is None else _normal(point.dist.name)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _bundled() -> set[str]:
+    """Names of the distributions that belong to Locutory; anybody may begin a name with
+    ``locutory-``."""
+    try:
+        wanted = requires("locutory") or ()
+    except PackageNotFoundError:
+        text = "the distribution 'locutory', which names the plugins that belong to it, is missing"
+        fix = "pip install locutory, or name the plugins to load: plugins.enabled: [...]"
+        raise StartupError(Problem("--safe", text, fix)) from None
+    return {_normal(re.split(r"[^\w.-]", line.strip(), maxsplit=1)[0]) for line in wanted}

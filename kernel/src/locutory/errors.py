@@ -1,7 +1,7 @@
 """Errors of the kernel: those that stop a start, and those that become HTTP answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,6 +13,8 @@ class Problem:
     text: str
     fix: str = ""
     plugin: str = "kernel"
+    cause: BaseException | None = field(default=None, compare=False, repr=False)
+    """The fault of a plugin's code behind it, for its author."""
 
     def __str__(self) -> str:
         line = f"{self.where} [{self.plugin}]: {self.text}"

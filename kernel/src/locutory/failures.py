@@ -21,11 +21,11 @@ _DUPLICATE = 11000
 
 
 class ErrorController:
-    """Turns exceptions into answers. ``unreachable``: further exception types that mean
-    that a store does not answer."""
+    """Turns exceptions into answers. ``redis``: the exception types that mean that Redis does
+    not answer."""
 
-    def __init__(self, unreachable: tuple[type[Exception], ...] = ()) -> None:
-        self._unreachable: tuple[type[Exception], ...] = (ConnectionFailure, *unreachable)
+    def __init__(self, redis: tuple[type[Exception], ...] = ()) -> None:
+        self._redis = redis
 
     def answer(self, error: Exception, request: Request) -> Response:
         """The response for an error. Faults of a plugin are logged under its name."""
@@ -45,10 +45,11 @@ class ErrorController:
             if fields is not None:
                 text = f"An document with that {fields} already exists."
                 return JSON({"messages": text, "fields": fields}, 409)
-        if isinstance(error, self._unreachable):
+        store = self._unreachable(error)
+        if store is not None:
             log.warning("http.store_down", plugin=request.plugin, reason=str(error)[:200])
             body = {
-                "message": "The database is not reachable. Please retry shortly.",
+                "message": f"{store} is not reachable. Please retry shortly.",
                 "code": "DATABASE_UNAVAILABLE",
                 "status": 503,
             }
@@ -63,6 +64,12 @@ class ErrorController:
             None if request.route is None else request.route.failure
         )
         return answer(500, UNKNOWN if failure is None else failure)
+
+    def _unreachable(self, error: Exception) -> str | None:
+        """The store that does not answer, if that is what the error means."""
+        if isinstance(error, ConnectionFailure):
+            return "The database"
+        return "Redis" if isinstance(error, self._redis) else None
 
 
 def _json(value: Any) -> str:

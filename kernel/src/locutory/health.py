@@ -81,8 +81,11 @@ class _Failures(Collector):
 class Health:
     """Answers the probes before any other layer, and serves the metrics."""
 
-    def __init__(self, is_ready: Callable[[], bool], metrics: Metrics, secret: str | None) -> None:
-        self._is_ready = is_ready
+    def __init__(
+        self, not_ready: Callable[[], str | None], metrics: Metrics, secret: str | None
+    ) -> None:
+        """``not_ready``: why the server is not ready, ``None`` when it is."""
+        self._not_ready = not_ready
         self._metrics = metrics
         self._secret = secret
 
@@ -94,7 +97,10 @@ class Health:
         if name in ("/health", "/livez"):
             return Text("OK")
         if name == "/readyz":
-            return Text("OK") if self._is_ready() else Text("NOT_READY", 503)
+            reason = self._not_ready()
+            if reason is None:
+                return Text("OK")
+            return Text(f"NOT_READY: {reason}" if reason else "NOT_READY", 503)
         return None
 
     async def scrape(self, request: "Request") -> Response:

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from locutory import configuration, discovery
 from locutory.access import PermissionGroup
-from locutory.assembly import Assembly
+from locutory.assembly import Assembly, closed_routes
 from locutory.background import Background, Lease
 from locutory.cache import Cache, MemoryCache, RedisCache
 from locutory.database import Database
@@ -21,13 +21,14 @@ from locutory.enabled import load_plugins
 from locutory.errors import Problem, StartupError
 from locutory.events import Events
 from locutory.health import Health, Metrics
-from locutory.lifecycle import Lifecycle
+from locutory.lifecycle import KERNEL, Lifecycle
 from locutory.lifespan import Lifespan
 from locutory.limiting import RateLimits
 from locutory.openapi import openapi_route
 from locutory.openers import DatabaseSource, open_database
 from locutory.outbox import DatabaseOutbox, OutboxEntry
 from locutory.plugin import PHASES, Context, Job, PhaseTask, Plugin
+from locutory.readiness import Readiness
 from locutory.routing import RouteTable
 from locutory.secrets import load_credentials, record_fingerprints
 from locutory.services import Services
@@ -35,7 +36,6 @@ from locutory.sharing import connect_redis, key_prefix, redis_unreachable
 
 log = structlog.get_logger("locutory")
 
-KERNEL = "kernel"
 _CATCH_UP_SECONDS = 10.0
 
 
@@ -98,12 +98,16 @@ class Kernel:
         self.cache: Cache = MemoryCache() if self.redis is None else RedisCache(self.redis, prefix)
         self.limits = RateLimits(self.redis, prefix)
         self.lifecycle = Lifecycle()
-        self.health = Health(lambda: self.lifecycle.ready, self.metrics, self.config.metrics_secret)
+        self.readiness = Readiness(self.database, self.redis)
+        self.health = Health(self._not_ready, self.metrics, self.config.metrics_secret)
         self.permission_groups: dict[str, PermissionGroup] = {}
         self.assembly = Assembly(self.plugins)
         self.contexts = {plugin.name: self._context(plugin, checked) for plugin in self.plugins}
         self._assemble()
         self.edge = Edge(self)
+
+    def _not_ready(self) -> str | None:
+        return (self.readiness.fault or None) if self.lifecycle.ready else ""
 
     def _context(self, plugin: Plugin, checked: configuration.Configuration) -> Context:
         return Context(
@@ -140,6 +144,9 @@ class Kernel:
         self.metrics.watch_failures(self.events.failures)
         self.contributions = contributions
         self.permission_groups.update(contributions.permissions)
+        self.configuration.warnings.extend(
+            closed_routes(self.routes.all(), contributions.permissions)
+        )
         self.events.outbox = self._outbox = DatabaseOutbox(self.database, self.events)
         add = self.lifecycle.add
         add(KERNEL, PhaseTask("database connection", "database", self._connect, self._disconnect))
@@ -217,6 +224,7 @@ class Kernel:
         if isinstance(self.cache, MemoryCache):
             self.background.repeat(Job("cache sweep", 60, self.cache.sweep), KERNEL)
         self.background.spawn(self._watch_loop(), owner=KERNEL, name="loop lag")
+        self.background.spawn(self.readiness.watch(), owner=KERNEL, name="readiness")
 
     async def _watch_loop(self) -> None:
         loop = asyncio.get_running_loop()

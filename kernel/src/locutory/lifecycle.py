@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from locutory.discovery import nearest
 from locutory.errors import Problem, StartupError
 from locutory.plugin import PHASES, Phase, PhaseTask
 
 log = structlog.get_logger("locutory.start")
 
 Run = Callable[[], Awaitable[None]]
+KERNEL = "kernel"
 
 
 class Lifecycle:
@@ -24,7 +26,12 @@ class Lifecycle:
         self.ready = False
 
     def add(self, owner: str, task: PhaseTask) -> None:
-        """Register a task of a plugin (or of 'kernel') for its phase."""
+        """Register a task of a plugin (or of 'kernel') for its phase; `StartupError` when there
+        is no such phase, since it would never run."""
+        if task.phase not in PHASES:
+            text = f"{task.name}: there is no phase '{task.phase}'"
+            fix = nearest(task.phase, PHASES) or f"the phases are: {', '.join(PHASES)}"
+            raise StartupError(Problem(f"plugin {owner}", text, fix, owner))
         self._tasks.append((owner, task))
 
     async def run(self, phases: Sequence[Phase]) -> None:
@@ -53,11 +60,16 @@ class Lifecycle:
         except StartupError:
             raise
         except Exception as error:
+            if task.phase == PHASES[-1] and owner != KERNEL:
+                # The server is open by now: a fault of one plugin stays its own.
+                log.exception("start.task_failed", plugin=owner, task=task.name)
+                return
             raise StartupError(
                 Problem(
                     f"phase '{task.phase}'",
                     f"{task.name} failed: {type(error).__name__}: {error}",
                     plugin=owner,
+                    cause=error,
                 )
             ) from error
 

@@ -51,6 +51,7 @@ class Lifespan:
             await kernel.lifecycle.drain(kernel.config.drain_seconds)
         await asyncio.gather(*draining, return_exceptions=True)
         await kernel.lifecycle.undo()
+        log.info("stop.done")
         await send({"type": "lifespan.shutdown.complete"})
 
     def _report(self, error: Exception) -> None:

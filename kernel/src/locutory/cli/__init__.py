@@ -1,6 +1,8 @@
 """The command ``locutory``."""
 
+import os
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -27,6 +29,22 @@ def report(error: StartupError) -> None:
         click.echo(f"    {problem.text}", err=True)
         if problem.fix:
             click.secho(f"    → {problem.fix}", fg="yellow", err=True)
+        if problem.cause is not None:
+            _show_cause(problem.cause)
+
+
+def _show_cause(error: BaseException) -> None:
+    """Where in its code a plugin failed: the last place, or all of them with DEBUG_CONSOLE."""
+    if os.environ.get("DEBUG_CONSOLE", "").lower() == "true":
+        lines = "".join(traceback.format_exception(error)).splitlines()
+    elif frames := traceback.extract_tb(error.__traceback__):
+        place = frames[-1]
+        lines = [f"{place.filename}:{place.lineno}, in {place.name}", f"  {place.line}"]
+        lines.append("DEBUG_CONSOLE=true shows the whole way there")
+    else:
+        lines = []
+    for line in lines:
+        click.echo(f"    {line}", err=True)
 
 
 _PLUGIN_COMMANDS = "locutory.plugin_commands"

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import os
 import socket
 import sys
@@ -14,39 +13,17 @@ from typing import Any
 import click
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from locutory import __version__, configuration
+from locutory.cli import workers as worker_processes
+from locutory.cli.building import built
 from locutory.cli.database import ThreadedDatabase
 from locutory.errors import Problem, StartupError
-from locutory.kernel import Kernel, build, default_data_dir
+from locutory.kernel import Kernel, default_data_dir
 from locutory.logs import set_up_logs
 from locutory.openers import is_served
 from locutory.protocol import Protocol
 from locutory.settings import KernelConfig, environment_values
-
-_SAFE = "LOCUTORY_SAFE"
-_DATABASE = "LOCUTORY_DATABASE_URI"
-
-
-def create() -> Kernel:
-    """The application of one worker process; its database is started by the parent."""
-    sources = configuration.read_sources()
-    config = KernelConfig.model_validate(environment_values(KernelConfig, sources.environment))
-    set_up_logs(json=config.console_json, debug=config.debug_logging)
-    safe = bool(os.environ.get(_SAFE))
-    return _built(sources, safe=safe, database_uri=os.environ.get(_DATABASE))
-
-
-def _built(sources: configuration.Sources, **options: Any) -> Kernel:
-    """A kernel for a process that does nothing else. Nothing of what is imported is garbage: to
-    look for it costs a fifth of the start, and later 0.1 s at once, while every stream waits."""
-    gc.disable()
-    try:
-        return build(sources, **options)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _uvicorn_config(app: Any, config: KernelConfig, **extra: Any) -> uvicorn.Config:
@@ -179,7 +156,7 @@ def _run(
     safe: bool,
     database: Callable[[], Awaitable[str]] | None,
 ) -> None:
-    kernel = _built(sources, safe=safe, database_uri=database)
+    kernel = built(sources, safe=safe, database_uri=database)
     server = _Server(
         _uvicorn_config(kernel, config), lambda: _welcome(kernel, _address(config, sockets))
     )
@@ -256,17 +233,16 @@ def _run_workers(
                 "set USE_REDIS=true and REDIS_URI, or run one worker",
             )
         )
-    kernel = _built(sources, safe=safe)  # reports a wrong configuration once, before any worker
-    if safe:
-        os.environ[_SAFE] = "1"
+    kernel = built(sources, safe=safe)  # reports a wrong configuration once, before any worker
     data_dir = kernel.data_dir or default_data_dir(sources.environment)
     with ThreadedDatabase(config, data_dir) as database:
-        os.environ[_DATABASE] = asyncio.run(database.uri())
+        worker_processes.prepare(asyncio.run(database.uri()), safe=safe)
         settings = _uvicorn_config(
-            "locutory.cli.serve:create", config, factory=True, workers=workers
+            "locutory.cli.workers:create", config, factory=True, workers=workers
         )
-        _welcome(kernel, _address(config, sockets))
-        supervisor = Multiprocess(settings, sockets=sockets)
+        supervisor = worker_processes.Supervisor(
+            settings, sockets, lambda: _welcome(kernel, _address(config, sockets))
+        )
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(1)

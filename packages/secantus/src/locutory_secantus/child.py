@@ -15,8 +15,8 @@ from locutory_secantus.programs import Program
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
-BACKOFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds before each restart in a row; after the last one it is given up."""
+BACKOFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds before each restart in a row; the last of them before every further one."""
 STEADY_SECONDS = 60.0
 """A process that lived this long starts the row anew."""
 
@@ -103,17 +103,12 @@ class Child:
             code = await self._process.wait()
             if loop.time() - began > STEADY_SECONDS:
                 row = 0
-            if row == len(BACKOFF):
-                self._log.critical(
-                    "database.given_up",
-                    deaths=row + 1,
-                    output=str(self._folder.log),
-                    advice="read the output, then restart the server",
-                )
-                return
-            self._log.error("database.died", code=code, restart_in=BACKOFF[row])
-            await asyncio.sleep(BACKOFF[row])
+            wait = BACKOFF[min(row, len(BACKOFF) - 1)]
             row += 1
+            log = self._log.error if row < len(BACKOFF) else self._log.critical
+            output = str(self._folder.log)
+            log("database.died", code=code, restart_in=wait, deaths=row, output=output)
+            await asyncio.sleep(wait)
             try:
                 await self.start(auth=True)
             except (NotStarted, OSError) as error:

@@ -50,7 +50,7 @@ class AgentBuilderPlugin(Plugin):
     summary = "Agents that users make: versions, sharing, the marketplace and its categories"
     Config = AgentBuilderConfig
     provides = (STORED_AGENTS, RESOURCE_KINDS, PORTABLE)
-    wants = (ACCESS, ACCOUNTS, FILES, PEOPLE, POLICY)
+    wants = (ACCESS, ACCOUNTS, FILES, PEOPLE, POLICY, RESOURCE_KINDS)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:

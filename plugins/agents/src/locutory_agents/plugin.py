@@ -46,7 +46,13 @@ from locutory_agents.turn.workshop import Workshop
 from locutory_agents.wire.sse import Pulse
 from locutory_contracts.accounts import AccountDeleting
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS
-from locutory_contracts.chat import CONTEXT_SOURCES, GENERATIONS, TOOLS, TURN_OBSERVERS
+from locutory_contracts.chat import (
+    CONTEXT_SOURCES,
+    GENERATIONS,
+    TOOLS,
+    TURN_COMPANIONS,
+    TURN_OBSERVERS,
+)
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.models import CATALOGUE, TOKENS
 
@@ -68,7 +74,19 @@ class AgentsPlugin(Plugin):
         TURN_OBSERVERS,
         JOB_STORES,
     )
-    wants = (CATALOGUE, TOKENS, CONVERSATIONS, POLICY, AUTHENTICATORS, STORED_AGENTS)
+    wants = (
+        CATALOGUE,
+        TOKENS,
+        CONVERSATIONS,
+        POLICY,
+        AUTHENTICATORS,
+        STORED_AGENTS,
+        TOOLS,
+        CONTEXT_SOURCES,
+        TURN_OBSERVERS,
+        TURN_COMPANIONS,
+        JOB_STORES,
+    )
 
     chat: Chat
     moderation: Moderation

@@ -64,7 +64,7 @@ class AuthPlugin(Plugin):
         SIGN_INS,
         STARTUP_CONFIG,
     )
-    wants = (GENERATIONS, PASSWORD_CHECKS, OUTSIDE_SESSIONS)
+    wants = (GENERATIONS, PASSWORD_CHECKS, OUTSIDE_SESSIONS, AUTHENTICATORS)
 
     parts: Parts
 

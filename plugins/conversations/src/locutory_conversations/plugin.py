@@ -60,6 +60,7 @@ class ConversationsPlugin(Plugin):
         SEARCH,
         ACCOUNTS,
         PEOPLE,
+        PORTABLE,
     )
 
     @hook

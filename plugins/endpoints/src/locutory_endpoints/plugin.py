@@ -40,7 +40,7 @@ class EndpointsPlugin(Plugin):
         "modelSpecs": ModelSpecsSection,
     }
     provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG)
-    wants = (STORED_AGENTS,)
+    wants = (STORED_AGENTS, LLM_PROVIDERS)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:

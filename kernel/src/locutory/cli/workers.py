@@ -1,0 +1,85 @@
+"""Several worker processes behind one port: their supervisor, and what each of them runs."""
+
+import os
+import signal
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from socket import socket
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from locutory import configuration
+from locutory.cli.building import built
+from locutory.kernel import Kernel
+from locutory.logs import set_up_logs
+from locutory.settings import KernelConfig, environment_values
+
+_SAFE = "LOCUTORY_SAFE"
+_DATABASE = "LOCUTORY_DATABASE_URI"
+_SUPERVISOR = "LOCUTORY_SUPERVISOR"
+_LOOK_SECONDS = 0.5
+_FORCED_SECONDS = 10.0
+
+
+def prepare(database_uri: str, *, safe: bool) -> None:
+    """Leave in the environment what `create` needs in the workers to come."""
+    os.environ[_DATABASE] = database_uri
+    os.environ[_SUPERVISOR] = str(os.getpid())
+    if safe:
+        os.environ[_SAFE] = "1"
+
+
+def create() -> Kernel:
+    """The application of one worker process; its database is started by the supervisor."""
+    _end_with(int(os.environ[_SUPERVISOR]))
+    sources = configuration.read_sources()
+    config = KernelConfig.model_validate(environment_values(KernelConfig, sources.environment))
+    set_up_logs(json=config.console_json, debug=config.debug_logging)
+    safe = bool(os.environ.get(_SAFE))
+    return built(sources, safe=safe, database_uri=os.environ.get(_DATABASE))
+
+
+def _end_with(supervisor: int) -> None:
+    """End this process when its supervisor has ended, however that came: nobody else would,
+    and the port would stay taken."""
+
+    def watch() -> None:
+        while os.getppid() == supervisor:
+            time.sleep(_LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_FORCED_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="supervisor", daemon=True).start()
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's, which says when every worker serves; ``welcome`` is called once."""
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket], welcome: Callable[[], None]
+    ) -> None:
+        super().__init__(config, sockets)
+        self._welcome: Callable[[], None] | None = welcome
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        if self._welcome is None or self.should_exit.is_set():
+            return
+        if all(process.is_ready(timeout=1) for process in self.processes) and self._answers():
+            self._welcome()
+            self._welcome = None
+
+    def _answers(self) -> bool:
+        """Has the start of the worker that gets this request come to its end?"""
+        host, port = self.sockets[0].getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        address = f"[{host}]" if ":" in host else host
+        try:
+            with urllib.request.urlopen(f"http://{address}:{port}/readyz", timeout=1):
+                return True
+        except OSError:
+            return False
