@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from locutory import StartupError, env, option
 from locutory.configuration import Sources, read_sources, validate
 from locutory.settings import arithmetic, flag, from_text
+from locutory.testing.network import ForwardProxy
 
 
 class Colours(BaseModel):
@@ -282,7 +283,30 @@ async def test_a_file_from_the_network() -> None:
     async with server:
         good = await asyncio.to_thread(read_sources, {"CONFIG_PATH": f"{address}/good"})
         assert good.yaml == {"a": 1}
+        async with ForwardProxy().running() as proxy:
+            place = {"CONFIG_PATH": f"{address}/good", "PROXY": proxy.place}
+            assert (await asyncio.to_thread(read_sources, place)).yaml == {"a": 1}
+            assert proxy.seen == [f"GET {address}/good"]
+            near = {**place, "NO_PROXY": "127.0.0.1"}
+            assert (await asyncio.to_thread(read_sources, near)).yaml == {"a": 1}
+            assert len(proxy.seen) == 1
         bad = await asyncio.to_thread(read_sources, {"CONFIG_PATH": f"{address}/bad"})
         assert (bad.yaml, "status 404" in bad.notes[0]) == ({}, True)
     down = await asyncio.to_thread(read_sources, {"CONFIG_PATH": f"{address}/good"})
     assert (down.yaml, "cannot be read" in down.notes[0]) == ({}, True)
+
+
+def test_outgoing_connections(tmp_path: Path) -> None:
+    """A proxy that is none is a problem, told without its password; an authority that cannot
+    be read is a warning, as in Node."""
+    for variable in ("PROXY", "http_proxy", "HTTPS_PROXY"):
+        with pytest.raises(StartupError) as failure:
+            validate(Sources({variable: "ftp://ann:geheim@proxy.example"}, {}), [])
+        assert variable.upper() in str(failure.value)
+        assert "geheim" not in str(failure.value)
+    gone = str(tmp_path / "gone.pem")
+    checked = validate(Sources({"NODE_EXTRA_CA_CERTS": gone, "PROXY": "ann:geheim@h:1"}, {}), [])
+    [warning] = checked.warnings
+    assert warning == f"NODE_EXTRA_CA_CERTS: {gone} cannot be read: No such file or directory"
+    assert checked.kernel.outgoing.proxies.of("https", "models.example")
+    assert "geheim" not in repr(checked.kernel)

@@ -210,6 +210,27 @@ def test_constraints_name_no_index() -> None:
         assert name in pins()
 
 
+def test_outgoing_connections_are_made_in_one_place() -> None:
+    """Proxies, authorities and time limits are settled in `locutory_http`: nobody else builds
+    a client, a transport or a context of TLS, opens a connection by itself, or reads the
+    environment for them."""
+    built = re.compile(
+        r"\b(?:httpx2?\.(?:Async)?Client\(|httpx2?\.(?:get|post|put|patch|delete|head|request|stream)\("
+        r"|httpx2?\.(?:Async)?HTTPTransport\(|httpcore2?\.|create_default_context\(|create_ssl_context\("
+        r"|ssl\.SSLContext\(|ssl\._create|trust_env=True|aiohttp|urllib\.request|http\.client|requests\.get\(|"
+        r"(?:HTTPS?|NO)_PROXY|[\"']PROXY[\"']|NODE_EXTRA_CA_CERTS\")"
+    )
+    allowed = {ROOT / "kernel" / "src" / "locutory" / "testing", ROOT / "packages" / "http"}
+    found = [
+        f"{path.relative_to(ROOT)}: {hit.group()}"
+        for folder in (ROOT / "kernel", ROOT / "contracts", *PACKAGES, *PLUGINS)
+        for path in sources(folder / "src")
+        if not any(place in path.parents for place in allowed)
+        for hit in built.finditer(path.read_text("utf-8"))
+    ]
+    assert not found
+
+
 def test_the_gpl_database_is_never_imported() -> None:
     for folder in (ROOT / "kernel", ROOT / "contracts", *PACKAGES, *PLUGINS):
         for path in sources(folder / "src"):

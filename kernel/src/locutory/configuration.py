@@ -22,8 +22,12 @@ from locutory.settings import (
     env_name,
     environment_values,
 )
+from locutory_http import OutgoingSettings
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LARGEST = 16 * 1024 * 1024
+"""Bytes of a configuration file that is fetched."""
+
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -91,7 +95,11 @@ def read_sources(
     location = environment.get("CONFIG_PATH", "").strip() or "librechat.yaml"
     explicit = bool(environment.get("CONFIG_PATH", "").strip())
     try:
-        text = _download(location) if "://" in location else Path(location).read_text("utf-8")
+        text = (
+            _download(location, environment)
+            if "://" in location
+            else Path(location).read_text("utf-8")
+        )
         parsed = yaml.load(text, _Loader)  # noqa: S506  (a safe loader, in C where available)
     except FileNotFoundError:
         notes = (f"configuration file {location} does not exist",) if explicit else ()
@@ -109,16 +117,13 @@ def read_sources(
     return Sources(environment, parsed, (), location)
 
 
-def _download(location: str) -> str:
-    import httpx2
-
+def _download(location: str, environment: Environment) -> str:
     try:
-        response = httpx2.get(location, timeout=10, follow_redirects=True)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise OSError(str(error)) from error
-    if response.status_code != 200:
-        raise OSError(f"status {response.status_code}")
-    return response.text
+        found = environment_values(OutgoingSettings, environment)
+        outgoing = OutgoingSettings.model_validate(found).outgoing
+    except ValidationError as error:
+        raise OSError(_said(error.errors()[0]["msg"])) from None
+    return outgoing.download(location, 10.0, _LARGEST).decode()
 
 
 def vocabulary() -> dict[str, dict[str, str]]:
@@ -136,10 +141,11 @@ def validate(
     """Check everything for the enabled plugins; raises one `StartupError` with all problems."""
     problems: list[Problem] = []
     kernel = _settings("kernel", KernelConfig, {}, sources, problems, "")
+    own = kernel if isinstance(kernel, KernelConfig) else KernelConfig()
     configuration = Configuration(
-        kernel=kernel if isinstance(kernel, KernelConfig) else KernelConfig(),
+        kernel=own,
         yaml=sources.yaml,
-        warnings=list(sources.notes),
+        warnings=[*sources.notes, *own.outgoing.trust.warnings],
     )
     section = sources.yaml.get("plugins") or {}
     if not isinstance(section, Mapping):

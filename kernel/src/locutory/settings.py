@@ -11,6 +11,8 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
+from locutory_http import OutgoingSettings
+
 Environment = Mapping[str, str]
 
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -67,6 +69,16 @@ def env_name(field: FieldInfo) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def env_text(field: FieldInfo, environment: Environment) -> str:
+    """What the environment says for a settings field; "" when nothing. A variable may have
+    several spellings: the first that is set counts."""
+    extra = field.json_schema_extra
+    names = extra.get("spellings") if isinstance(extra, dict) else None
+    spellings = names if isinstance(names, list) else [env_name(field)]
+    found = (environment.get(str(name), "") for name in spellings)
+    return next((text for text in found if text.strip()), "")
+
+
 def _kind(annotation: Any) -> Any:
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -114,8 +126,8 @@ def environment_values(model: type[BaseModel], environment: Environment) -> dict
     problems: dict[str, str] = {}
     for name, field in model.model_fields.items():
         variable = env_name(field)
-        text = environment.get(variable, "") if variable else ""
-        if variable and text.strip():
+        text = env_text(field, environment)
+        if variable and text:
             try:
                 found[name] = from_text(field.annotation, text)
             except ValueError as error:
@@ -125,7 +137,7 @@ def environment_values(model: type[BaseModel], environment: Environment) -> dict
     return found
 
 
-class KernelConfig(BaseModel):
+class KernelConfig(OutgoingSettings):
     """Settings of the kernel itself (contract kernel §16.1, §16.2, §16.7, §16.8)."""
 
     model_config = ConfigDict(extra="forbid")

@@ -10,6 +10,7 @@ from locutory import LimitExceeded, On, Plugin, hook
 from locutory.access import POLICY, Decision, Principal
 from locutory.services import Provide
 from locutory.testing import Serve, SignIn
+from locutory.testing.network import ForwardProxy
 
 CONVERSATION = "11111111-1111-4111-9111-111111111111"
 
@@ -531,6 +532,13 @@ async def test_moderation(serve: Serve, kit) -> None:
         refused = await user.post("/Fake", user.body("fine", quotes=["bad"]))
         assert json.loads(parse(refused.text)[1][1]["text"]) == {"type": "moderation"}
         assert asked[1][1] == ["fine", "bad", "> bad\n\nfine"]
+        async with ForwardProxy().running() as proxy:
+            behind = {**environment, "HTTP_PROXY": proxy.place}
+            async with serve(
+                "agents", SignIn(), kit.Models(), kit.History(), environment=behind
+            ) as other:
+                assert (await kit.chatter(other).chat("ECHO:good"))[-1].name == "final"
+            assert proxy.seen == [f"POST http://127.0.0.1:{port}/v1/moderations"]
         service.close()
         await service.wait_closed()
         refused = await user.post("/Fake", user.body("fine"))

@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from locutory import StartupError
 from locutory.testing import Serve
+from locutory.testing.network import ForwardProxy
 from locutory_agentsapi import access_tokens, issuer_keys
 
 NOT_ACCEPTED = {
@@ -104,6 +105,17 @@ async def test_a_token_stands_for_its_subject(world: Any, issuer: Issuer) -> Non
         assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
         # Keys are as good as before.
         assert (await it.use((await it.ann.make())["key"])).status_code == 200
+
+
+async def test_the_issuer_is_asked_through_the_proxy(world: Any, issuer: Issuer) -> None:
+    async with ForwardProxy().running() as proxy:
+        for exceptions, lines in (("127.0.0.1", 0), ("", 2)):
+            environment = {"PROXY": proxy.place, "NO_PROXY": exceptions}
+            async with world(yaml=issuer.yaml(), environment=environment) as it:
+                it.registry.subjects["ann"] = it.ann.id
+                assert (await it.use(issuer.sign())).status_code == 200
+            assert len(proxy.seen) == lines
+    assert proxy.seen[1] == f"GET {issuer.url}/keys"
 
 
 async def test_the_scheme_is_read_in_any_case(world: Any, issuer: Issuer) -> None:

@@ -8,6 +8,7 @@ import pytest
 from bson import ObjectId
 
 from locutory import JSON, Plugin, Provide, Public, Request, Route, hook
+from locutory.testing.network import ForwardProxy
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.sign_in import PASSWORD_CHECKS, SIGN_INS, Identity, IdentityRefused
 
@@ -131,6 +132,19 @@ class TestCaptcha:
             cloudflare.broken = True
             answer = await someone.post("/api/auth/login", {**body, "turnstileToken": "good"})
             assert answer.status_code == 503
+
+    async def test_is_checked_through_the_proxy(self, people: Any) -> None:
+        cloudflare = Turnstile()
+        async with ForwardProxy().running() as proxy:
+            environment = {"TURNSTILE_SECRET_KEY": "secret", "PROXY": proxy.place}
+            async with people(environment, plugins=[cloudflare]) as someone:
+                await someone.add("ann@example.com")
+                captcha = someone.auth.captcha
+                captcha._url = f"{someone.server.url}/siteverify"
+                body = {"email": "ann@example.com", "password": "password123"}
+                answer = await someone.post("/api/auth/login", {**body, "turnstileToken": "good"})
+                assert answer.status_code == 200
+                assert proxy.seen == [f"POST {captcha._url}"]
 
     async def test_is_not_without(self, people: Any) -> None:
         async with people(yaml={"turnstile": {"siteKey": "k"}}) as someone:

@@ -17,11 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from locutory import JSON, Public, Request, Route, hook
 from locutory.cache import MemoryCache
 from locutory.plugin import Plugin
+from locutory.testing.network import ForwardProxy
 from locutory_auth.config import MailSettings
 from locutory_auth.mail.letters import VARIABLES, Templates
 from locutory_auth.mail.postbox import MOST_AN_HOUR, Postbox
 from locutory_auth.mail.services import known_service
 from locutory_auth.mail.transports import Mailgun, NotSent, Smtp, transport
+from locutory_http import Outgoing, Proxies, Trust, parse_proxy
 
 
 def settings(mailbox: Any, **changes: Any) -> MailSettings:
@@ -34,8 +36,12 @@ def settings(mailbox: Any, **changes: Any) -> MailSettings:
     )
 
 
-def box(chosen: MailSettings, pauses: tuple[float, ...] = (0.0, 0.0)) -> Postbox:
-    return Postbox(chosen, MemoryCache(), structlog.get_logger(), pauses)
+def box(
+    chosen: MailSettings,
+    pauses: tuple[float, ...] = (0.0, 0.0),
+    outgoing: Outgoing | None = None,
+) -> Postbox:
+    return Postbox(chosen, MemoryCache(), outgoing or Outgoing(), structlog.get_logger(), pauses)
 
 
 class TestTemplates:
@@ -149,10 +155,10 @@ class TestSmtp:
             await box(chosen).send("passwordReset", "Reset", "ann@example.com")
 
     def test_certificates_are_checked_unless_told_otherwise(self, mailbox: Any) -> None:
-        strict = Smtp(settings(mailbox))._context()
+        strict = Smtp(settings(mailbox), Outgoing())._tls
         assert strict.verify_mode is ssl.CERT_REQUIRED
         assert strict.check_hostname
-        loose = Smtp(settings(mailbox, email_allow_selfsigned=True))._context()
+        loose = Smtp(settings(mailbox, email_allow_selfsigned=True), Outgoing())._tls
         assert loose.verify_mode is ssl.CERT_NONE
 
     async def test_nothing_is_sent_without_settings(self) -> None:
@@ -176,7 +182,7 @@ class TestSmtp:
         assert service is not None
         assert (service.host, service.tls) == (host, tls)
         chosen = MailSettings(email_service=name, email_from="us@example.com")
-        assert isinstance(transport(chosen), Smtp)
+        assert isinstance(transport(chosen, Outgoing()), Smtp)
 
     def test_other_services_are_unknown(self) -> None:
         assert known_service("gmial") is None
@@ -208,9 +214,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("encryption", ["tls", "starttls"])
-async def test_encrypted_connections(
-    mailbox: Any, certificate: Path, encryption: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_encrypted_connections(mailbox: Any, certificate: Path, encryption: str) -> None:
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     own.load_cert_chain(certificate)
     upgrade = {"tls_context": own, "require_starttls": True} if encryption == "starttls" else {}
@@ -222,21 +226,22 @@ async def test_encrypted_connections(
     )
     mailbox.port = listening.sockets[0].getsockname()[1]
 
-    async def send(**changes: Any) -> None:
+    async def send(trust: Trust | None = None, **changes: Any) -> None:
         chosen = settings(mailbox, email_encryption=encryption, **changes)
-        await box(chosen).send("passwordReset", "Reset", "ann@example.com")
+        postbox = box(chosen, outgoing=Outgoing(trust=trust))
+        await postbox.send("passwordReset", "Reset", "ann@example.com")
 
     try:
-        with pytest.raises(NotSent):  # nobody has signed it
+        with pytest.raises(NotSent, match=r"certificate .* not trusted: self-signed"):
             await send(email_encryption_hostname="mail.example")
         await send(email_allow_selfsigned=True)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        await send(email_encryption_hostname="mail.example")
-        with pytest.raises(NotSent):  # it is not for 127.0.0.1
-            await send()
-        with pytest.raises(NotSent):
-            await send(email_encryption_hostname="other.example")
-        assert len(mailbox.messages) == 2
+        for trust in (Trust(file=str(certificate)), Trust(extra=str(certificate))):
+            await send(trust, email_encryption_hostname="mail.example")
+            with pytest.raises(NotSent, match=r"not valid for '127.0.0.1'"):
+                await send(trust)
+            with pytest.raises(NotSent, match=r"not valid for 'other.example'"):
+                await send(trust, email_encryption_hostname="other.example")
+        assert len(mailbox.messages) == 3
     finally:
         listening.close()
         await listening.wait_closed()
@@ -282,7 +287,7 @@ class TestMailgun:
                 email_from="us@example.com",
                 email_from_name="Us",
             )
-            assert isinstance(transport(chosen), Mailgun)
+            assert isinstance(transport(chosen, Outgoing()), Mailgun)
             await box(chosen).send("passwordReset", "Reset", "ann@example.com", "Ann")
             ((authorization, fields),) = fake.taken
             assert authorization == "Basic " + base64.b64encode(b"api:key").decode()
@@ -291,6 +296,11 @@ class TestMailgun:
             assert fields["subject"] == "Reset"
             assert "Hello Ann," in fields["text"]
             assert "Hello Ann," in fields["html"]
+            async with ForwardProxy().running() as proxy:
+                behind = Outgoing(Proxies(parse_proxy(proxy.place)))
+                postbox = box(chosen, outgoing=behind)
+                await postbox.send("passwordReset", "Reset", "ann@example.com")
+                assert proxy.seen == [f"POST {server.url}/v3/mg.example.com/messages"]
             for status, final in ((401, True), (429, False), (500, False)):
                 fake.status = status
                 with pytest.raises(NotSent) as failure:

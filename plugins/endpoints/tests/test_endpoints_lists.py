@@ -20,6 +20,7 @@ from locutory_endpoints.wire.lists import (
     ModelLists,
     Question,
 )
+from locutory_http import Outgoing
 
 QUIET = {"LOCUTORY_OLLAMA": "false"}
 ANN = Principal("a" * 24, account={"email": "ann@example.com"})
@@ -35,7 +36,7 @@ class Clock:
 
 @pytest.fixture
 async def connections() -> AsyncIterator[Connections]:
-    made = Connections(1, 1)
+    made = Connections(Outgoing(), 1, 1)
     yield made
     await made.close()
 

@@ -21,6 +21,7 @@ from locutory_contracts.models import (
 from locutory_endpoints.wire.body import Dialect
 from locutory_endpoints.wire.connections import Connections
 from locutory_endpoints.wire.model import CompletionsModel, Line, Retries
+from locutory_http import Outgoing
 
 USER = Principal(
     "0" * 24, account={"name": "Zoë Łukasz", "email": "z@example.com", "emailVerified": True}
@@ -31,7 +32,7 @@ HELLO = [TextDelta("Hello "), TextDelta("world"), Finished("stop"), Usage(3, 2, 
 
 @pytest.fixture
 async def connections() -> AsyncIterator[Connections]:
-    made = Connections(connect_seconds=2, idle_seconds=2)
+    made = Connections(Outgoing(), connect_seconds=2, idle_seconds=2)
     yield made
     await made.close()
 
@@ -259,7 +260,7 @@ async def test_garbage_is_a_failure(provider: Any, connections: Connections, kit
 
 
 async def test_silence_ends_by_itself(provider: Any, connections: Connections, kit: Any) -> None:
-    brief = Connections(connect_seconds=1, idle_seconds=0.2)
+    brief = Connections(Outgoing(), connect_seconds=1, idle_seconds=0.2)
     provider.replies = [kit.stream(kit.said("a", "b"), pause=1)]
     with pytest.raises(ModelFailure, match="timed out"):
         await collect(model(provider, brief, client=brief.configured(provider.url)))
@@ -269,7 +270,7 @@ async def test_silence_ends_by_itself(provider: Any, connections: Connections, k
 async def test_slow_answers_may_take_longer_than_the_silence_allowed(
     provider: Any, kit: Any
 ) -> None:
-    brief = Connections(connect_seconds=1, idle_seconds=0.3)
+    brief = Connections(Outgoing(), connect_seconds=1, idle_seconds=0.3)
     provider.replies = [kit.stream(kit.said(*"abcdef"), pause=0.1)]
     events = await collect(model(provider, brief, client=brief.configured(provider.url)))
     assert len(events) == 8
@@ -330,5 +331,5 @@ def test_nothing_secret_is_in_representations() -> None:
     class Provider:
         url = "http://127.0.0.1:9/v1"
 
-    line = model(Provider(), Connections(1, 1))
+    line = model(Provider(), Connections(Outgoing(), 1, 1))
     assert "sk-secret-key" not in repr(vars(line)) + json.dumps(str(line._line))

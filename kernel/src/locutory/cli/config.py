@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from locutory import configuration
 from locutory.kernel import build
 from locutory.logs import is_secret
-from locutory.settings import env_name
+from locutory.settings import env_name, env_text
 
 
 @click.group()
@@ -75,15 +75,16 @@ def show() -> None:
             variable = env_name(info)
             if name != "kernel" and field in (section.get(name) or {}):
                 source = f"plugins.{name}.{field}"
-            elif variable and kernel.environment.get(variable, "").strip():
+            elif variable and env_text(info, kernel.environment):
                 source = variable
             else:
                 source = "default"
             value = getattr(values, field)
             if value and is_secret(f"{field} {variable or ''}"):
                 value = "***"
-            elif isinstance(value, str) and "@" in value and "://" in value:
-                value = value.partition("://")[0] + "://***@" + value.rpartition("@")[2]
+            elif isinstance(value, str) and "@" in value and ("://" in value or "proxy" in field):
+                scheme, mark, _ = value.partition("://") if "://" in value else ("", "", "")
+                value = scheme + mark + "***@" + value.rpartition("@")[2]
             label = variable or field
             origin = source if source != label else "environment"
             click.echo(f"  {label:34} {_shown(value):34} {origin}")

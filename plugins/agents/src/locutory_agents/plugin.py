@@ -113,7 +113,7 @@ class AgentsPlugin(Plugin):
     def services(self, ctx: Context) -> list[Provide]:
         config: AgentsConfig = ctx.config
         self.chat = Chat(ctx.log, ctx.cache)
-        self.moderation = Moderation(config, ctx.log)
+        self.moderation = Moderation(config, ctx.kernel.outgoing, ctx.log)
         clock = Clock(config)
         offers = [
             Provide(GENERATIONS, self.chat),

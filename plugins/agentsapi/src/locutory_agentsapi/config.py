@@ -43,7 +43,6 @@ class Config(BaseModel):
     openid_jwks_cache_ms: int = env(
         "OPENID_JWKS_URL_CACHE_TIME", 60_000, "For how long, in ms", ge=0
     )
-    proxy: str | None = env("PROXY", None, "Proxy for requests to the issuer")
 
 
 def _address(value: str) -> str:

@@ -1,17 +1,18 @@
 """The public keys of the OpenID issuer whose access tokens are accepted (agents-api §1)."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import httpx2
 import orjson
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from locutory_agentsapi.config import WELL_KNOWN, acceptable
+from locutory_http import Outgoing
 
 _SECONDS = 10.0
 _LARGEST = 1024 * 1024
@@ -30,7 +31,6 @@ class IssuerKeys:
         issuer: without a slash at its end.
         address: where the keys are; ``None``: the issuer's discovery document says.
         seconds: how long keys are believed; 0 fetches them every time.
-        proxy: for requests to the issuer.
     """
 
     def __init__(
@@ -38,16 +38,15 @@ class IssuerKeys:
         issuer: str,
         address: str | None,
         seconds: float,
-        proxy: str | None,
+        outgoing: Outgoing,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._issuer = issuer
         self._address = address
         self._seconds = seconds
-        self._proxy = proxy
+        self._outgoing = outgoing
         self._log = log
         self._lock = asyncio.Lock()
-        self._tls: ssl.SSLContext | None = None
         self._keys: KeySet | None = None
         self._asked = -_UNKNOWN_KEY_SECONDS
 
@@ -96,34 +95,18 @@ class IssuerKeys:
             raise NoKeys(f"the keys are unreadable: {error}") from error
 
     async def _object(self, url: str) -> Mapping[str, Any]:
-        import httpx2  # most servers never get here
-
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        options: dict[str, Any] = {
-            "timeout": _SECONDS,
-            "trust_env": False,
-            "proxy": self._proxy,
-            "verify": self._tls,
-            "follow_redirects": False,
-            "headers": {"user-agent": "Locutory", "accept": "application/json"},
-        }
-        received = bytearray()
+        headers = {"accept": "application/json"}
         try:
             async with (
                 asyncio.timeout(_SECONDS),
-                httpx2.AsyncClient(**options) as client,
-                client.stream("GET", url) as response,
+                self._outgoing.client(_SECONDS, most=_LARGEST) as client,
             ):
-                if response.status_code != 200:
-                    raise NoKeys(f"{url} answers with status {response.status_code}")
-                async for piece in response.aiter_bytes():
-                    received += piece
-                    if len(received) > _LARGEST:
-                        raise NoKeys(f"{url} answers with too much")
-            found = orjson.loads(received)
+                response = await client.get(url, headers=headers)
+            if response.status_code != 200:
+                raise NoKeys(f"{url} answers with status {response.status_code}")
+            found = orjson.loads(response.content)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-            raise NoKeys(f"{url}: {type(error).__name__}") from error
+            raise NoKeys(f"{url}: {type(error).__name__}: {error}".rstrip(": ")) from error
         except orjson.JSONDecodeError:
             raise NoKeys(f"{url} does not answer with JSON") from None
         if not isinstance(found, dict):

@@ -115,7 +115,7 @@ def _access_tokens(ctx: Context) -> "AccessTokens | None":
         issuer,
         oidc.jwksUri or config.openid_jwks_url,
         config.openid_jwks_cache_ms / 1000 if config.openid_jwks_cache else 0,
-        config.proxy,
+        ctx.kernel.outgoing,
         ctx.log,
     )
     scopes = frozenset((oidc.scope or "").split())

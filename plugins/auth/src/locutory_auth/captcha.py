@@ -5,20 +5,24 @@ import structlog
 
 from locutory import HTTPError, Request
 from locutory_auth.config import Config
+from locutory_http import Outgoing
 
 FIELDS = ("cf-turnstile-response", "turnstileToken")
 _SECONDS = 10.0
 _LONGEST = 2048
+_LARGEST = 64 * 1024
 
 
 class Captcha:
     """Checks answers of the captcha, where ``TURNSTILE_SECRET_KEY`` is set."""
 
-    def __init__(self, config: Config, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(
+        self, config: Config, outgoing: Outgoing, log: structlog.stdlib.BoundLogger
+    ) -> None:
         key = config.turnstile_secret_key
         self._secret = key.get_secret_value() if key else ""
         self._url = config.turnstile_verify_url
-        self._proxy = config.outbound_proxy
+        self._outgoing = outgoing
         self._log = log
 
     async def check(self, request: Request) -> None:
@@ -32,10 +36,10 @@ class Captcha:
     async def _is_good(self, given: str, ip: str) -> bool:
         sent = {"secret": self._secret, "response": given, "remoteip": ip}
         try:
-            async with httpx2.AsyncClient(proxy=self._proxy, timeout=_SECONDS) as client:
+            async with self._outgoing.client(_SECONDS, most=_LARGEST) as client:
                 answer = await client.post(self._url, data=sent)
                 found = answer.json()
-        except (httpx2.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             self._log.error("captcha.not_checked", reason=str(error) or type(error).__name__)
             text = "The captcha cannot be checked at the moment. Please try again later."
             raise HTTPError(503, {"message": text}) from None

@@ -95,7 +95,7 @@ class Parts:
         adoption = Adoption(database, self.accounts, self.creation, domains, self.bans, gate, log)
         expectation = Expectation(database, self.creation, domains)
         self.identities = Identities(self.accounts, self.sessions, opening, adoption, expectation)
-        self.postbox = Postbox(config, ctx.cache, log)
+        self.postbox = Postbox(config, ctx.cache, kernel.outgoing, log)
         tokens = OneTimeTokens(database, self.passwords)
         self.verification = Verification(
             database, self.accounts, tokens, self.postbox, kernel.domain_client, log
@@ -143,7 +143,7 @@ class Parts:
         turnstile = ctx.section("turnstile") or {}
         self.startup = SignInStartup(config, kernel, turnstile, self.door)
         limits = Limits(config, self.tokens)
-        self.captcha = Captcha(config, log)
+        self.captcha = Captcha(config, kernel.outgoing, log)
         entry = Entry(database, gate, self.bans, self.captcha)
         own_cookies_only = same_site_only((kernel.domain_client, kernel.domain_server))
         throttle = Throttle(ctx.cache, "login", config.account_failures, LONGEST_WAIT)

@@ -18,7 +18,6 @@ class Config(BaseModel):
     endpoints: list[str] = env(
         "ENDPOINTS", list, "Built-in endpoints to offer, in order; 'custom' places the custom ones"
     )
-    proxy: str | None = env("PROXY", None, "HTTP proxy for calls to providers that you configured")
     title_convo: bool = env("TITLE_CONVO", True, "Let models name new conversations")
 
     openai_api_key: str | None = env(

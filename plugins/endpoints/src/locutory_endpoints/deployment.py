@@ -6,6 +6,7 @@ A `Deployment` never changes; a reload makes a new one and puts it into `Current
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from locutory import Context
 from locutory.settings import Environment
@@ -202,6 +203,8 @@ def _custom(item: Options, environment: Environment, warnings: list[str]) -> Cus
         missing = unset_variable(text)
         if missing is not None:
             problem = f"{what} needs the environment variable {missing}, which is not set"
+    if problem is None and url != USER_PROVIDED and not _is_address(url):
+        problem = "baseURL is no address that begins with http:// or https://"
     if item.get("provider") == "anthropic":
         problem = (
             "'provider: anthropic' (the native protocol) needs a plugin that is not installed; "
@@ -225,6 +228,14 @@ def _custom(item: Options, environment: Environment, warnings: list[str]) -> Cus
         user_query=models.get("userIdQuery") is True,
         problem=problem,
     )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _model_names(value: Any) -> list[str]:

@@ -52,7 +52,9 @@ class EndpointsPlugin(Plugin):
         self._log = ctx.log
         self._current = current = Current(read_deployment(ctx))
         self._keys = KeyStore(ctx.database, ctx.credentials)
-        self._connections = Connections(config.connect_seconds, config.idle_seconds)
+        self._connections = Connections(
+            ctx.kernel.outgoing, config.connect_seconds, config.idle_seconds
+        )
         self._lists = ModelLists(config.list_seconds)
         reach = Reach(current, self._connections, self._lists, self._keys)
         self._custom = CustomProvider(reach)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from locutory_http import Trust
 from locutory_ldap.config import NAME, Config
 
 with warnings.catch_warnings():
@@ -45,14 +46,12 @@ class _Tls(ldap3.Tls):  # type: ignore[misc]
         )
 
 
-def tls_context(config: Config) -> ssl.SSLContext:
+def tls_context(config: Config, trust: Trust) -> ssl.SSLContext:
     """With a file of an authority the certificate is checked only if that is asked for;
     without one it always is (contract oauth §7)."""
-    context = ssl.create_default_context(cafile=config.ldap_ca_cert_path)
-    if config.ldap_ca_cert_path and not config.ldap_tls_reject_unauthorized:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    authority = config.ldap_ca_cert_path
+    checked = not authority or config.ldap_tls_reject_unauthorized
+    return trust.make(authority=authority, verify=checked)
 
 
 def search_filter(template: str, name: str) -> str:
@@ -64,7 +63,7 @@ def search_filter(template: str, name: str) -> str:
 class Directory:
     """One directory."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, trust: Trust) -> None:
         self._config = config
         self._seconds = math.ceil(config.timeout_seconds)  # ldap3 knows only whole ones
         parts = urlsplit(config.ldap_url or "")
@@ -75,7 +74,7 @@ class Directory:
             parts.hostname or "localhost",
             port=parts.port or (636 if encrypted else 389),
             use_ssl=encrypted,
-            tls=_Tls(tls_context(config)) if needs_tls else None,
+            tls=_Tls(tls_context(config, trust)) if needs_tls else None,
             get_info=ldap3.NONE,
             connect_timeout=self._seconds,
         )

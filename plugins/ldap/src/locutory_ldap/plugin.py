@@ -56,7 +56,7 @@ class LdapPlugin(Plugin):
         from locutory_ldap.service import DirectoryCheck
 
         try:
-            directory = Directory(config)
+            directory = Directory(config, ctx.kernel.outgoing.trust)
         except (OSError, ValueError) as error:
             where = "LDAP_CA_CERT_PATH" if config.ldap_ca_cert_path else "LDAP_URL"
             raise StartupError(Problem(where, f"cannot be used: {error}", "", self.name)) from None

@@ -334,4 +334,3 @@ class Config(SocialSettings, OpenIdSettings, SamlSettings):
     trust_tenant_header: bool = env(
         "TRUST_TENANT_HEADER", False, "X-Tenant-Id of the proxy names the tenant"
     )
-    proxy: str | None = env("PROXY", None, "Proxy for requests to providers")

@@ -1,10 +1,12 @@
-"""Requests to providers: bounded in time and size, through ``PROXY`` when there is one."""
+"""Requests to providers: bounded in time and size."""
 
-import ssl
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
+
+from locutory_http import Outgoing
 
 if TYPE_CHECKING:
     import httpx2
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 SECONDS = 10.0
 LARGEST = 1024 * 1024
 """Bytes of an answer at most."""
+
+_ACCEPT = {"accept": "application/json"}
 
 
 class Unreachable(Exception):
@@ -27,27 +31,20 @@ class Unreachable(Exception):
 
 class Outbound:
     """Makes HTTP clients, and fetches JSON. Addresses are the operator's, or a provider's
-    that the operator trusts; the environment's proxies are not used, only ``proxy``."""
+    that the operator trusts."""
 
-    def __init__(self, proxy: str | None, debug: bool, log: "structlog.stdlib.BoundLogger") -> None:
-        self._proxy = proxy
+    def __init__(
+        self, outgoing: Outgoing, debug: bool, log: "structlog.stdlib.BoundLogger"
+    ) -> None:
+        self._outgoing = outgoing
         self._debug = debug
         self._log = log
-        self._tls: ssl.SSLContext | None = None
 
     def options(self) -> dict[str, Any]:
-        """Arguments of a client of httpx2."""
-        if self._tls is None:  # costs more than the rest of a client
-            self._tls = ssl.create_default_context()
-        return {
-            "timeout": SECONDS,
-            "trust_env": False,
-            "proxy": self._proxy,
-            "verify": self._tls,
-            "follow_redirects": False,
-            "headers": {"user-agent": "Locutory", "accept": "application/json"},
-            "event_hooks": {"response": [self._note]},
-        }
+        """Arguments of a client of Authlib."""
+        made = self._outgoing.options(SECONDS, most=LARGEST)
+        made["headers"] |= _ACCEPT
+        return {**made, "event_hooks": {"response": [self._note]}}
 
     async def _note(self, response: "httpx2.Response") -> None:
         if self._debug:  # no query, headers or body: they hold codes and tokens
@@ -75,7 +72,13 @@ class Outbound:
         given = {"content-type": "application/json"} if content else {}
         try:
             async with (
-                httpx2.AsyncClient(**self.options()) as client,
+                asyncio.timeout(SECONDS),
+                self._outgoing.client(
+                    SECONDS,
+                    most=LARGEST,
+                    headers=_ACCEPT,
+                    event_hooks={"response": [self._note]},
+                ) as client,
                 client.stream(
                     method,
                     url,
@@ -90,14 +93,9 @@ class Outbound:
                         status=response.status_code,
                         wait=_seconds(response.headers.get("retry-after", "")),
                     )
-                received = bytearray()
-                async for piece in response.aiter_bytes():
-                    received += piece
-                    if len(received) > LARGEST:
-                        raise Unreachable(f"{_place(url)} answers with too much")
-                return orjson.loads(received)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise Unreachable(f"{_place(url)}: {type(error).__name__}") from error
+                return orjson.loads(await response.aread())
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
+            raise Unreachable(f"{_place(url)}: {reason_of(error)}") from error
         except orjson.JSONDecodeError:
             raise Unreachable(f"{_place(url)} does not answer with JSON") from None
 
@@ -107,6 +105,15 @@ class Outbound:
         if not isinstance(found, dict):
             raise Unreachable(f"{_place(url)} does not answer with an object")
         return found
+
+
+def reason_of(error: Exception) -> str:
+    """Why there is no answer, in a few words for the log."""
+    response = getattr(error, "response", None)
+    status = f" {response.status_code}" if response is not None else ""
+    kind = type(error).__name__
+    text = "" if status else str(error)
+    return f"{kind}{status}: {text}" if text else f"{kind}{status}"
 
 
 def _place(url: str) -> str:

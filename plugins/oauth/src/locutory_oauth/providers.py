@@ -48,7 +48,7 @@ class Workshop:
         self._browsers = browsers
         self._addresses = addresses
         self._domain = ctx.kernel.domain_server.rstrip("/")
-        self._outbound = Outbound(self._config.proxy, self._config.debug_openid_requests, ctx.log)
+        self._outbound = Outbound(ctx.kernel.outgoing, self._config.debug_openid_requests, ctx.log)
 
     def build(self) -> Built:
         """Everything that is configured; nothing while ``ALLOW_SOCIAL_LOGIN`` is off."""

@@ -102,7 +102,7 @@ def _backend(ctx: Context, folder: Path) -> Backend:
         from locutory_search.meilisearch.records import Records
 
         records = Records(ctx.database, config.meili_host or "")
-        return MeilisearchIndex(config, records, sources, ctx.log)
+        return MeilisearchIndex(config, records, sources, ctx.kernel.outgoing, ctx.log)
     from locutory_search.embedded.index import EmbeddedIndex
 
     return EmbeddedIndex(

@@ -1,16 +1,17 @@
 """OpenAI's moderation of what users write (chat-stream §14)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import httpx2
 from structlog.stdlib import BoundLogger
 
 from locutory_agents.config import AgentsConfig
-
-if TYPE_CHECKING:
-    import httpx2
+from locutory_http import Outgoing
 
 SECONDS = 15.0
+LARGEST = 1024 * 1024
+"""Bytes of an answer at most."""
+
 FLAGGED = '{"type":"moderation"}'
 FAILED = "error in moderation check"
 
@@ -18,8 +19,9 @@ FAILED = "error in moderation check"
 class Moderation:
     """Asks the moderation service, when it is switched on."""
 
-    def __init__(self, config: AgentsConfig, log: BoundLogger) -> None:
+    def __init__(self, config: AgentsConfig, outgoing: Outgoing, log: BoundLogger) -> None:
         self._config = config
+        self._outgoing = outgoing
         self._log = log
         self._client: httpx2.AsyncClient | None = None
 
@@ -27,10 +29,8 @@ class Moderation:
         """The text of the refusal; text that could not be checked is refused too."""
         if not self._config.moderation or not texts:
             return None
-        import httpx2  # loaded only where text is moderated
-
         if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=SECONDS)
+            self._client = self._outgoing.client(SECONDS, most=LARGEST)
         try:
             answer = await self._client.post(
                 self._config.moderation_url,
@@ -40,7 +40,8 @@ class Moderation:
             answer.raise_for_status()
             flagged = any(result["flagged"] for result in answer.json()["results"])
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
-            self._log.error("chat.moderation_failed", reason=type(error).__name__)
+            reason = f"{type(error).__name__}: {error}"
+            self._log.error("chat.moderation_failed", reason=reason)
             return FAILED
         return FLAGGED if flagged else None
 

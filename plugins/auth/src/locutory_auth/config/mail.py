@@ -40,7 +40,6 @@ class MailSettings(BaseModel):
     mail_templates: Path | None = env(
         "LOCUTORY_MAIL_TEMPLATES", None, "Folder whose templates replace the built-in ones"
     )
-    outbound_proxy: str | None = env("PROXY", None, "Proxy for Mailgun and the captcha")
 
     @property
     def uses_mailgun(self) -> bool:

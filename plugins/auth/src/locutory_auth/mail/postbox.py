@@ -12,6 +12,7 @@ from locutory import Cache
 from locutory_auth.config.mail import MailSettings
 from locutory_auth.mail.letters import Letter, Templates
 from locutory_auth.mail.transports import NotSent, Transport, transport
+from locutory_http import Outgoing
 
 PAUSES = (1.0, 5.0, 25.0)
 """Seconds before the second, third and fourth attempt."""
@@ -36,12 +37,13 @@ class Postbox:
         self,
         settings: MailSettings,
         cache: Cache,
+        outgoing: Outgoing,
         log: structlog.stdlib.BoundLogger,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         self.templates = Templates(settings.mail_templates)
         self._app = settings.app_title
-        self._transport: Transport | None = transport(settings)
+        self._transport: Transport | None = transport(settings, outgoing)
         self._cache = cache
         self._log = log
         self._pauses = pauses

@@ -5,6 +5,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import localtime, make_msgid
+from functools import cached_property
 from typing import Protocol
 
 import aiosmtplib
@@ -13,8 +14,11 @@ import httpx2
 from locutory_auth.config.mail import MailSettings
 from locutory_auth.mail.letters import Letter
 from locutory_auth.mail.services import Service, known_service
+from locutory_http import Outgoing, refused_certificate
 
 SECONDS = 30.0
+LARGEST = 1024 * 1024
+"""Bytes of an answer at most."""
 
 
 class NotSent(Exception):
@@ -44,8 +48,9 @@ def _address(name: str, address: str) -> Address:
 class Smtp:
     """An SMTP server."""
 
-    def __init__(self, settings: MailSettings) -> None:
+    def __init__(self, settings: MailSettings, outgoing: Outgoing) -> None:
         self._settings = settings
+        self._outgoing = outgoing
         known = known_service(settings.email_service) if settings.email_service else None
         self._server = known or Service(
             settings.email_host or "localhost",
@@ -54,6 +59,13 @@ class Smtp:
         )
         self._sender = settings.email_from or ""
         self._sender_name = settings.email_from_name or settings.app_title
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        settings = self._settings
+        return self._outgoing.trust.make(
+            verify=not settings.email_allow_selfsigned, name=settings.email_encryption_hostname
+        )
 
     async def send(self, letter: Letter) -> None:
         """See the protocol."""
@@ -70,7 +82,7 @@ class Smtp:
                 use_tls=server.tls,
                 # None upgrades where the server offers it.
                 start_tls=_upgrade(settings.email_encryption, server),
-                tls_context=self._context(),
+                tls_context=self._tls,
                 timeout=SECONDS,
             )
         except aiosmtplib.SMTPResponseException as error:
@@ -78,10 +90,8 @@ class Smtp:
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [refused.code for refused in error.recipients]
             raise NotSent("the recipient was refused", final=min(codes) >= 500) from error
-        except ValueError as error:
-            raise NotSent(str(error), final=True) from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise NotSent(str(error) or type(error).__name__) from error
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise _not_sent(error) from error
 
     def _message(self, letter: Letter) -> EmailMessage:
         message = EmailMessage()
@@ -95,33 +105,12 @@ class Smtp:
         message.add_alternative(letter.html, subtype="html")
         return message
 
-    def _context(self) -> ssl.SSLContext:
-        name = self._settings.email_encryption_hostname
-        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.expected = name
-        context.load_default_certs()
-        if self._settings.email_allow_selfsigned:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
-
-class _NamedContext(ssl.SSLContext):
-    """Checks the certificate against a name of its own when one is given."""
-
-    expected: str | None = None
-
-    def wrap_bio(  # type: ignore[override]
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        return super().wrap_bio(
-            incoming, outgoing, server_side, self.expected or server_hostname, session
-        )
+def _not_sent(error: Exception) -> NotSent:
+    reason = refused_certificate(error)
+    if reason is not None:
+        return NotSent(f"the certificate of the mail server is not trusted: {reason}", final=True)
+    return NotSent(str(error) or type(error).__name__, final=isinstance(error, ValueError))
 
 
 def _upgrade(encryption: str, server: Service) -> bool | None:
@@ -133,14 +122,14 @@ def _upgrade(encryption: str, server: Service) -> bool | None:
 class Mailgun:
     """Mailgun's interface."""
 
-    def __init__(self, settings: MailSettings) -> None:
+    def __init__(self, settings: MailSettings, outgoing: Outgoing) -> None:
         host = settings.mailgun_host.rstrip("/")
         self._url = f"{host}/v3/{settings.mailgun_domain}/messages"
         key = settings.mailgun_api_key
         self._key = key.get_secret_value() if key else ""
         self._sender = settings.email_from or ""
         self._sender_name = settings.email_from_name or settings.app_title
-        self._proxy = settings.outbound_proxy
+        self._outgoing = outgoing
 
     async def send(self, letter: Letter) -> None:
         """See the protocol."""
@@ -152,17 +141,17 @@ class Mailgun:
             "html": letter.html,
         }
         try:
-            async with httpx2.AsyncClient(proxy=self._proxy, timeout=SECONDS) as client:
+            async with self._outgoing.client(SECONDS, most=LARGEST) as client:
                 answer = await client.post(self._url, data=fields, auth=("api", self._key))
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise NotSent(str(error) or type(error).__name__) from error
         if answer.status_code != 200:
             final = 400 <= answer.status_code < 500 and answer.status_code != 429
             raise NotSent(f"Mailgun answered {answer.status_code}", final=final)
 
 
-def transport(settings: MailSettings) -> Transport | None:
+def transport(settings: MailSettings, outgoing: Outgoing) -> Transport | None:
     """The configured way; ``None`` when mail is not configured."""
     if not settings.mail_configured:
         return None
-    return Mailgun(settings) if settings.uses_mailgun else Smtp(settings)
+    return Mailgun(settings, outgoing) if settings.uses_mailgun else Smtp(settings, outgoing)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
+
 from locutory import Principal
 from locutory_contracts.models import ChatModel, ModelRefused
 from locutory_endpoints.deployment import CustomEndpoint, mapping
@@ -13,6 +15,8 @@ from locutory_endpoints.wire.body import Dialect, request_base
 from locutory_endpoints.wire.headers import fill, personal
 from locutory_endpoints.wire.lists import Listing, Question
 from locutory_endpoints.wire.model import CompletionsModel, Line
+
+log = structlog.get_logger("locutory.endpoints")
 
 NO_URL = '{"type":"no_base_url"}'
 _OPENROUTER_TITLE = {"X-Title": "Locutory"}
@@ -63,7 +67,7 @@ class CustomProvider:
                 continue
             listing = None
             if not self._personal(endpoint):
-                listing = self._reach.lists.fresh(self._shared_question(endpoint))
+                listing = self._fresh(endpoint)
             if listing is None:
                 unknown.append(endpoint)
                 found[endpoint.name] = Listing()
@@ -148,7 +152,24 @@ class CustomProvider:
             or personal(endpoint.headers)
         )
 
+    def _fresh(self, endpoint: CustomEndpoint) -> Listing | None:
+        try:
+            return self._reach.lists.fresh(self._shared_question(endpoint))
+        except Exception:
+            return None  # `_listing` says why
+
     async def _listing(self, endpoint: CustomEndpoint, principal: Principal | None) -> Listing:
+        """The list of an endpoint; empty when it cannot be had. A fault of one takes nothing
+        from the others."""
+        try:
+            return await self._asked_listing(endpoint, principal)
+        except Exception:
+            log.exception("models.endpoint_failed", endpoint=endpoint.name)
+            return Listing()
+
+    async def _asked_listing(
+        self, endpoint: CustomEndpoint, principal: Principal | None
+    ) -> Listing:
         if not self._personal(endpoint):
             return await self._reach.lists.ask(self._shared_question(endpoint))
         if principal is None:

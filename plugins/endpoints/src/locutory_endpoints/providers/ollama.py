@@ -57,7 +57,7 @@ class OllamaProvider:
     async def _look(self) -> None:
         url = self._reach.deployment.config.ollama_url.rstrip("/")
         try:
-            client = self._reach.connections.configured(url)
+            client = self._reach.connections.configured(url, direct=True)
             answer = await client.get(f"{url}/api/tags", timeout=PROBE_SECONDS)
             models = orjson.loads(answer.content)["models"] if answer.status_code == 200 else []
             names = tuple(str(model["name"]) for model in models)
@@ -101,7 +101,7 @@ class OllamaProvider:
         dialect = Dialect(usage=self._reach.deployment.config.ask_usage)
         return CompletionsModel(
             Line(
-                client=self._reach.connections.configured(url),
+                client=self._reach.connections.configured(url, direct=True),
                 url=f"{url}/v1/chat/completions",
                 headers={"Authorization": "Bearer ollama"},
                 base=request_base(model, settings, principal.id, dialect),

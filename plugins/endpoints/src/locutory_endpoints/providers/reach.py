@@ -8,11 +8,11 @@ import httpx2
 
 from locutory_contracts.models import ModelRefused
 from locutory_endpoints.deployment import Current, Deployment
-from locutory_endpoints.guard import AddressRefused, Guard
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.wire.connections import Connections
 from locutory_endpoints.wire.lists import ModelLists
 from locutory_endpoints.wire.model import Retries
+from locutory_http import AddressRefused, Guard
 
 OPENAI_BASE = "https://api.openai.com/v1"
 
@@ -38,7 +38,7 @@ class Reach:
 
     def configured(self, url: str) -> httpx2.AsyncClient:
         """The client for an operator's address."""
-        return self.connections.configured(url, self.deployment.config.proxy)
+        return self.connections.configured(url)
 
     def guarded(self) -> httpx2.AsyncClient:
         """The client for an address that a user gave."""

@@ -1,48 +1,35 @@
 """HTTP clients, one a destination, kept open between calls."""
 
-import ssl
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 import httpx2
 
-from locutory_endpoints.guard import Guard, GuardedTransport
-
-_KEEP = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
+from locutory_http import Outgoing
 
 
 class Connections:
     """Clients for providers.
 
-    An address that an operator configured has a client of its own (and goes through
-    ``proxy`` when there is one); all addresses that users gave share one whose connections
-    are checked by a `Guard`. Nobody follows redirects or reads proxies from the environment.
+    An address that an operator configured has a client of its own; all addresses that users
+    gave share one whose connections are checked.
     """
 
-    def __init__(self, connect_seconds: float, idle_seconds: float) -> None:
+    def __init__(self, outgoing: Outgoing, connect_seconds: float, idle_seconds: float) -> None:
+        self._outgoing = outgoing
         self._timeout = httpx2.Timeout(
             connect=connect_seconds, read=idle_seconds, write=30.0, pool=connect_seconds
         )
-        self._clients: dict[tuple[str, str], httpx2.AsyncClient] = {}
+        self._clients: dict[tuple[str, bool], httpx2.AsyncClient] = {}
         self._guarded: dict[tuple[str, ...], httpx2.AsyncClient] = {}
-        self._tls: ssl.SSLContext | None = None
-        self._no_tls: ssl.SSLContext | None = None
 
-    def configured(self, url: str, proxy: str | None = None) -> httpx2.AsyncClient:
-        """The client for an operator's address."""
-        parts = urlsplit(url)
-        key = (f"{parts.scheme}://{parts.netloc}", proxy or "")
+    def configured(self, url: str, *, direct: bool = False) -> httpx2.AsyncClient:
+        """The client for an operator's address; ``direct``: never through a proxy."""
+        scheme, _, rest = url.partition("://")
+        key = (f"{scheme}://{rest.partition('/')[0]}", direct)
         client = self._clients.get(key)
         if client is None:
-            secure = parts.scheme == "https" or (proxy or "").startswith("https")
-            client = self._clients[key] = httpx2.AsyncClient(
-                timeout=self._timeout,
-                limits=_KEEP,
-                proxy=proxy or None,
-                verify=self._trust(secure),
-                trust_env=False,
-                follow_redirects=False,
-            )
+            client = self._outgoing.client(self._timeout, direct=direct)
+            self._clients[key] = client
         return client
 
     def guarded(self, allowed: Iterable[str]) -> httpx2.AsyncClient:
@@ -50,24 +37,8 @@ class Connections:
         key = tuple(sorted(allowed))
         client = self._guarded.get(key)
         if client is None:
-            client = self._guarded[key] = httpx2.AsyncClient(
-                transport=GuardedTransport(Guard(key), ssl_context=self._trust(True)),
-                timeout=self._timeout,
-                trust_env=False,
-                follow_redirects=False,
-            )
+            client = self._guarded[key] = self._outgoing.guarded(key, self._timeout)
         return client
-
-    def _trust(self, secure: bool) -> ssl.SSLContext:
-        """One context for all; without any TLS in sight one that trusts nobody, since
-        loading the certificates takes time and memory."""
-        if not secure:
-            if self._no_tls is None:
-                self._no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            return self._no_tls
-        if self._tls is None:
-            self._tls = httpx2.create_ssl_context()  # SSL_CERT_FILE counts
-        return self._tls
 
     async def close(self) -> None:
         """Close every connection."""

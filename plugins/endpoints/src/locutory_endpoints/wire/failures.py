@@ -5,15 +5,20 @@ from collections.abc import Iterable
 
 import httpx2
 import orjson
+import structlog
 
 from locutory_contracts.models import ModelFailure
+from locutory_http import CertificateNotTrusted
 
 RETRYABLE = frozenset((408, 409, 429))
 
 UNREACHABLE = "Connection error."
+UNTRUSTED = "Connection error: the certificate of the model's server is not trusted."
 SILENT = "Request timed out."
 CUT = "The connection to the model was lost before its answer was complete."
 UNREADABLE = "The model's answer could not be read."
+
+log = structlog.get_logger("locutory.endpoints")
 
 _LONGEST = 1000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -86,7 +91,10 @@ def of_stream(error: object, secrets: Iterable[str] = ()) -> ModelFailure:
 
 
 def of_transport(error: httpx2.TransportError, *, started: bool) -> ModelFailure:
-    """The failure for a connection that broke or stayed silent."""
+    """The failure for a connection that broke or stayed silent; the log has the reason."""
+    log.warning("models.connection_failed", reason=str(error) or type(error).__name__)
+    if isinstance(error, CertificateNotTrusted):
+        return ModelFailure(UNTRUSTED)
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         return ModelFailure(UNREACHABLE, retryable=True)
     if isinstance(error, httpx2.TimeoutException):

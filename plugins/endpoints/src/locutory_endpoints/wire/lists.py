@@ -13,6 +13,8 @@ import httpx2
 import orjson
 import structlog
 
+from locutory_http import CertificateNotTrusted
+
 FRESH_SECONDS = 120.0
 """How long a list is used without asking again."""
 
@@ -142,7 +144,9 @@ class ModelLists:
 
 def _reason(error: Exception) -> str:
     """What went wrong, without the address (it may hold credentials)."""
-    return str(error) if isinstance(error, _Unexpected) else type(error).__name__
+    if isinstance(error, _Unexpected | CertificateNotTrusted | httpx2.ProxyError):
+        return str(error)
+    return type(error).__name__
 
 
 class _Unexpected(ValueError):

@@ -13,7 +13,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[
 from locutory_oauth.identity import Denied, Refused, Start, TokenSet
 from locutory_oauth.openid.discovery import TENANT, Discovery, Metadata
 from locutory_oauth.openid.verification import Verification
-from locutory_oauth.outbound import Outbound, Unreachable
+from locutory_oauth.outbound import Outbound, Unreachable, reason_of
 
 _ON_BEHALF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -162,7 +162,7 @@ class OpenIdClient:
         except OAuthError as error:
             raise Refused("grant", f"the provider refuses: {error.error}") from error
         except httpx2.HTTPError as error:
-            raise Unreachable(f"the token endpoint: {type(error).__name__}") from error
+            raise Unreachable(f"the token endpoint: {reason_of(error)}") from error
         except ValueError as error:
             raise Unreachable("the token endpoint does not answer with JSON") from error
 
@@ -178,7 +178,7 @@ class OpenIdClient:
                     metadata.revocation_endpoint, token=token, token_type_hint="refresh_token"
                 )
         except (OAuthError, httpx2.HTTPError, ValueError) as error:
-            raise Unreachable(f"the revocation endpoint: {type(error).__name__}") from error
+            raise Unreachable(f"the revocation endpoint: {reason_of(error)}") from error
         if answer.status_code >= 400:
             raise Unreachable(f"the revocation endpoint answers {answer.status_code}")
 

@@ -11,7 +11,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[
 
 from locutory_contracts.sign_in import Identity
 from locutory_oauth.identity import Arrival, Denied, Picture, Refused, Start, text
-from locutory_oauth.outbound import Outbound, Unreachable
+from locutory_oauth.outbound import Outbound, Unreachable, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class CodeFlow:
         except OAuthError as error:
             raise Refused("grant", f"the provider refuses: {error.error}") from error
         except httpx2.HTTPError as error:
-            raise Unreachable(f"the token endpoint: {type(error).__name__}") from error
+            raise Unreachable(f"the token endpoint: {reason_of(error)}") from error
         except ValueError as error:
             raise Unreachable("the token endpoint does not answer with JSON") from error
         access = token.get("access_token")

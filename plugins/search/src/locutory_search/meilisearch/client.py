@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import orjson
 
+from locutory_http import Outgoing
 from locutory_search.backend import IndexFailed
 
 TASK_SECONDS = 60.0
@@ -26,17 +27,15 @@ class MeilisearchFailed(IndexFailed):
 
 
 class Meilisearch:
-    """One server. The key goes nowhere else: redirects are not followed, proxies of the
-    environment not used."""
+    """One server. The key goes nowhere else: redirects are not followed, proxies not used."""
 
-    def __init__(self, address: str, key: str, seconds: float) -> None:
-        self._client = httpx2.AsyncClient(
+    def __init__(self, outgoing: Outgoing, address: str, key: str, seconds: float) -> None:
+        self._client = outgoing.client(
+            seconds,
+            direct=True,
             base_url=address.rstrip("/"),
-            headers={"authorization": f"Bearer {key}", "user-agent": "Locutory"},
-            timeout=seconds,
+            headers={"authorization": f"Bearer {key}"},
             limits=httpx2.Limits(max_connections=10, max_keepalive_connections=4),
-            follow_redirects=False,
-            trust_env=False,
         )
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from locutory_contracts.search import MessageHit, SearchFailed
+from locutory_http import Outgoing
 from locutory_search.backend import What
 from locutory_search.config import Config
 from locutory_search.entries import KINDS, Entry, Kind
@@ -45,12 +46,14 @@ class MeilisearchIndex:
         config: Config,
         records: Records,
         sources: Sources,
+        outgoing: Outgoing,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._config = config
         self._address = config.meili_host or ""
         self._records = records
         self._sources = sources
+        self._outgoing = outgoing
         self._log = log
         self._meili = self._connect(config.meili_timeout_seconds)
         self._intake = Intake(self._save, lambda: None, config.meili_sync_batch_size)
@@ -59,7 +62,8 @@ class MeilisearchIndex:
         self._health: tuple[float, bool] = (0.0, False)
 
     def _connect(self, seconds: float) -> Meilisearch:
-        return Meilisearch(self._address, self._config.meili_master_key or "", seconds)
+        key = self._config.meili_master_key or ""
+        return Meilisearch(self._outgoing, self._address, key, seconds)
 
     async def conversations(self, user: str, text: str, limit: int) -> Sequence[str]:
         """Contract `locutory_contracts.search.Search`."""

@@ -11,12 +11,11 @@ Python calls several of the listed networks global, and releases differ.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore2
-import httpx2
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -176,70 +175,3 @@ class GuardedBackend(httpcore2.AnyIOBackend):
     async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
         """Never: a user cannot name a socket of this machine."""
         raise AddressRefused("unix sockets are not reachable")
-
-
-class _Body(httpx2.AsyncByteStream):
-    def __init__(self, response: httpcore2.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> Any:
-        try:
-            async for piece in self._response.aiter_stream():
-                yield piece
-        except Exception as error:
-            raise _translated(error) from error
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-
-def _translated(error: Exception) -> Exception:
-    """httpx2's error of the same name; refusals are connection errors."""
-    for kind in type(error).__mro__:
-        name = getattr(httpx2, kind.__name__, None)
-        if kind.__module__.startswith("httpcore2") and isinstance(name, type):
-            translated: Exception = name(str(error))
-            return translated
-    return error
-
-
-class GuardedTransport(httpx2.AsyncBaseTransport):
-    """A transport of httpx2 whose connections a `Guard` has checked.
-
-    Never follows a proxy of the environment: that would connect where the guard cannot look.
-    """
-
-    def __init__(self, guard: Guard, **pool: Any) -> None:
-        options: Mapping[str, Any] = {"max_keepalive_connections": 20, "keepalive_expiry": 30.0}
-        self._pool = httpcore2.AsyncConnectionPool(
-            network_backend=GuardedBackend(guard), **{**options, **pool}
-        )
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request; errors are httpx2's."""
-        raw = httpcore2.Request(
-            method=request.method,
-            url=httpcore2.URL(
-                scheme=request.url.raw_scheme,
-                host=request.url.raw_host,
-                port=request.url.port,
-                target=request.url.raw_path,
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        try:
-            response = await self._pool.handle_async_request(raw)
-        except Exception as error:
-            raise _translated(error) from error
-        return httpx2.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_Body(response),
-            extensions=response.extensions,
-        )
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._pool.aclose()

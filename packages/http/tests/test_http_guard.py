@@ -9,7 +9,9 @@ import httpcore2
 import httpx2
 import pytest
 
-from locutory_endpoints.guard import AddressRefused, Guard, GuardedTransport, forbidden
+from locutory_http import AddressRefused, Guard
+from locutory_http.guard import GuardedBackend, forbidden
+from locutory_http.transport import GuardedTransport
 
 FORBIDDEN = [
     "0.0.0.0",
@@ -158,38 +160,38 @@ class Rebinding:
         return [next(self.answers)]
 
 
-async def test_rebinding_has_no_effect(provider: Any) -> None:
+async def test_rebinding_has_no_effect(origin: Any) -> None:
     """The address that is connected to is the one that was checked."""
     resolver = Rebinding("8.8.8.8", "127.0.0.1")
     guard = Guard(resolve=resolver)
-    await guard.check(f"http://rebind.example:{provider.port}/v1")
+    await guard.check(f"http://rebind.example:{origin.port}/v1")
     async with httpx2.AsyncClient(transport=GuardedTransport(guard)) as client:
         with pytest.raises(httpx2.ConnectError):
-            await client.get(f"http://rebind.example:{provider.port}/v1/models")
+            await client.get(f"http://rebind.example:{origin.port}/v1/models")
     assert resolver.asked == 2
-    assert provider.seen == []
+    assert origin.seen == []
 
 
-async def test_the_name_is_resolved_once_for_a_connection_and_sent_as_host(provider: Any) -> None:
+async def test_the_name_is_resolved_once_for_a_connection_and_sent_as_host(origin: Any) -> None:
     resolver = Rebinding("127.0.0.1")
-    guard = Guard([f"127.0.0.1:{provider.port}"], resolver)
+    guard = Guard([f"127.0.0.1:{origin.port}"], resolver)
     async with httpx2.AsyncClient(transport=GuardedTransport(guard)) as client:
         for _ in range(2):
-            answer = await client.get(f"http://models.example:{provider.port}/v1/models")
+            answer = await client.get(f"http://models.example:{origin.port}/v1/models")
             assert answer.status_code == 200
     assert resolver.asked == 1
-    assert provider.seen[0].headers["host"] == f"models.example:{provider.port}"
+    assert origin.heads("host") == [f"models.example:{origin.port}"] * 2
 
 
-async def test_redirects_are_not_followed(provider: Any, kit: Any) -> None:
-    provider.replies = [kit.answer(302, None, {"location": "http://169.254.169.254/latest"})]
-    guard = Guard([f"127.0.0.1:{provider.port}"])
+async def test_redirects_are_not_followed(origin: Any) -> None:
+    origin.reply = b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest\r\ncontent-length: 0\r\n\r\n"
+    guard = Guard([f"127.0.0.1:{origin.port}"])
     async with httpx2.AsyncClient(
         transport=GuardedTransport(guard), follow_redirects=False
     ) as client:
-        answer = await client.post(provider.url, json={})
+        answer = await client.get(origin.url("127.0.0.1"))
     assert answer.status_code == 302
-    assert len(provider.seen) == 1
+    assert len(origin.seen) == 1
 
 
 async def test_tls_asks_for_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,18 +222,16 @@ async def test_tls_asks_for_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == ["secure.example"]
 
 
-async def test_the_next_address_is_tried(provider: Any) -> None:
+async def test_the_next_address_is_tried(origin: Any) -> None:
     guard = Guard(
-        [f"127.0.0.1:{provider.port}", f"127.0.0.9:{provider.port}"],
+        [f"127.0.0.1:{origin.port}", f"127.0.0.9:{origin.port}"],
         fixed("127.0.0.9", "127.0.0.1"),
     )
     async with httpx2.AsyncClient(transport=GuardedTransport(guard)) as client:
-        answer = await client.get(f"http://two.example:{provider.port}/v1/models")
+        answer = await client.get(f"http://two.example:{origin.port}/v1/models")
     assert answer.status_code == 200
 
 
 async def test_unix_sockets_are_out_of_reach() -> None:
-    from locutory_endpoints.guard import GuardedBackend
-
     with pytest.raises(AddressRefused):
         await GuardedBackend(Guard()).connect_unix_socket("/var/run/docker.sock")

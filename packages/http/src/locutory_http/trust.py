@@ -1,0 +1,166 @@
+"""Which certificates are trusted (`NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`, `SSL_CERT_DIR`)."""
+
+import re
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+import httpx2
+
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----.*?"
+    rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----",
+    re.DOTALL,
+)
+_UNKNOWN_ISSUER = frozenset((2, 18, 19, 20, 21))
+"""Codes of OpenSSL's `X509_V_ERR` for a chain that ends in nothing that is trusted."""
+
+
+def refused_certificate(error: BaseException | None) -> str | None:
+    """What is wrong with the certificate that made a connection fail; ``None`` when it failed
+    for another reason. Looks through the causes of the error."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            reason = str(error.verify_message).rstrip(".") or "verification failed"
+            unknown = error.verify_code in _UNKNOWN_ISSUER
+            return (
+                f"{reason} (NODE_EXTRA_CA_CERTS names authorities to trust)" if unknown else reason
+            )
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def authorities(path: str) -> tuple[list[bytes], str | None]:
+    """The certificates in a file, each in PEM, and what is wrong with it or ``None``. Those
+    that can be read count although others in the file cannot, as in Node."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        return [], f"cannot be read: {error.strerror or type(error).__name__}"
+    found = _CERTIFICATE.findall(content)
+    good = [certificate for certificate in found if _loads(certificate)]
+    if not found:
+        return [], "holds no certificate in PEM form"
+    bad = len(found) - len(good)
+    return good, f"holds {bad} unreadable certificates of {len(found)}" if bad else None
+
+
+def _loads(certificate: bytes) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=_text(certificate))
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _text(certificate: bytes) -> str:
+    return certificate.decode("ascii", "replace")
+
+
+class Trust:
+    """Makes contexts of TLS, and keeps the usual one: loading roots takes time and memory.
+
+    Args:
+        file: roots in place of the system's (`SSL_CERT_FILE`).
+        folder: a hashed folder of them (`SSL_CERT_DIR`).
+        extra: a file of more authorities, whichever the roots are (`NODE_EXTRA_CA_CERTS`).
+
+    ``warnings`` tells what cannot be read: that is left out, as Node does.
+    """
+
+    def __init__(self, file: str = "", folder: str = "", extra: str = "") -> None:
+        self._file, self._folder = file, folder
+        self._extra: list[bytes] = []
+        self.warnings: list[str] = []
+        if extra:
+            self._extra, wrong = authorities(extra)
+            if wrong:
+                self.warnings.append(f"NODE_EXTRA_CA_CERTS: {extra} {wrong}")
+        if file:
+            _, wrong = authorities(file)
+            if wrong:
+                self.warnings.append(f"SSL_CERT_FILE: {file} {wrong}")
+        if folder and not Path(folder).is_dir():
+            self.warnings.append(f"SSL_CERT_DIR: {folder} is no folder")
+        self._context: ssl.SSLContext | None = None
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context for clients, one for all."""
+        if self._context is None:
+            self._context = self.make()
+        return self._context
+
+    def make(
+        self, *, authority: str | None = None, verify: bool = True, name: str | None = None
+    ) -> ssl.SSLContext:
+        """A context of one's own, for another protocol than HTTP.
+
+        Args:
+            authority: a file of certificates that are trusted in place of all others.
+                ``OSError`` or ``ValueError`` when it cannot be read.
+            verify: check the certificate and its name.
+            name: that the certificate must have, in place of the server's.
+        """
+        context = bare_context() if name is None else _NamedContext(name)
+        if authority is not None:
+            context.load_verify_locations(cafile=authority)
+        else:
+            context = self._with_roots(context)
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _with_roots(self, context: ssl.SSLContext) -> ssl.SSLContext:
+        if isinstance(context, _NamedContext) and not self._file and not self._folder:
+            context.load_default_certs()
+        elif not self._file and not self._folder:
+            context = _lenient(httpx2.create_ssl_context(trust_env=False))
+        else:
+            for option, path in (("cafile", self._file), ("capath", self._folder)):
+                with suppress(OSError):  # told at the start; that root is missing then
+                    if path:
+                        context.load_verify_locations(**{option: path})
+        for certificate in self._extra:
+            context.load_verify_locations(cadata=_text(certificate))
+        return context
+
+
+class _NamedContext(ssl.SSLContext):
+    """Checks certificates against a name of its own."""
+
+    expected: str | None = None
+
+    def __new__(cls, name: str) -> "_NamedContext":
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        made.expected = name
+        _lenient(made)
+        return made
+
+    def wrap_bio(  # type: ignore[override]
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        return super().wrap_bio(
+            incoming, outgoing, server_side, self.expected or server_hostname, session
+        )
+
+
+def bare_context() -> ssl.SSLContext:
+    """A context that checks everything and trusts nobody yet."""
+    return _lenient(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+def _lenient(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Without `VERIFY_X509_STRICT`, which Python 3.13 switches on: authorities that people
+    make themselves often lack an Authority Key Identifier, and Node takes them. Everything
+    else is checked as before."""
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
