@@ -1,40 +1,42 @@
-"""A SAML identity provider for the tests, made with pysaml2 (which needs Debian's xmlsec1)."""
+"""A SAML identity provider for the tests, made with the libraries of the plugin itself."""
 
-import shutil
-import warnings
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import httpx2
 import pytest
+import xmlsec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from lxml import etree
 
 ACS = "http://localhost:3080/oauth/saml/callback"
 OURS = "https://chat.example.com"
 ENTITY = "https://idp.example.com/metadata"
 ENTRY = "https://idp.example.com/sso?realm=a&b=c"
 
-SP_METADATA = f"""<?xml version="1.0"?>
-<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{OURS}">
-  <md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
-    <md:AssertionConsumerService index="0" Location="{ACS}"
-      Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"/>
-  </md:SPSSODescriptor>
-</md:EntityDescriptor>"""
+SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
+SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
+EMAIL = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
+BASIC = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
 
 
-def make_key(folder: Path, name: str) -> tuple[Path, Path]:
-    """A key and its certificate, as files."""
+def make_key(folder: Path, name: str) -> tuple[bytes, Path]:
+    """A key, and the file of its certificate."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     moment = datetime.now(UTC)
@@ -48,24 +50,40 @@ def make_key(folder: Path, name: str) -> tuple[Path, Path]:
         .not_valid_after(moment + timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
-    paths = folder / f"{name}.key", folder / f"{name}.crt"
-    paths[0].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+    path = folder / f"{name}.crt"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
-    paths[1].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return paths
+    return pem, path
+
+
+def instant(minutes: int = 0) -> str:
+    """The time in some minutes, as SAML writes it."""
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def add(parent: Any, tag: str, text: str | None = None, **attributes: str | None) -> Any:
+    """A new last child, in the parent's namespace unless the tag names another. Attributes
+    that are ``None`` are left out."""
+    name = tag if tag.startswith("{") else f"{{{etree.QName(parent).namespace}}}{tag}"
+    given = {key: value for key, value in attributes.items() if value is not None}
+    child = etree.SubElement(parent, name, given)
+    child.text = text
+    return child
 
 
 @dataclass(slots=True)
 class IdentityProvider:
-    """The provider. ``certificate``: the file with its certificate."""
+    """The provider. ``certificate``: the file with its certificate; ``minutes``: how long its
+    assertions are good."""
 
-    server: Any
+    key: bytes
     certificate: Path
+    entity: str
+    minutes: int
 
     def settings(self, **more: str) -> dict[str, str]:
         """The environment of a server that uses it."""
@@ -94,66 +112,97 @@ class IdentityProvider:
         **options: Any,
     ) -> dict[str, str]:
         """The form that the browser posts for a request. ``change`` edits the signed XML;
-        ``options`` are those of pysaml2's ``create_authn_response``."""
+        ``options`` are those of `respond`."""
         request, relay_state = self.request(location)
         document = self.respond(name_id, in_response_to=request.get("ID"), **options)
         if change is not None:
             document = change(document)
         return {"SAMLResponse": b64encode(document.encode()).decode(), "RelayState": relay_state}
 
-    def respond(self, name_id: str, **options: Any) -> str:
-        """A response as XML."""
-        from saml2.saml import NAMEID_FORMAT_EMAILADDRESS, NameID
-        from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
-
-        given: dict[str, Any] = {
-            "identity": {"email": "ada@example.com", "username": "ada"},
-            "in_response_to": None,
-            "destination": ACS,
-            "sp_entity_id": OURS,
-            "name_id": NameID(format=NAMEID_FORMAT_EMAILADDRESS, text=name_id),
-            "sign_assertion": True,
-            "sign_response": False,
-            "sign_alg": SIG_RSA_SHA256,
-            "digest_alg": DIGEST_SHA256,
-            "authn": {"class_ref": "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"},
-        }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return str(self.server.create_authn_response(**{**given, **options}))
-
-
-def make_provider(folder: Path, name: str, entity: str = ENTITY, minutes: int = 5) -> Any:
-    """An identity provider with a key of its own."""
-    key, certificate = make_key(folder, name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from saml2 import BINDING_HTTP_REDIRECT
-        from saml2.config import IdPConfig
-        from saml2.server import Server
-
-        config = IdPConfig().load(
-            {
-                "entityid": entity,
-                "key_file": str(key),
-                "cert_file": str(certificate),
-                "xmlsec_binary": shutil.which("xmlsec1"),
-                "metadata": {"inline": [SP_METADATA]},
-                "service": {
-                    "idp": {
-                        "endpoints": {"single_sign_on_service": [(ENTRY, BINDING_HTTP_REDIRECT)]},
-                        "policy": {
-                            "default": {
-                                "lifetime": {"minutes": minutes},
-                                "name_form": "urn:oasis:names:tc:SAML:2.0:attrname-format:basic",
-                                "entity_categories": [],
-                            }
-                        },
-                    }
-                },
-            }
+    def respond(
+        self,
+        name_id: str,
+        *,
+        identity: Mapping[str, str | Sequence[str]] = MappingProxyType(
+            {"email": "ada@example.com", "username": "ada"}
+        ),
+        in_response_to: str | None = None,
+        destination: str = ACS,
+        sp_entity_id: str = OURS,
+        sign_assertion: bool = True,
+        sign_response: bool = False,
+        sign_alg: str = "RSA_SHA256",
+        digest_alg: str = "SHA256",
+    ) -> str:
+        """A response as XML. The algorithms are named as `xmlsec.Transform` names them."""
+        response = etree.Element(
+            f"{{{SAMLP}}}Response",
+            {"ID": f"_{uuid4().hex}", "Version": "2.0", "IssueInstant": instant()},
+            nsmap={"samlp": SAMLP, "saml": SAML},
         )
-        return IdentityProvider(Server(config=config), certificate)
+        response.set("Destination", destination)
+        if in_response_to is not None:
+            response.set("InResponseTo", in_response_to)
+        add(response, f"{{{SAML}}}Issuer", self.entity)
+        add(add(response, "Status"), "StatusCode", Value=SUCCESS)
+        assertion = self._assertion(response, name_id, sp_entity_id)
+        statement = add(assertion, "AttributeStatement")
+        for name, values in identity.items():
+            attribute = add(statement, "Attribute", Name=name, NameFormat=BASIC)
+            for value in [values] if isinstance(values, str) else values:
+                add(attribute, "AttributeValue", value)
+        if sign_assertion:
+            self._sign(assertion, sign_alg, digest_alg)
+        if sign_response:
+            self._sign(response, sign_alg, digest_alg)
+        return etree.tostring(response).decode()
+
+    def _assertion(self, response: Any, name_id: str, audience: str) -> Any:
+        """An assertion below the response, without attributes."""
+        ends = instant(self.minutes)
+        assertion = add(
+            response,
+            f"{{{SAML}}}Assertion",
+            ID=f"_{uuid4().hex}",
+            Version="2.0",
+            IssueInstant=instant(),
+        )
+        add(assertion, "Issuer", self.entity)
+        subject = add(assertion, "Subject")
+        add(subject, "NameID", name_id, Format=EMAIL)
+        add(
+            add(subject, "SubjectConfirmation", Method=BEARER),
+            "SubjectConfirmationData",
+            NotOnOrAfter=ends,
+            Recipient=response.get("Destination"),
+            InResponseTo=response.get("InResponseTo"),
+        )
+        conditions = add(assertion, "Conditions", NotBefore=instant(), NotOnOrAfter=ends)
+        add(add(conditions, "AudienceRestriction"), "Audience", audience)
+        statement = add(
+            assertion, "AuthnStatement", AuthnInstant=instant(), SessionIndex=uuid4().hex
+        )
+        add(add(statement, "AuthnContext"), "AuthnContextClassRef", PASSWORD)
+        return assertion
+
+    def _sign(self, signed: Any, sign_alg: str, digest_alg: str) -> None:
+        """Put a signature with our certificate behind the issuer."""
+        exclusive = xmlsec.Transform.EXCL_C14N
+        signature = xmlsec.template.create(
+            signed, exclusive, getattr(xmlsec.Transform, sign_alg), ns="ds"
+        )
+        signed.find(f"{{{SAML}}}Issuer").addnext(signature)
+        reference = xmlsec.template.add_reference(
+            signature, getattr(xmlsec.Transform, digest_alg), uri=f"#{signed.get('ID')}"
+        )
+        xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
+        xmlsec.template.add_transform(reference, exclusive)
+        xmlsec.template.add_x509_data(xmlsec.template.ensure_key_info(signature))
+        xmlsec.tree.add_ids(signed, ["ID"])
+        context = xmlsec.SignatureContext()
+        context.key = xmlsec.Key.from_memory(self.key, xmlsec.KeyFormat.PEM)
+        context.key.load_cert_from_file(str(self.certificate), xmlsec.KeyFormat.PEM)
+        context.sign(signature)
 
 
 MakeProvider = Callable[..., IdentityProvider]
@@ -161,15 +210,11 @@ MakeProvider = Callable[..., IdentityProvider]
 
 @pytest.fixture(scope="session")
 def make_idp(tmp_path_factory: pytest.TempPathFactory) -> MakeProvider:
-    """``make_idp("name", entity=…, minutes=…)``: another provider."""
-    if shutil.which("xmlsec1") is None:
-        pytest.skip("xmlsec1 is not installed: apt-get install xmlsec1")
-    pytest.importorskip("saml2", reason="pysaml2 is not installed")
+    """``make_idp("name", entity=…, minutes=…)``: a provider with a key of its own."""
     folder = tmp_path_factory.mktemp("saml")
 
-    def make(name: str, **options: Any) -> IdentityProvider:
-        found: IdentityProvider = make_provider(folder, name, **options)
-        return found
+    def make(name: str, entity: str = ENTITY, minutes: int = 5) -> IdentityProvider:
+        return IdentityProvider(*make_key(folder, name), entity, minutes)
 
     return make
 
