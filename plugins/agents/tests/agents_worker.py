@@ -27,7 +27,7 @@ async def main(redis_uri: str, prefix: str, database_uri: str) -> None:
     from locutory_agents.jobs import redis_hub, redis_names
     from locutory_agents.plugin import AgentsPlugin
 
-    redis_names.ALIVE_MS = redis_hub.ALIVE_MS = 1000
+    redis_names.ALIVE_MS = redis_hub.ALIVE_MS = 3000
     redis_hub.BEAT_SECONDS = 0.2
     tests = _tests()
     environment = {

@@ -2,14 +2,10 @@
 
 import asyncio
 import json
-import socket
-import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,8 +16,9 @@ from bson import ObjectId
 from locutory import Plugin, Provide, hook, now
 from locutory.access import Principal
 from locutory.testing import Server
-from locutory.testing.programs import redis_program
-from locutory_contracts.chat import TOOLS, Tool, ToolOutcome, Turn
+from locutory.testing.programs import redis_server
+from locutory.testing.waiting import until
+from locutory_contracts.chat import GENERATIONS, TOOLS, Tool, ToolOutcome, Turn
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.models import (
     CATALOGUE,
@@ -61,7 +58,8 @@ def question(call: ModelCall) -> str:
 class FakeModels(Plugin):
     """A catalogue whose models do what the question says: ``ECHO:text``, ``SLOW:n:ms``,
     ``THINK:a|b``, ``FAIL:status``, ``BREAK:text`` (fails after it), ``CALL:[[name, args], …]``,
-    ``HANG``. ``script`` replaces all of it."""
+    ``HANG``, ``ON`` (``tok0 tok1 …`` until ``enough`` is set or the turn is stopped; ``tokens``
+    counts them). ``script`` replaces all of it."""
 
     name = "fakemodels"
     summary = "Models for tests"
@@ -74,6 +72,8 @@ class FakeModels(Plugin):
         self.bodies: list[Mapping[str, Any]] = []
         self.closed = 0
         self.delay = 0.0
+        self.tokens = 0
+        self.enough = asyncio.Event()
 
     @hook
     def services(self) -> list[Provide]:
@@ -144,6 +144,12 @@ class FakeModels(Plugin):
             for index in range(int(count)):
                 await asyncio.sleep(int(pause) / 1000)
                 yield TextDelta(f"tok{index}" if index == 0 else f" tok{index}")
+        elif kind == "ON":
+            index = 0
+            while not self.enough.is_set():
+                await asyncio.sleep(0.01)
+                yield TextDelta(f"tok{index}" if index == 0 else f" tok{index}")
+                self.tokens, index = self.tokens + 1, index + 1
         elif kind == "THINK":
             thought, _, answer = rest.partition("|")
             for piece in words(thought):
@@ -289,7 +295,8 @@ class FakeHistory(Plugin):
 
 
 class FakeTools(Plugin):
-    """Tools: ``add``, ``fail``, ``slow`` (never in time), ``wait``, ``long``, ``show``."""
+    """Tools: ``add``, ``fail``, ``slow`` (never in time), ``wait`` (until ``go_on`` is set),
+    ``long``, ``show``."""
 
     name = "faketools"
     summary = "Tools for tests"
@@ -297,14 +304,14 @@ class FakeTools(Plugin):
 
     def __init__(self) -> None:
         self.running = 0
-        self.most = 0
+        self.go_on = asyncio.Event()
 
     @hook
     def services(self) -> list[Provide]:
         return [Provide(TOOLS, self, "fake")]
 
     async def tools(self, turn: Turn) -> Sequence[Tool]:
-        def tool(name: str, run: Any, timeout: float = 5.0, **properties: Any) -> Tool:
+        def tool(name: str, run: Any, timeout: float = 60.0, **properties: Any) -> Tool:
             parameters = {
                 "type": "object",
                 "properties": properties,
@@ -334,8 +341,7 @@ class FakeTools(Plugin):
 
     async def _wait(self, arguments: Mapping[str, Any], turn: Turn) -> ToolOutcome:
         self.running += 1
-        self.most = max(self.most, self.running)
-        await asyncio.sleep(0.3)
+        await self.go_on.wait()
         self.running -= 1
         return ToolOutcome("waited")
 
@@ -483,12 +489,15 @@ def names(events: Sequence[Event]) -> list[str]:
     return found
 
 
-async def until(check: Callable[[], Any], seconds: float = 5.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "did not happen in time"
-        await asyncio.sleep(0.01)
+def unbroken(text: str) -> bool:
+    """Whether a text of ``ON`` lacks no token and has none twice."""
+    return text == " ".join(f"tok{index}" for index in range(text.count("tok"))) != ""
+
+
+def readers(server: Server) -> list[int]:
+    """How many readers each running turn has."""
+    chat: Any = server.kernel.services.get(GENERATIONS)
+    return [turn.recorder.log.watchers for turn in chat._live.values()]
 
 
 class Kit:
@@ -499,6 +508,8 @@ class Kit:
     Tools = FakeTools
     said = staticmethod(said)
     names = staticmethod(names)
+    unbroken = staticmethod(unbroken)
+    readers = staticmethod(readers)
     until = staticmethod(until)
     user = USER
     other = OTHER
@@ -517,30 +528,5 @@ def kit() -> Kit:
 @pytest.fixture(scope="session")
 def redis_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Redis server of this session."""
-    program = redis_program()
-    if program is None:
-        pytest.skip("redis-server is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder: Path = tmp_path_factory.mktemp("redis")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, "--port", str(port), "--save", "", "--dir", str(folder)],
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            deadline = time.monotonic() + 10
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, "redis-server did not start"
-                    assert time.monotonic() < deadline, "redis-server did not start"
-                    time.sleep(0.02)
-            yield f"redis://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
+    with redis_server(tmp_path_factory.mktemp("redis")) as (url, _):
+        yield url

@@ -1,7 +1,6 @@
 """Work that runs beside an answer (memories §4)."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -105,7 +104,7 @@ async def test_slow_companion_costs_three_seconds(
     serve: Serve, kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it goes on by itself, and what it shows comes too late."""
-    monkeypatch.setattr(companions, "PATIENCE", 0.4)
+    monkeypatch.setattr(companions, "PATIENCE", 0.2)
     gate = asyncio.Event()
 
     async def slow(companion: Companion) -> None:
@@ -114,9 +113,7 @@ async def test_slow_companion_costs_three_seconds(
 
     history, companion = kit.History(), Companion(slow)
     async with serve("agents", SignIn(), kit.Models(), history, companion) as server:
-        before = time.monotonic()
         events = await kit.chatter(server).chat("ECHO:answer")
-        assert 0.4 <= time.monotonic() - before < 2
         assert companion.ended == []
         gate.set()
         await kit.until(lambda: companion.ended == ["done"])
@@ -127,11 +124,12 @@ async def test_slow_companion_costs_three_seconds(
 
 async def test_long_answer_does_not_wait(serve: Serve, kit) -> None:
     """A companion that ends before the answer costs nothing."""
-    companion = Companion(note)
-    async with serve("agents", SignIn(), kit.Models(), companion) as server:
+    companion, models = Companion(note), kit.Models()
+    async with serve("agents", SignIn(), models, companion) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:5:30")
-        await companion.began.wait()
+        started = await user.start("ON")
+        await kit.until(lambda: companion.ended)
+        models.enough.set()
         events = await user.events(started)
         assert kit.names(events).index("attachment") < kit.names(events).index("final")
 

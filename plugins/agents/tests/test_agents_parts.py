@@ -5,6 +5,7 @@ import asyncio
 import orjson
 import pytest
 
+from locutory.testing.waiting import PATIENCE, until
 from locutory_agents.config import AgentsConfig, loop_limits
 from locutory_agents.jobs.feed import Feed
 from locutory_agents.jobs.log import EventLog
@@ -173,7 +174,7 @@ async def test_a_reader_that_cannot_keep_up_gets_a_snapshot() -> None:
             blocked.set()
     made.close(step)
     made.log.close(frames.final({}))
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE)
     text = ""
     for block in frames.parse(b"".join(sent)):
         if block.get("sync"):
@@ -201,10 +202,9 @@ async def test_stream_that_breaks_off_has_no_end() -> None:
     pulse = sse.Pulse()
     stream = sse.EventStream(made, 1, resume=False, pulse=pulse, left=left)
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, receive, send))
-    await asyncio.sleep(0.01)
-    assert len(pulse) == 1
+    await until(lambda: len(pulse) == 1)
     made.log.break_off()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE)
     assert len(pulse) == 0
     assert all(message.get("more_body", True) for message in messages)
 
@@ -439,6 +439,6 @@ async def test_a_reader_that_does_not_read_is_dropped(monkeypatch) -> None:
     stream = sse.EventStream(made, 2, resume=False, pulse=pulse, left=left)
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, receive, send))
     made.emit("x", {})
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE)
     assert gone == [made]
     assert made.log.watchers == 0

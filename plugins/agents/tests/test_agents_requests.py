@@ -214,7 +214,7 @@ async def test_foreign_conversation(serve: Serve, kit) -> None:
         assert [(v.violation, v.score, v.user) for v in violations.seen] == [
             ("convo_access", 3, kit.other)
         ]
-        running = await user.start("SLOW:100:10")
+        running = await user.start("ON")
         stolen = await other.post("/Fake", other.body("x", conversationId=running["streamId"]))
         assert json.loads(parse(stolen.text)[1][1]["text"])["type"] == "convo_access"
         assert (await user.get("/active")).json()["activeJobIds"] == [running["streamId"]]
@@ -314,8 +314,8 @@ async def test_too_many_turns_at_once(serve: Serve, kit) -> None:
         "agents", SignIn(), kit.Models(), kit.History(), violations, environment=environment
     ) as server:
         user = kit.chatter(server)
-        first = await user.start("SLOW:200:10", clientRequestId="one")
-        second = await user.start("SLOW:200:10")
+        first = await user.start("ON", clientRequestId="one")
+        second = await user.start("ON")
         for number in range(2):
             refused = await user.post("/Fake", user.body("ECHO:x", clientRequestId="three"))
             assert refused.status_code == 429
@@ -330,9 +330,9 @@ async def test_too_many_turns_at_once(serve: Serve, kit) -> None:
                 "violation_count": number + 1,
                 "generationProtocolVersion": 2,
             }
-        repeated = await user.start("SLOW:200:10", clientRequestId="one")
+        repeated = await user.start("ON", clientRequestId="one")
         assert repeated["status"] == "resumed"
-        again = await user.start("SLOW:200:10", conversationId=first["streamId"])
+        again = await user.start("ON", conversationId=first["streamId"])
         assert again["status"] == "started"
         await user.stop(second)
         third = await user.post("/Fake", user.body("ECHO:x", clientRequestId="three"))
@@ -349,7 +349,7 @@ async def test_one_generation_per_request_id(serve: Serve, kit) -> None:
             kit.chatter(server, protocol=None),
             kit.chatter(server, kit.other),
         )
-        bodies = [user.body("SLOW:30:10", clientRequestId="r-1") for _ in range(5)]
+        bodies = [user.body("ON", clientRequestId="r-1") for _ in range(5)]
         answers = await asyncio.gather(*(user.post("/Fake", body) for body in bodies))
         found = [answer.json() for answer in answers]
         assert sorted(body["status"] for body in found) == ["resumed"] * 4 + ["started"]
@@ -362,7 +362,9 @@ async def test_one_generation_per_request_id(serve: Serve, kit) -> None:
             "/Fake", user.body("x", clientRequestId="r-1", conversationId=CONVERSATION)
         )
         assert misplaced.json()["code"] == "INVALID_CLIENT_REQUEST_ID"
+        models.enough.set()
         events = await user.events(found[0])
+        models.enough.clear()
         settled = (await user.post("/Fake", bodies[0])).json()
         assert settled == {
             "conversationId": stream,
@@ -372,7 +374,7 @@ async def test_one_generation_per_request_id(serve: Serve, kit) -> None:
         legacy = (await old.post("/Fake", old.body("x", clientRequestId="r-1"))).json()
         assert (legacy["status"], legacy["streamId"]) == ("resumed", stream)
         newer = await user.start(
-            "SLOW:100:10",
+            "ON",
             conversationId=stream,
             parentMessageId=events[-1].data["responseMessage"]["messageId"],
         )
@@ -401,15 +403,14 @@ async def test_claim_without_a_job(serve: Serve, kit) -> None:
 
 
 async def test_predecessor_fence(serve: Serve, kit) -> None:
-    async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
+    models = kit.Models()
+    async with serve("agents", SignIn(), models, kit.History()) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:20:10")
+        started = await user.start("ON")
         stream, epoch = started["streamId"], started["generationCreatedAt"]
 
         def follow_up(expected: int) -> dict[str, Any]:
-            return user.body(
-                "SLOW:20:10", conversationId=stream, expectedPredecessorCreatedAt=expected
-            )
+            return user.body("ECHO:x", conversationId=stream, expectedPredecessorCreatedAt=expected)
 
         running = await user.post("/Fake", follow_up(epoch))
         assert running.status_code == 409
@@ -425,6 +426,7 @@ async def test_predecessor_fence(serve: Serve, kit) -> None:
             "active": True,
             "generationProtocolVersion": 2,
         }
+        models.enough.set()
         await user.events(started)
         other = (await user.post("/Fake", follow_up(epoch - 1))).json()
         assert (other["predecessorVerified"], other["active"]) == (False, False)
@@ -564,7 +566,7 @@ async def test_resume_finds_nothing_to_resume(serve: Serve, kit) -> None:
             answer = await user.post("/resume", base | fields)
             assert answer.status_code == status, fields
             assert isinstance(answer.json()["error"], str)
-        started = await user.start("SLOW:100:10")
+        started = await user.start("ON")
         running = base | {"conversationId": started["streamId"]}
         assert (await other.post("/resume", running)).status_code == 403
         stale = await user.post("/resume", running | {"generationCreatedAt": 5})
@@ -579,7 +581,7 @@ async def test_store_is_full(serve: Serve, kit) -> None:
     yaml = {"plugins": {"agents": {"max_jobs": 2}}}
     async with serve("agents", SignIn(), kit.Models(), kit.History(), yaml=yaml) as server:
         user = kit.chatter(server)
-        running = [await user.start("SLOW:100:10") for _ in range(2)]
+        running = [await user.start("ON") for _ in range(2)]
         full = await user.post("/Fake", user.body("x"))
         assert (full.status_code, full.json()["code"]) == (503, "SERVER_NOT_READY")
         await user.stop(running[0])

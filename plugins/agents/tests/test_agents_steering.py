@@ -44,6 +44,7 @@ async def test_steer_at_a_tool_boundary(serve: Serve, kit) -> None:
             409,
             "STEER_IDEMPOTENCY_CONFLICT",
         )
+        tools.go_on.set()
         events = await reader
         applied = next(event.data["data"] for event in events if event.name == "on_steer_applied")
         assert applied["index"] == 2
@@ -63,9 +64,9 @@ async def test_armed_steer_interrupts(serve: Serve, kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:1000:10")
+        started = await user.start("ON")
         reader = asyncio.create_task(user.events(started))
-        await asyncio.sleep(0.15)
+        await kit.until(lambda: models.tokens > 5)
         conversation = started["conversationId"]
         body = {
             "conversationId": conversation,
@@ -73,7 +74,6 @@ async def test_armed_steer_interrupts(serve: Serve, kit) -> None:
             "generationProtocolVersion": 2,
         }
         queued = (await user.post("/steer", body)).json()
-        await asyncio.sleep(0.05)
         armed = await user.post(
             "/steer/arm",
             {
@@ -129,19 +129,21 @@ async def test_cancel(serve: Serve, kit) -> None:
         unknown = base | {"steerId": "nope"}
         assert (await user.post("/steer/cancel", unknown)).json()["removed"] is False
         assert (await user.post("/steer/arm", unknown)).json()["armed"] is False
+        tools.go_on.set()
         events = await user.events(started)
         assert "on_steer_applied" not in kit.names(events)
 
 
 async def test_left_over_steers(serve: Serve, kit) -> None:
     """A steer that no model saw comes back with the end, and to a client that missed it."""
-    history = kit.History()
-    async with serve("agents", SignIn(), kit.Models(), history) as server:
+    models, history = kit.Models(), kit.History()
+    async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:20:10")
+        started = await user.start("ON")
         conversation = started["conversationId"]
         body = {"conversationId": conversation, "text": "too late", "clientSteerId": "c1"}
         queued = (await user.post("/steer", body)).json()
+        models.enough.set()
         events = await user.events(started)
         pending = events[-1].data["pendingSteers"]
         assert pending == [
@@ -167,7 +169,8 @@ async def test_left_over_steers(serve: Serve, kit) -> None:
         await user.chat("too late", clientRequestId="r2", **fields)
         status = (await user.get(f"/status/{conversation}")).json()
         assert "unrecoveredSteers" not in status
-        started = await user.start("SLOW:20:10")
+        models.enough.clear()
+        started = await user.start("ON")
         body = {"conversationId": started["conversationId"], "text": "again"}
         await user.post("/steer", body)
         stopped = (await user.stop(started)).json()
@@ -184,7 +187,7 @@ async def test_wrong_steers(serve: Serve, kit) -> None:
         "agents", SignIn(), kit.Models(), kit.History(), environment=environment
     ) as server:
         user, other = kit.chatter(server), kit.chatter(server, kit.other)
-        started = await user.start("SLOW:200:10")
+        started = await user.start("ON")
         base = {"conversationId": started["conversationId"], "text": "hi"}
         cases = [
             ({"conversationId": None}, 400, "INVALID_CONVERSATION"),

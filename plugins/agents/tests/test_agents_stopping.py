@@ -6,6 +6,7 @@ import pytest
 
 from locutory import Plugin, Provide, hook
 from locutory.testing import Serve, SignIn
+from locutory.testing.waiting import PATIENCE
 from locutory_agents.service import Chat
 from locutory_contracts.accounts import AccountDeleting
 from locutory_contracts.chat import GENERATIONS, TURN_OBSERVERS, Turn, TurnOutcome
@@ -15,9 +16,9 @@ async def test_stop_keeps_what_was_said(serve: Serve, kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:100:10", isTemporary=False)
+        started = await user.start("ON", isTemporary=False)
         reader = asyncio.create_task(user.events(started))
-        await asyncio.sleep(0.25)
+        await kit.until(lambda: models.tokens > 5)
         answer = await user.stop(started)
         conversation = started["conversationId"]
         assert answer.status_code == 200
@@ -39,7 +40,7 @@ async def test_stop_keeps_what_was_said(serve: Serve, kit) -> None:
                 "messageId": asked["messageId"],
                 "parentMessageId": kit.root,
                 "conversationId": conversation,
-                "text": "SLOW:100:10",
+                "text": "ON",
                 "isCreatedByUser": True,
             },
             "responseMessage": {
@@ -72,12 +73,12 @@ async def test_stop_keeps_what_was_said(serve: Serve, kit) -> None:
 
 async def test_stop_before_the_model_is_ready(serve: Serve, kit) -> None:
     models, history = kit.Models(), kit.History()
-    models.delay = 30
+    models.delay = 3600
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
         started = await user.start("ECHO:never")
         reader = asyncio.create_task(user.events(started))
-        await asyncio.sleep(0.05)
+        await kit.until(lambda: models.bodies)
         assert (await user.stop(started)).json()["success"] is True
         (final,) = await reader
         assert final.data["earlyAbort"] is True
@@ -145,7 +146,7 @@ async def test_who_may_stop_what(serve: Serve, kit) -> None:
             "streamId": "007411cb-f3d9-47fb-b7b5-ad288d7fdda3",
             "generationProtocolVersion": 1,
         }
-        started = await user.start("SLOW:100:20")
+        started = await user.start("ON")
         refused = await other.stop(started)
         assert (refused.status_code, refused.json()["error"]) == (403, "Unauthorized")
         stale = await user.stop({**started, "generationCreatedAt": 5})
@@ -164,8 +165,8 @@ async def test_who_may_stop_what(serve: Serve, kit) -> None:
             assert bad.json()["code"] == "INVALID_GENERATION_IDENTITY"
         key = f"{started['conversationId']}:x"
         assert (await user.post("/abort", {"abortKey": key})).json()["success"] is True
-        first = await user.start("SLOW:100:20")
-        second = await user.start("SLOW:100:20")
+        first = await user.start("ON")
+        second = await user.start("ON")
         unclear = await user.post("/abort", {"conversationId": "new"})
         assert (unclear.status_code, unclear.json()["code"]) == (409, "AMBIGUOUS_ACTIVE_RUN")
         assert (await user.stop({**first, "conversationId": "new"})).json()["success"] is True
@@ -177,12 +178,12 @@ async def test_who_may_stop_what(serve: Serve, kit) -> None:
 
 
 async def test_stop_when_nothing_can_be_saved(serve: Serve, kit) -> None:
-    history = kit.History()
-    async with serve("agents", SignIn(), kit.Models(), history) as server:
+    models, history = kit.Models(), kit.History()
+    async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:100:10")
+        started = await user.start("ON")
         reader = asyncio.create_task(user.events(started))
-        await asyncio.sleep(0.15)
+        await kit.until(lambda: models.tokens > 5)
         history.fail["response"] = 3
         answer = (await user.stop(started)).json()
         assert answer["success"] is True
@@ -194,31 +195,32 @@ async def test_stop_when_nothing_can_be_saved(serve: Serve, kit) -> None:
 
 async def test_left_alone_the_turn_goes_on(serve: Serve, kit) -> None:
     """The last reader leaves: what was said is saved at once, and the turn ends normally."""
-    history = kit.History()
-    async with serve("agents", SignIn(), kit.Models(), history) as server:
+    models, history = kit.Models(), kit.History()
+    async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:60:10")
+        started = await user.start("ON")
         await user.events(started, stop=8)
         conversation = started["conversationId"]
         await kit.until(lambda: len(history.stored) == 2)
         partial = history.answer(conversation)
         assert partial["unfinished"] is True
         assert partial["content"][0]["text"].startswith("tok0 tok1")
+        models.enough.set()
         await kit.until(lambda: history.answer(conversation)["unfinished"] is False)
-        whole = " ".join(f"tok{index}" for index in range(60))
+        whole = " ".join(f"tok{index}" for index in range(models.tokens))
         assert history.answer(conversation)["content"] == [{"type": "text", "text": whole}]
         assert len(history.stored) == 2
 
 
 async def test_shutdown_saves_what_runs(serve: Serve, kit) -> None:
-    history = kit.History()
+    models, history = kit.Models(), kit.History()
     yaml = {"plugins": {"agents": {"drain_seconds": 0.1}}}
-    async with serve("agents", SignIn(), kit.Models(), history, yaml=yaml) as server:
+    async with serve("agents", SignIn(), models, history, yaml=yaml) as server:
         user = kit.chatter(server)
-        started = [await user.start("SLOW:500:10") for _ in range(5)]
+        started = [await user.start("ON") for _ in range(5)]
         readers = [asyncio.create_task(user.events(one)) for one in started]
-        await asyncio.sleep(0.2)
-        await server.kernel.lifecycle.drain(10)
+        await kit.until(lambda: models.tokens > 20 and kit.readers(server) == [1] * 5)
+        await server.kernel.lifecycle.drain(PATIENCE)
         for one, reader in zip(started, readers, strict=True):
             events = await reader
             assert events[-1].kind == "error"
@@ -235,14 +237,18 @@ async def test_shutdown_saves_what_runs(serve: Serve, kit) -> None:
 
 
 async def test_shutdown_lets_short_turns_end(serve: Serve, kit) -> None:
-    history = kit.History()
-    async with serve("agents", SignIn(), kit.Models(), history) as server:
+    models = kit.Models()
+    yaml = {"plugins": {"agents": {"drain_seconds": PATIENCE}}}
+    async with serve("agents", SignIn(), models, kit.History(), yaml=yaml) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:20:10")
+        started = await user.start("ON")
         reader = asyncio.create_task(user.events(started))
-        await asyncio.sleep(0.1)
-        await server.kernel.lifecycle.drain(10)
+        await kit.until(lambda: kit.readers(server) == [1])
+        draining = asyncio.create_task(server.kernel.lifecycle.drain(PATIENCE))
+        await kit.until(lambda: not server.kernel.lifecycle.ready)
+        models.enough.set()
         assert (await reader)[-1].name == "final"
+        await draining
 
 
 async def test_silent_turns_are_ended(serve: Serve, kit) -> None:
@@ -254,10 +260,12 @@ async def test_silent_turns_are_ended(serve: Serve, kit) -> None:
         reader = asyncio.create_task(user.events(started))
         chat = server.kernel.services.get(GENERATIONS)
         assert isinstance(chat, Chat)
-        await asyncio.sleep(0.1)
-        await chat.care()
-        await asyncio.sleep(0.1)
-        await chat.care()
+
+        async def cared() -> bool:
+            await chat.care()
+            return reader.done()
+
+        await kit.until(cared)
         assert (await reader)[-1].data["error"] == "Generation timed out"
         assert history.answer(started["conversationId"])["content"][0]["text"] == "before"
 
@@ -266,9 +274,8 @@ async def test_account_deletion_stops_turns(serve: Serve, kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         user, other = kit.chatter(server), kit.chatter(server, kit.other)
-        mine = [await user.start("SLOW:300:10") for _ in range(3)]
-        theirs = await other.start("SLOW:300:10")
-        await asyncio.sleep(0.1)
+        mine = [await user.start("ON") for _ in range(3)]
+        theirs = await other.start("ON")
         await server.kernel.events.ask(AccountDeleting(kit.user))
         generations = server.kernel.services.get(GENERATIONS)
         for one in mine:
@@ -315,7 +322,7 @@ async def test_observers_learn_of_every_end(serve: Serve, kit) -> None:
         assert outcome.request_message["text"] == "USE:a b"
         assert [used.output_tokens for used in outcome.usage] == [4]
         assert outcome.seconds >= 0
-        started = await user.start("SLOW:100:10")
+        started = await user.start("ON")
         await user.events(started, stop=4)
         await user.stop(started)
         await kit.until(lambda: len(watching.seen) == 2)

@@ -16,7 +16,7 @@ async def test_late_reader_gets_everything(serve: Serve, kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         started = await user.start("ECHO:over before you came")
-        await asyncio.sleep(0.2)
+        await kit.until(lambda: not kit.readers(server))
         assert (await user.get("/active")).json() == {"activeJobIds": []}
         status = (await user.get(f"/status/{started['streamId']}")).json()
         assert (status["active"], status["status"]) == (False, "complete")
@@ -39,12 +39,14 @@ async def test_a_tab_that_comes_just_after_the_end_gets_it(serve: Serve, kit) ->
 
 async def test_resume_mid_stream_is_exact(serve: Serve, kit) -> None:
     """Snapshot plus what follows is the whole text, once, wherever the reader comes back."""
-    async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
+    models = kit.Models()
+    async with serve("agents", SignIn(), models, kit.History()) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:40:10")
+        started = await user.start("ON")
         for count in (3, 4, 2, 5):
             events = await user.events(started, resume=count != 3, stop=count)
             assert len(events) == count
+        models.enough.set()
         events = await user.events(started, resume=True)
         assert events[0].name == "sync"
         state = events[0].data["resumeState"]
@@ -55,15 +57,16 @@ async def test_resume_mid_stream_is_exact(serve: Serve, kit) -> None:
             "messageId": state["userMessage"]["messageId"],
             "parentMessageId": kit.root,
             "conversationId": started["conversationId"],
-            "text": "SLOW:40:10",
+            "text": "ON",
         }
         assert (state["sender"], state["model"]) == ("Fake", "fake-1")
         assert state["contextUsage"]["contextBudget"] == 28880
         assert "created" not in kit.names(events)
-        assert kit.said(events) == FULL
+        text = kit.said(events)
+        assert kit.unbroken(text)
         final = events[-1].data
         assert final["responseMessage"]["messageId"] == state["responseMessageId"]
-        assert final["responseMessage"]["content"] == [{"type": "text", "text": FULL}]
+        assert final["responseMessage"]["content"] == [{"type": "text", "text": text}]
 
 
 async def test_many_readers_see_the_same(serve: Serve, kit) -> None:
@@ -82,7 +85,7 @@ async def test_many_readers_see_the_same(serve: Serve, kit) -> None:
 async def test_status_of_a_running_turn(serve: Serve, kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user, other = kit.chatter(server), kit.chatter(server, kit.other, None)
-        started = await user.start("SLOW:40:10")
+        started = await user.start("ON")
         await user.events(started, stop=6)
         stream = started["streamId"]
         status = (await user.get(f"/status/{stream}")).json()
@@ -104,6 +107,7 @@ async def test_status_of_a_running_turn(serve: Serve, kit) -> None:
         assert not await generations.active(kit.other, stream)
         unknown = await user.get("/status/00000000-0000-4000-9000-000000000000")
         assert unknown.json() == {"active": False, "generationProtocolVersion": 2}
+        await user.stop(started)
 
 
 async def test_stream_answers_before_streaming(serve: Serve, kit) -> None:
@@ -116,7 +120,7 @@ async def test_stream_answers_before_streaming(serve: Serve, kit) -> None:
             "message": "The generation job does not exist or has expired.",
             "generationProtocolVersion": 1,
         }
-        started = await user.start("SLOW:40:10")
+        started = await user.start("ON")
         stream = started["streamId"]
         for wrong in ("x", "-1", "1.5", "9" * 17):
             bad = await user.get(f"/stream/{stream}?generationCreatedAt={wrong}")
@@ -171,10 +175,10 @@ async def test_replacement(serve: Serve, kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user, old = kit.chatter(server), kit.chatter(server, protocol=None)
-        started = await user.start("SLOW:100:20")
+        started = await user.start("ON")
         reader = asyncio.create_task(user.events(started))
         legacy = asyncio.create_task(old.events(started))
-        await asyncio.sleep(0.3)
+        await kit.until(lambda: models.tokens > 5 and kit.readers(server) == [2])
         conversation = started["conversationId"]
         again = await user.start("ECHO:second", conversationId=conversation)
         assert again["streamId"] == conversation
@@ -207,18 +211,20 @@ async def test_slow_reader_goes_on_from_a_snapshot(serve: Serve, kit, monkeypatc
     """A log that forgets: the reader gets ``sync`` in the middle, and the text stays exact."""
     original = EventLog.__init__
     monkeypatch.setattr(EventLog, "__init__", lambda self: original(self, max_events=6))
-    async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
+    models = kit.Models()
+    async with serve("agents", SignIn(), models, kit.History()) as server:
         user = kit.chatter(server)
         started = await user.start("SLOW:40:5")
         late = asyncio.create_task(user.events(started))
         await late
         assert kit.said(late.result()) == FULL
-        started = await user.start("SLOW:40:5")
-        await asyncio.sleep(0.15)
+        started = await user.start("ON")
+        await kit.until(lambda: models.tokens > 20)
         follower = await user.events(started, stop=4)
-        await asyncio.sleep(0.05)
+        await kit.until(lambda: models.tokens > 40)
+        models.enough.set()
         events = await user.events(started)
-        assert kit.said(events) == FULL
+        assert kit.unbroken(kit.said(events))
         assert follower
 
 
@@ -242,9 +248,9 @@ async def test_readers_have_a_limit(serve: Serve, kit, monkeypatch) -> None:
     monkeypatch.setattr(stream, "MAX_READERS", 2)
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:100:10")
+        started = await user.start("ON")
         readers = [asyncio.create_task(user.events(started)) for _ in range(2)]
-        await asyncio.sleep(0.1)
+        await kit.until(lambda: kit.readers(server) == [2])
         full = await user.get(f"/stream/{started['streamId']}")
         assert (full.status_code, full.headers["retry-after"]) == (429, "5")
         await user.stop(started)

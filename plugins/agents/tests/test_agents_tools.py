@@ -1,5 +1,6 @@
 """The tool loop (chat-stream §6.3, §6.7; endpoints §4.4)."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -147,8 +148,11 @@ async def test_whole_arguments_in_one_piece(serve: Serve, kit) -> None:
 async def test_calls_run_side_by_side(serve: Serve, kit) -> None:
     tools = kit.Tools()
     async with serve("agents", SignIn(), kit.Models(), kit.History(), tools) as server:
-        events = await kit.chatter(server).chat(call(*[("wait", {})] * 5))
-        assert tools.most == 5
+        user = kit.chatter(server)
+        started = await user.start(call(*[("wait", {})] * 5))
+        await kit.until(lambda: tools.running == 5)
+        tools.go_on.set()
+        events = await user.events(started)
         assert [result["output"] for result in results(events)] == ["waited"] * 5
         steps = [event.data["data"]["index"] for event in events if event.name == "on_run_step"]
         assert steps == [0, 1, 2, 3, 4, 5, 6]
@@ -240,8 +244,9 @@ async def test_endless_loop_is_ended(serve: Serve, kit) -> None:
         yield Finished("tool_calls")
 
     yaml = {"endpoints": {"agents": {"recursionLimit": 4}}}
-    models, history = kit.Models(script), kit.History()
-    async with serve("agents", SignIn(), models, history, kit.Tools(), yaml=yaml) as server:
+    models, history, tools = kit.Models(script), kit.History(), kit.Tools()
+    tools.go_on.set()
+    async with serve("agents", SignIn(), models, history, tools, yaml=yaml) as server:
         events = await kit.chatter(server).chat("x")
         content = events[-1].data["responseMessage"]["content"]
         assert [part["type"] for part in content] == ["tool_call", "tool_call", "error"]
@@ -302,7 +307,10 @@ async def test_resume_between_tools(serve: Serve, kit) -> None:
         user = kit.chatter(server)
         started = await user.start(call(("wait", {})))
         await kit.until(lambda: tools.running == 1)
-        events = await user.events(started, resume=True)
+        reader = asyncio.create_task(user.events(started, resume=True))
+        await kit.until(lambda: kit.readers(server) == [1])
+        tools.go_on.set()
+        events = await reader
         content = events[0].data["resumeState"]["aggregatedContent"]
         assert content == [
             {"type": "text", "text": "", "tool_call_ids": ["call_0abcdefgh"]},

@@ -69,11 +69,11 @@ async def test_failed_calls_cost_nothing_of_ours(serve: Serve, kit, text: str) -
 
 
 async def test_a_call_that_is_cut_off_is_counted_as_such(serve: Serve, kit) -> None:
-    till = Till()
-    async with serve("agents", SignIn(), kit.Models(), till) as server:
+    till, models = Till(), kit.Models()
+    async with serve("agents", SignIn(), models, till) as server:
         user = kit.chatter(server)
-        started = await user.start("SLOW:1000:5")
-        await asyncio.sleep(0.3)
+        started = await user.start("ON")
+        await kit.until(lambda: models.tokens > 5)
         await user.post("/abort", {"conversationId": started["conversationId"]})
         await kit.until(lambda: till.reports)
         (context, tokens) = till.calls[0]

@@ -5,9 +5,7 @@ import base64
 import hashlib
 import hmac
 import re
-import socket
 import struct
-import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,7 +21,7 @@ from aiosmtpd.smtp import SMTP, Envelope
 
 from locutory import JSON, Plugin, Request, Route, SignedIn, hook
 from locutory.testing import Serve, Server
-from locutory.testing.programs import redis_program
+from locutory.testing.programs import redis_server
 
 PASSWORD = "password123"
 QUICK_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -272,24 +270,7 @@ async def someone(people: Open) -> AsyncIterator[People]:
 
 
 @pytest.fixture(scope="session")
-def redis_uri() -> Iterator[str]:
+def redis_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis server of our own."""
-    program = redis_program()
-    if program is None:
-        pytest.skip("needs redis-server on PATH")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None
-        yield f"redis://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+    with redis_server(tmp_path_factory.mktemp("redis")) as (url, _):
+        yield url

@@ -1,15 +1,11 @@
 """A stage for the tests of resource access: people, groups, resources, entries."""
 
 import re
-import socket
-import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import httpx2
@@ -20,6 +16,7 @@ from bson import ObjectId
 from locutory import Context, On, Plugin, Provide, hook
 from locutory.database import Raw
 from locutory.testing import Serve, Server, SignIn
+from locutory.testing.programs import redis_server
 from locutory_contracts.access import (
     ACCESS,
     OWNER,
@@ -319,21 +316,6 @@ def stage(serve: Serve) -> Stages:
 
 @pytest.fixture
 def redis_address(tmp_path: Path) -> Iterator[str]:
-    program = which("redis-server")
-    if program is None:
-        pytest.skip("redis-server is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [program, "--port", str(port), "--save", "", "--dir", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.02)
-    yield f"redis://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(10)
+    """A Redis server of our own."""
+    with redis_server(tmp_path) as (url, _):
+        yield url

