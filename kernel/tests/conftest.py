@@ -12,6 +12,7 @@ import pytest
 from locutory import NoConfig, Plugin, hook
 from locutory.testing import Serve
 from locutory.testing.programs import redis_server
+from locutory.testing.waiting import PATIENCE
 
 MakePlugin = Callable[..., Plugin]
 RawHTTP = Callable[..., Any]
@@ -65,18 +66,20 @@ def serve_module(database_uri: str, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def raw_http() -> RawHTTP:
     """``await raw_http(url, b"GET / …")``: what the server sends until it closes, or until
-    ``seconds`` have passed."""
+    ``enough`` is in it; then the connection is closed."""
 
-    async def talk(url: str, data: bytes, seconds: float = 5.0) -> bytes:
+    async def talk(url: str, data: bytes, enough: bytes = b"") -> bytes:
         host, _, port = url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         received = b""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(PATIENCE):
                 writer.write(data)
                 while chunk := await reader.read(65536):
                     received += chunk
-        except (TimeoutError, ConnectionError):
+                    if enough and enough in received:
+                        break
+        except ConnectionError:
             pass
         finally:
             writer.close()

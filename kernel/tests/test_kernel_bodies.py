@@ -1,6 +1,5 @@
 """Request bodies: JSON and forms, limits, encodings, operators (contract kernel §3)."""
 
-import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ import pytest_asyncio
 from locutory import JSON, Public, Request, Route
 from locutory.bodies import MALFORMED
 from locutory.testing import Serve, Server
+from locutory.testing.waiting import until
 
 LIMIT = 3 * 1024 * 1024
 AS_JSON = {"content-type": "application/json"}
@@ -52,8 +52,7 @@ async def server(serve_module: Serve, make_plugin: Any) -> AsyncIterator[Server]
             raw_body=True,
         ),
     ]
-    environment = {"HTTP_REQUEST_TIMEOUT_MS": "400"}
-    async with serve_module(make_plugin("echo", routes=routes), environment=environment) as started:
+    async with serve_module(make_plugin("echo", routes=routes)) as started:
         yield started
 
 
@@ -188,9 +187,10 @@ async def test_an_endless_body_is_cut_off(server: Server) -> None:
     assert sent < 100_000_000
 
 
-async def test_a_body_that_does_not_arrive_is_408(server: Server, raw_http: Any) -> None:
+async def test_a_body_that_does_not_arrive_is_408(serve: Serve, raw_http: Any) -> None:
     head = b"POST /api/echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-    received = await raw_http(server.url, head + b"content-length: 10\r\n\r\n{")
+    async with serve(environment={"HTTP_REQUEST_TIMEOUT_MS": "400"}) as server:
+        received = await raw_http(server.url, head + b"content-length: 10\r\n\r\n{")
     assert received.startswith(b"HTTP/1.1 408 ")
     assert received.endswith(b'{"message":"request timeout"}')
 
@@ -199,11 +199,11 @@ async def test_raw_bodies_are_the_endpoints_business(server: Server, raw_http: A
     answer = await server.client.post("/api/raw", content=b"x" * 5_000_000, headers=AS_JSON)
     assert answer.json() == {"size": 5_000_000, "payload": {}}
     # A client that hangs up in the middle is no fault of the plugin.
-    head = b"POST /api/raw HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{"
-    await raw_http(server.url, head, 0.1)
-    await asyncio.sleep(0.05)
-    text = server.kernel.metrics.text().decode()
-    assert 'route="/api/raw",status="499"' in text
+    head = b"POST /api/raw HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n"
+    # The server asks for the body once the endpoint wants it.
+    await raw_http(server.url, head + b"expect: 100-continue\r\n\r\n{", b"100 Continue")
+    line = 'route="/api/raw",status="499"'
+    await until(lambda: line in server.kernel.metrics.text().decode())
 
 
 @pytest.mark.parametrize(

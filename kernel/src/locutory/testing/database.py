@@ -2,36 +2,14 @@
 
 import importlib.util
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-START_SECONDS = 30.0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"the database of the tests did not start:\n{output.read_text()[-2000:]}"
-                ) from None
-            time.sleep(0.01)
+from locutory.testing.waiting import free_port, wait_until_it_listens
 
 
 @contextmanager
@@ -51,7 +29,7 @@ def session_database() -> Iterator[str]:
         prefix="locutory-test-database-", ignore_cleanup_errors=True
     ) as name:
         folder = Path(name)
-        output, settings, port = folder / "log", folder / "settings.toml", _free_port()
+        output, settings, port = folder / "log", folder / "settings.toml", free_port()
         settings.touch()  # shuts out a configuration file of the user
         program = [
             str(Path(sys.executable).with_name("secantusd-py")),
@@ -74,7 +52,10 @@ def session_database() -> Iterator[str]:
                 start_new_session=True,
             )
         try:
-            _wait_until_it_listens(process, port, output)
+            try:
+                wait_until_it_listens(process, port, "the database of the tests")
+            except AssertionError as error:
+                raise RuntimeError(f"{error}:\n{output.read_text()[-2000:]}") from None
             yield f"mongodb://127.0.0.1:{port}/?directConnection=true"
         finally:
             process.kill()  # nothing in it is worth a graceful end

@@ -23,6 +23,7 @@ from locutory.plugin import Plugin, hook
 from locutory.protocol import Protocol
 from locutory.request import Request
 from locutory.services import Provide
+from locutory.testing.waiting import PATIENCE
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
@@ -82,7 +83,9 @@ class Server:
         headers = {"user-agent": BROWSER}
         if bearer is not None:
             headers["authorization"] = f"Bearer {bearer}"
-        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        return httpx2.AsyncClient(
+            base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False
+        )
 
 
 class _Uvicorn(uvicorn.Server):
@@ -184,12 +187,15 @@ class Serve:
                     kernel,
                     url,
                     httpx2.AsyncClient(
-                        base_url=url, headers={"user-agent": BROWSER}, timeout=30, trust_env=False
+                        base_url=url,
+                        headers={"user-agent": BROWSER},
+                        timeout=PATIENCE,
+                        trust_env=False,
                     ),
                 )
                 async with server.client:
                     yield server
-                await kernel.lifecycle.drain(10)
+                await kernel.lifecycle.drain(PATIENCE)
         finally:
             if database is None:
                 await kernel.database.client.drop_database(name)
