@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from locutory.testing.database import session_database
-from tests.bench import bench_history, bench_search, bench_stream, bundle, routes, turns
+from tests.bench import bench_history, bench_search, bench_stream, bundle, growth, routes, turns
 
 BENCHES: dict[str, Callable[[str, Path], str]] = {
+    "Work on hostile or large input": growth.run,
     "CPU of a request, server process only": routes.run,
     "Ten plugins against all of them": bundle.run,
     "History against bare handlers": bench_history.run,

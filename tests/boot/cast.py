@@ -14,6 +14,7 @@ import jwt
 from locutory import ApiKey, LimitExceeded, On, Plugin, hook
 from locutory.testing import Server
 from locutory.testing.server import SECRETS
+from locutory.testing.waiting import until
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleting
 from locutory_contracts.sign_in import SIGN_INS
 from tests.boot.person import ROOT_MESSAGE, Person
@@ -184,12 +185,14 @@ async def running_turn(person: Person) -> str:
     }
     started = await person.client.post("/api/agents/chat/Fake", json=body)
     conversation = str(started.json()["conversationId"])
-    for _ in range(200):  # until the question is saved: nothing is written from there on
-        saved = await person.client.get(f"/api/messages/{conversation}")
-        if saved.status_code == 200 and saved.json():
-            return conversation
-        await asyncio.sleep(0.05)
-    raise AssertionError("the question of a running turn is not saved")
+
+    async def saved() -> bool:
+        answer = await person.client.get(f"/api/messages/{conversation}")
+        return bool(answer.status_code == 200 and answer.json())
+
+    # Nothing is written from there on.
+    await until(saved, "the question of a running turn is not saved")
+    return conversation
 
 
 async def _share(owner: Person, owns: dict[str, str], viewer: str, editor: str) -> None:

@@ -1,6 +1,5 @@
 """An account from its first to its last day, over every plugin."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ from bson import ObjectId
 
 from locutory import discovery
 from locutory.testing import Serve, Server
+from locutory.testing.waiting import until
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 
@@ -63,13 +63,12 @@ async def use_everything(person: Person) -> None:
     await send("POST", "/api/api-keys", 201, name=WORD)
     fork = {"conversationId": conversation, "messageId": answer, "option": "targetLevel"}
     await send("POST", "/api/convos/fork", 200, **fork)
-    for _ in range(100):
-        found = (await client.get("/api/messages", params={"search": WORD})).json()
-        if len(found["messages"]) == 4:
-            break
-        await asyncio.sleep(0.1)
-    else:
-        raise AssertionError("the messages were never found")
+
+    async def found() -> bool:
+        answer = await client.get("/api/messages", params={"search": WORD})
+        return len(answer.json()["messages"]) == 4
+
+    await until(found, "the messages were never found")
 
 
 async def assert_forgotten(server: Server, user: str) -> None:

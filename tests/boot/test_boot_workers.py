@@ -15,6 +15,7 @@ import pytest
 
 from locutory.testing.programs import redis_server
 from locutory.testing.server import BROWSER
+from locutory.testing.waiting import PATIENCE
 from tests.bench.routes import with_database
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
@@ -59,7 +60,7 @@ async def test_any_worker_serves_any_chat(
         async with httpx2.AsyncClient(
             base_url=base,
             headers={"user-agent": BROWSER},
-            timeout=30,
+            timeout=PATIENCE,
             trust_env=False,
             limits=httpx2.Limits(max_keepalive_connections=0),
         ) as client:
@@ -79,7 +80,7 @@ async def test_any_worker_serves_any_chat(
             assert len(listed) == 12
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, (tmp_path / "server.log").read_text("utf-8")
+        assert process.wait(PATIENCE) == 0, (tmp_path / "server.log").read_text("utf-8")
         log.close()
 
 

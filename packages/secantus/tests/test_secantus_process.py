@@ -10,8 +10,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 from structlog.testing import capture_logs
 
 from locutory import StartupError
+from locutory.testing.waiting import PATIENCE, until
 from locutory_secantus import EmbeddedDatabase, child, folder, programs
 
 # A stand-in for a server: writes until it is killed, and says what the database acknowledged.
@@ -72,12 +72,6 @@ def holding(lock: Path, *command: str) -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
-async def until(condition: Callable[[], object], seconds: float = 15) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  (other processes set no event)
-            await asyncio.sleep(0.02)
-
-
 def required(process: int | None) -> int:
     assert process is not None
     return process
@@ -86,7 +80,7 @@ def required(process: int | None) -> int:
 @asynccontextmanager
 async def connected(uri: str) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-        uri, serverSelectionTimeoutMS=10_000
+        uri, serverSelectionTimeoutMS=1000 * PATIENCE
     )
     async with client:
         yield client
@@ -122,10 +116,7 @@ async def test_it_starts_again_with_its_data_and_leaves_no_process(
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "not for the database")
     for count in range(2):
-        began = time.perf_counter()
         async with running(tmp_path) as (database, uri):
-            with capsys.disabled():
-                sys.stdout.write(f" [start {count + 1}: {time.perf_counter() - began:.2f} s]")
             process = required(database.process_id)
             async with connected(uri) as client:
                 assert await client.LibreChat.things.count_documents({}) == count

@@ -225,6 +225,7 @@ async def test_keys_can_be_switched_off(world: Any) -> None:
             assert answer.json() == {"error": "Authentication required"}
 
 
+@pytest.mark.slow
 async def test_the_time_of_a_refusal_says_nothing_about_the_key(world: Any) -> None:
     """A text that shares its beginning with a key takes as long as any other."""
     async with world() as it:

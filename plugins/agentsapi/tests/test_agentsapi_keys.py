@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from locutory import iso, now
 from locutory.testing import Serve, SignIn
+from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 
 
@@ -212,10 +213,11 @@ async def test_keys_of_a_deleted_account_are_deleted(world: Any) -> None:
         for _ in range(2):
             await it.server.kernel.events.tell(AccountDeleted(it.ann.id))
         await it.server.kernel.events.tell(AccountDeleted("no id"))
-        for _ in range(100):
-            if await it.rows.count_documents({}) == 1:
-                break
-            await asyncio.sleep(0.02)
+
+        async def gone() -> bool:
+            return await it.rows.count_documents({}) == 1
+
+        await until(gone)
         assert (await it.use(mine["key"])).status_code == 401
         assert (await it.use(theirs["key"])).status_code == 200
 

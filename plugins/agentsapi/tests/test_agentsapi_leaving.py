@@ -11,6 +11,7 @@ from bson import ObjectId
 from locutory import Decision, On, Plugin, Provide, hook
 from locutory.access import Principal
 from locutory.testing import Serve, SignIn
+from locutory.testing.waiting import PATIENCE
 from locutory_contracts.access import VIEW
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.agents import STORED_AGENTS
@@ -90,13 +91,13 @@ async def test_hanging_up_ends_the_run(serve: Serve, path: str, stream: bool, wo
         body["messages"] = [{"role": "user", "content": "hi"}]
         async with server.connect(made.json()["key"]) as program:
             asking = asyncio.create_task(program.post(f"/api/agents/v1/{path}", json=body))
-            await asyncio.wait_for(slow.asked.wait(), 5)
+            await asyncio.wait_for(slow.asked.wait(), PATIENCE)
             assert not slow.ended.is_set()
             asking.cancel()
             with pytest.raises((asyncio.CancelledError, httpx2.HTTPError)):
                 await asking
-        await asyncio.wait_for(slow.ended.wait(), 5)
+        await asyncio.wait_for(slow.ended.wait(), PATIENCE)
         if words:
-            await asyncio.wait_for(slow.told.wait(), 5)
+            await asyncio.wait_for(slow.told.wait(), PATIENCE)
             (fact,) = slow.paid
             assert [used.context for used in fact.usage] == ["incomplete"]

@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import bcrypt
@@ -22,6 +24,8 @@ from aiosmtpd.smtp import SMTP, Envelope
 from locutory import JSON, Plugin, Request, Route, SignedIn, hook
 from locutory.testing import Serve, Server
 from locutory.testing.programs import redis_server
+from locutory.testing.waiting import until
+from locutory_auth.second_factor import codes
 
 PASSWORD = "password123"
 QUICK_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -42,21 +46,20 @@ def stored_codes() -> Callable[..., list[dict[str, Any]]]:
     return backup
 
 
-def _code_of(secret: str, steps: int = 0) -> str:
-    """What an app shows now, or some steps of 30 seconds from now (RFC 6238)."""
-    step = struct.pack(">Q", int(time.time()) // 30 + steps)
+def _code_of(moment: float, secret: str, steps: int = 0) -> str:
+    """What an app shows at a moment, or some steps of 30 seconds from it (RFC 6238)."""
+    step = struct.pack(">Q", int(moment) // 30 + steps)
     digest = hmac.digest(base64.b32decode(secret), step, "sha1")
     (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
     return f"{(number & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 @pytest.fixture
-def code_of() -> Callable[..., str]:
-    """``code_of(secret)``: what an app shows. Waits where the step is about to change."""
-    late = 28 - time.time() % 30
-    if late < 0:
-        time.sleep(2.1)
-    return _code_of
+def code_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """``code_of(secret)``: what an app shows. The clock of the codes stands still."""
+    moment = time.time()
+    monkeypatch.setattr(codes, "time", SimpleNamespace(time=lambda: moment))
+    return partial(_code_of, moment)
 
 
 class Mailbox:
@@ -66,6 +69,7 @@ class Mailbox:
         self.messages: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
         self.refuse = ""
+        self.refused = 0
         self.port = 0
 
     @property
@@ -81,6 +85,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
         if self.refuse:
+            self.refused += 1
             return self.refuse
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content, policy=policy.default)
@@ -91,10 +96,7 @@ class Mailbox:
 
     async def next(self, count: int = 1) -> EmailMessage:
         """The newest letter, once so many are here."""
-        deadline = asyncio.get_running_loop().time() + 30
-        while len(self.messages) < count:
-            assert asyncio.get_running_loop().time() < deadline, "no mail came"
-            await asyncio.sleep(0.01)
+        await until(lambda: len(self.messages) >= count, "no mail came")
         return self.messages[-1]
 
     async def link(self, count: int = 1) -> httpx2.URL:

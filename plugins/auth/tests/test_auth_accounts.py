@@ -1,6 +1,5 @@
 """The service ``accounts``: reading, changing, deleting (contract accounts; user §7)."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ from bson import ObjectId
 from pymongo import monitoring
 
 from locutory import On, Plugin, Veto, hook
+from locutory.testing.waiting import until
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 
 
@@ -133,8 +133,9 @@ class TestMemory:
     async def test_most_requests_read_nothing(self, people: Any) -> None:
         reads = Reads("users")
         monitoring.register(reads)
+        yaml = {"plugins": {"auth": {"account_cache_seconds": 3600}}}
         try:
-            async with people() as someone:
+            async with people(yaml=yaml) as someone:
                 await someone.add("ann@example.com")
                 token = (await someone.login("ann@example.com")).json()["token"]
                 await someone.me(token)
@@ -153,8 +154,12 @@ class TestMemory:
             assert (await someone.me(token)).json()["account"]["name"] == "Alice Example"
             users = someone.server.kernel.database.collection("users")
             await users.update_one({}, {"$set": {"name": "Changed Elsewhere"}})
-            await asyncio.sleep(0.3)
-            assert (await someone.me(token)).json()["account"]["name"] == "Changed Elsewhere"
+
+            async def seen() -> bool:
+                account = (await someone.me(token)).json()["account"]
+                return bool(account["name"] == "Changed Elsewhere")
+
+            await until(seen)
 
     async def test_is_bounded(self, people: Any) -> None:
         yaml = {"plugins": {"auth": {"account_cache_size": 2}}}
@@ -181,7 +186,7 @@ class TestMemory:
 async def test_workers_tell_each_other_of_changes(people: Any, redis_uri: str) -> None:
     name = "test_auth_two_workers"
     shared = {"USE_REDIS": "true", "REDIS_URI": redis_uri, "REDIS_KEY_PREFIX": "t"}
-    yaml = {"plugins": {"auth": {"account_cache_seconds": 60}}}
+    yaml = {"plugins": {"auth": {"account_cache_seconds": 3600}}}
     options: dict[str, Any] = {"database": name, "yaml": yaml}
     async with people(shared, **options) as one, people(shared, **options) as two:
         try:
@@ -191,10 +196,12 @@ async def test_workers_tell_each_other_of_changes(people: Any, redis_uri: str) -
             for server in (one, two):
                 assert (await server.me(token)).json()["account"]["name"] == "Alice Example"
             await one.server.kernel.services.get(ACCOUNTS).update(user, {"name": "Anna"})
-            deadline = asyncio.get_running_loop().time() + 5
-            while (await two.me(token)).json()["account"]["name"] != "Anna":
-                assert asyncio.get_running_loop().time() < deadline
-                await asyncio.sleep(0.01)
+
+            async def told() -> bool:
+                account = (await two.me(token)).json()["account"]
+                return bool(account["name"] == "Anna")
+
+            await until(told)
         finally:
             await one.server.kernel.database.client.drop_database(name)
 

@@ -18,6 +18,7 @@ from locutory import JSON, Public, Request, Route, hook
 from locutory.cache import MemoryCache
 from locutory.plugin import Plugin
 from locutory.testing.network import ForwardProxy
+from locutory.testing.waiting import until
 from locutory_auth.config import MailSettings
 from locutory_auth.mail.letters import VARIABLES, Templates
 from locutory_auth.mail.postbox import MOST_AN_HOUR, Postbox
@@ -108,9 +109,9 @@ class TestSmtp:
 
     async def test_a_busy_server_is_asked_again(self, mailbox: Any) -> None:
         mailbox.refuse = "451 later"
-        postbox = box(settings(mailbox), (0.05, 0.05, 0.05))
+        postbox = box(settings(mailbox), (0.05,) * 100)
         postbox.post("passwordReset", "Reset", "ann@example.com")
-        await asyncio.sleep(0.02)
+        await until(lambda: mailbox.refused)
         mailbox.refuse = ""
         await mailbox.next()
         await postbox.drain()

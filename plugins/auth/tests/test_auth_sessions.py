@@ -206,7 +206,7 @@ class Turns(Plugin):
 async def test_what_another_process_ends_is_noticed(people: Any) -> None:
     """Two servers on one database, without Redis: the second one notices by itself."""
     name, turns = "test_auth_two_processes", Turns()
-    yaml = {"plugins": {"auth": {"account_cache_seconds": 60}}}
+    yaml = {"plugins": {"auth": {"account_cache_seconds": 3600}}}
     async with (
         people(database=name, yaml=yaml) as one,
         people(database=name, yaml=yaml, plugins=[turns]) as two,

@@ -1,7 +1,5 @@
 """Finding and replacing artifacts (contract messages §3.5)."""
 
-import time
-
 import pytest
 
 from locutory_conversations.editing.artifacts import artifacts_of, without_display_escapes
@@ -139,18 +137,15 @@ def test_display_escapes(shown: str, stored: str) -> None:
     ],
     ids=range(8),
 )
-def test_hostile_texts_take_linear_time(text: str) -> None:
-    started = time.process_time()
+def test_hostile_texts_come_to_an_end(text: str) -> None:
+    """In linear time, as ``make bench`` shows; in quadratic time this would take for ever."""
     found = artifacts_of({"text": text})
     for artifact in found[:3]:
         artifact.replace("zz", "y")
         artifact.replace("", "y")
         artifact.replace("`", "y")
-    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize("text", [r"$$\\ce{" * 100_000, "}$$" * 200_000, "\\" * 800_000])
-def test_hostile_escapes_take_linear_time(text: str) -> None:
-    started = time.process_time()
+def test_hostile_escapes_come_to_an_end(text: str) -> None:
     without_display_escapes(text)
-    assert time.process_time() - started < 2

@@ -1,12 +1,12 @@
 """Deleting conversations and accounts (contract convos §2.7, §2.8)."""
 
-import asyncio
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from bson import ObjectId
 
+from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import ConversationsDeleted, MessagesDeleted
 
@@ -165,10 +165,12 @@ async def test_a_deleted_account_leaves_nothing(world: Any) -> None:
     await furnished(world, world.bob.id)
     await world.message(world.alice.id, str(uuid4()))  # of a conversation that was never saved
     await world.server.kernel.events.tell(AccountDeleted(world.alice.id))
-    for _ in range(100):
-        if await count(world, "messages") == 2 and await count(world, "conversations") == 1:
-            break
-        await asyncio.sleep(0.02)
+
+    async def gone() -> bool:
+        left = [await count(world, name) for name in ("messages", "conversations", "toolcalls")]
+        return left == [2, 1, 1]
+
+    await until(gone)
     assert await count(world, "messages", user=world.alice.id) == 0
     assert await count(world, "conversations", user=world.alice.id) == 0
     assert await count(world, "toolcalls") == 1

@@ -9,6 +9,7 @@ import pytest
 from locutory import Principal
 from locutory.configuration import Sources
 from locutory.testing import Serve
+from locutory.testing.waiting import PATIENCE, until
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, ModelCall, ModelRefused, TextDelta
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.tables import defaults
@@ -142,7 +143,7 @@ async def test_slow_and_unreachable_providers(connections: Connections) -> None:
     class Slow:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert (await ModelLists(0.2).ask(question(Slow(), connections))).models == ()
     server.close()
 
@@ -284,12 +285,6 @@ async def test_reload_takes_new_endpoints(
         )
         server.kernel.reload()
         assert "Two" in await catalogue.entries(ANN)
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not await condition():  # noqa: ASYNC110  (waits for another process)
-            await asyncio.sleep(0.02)
 
 
 async def test_a_local_ollama_is_found(serve: Serve, provider: Any) -> None:

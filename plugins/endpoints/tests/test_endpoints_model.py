@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from locutory import Principal
+from locutory.testing.waiting import until
 from locutory_contracts.models import (
     Finished,
     ModelCall,
@@ -308,23 +309,19 @@ async def test_closing_the_iterator_closes_the_connection_at_once(
     events = model(provider, connections).stream(ASK)
     assert await anext(events) == TextDelta("x")
     await events.aclose()  # type: ignore[attr-defined]
-    async with asyncio.timeout(5):
-        await gone.wait()
+    await gone.wait()
 
 
 async def test_cancelling_the_consumer_closes_the_connection(
     provider: Any, connections: Connections, kit: Any
 ) -> None:
-    provider.replies = [kit.stream(kit.said(*["x"] * 500), pause=0.01)]
+    provider.replies = [kit.stream(kit.said(*["x"] * 100_000), pause=0.01)]
     task = asyncio.create_task(collect(model(provider, connections)))
-    while provider.open_streams == 0:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    await until(lambda: provider.open_streams)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(1):
-        while provider.open_streams:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: not provider.open_streams)
 
 
 def test_nothing_secret_is_in_representations() -> None:

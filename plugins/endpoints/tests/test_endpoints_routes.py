@@ -1,6 +1,5 @@
 """``/api/endpoints``, ``/api/models``, ``/api/keys`` over HTTP."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +8,7 @@ from bson import ObjectId
 
 from locutory import Plugin, Provide, hook
 from locutory.testing import PluginSuite, Serve, SignIn
+from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_endpoints.documents import UserKey
@@ -315,7 +315,10 @@ async def test_keys_go_with_the_account(serve: Serve) -> None:
                 headers={"authorization": f"Bearer {user}"},
             )
         await server.kernel.events.tell(AccountDeleted(ME))
-        async with asyncio.timeout(5):
-            while await server.kernel.database[UserKey].count_documents({"userId": ObjectId(ME)}):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        assert await server.kernel.database[UserKey].count_documents({}) == 1
+        keys, mine = server.kernel.database[UserKey], {"userId": ObjectId(ME)}
+
+        async def gone() -> bool:
+            return await keys.count_documents(mine) == 0
+
+        await until(gone)
+        assert await keys.count_documents({}) == 1

@@ -1,9 +1,7 @@
 """A directory (OpenLDAP's slapd), and accounts, for the tests."""
 
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from locutory import JSON, Context, HTTPError, Plugin, Provide, Public, Request, Route, hook
 from locutory.testing import Serve, Server
+from locutory.testing.waiting import free_port, wait_until_it_listens
 from locutory_contracts.sign_in import PASSWORD_CHECKS, SIGN_INS, Identity, IdentityRefused
 
 BASE = "dc=example,dc=com"
@@ -131,12 +130,6 @@ def _key(folder: Path, name: str) -> None:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass(slots=True)
 class OpenLdap:
     """A running slapd."""
@@ -181,7 +174,7 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenLdap]:
         check=True,
         capture_output=True,
     )
-    ports = _free_port(), _free_port()
+    ports = free_port(), free_port()
     urls = f"ldap://127.0.0.1:{ports[0]}", f"ldaps://127.0.0.1:{ports[1]}"
     process = subprocess.Popen(
         [program, "-f", str(config), "-h", " ".join(urls), "-d", "0"],
@@ -189,16 +182,8 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenLdap]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 20
         for port in ports:
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, "slapd did not start"
-                    assert time.monotonic() < deadline
-                    time.sleep(0.02)
+            wait_until_it_listens(process, port, "slapd")
         yield OpenLdap(*urls, folder)
     finally:
         process.terminate()

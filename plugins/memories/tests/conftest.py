@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from locutory.testing import Serve, Server, SignIn
+from locutory.testing.waiting import until
 
 USER = "a" * 24
 OTHER = "b" * 24
@@ -190,14 +190,6 @@ def attached(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def system_prompt(body: Mapping[str, Any]) -> str:
     """What a model was told before the chat."""
     return "".join(str(m["content"]) for m in body["messages"] if m["role"] == "system")
-
-
-async def until(check: Callable[[], Any], seconds: float = 5.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """Memories of real accounts: the opt-out, export and restore, deletion."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from bson import ObjectId
 
 from locutory import Principal
 from locutory.testing import Serve, SignIn
+from locutory.testing.waiting import until
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import CONTEXT_SOURCES, Turn
 from locutory_contracts.portability import PORTABLE
@@ -112,11 +112,11 @@ async def test_account_deleted_while_the_plugin_is_off(serve: Serve) -> None:
         assert await rows.count_documents({}) == 1
     async with serve("auth", "users", "memories", database=name) as server:
         rows = server.kernel.database.collection("memoryentries")
-        for _ in range(100):
-            if await rows.count_documents({}) == 0:
-                break
-            await asyncio.sleep(0.05)
-        assert await rows.count_documents({}) == 0
+
+        async def gone() -> bool:
+            return await rows.count_documents({}) == 0
+
+        await until(gone)
         await server.kernel.database.client.drop_database(name)
 
 

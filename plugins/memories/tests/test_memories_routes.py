@@ -11,6 +11,7 @@ from bson import ObjectId
 from locutory import POLICY, Plugin, Principal, Provide, hook
 from locutory.access import Decision
 from locutory.testing import Serve, SignIn
+from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 
 LIMITED = {"memory": {"tokenLimit": 20, "charLimit": 50}}
@@ -386,9 +387,10 @@ async def test_deleted_account(ann, server, kit, rows) -> None:
     await bob.remember("a", "x")
     for _ in range(2):
         await server.kernel.events.tell(AccountDeleted(ann.user))
-    for _ in range(100):
-        if await rows.count_documents({"userId": ObjectId(ann.user)}) == 0:
-            break
-        await asyncio.sleep(0.02)
+
+    async def gone() -> bool:
+        return await rows.count_documents({"userId": ObjectId(ann.user)}) == 0
+
+    await until(gone)
     assert await rows.count_documents({}) == 1
     assert await bob.known() == {"a": "x"}

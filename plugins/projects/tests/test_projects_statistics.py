@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from locutory.testing.waiting import until
 from locutory_contracts.conversations import (
     PROJECTS,
     ConversationsAdded,
@@ -236,9 +237,11 @@ async def test_a_count_that_fails_is_tried_again(
     monkeypatch.setattr(recounts(world), "_pause", 0.01)
     monkeypatch.setattr(world.conversations, "project_summary", summary)
     await world.tell(ConversationsAdded(world.alice.id, [talk], [project]))
-    async with asyncio.timeout(30):
-        while (await world.collection.find_one())["conversationCount"] != 1:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def counted() -> bool:
+        return bool((await world.collection.find_one())["conversationCount"] == 1)
+
+    await until(counted)
 
 
 async def test_a_server_that_was_killed_in_a_burst(open_world: Any) -> None:

@@ -1,7 +1,6 @@
 """Permissions, capabilities, and what is remembered (contract roles §3, §6)."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ from bson import ObjectId
 
 from locutory import JSON, POLICY, Can, Plugin, Policy, Principal, Request, Route, hook
 from locutory.testing import Serve, Server, SignIn
+from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 from locutory_roles.grants import BASE_CAPABILITIES, satisfied_by
 
@@ -97,7 +97,7 @@ async def test_a_change_opens_and_closes_a_route_at_once(serve: Serve) -> None:
 
 
 async def test_permission_checks_ask_the_database_once(serve: Serve) -> None:
-    async with serve("roles", yaml={"plugins": {"roles": {"cache_seconds": 60}}}) as server:
+    async with serve("roles", yaml={"plugins": {"roles": {"cache_seconds": 300}}}) as server:
         decide = policy(server)
         assert await decide.allows(USER, "PROMPTS", "USE")
         assert await decide.holds(ADMIN, "manage:users")
@@ -106,10 +106,6 @@ async def test_permission_checks_ask_the_database_once(serve: Serve) -> None:
         await server.kernel.database.collection("systemgrants").delete_many({})
         assert await decide.allows(USER, "PROMPTS", "USE"), "remembered"
         assert await decide.holds(ADMIN, "manage:users"), "remembered"
-        started = time.perf_counter()
-        for _ in range(1000):
-            await decide.allows(USER, "PROMPTS", "USE")
-        assert time.perf_counter() - started < 0.5
 
 
 async def test_a_change_made_elsewhere_is_seen_after_a_while(serve: Serve) -> None:
@@ -246,7 +242,8 @@ async def test_servers_tell_each_other_through_redis(serve: Serve, redis_address
             "/api/roles/USER/prompts", json={"SHARE": True}, headers=admin
         )
         assert answer.status_code == 200
-        deadline = time.monotonic() + 5
-        while not await policy(second).allows(USER, "PROMPTS", "SHARE"):
-            assert time.monotonic() < deadline, "the other server still remembers"
-            await asyncio.sleep(0.02)
+
+        async def told() -> bool:
+            return bool(await policy(second).allows(USER, "PROMPTS", "SHARE"))
+
+        await until(told, "the other server still remembers")

@@ -1,7 +1,6 @@
 """Groups, what is remembered of them, and what a deleted account leaves behind."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ from bson import ObjectId
 
 from locutory import POLICY, Principal
 from locutory.testing import Serve
+from locutory.testing.waiting import until
 from locutory_contracts.access import VIEW
 from locutory_contracts.accounts import AccountDeleted
 
@@ -53,14 +53,16 @@ async def test_memberships_are_remembered_for_a_while(stage: Any) -> None:
     async with stage(environment={"USER_PRINCIPALS_CACHE_TTL_MS": "300"}) as s:
         group = await s.group("readers", ME)
         resource = await shared_with(s, group)
-        started = time.monotonic()
         assert await s.access.bits(member(), "agent", resource) == VIEW
         await s.collection("groups").update_one({"_id": group}, {"$set": {"memberIds": []}})
-        remembered = await s.access.bits(member(), "agent", resource)
-        if time.monotonic() - started < 0.3:
-            assert remembered == VIEW
         await asyncio.sleep(0.35)
         assert await s.access.bits(member(), "agent", resource) == 0
+    async with stage(environment={"USER_PRINCIPALS_CACHE_TTL_MS": "3600000"}) as s:
+        group = await s.group("readers", ME)
+        resource = await shared_with(s, group)
+        assert await s.access.bits(member(), "agent", resource) == VIEW
+        await s.collection("groups").update_one({"_id": group}, {"$set": {"memberIds": []}})
+        assert await s.access.bits(member(), "agent", resource) == VIEW
 
 
 async def test_nothing_is_remembered_with_zero(stage: Any) -> None:
@@ -160,6 +162,7 @@ async def test_capabilities_of_a_group(stage: Any) -> None:
 
 async def test_servers_tell_each_other_about_groups(stage: Any, redis_address: str) -> None:
     environment = {"USE_REDIS": "true", "REDIS_URI": redis_address}
+    environment["USER_PRINCIPALS_CACHE_TTL_MS"] = "3600000"
     async with stage(environment=environment) as first:
         name = first.server.kernel.database.name
         async with stage(environment=environment, database=name) as second:
@@ -167,18 +170,17 @@ async def test_servers_tell_each_other_about_groups(stage: Any, redis_address: s
             resource = await shared_with(first, await first.group("readers", person))
             assert await second.access.bits(member(person), "agent", resource) == VIEW
             await first.server.kernel.events.tell(AccountDeleted(person))
-            deadline = time.monotonic() + 5
-            while await second.access.bits(member(person), "agent", resource):
-                assert time.monotonic() < deadline, "the other server still remembers"
-                await asyncio.sleep(0.02)
+
+            async def told() -> bool:
+                return not await second.access.bits(member(person), "agent", resource)
+
+            await until(told, "the other server still remembers")
 
 
 async def test_groups_of_many_callers_cost_one_query_each(stage: Any) -> None:
-    async with stage() as s:
+    async with stage(environment={"USER_PRINCIPALS_CACHE_TTL_MS": "3600000"}) as s:
         resource = await shared_with(s, await s.group("readers", ME))
         await s.access.bits(member(), "agent", resource)
         await s.collection("groups").drop()
-        started = time.perf_counter()
         for _ in range(100):
             assert await s.access.bits(member(), "agent", resource) == VIEW
-        assert time.perf_counter() - started < 5

@@ -1,6 +1,5 @@
 """A history in memory, and short ways to write it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
@@ -10,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from locutory import Context, Fact, Plugin, Provide, hook
-from locutory.testing import Server
+from locutory.testing import Server, waiting
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     HISTORY_FEED,
@@ -147,23 +146,22 @@ async def ids(server: Server, user: str, text: str, limit: int = 20) -> list[str
     return [hit.message_id for hit in await search_of(server).messages(user, text, limit)]
 
 
-async def until(look: Callable[[], Awaitable[Any]], wanted: Any, seconds: float = 10) -> None:
+async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
     """Wait until something is as wanted."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while (found := await look()) != wanted:
-        assert asyncio.get_running_loop().time() < deadline, f"{found!r}, not {wanted!r}"
-        await asyncio.sleep(0.02)
+
+    async def same() -> bool:
+        return bool(await look() == wanted)
+
+    await waiting.until(same, f"it did not become {wanted!r}")
 
 
-async def until_found(
-    server: Server, user: str, text: str, wanted: Sequence[str], seconds: float = 10
-) -> None:
+async def until_found(server: Server, user: str, text: str, wanted: Sequence[str]) -> None:
     """Wait until exactly these messages are found."""
 
     async def look() -> set[str]:
         return set(await ids(server, user, text, 100))
 
-    await until(look, set(wanted), seconds)
+    await until(look, set(wanted))
 
 
 class Kit:

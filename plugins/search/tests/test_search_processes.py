@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from locutory.testing import Serve
+from locutory.testing.waiting import PATIENCE, wait_until
 
 COUNT = 3000
 
@@ -54,7 +55,7 @@ async def main():
     index = EmbeddedIndex(Path(sys.argv[1]), Sources(), log, follow_seconds=0.2, purge_hours=24)
     await index.start()
     print("started", flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(3600)
 
 asyncio.run(main())
 """
@@ -88,17 +89,14 @@ class Followers:
         return self.look("SELECT id, second FROM messages")
 
     def look(self, query: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.folder / "index" / "index-1.sqlite3", timeout=10)
+        connection = sqlite3.connect(self.folder / "index" / "index-1.sqlite3", timeout=PATIENCE)
         try:
             return connection.execute(query).fetchall()
         finally:
             connection.close()
 
-    def wait_for(self, count: int, seconds: float = 40) -> None:
-        deadline = time.monotonic() + seconds
-        while len(self.rows()) < count:
-            assert time.monotonic() < deadline, len(self.rows())
-            time.sleep(0.002)
+    def wait_for(self, count: int) -> None:
+        wait_until(lambda: len(self.rows()) >= count, f"there are no {count} messages")
 
 
 @pytest.fixture
@@ -142,16 +140,13 @@ def test_processes_that_start_at_once(followers: Followers) -> None:
     )
     command = [sys.executable, "-c", script, str(followers.folder / "index"), str(moment)]
     processes = [subprocess.Popen(command) for _ in range(4)]
-    assert [process.wait(30) for process in processes] == [0, 0, 0, 0]
+    assert [process.wait(PATIENCE) for process in processes] == [0, 0, 0, 0]
 
 
 def test_one_follows_and_another_takes_over(followers: Followers) -> None:
     first = followers.start(pause=0.1)
     second = followers.start(pause=0.1)
-    deadline = time.monotonic() + 10
-    while not followers.rows():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    followers.wait_for(1)
     os.kill(first.pid, signal.SIGKILL)
     followers.wait_for(COUNT)
     assert len(followers.rows()) == COUNT

@@ -1,11 +1,11 @@
 """Files of a link (contract share §3)."""
 
-import asyncio
 import hashlib
 from typing import Any
 
 import pytest
 
+from locutory.testing.waiting import until
 from locutory_share.links import LinkStore
 from locutory_share.snapshots import Snapshots
 
@@ -371,11 +371,7 @@ async def test_a_reader_who_leaves_does_not_keep_the_file_open(world: Any) -> No
             assert chunk
             assert world.files.opened == 1
             break
-    for _ in range(200):
-        if not world.files.opened:
-            break
-        await asyncio.sleep(0.02)
-    assert world.files.opened == 0
+    await until(lambda: not world.files.opened)
 
 
 async def test_a_publication_wins_over_a_first_read(world: Any) -> None:

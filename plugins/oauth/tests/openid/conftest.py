@@ -6,8 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +19,8 @@ from joserfc.jwk import KeySet, RSAKey
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from locutory.testing.waiting import free_port, wait_until_it_listens
 
 
 @dataclass(slots=True)
@@ -73,23 +73,16 @@ def _free_port() -> int:
 def oidc() -> Iterator[OidcProvider]:
     """A process of its own: its libraries warn, and our tests make warnings errors."""
     pytest.importorskip("werkzeug", reason="oidc-provider-mock is not installed")
-    issuer = f"http://127.0.0.1:{_free_port()}"
+    port = free_port()
+    issuer = f"http://127.0.0.1:{port}"
     program = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock"]
     process = subprocess.Popen(
-        [*program, "--port", issuer.rpartition(":")[2]],
+        [*program, "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(issuer, timeout=1).close()
-                break
-            except (urllib.error.URLError, OSError):
-                assert process.poll() is None, "oidc-provider-mock did not start"
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        wait_until_it_listens(process, port, "oidc-provider-mock")
         yield OidcProvider(issuer)
     finally:
         process.terminate()

@@ -20,6 +20,7 @@ from locutory_contracts.access import ACCESS
 from locutory_oauth.plugin import OAuthPlugin
 
 CLIENT = "http://localhost:3080"
+PATIENT = {"plugins": {"oauth": {"directory_seconds": 60}}}
 PICKER = {
     "interface": {
         "peoplePicker": {"users": True, "groups": True, "roles": True},
@@ -266,7 +267,7 @@ def office(serve: Serve, issuer: Any, graph: Directory) -> Offices:
         graph.objects.setdefault("me/getMemberGroups", [])
         graph.objects.setdefault("me/ownedObjects/microsoft.graph.group", [])
         async with serve(
-            "auth", "roles", plugin, environment=given, yaml={**PICKER, **(yaml or {})}
+            "auth", "roles", plugin, environment=given, yaml={**PATIENT, **PICKER, **(yaml or {})}
         ) as server:
             found = Office(server, issuer)
             if signed_in:

@@ -245,10 +245,8 @@ async def test_slow_directory(office: Any, graph: Any, logged: Any) -> None:
     yaml = {"plugins": {"oauth": {"directory_seconds": 0.2}}}
     async with office(yaml) as found:
         await found.add("bert@x.org", name="Bert Local")
-        graph.delay = 5.0
-        began = asyncio.get_running_loop().time()
+        graph.delay = 3600.0
         assert await found.names("bert") == ["Bert Local"]
-        assert asyncio.get_running_loop().time() - began < 4
         assert "takes too long" in logged.text()
         graph.delay = 0.0
 

