@@ -1,32 +1,20 @@
 """Rules of the architecture that need a kernel."""
 
-import importlib.util
 import random
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+from tests.architecture.generator import ROOT, generator
 
 from locutory import discovery
 from locutory.settings import env_name
 from locutory.testing import Serve
 
-ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = sorted(
     path.name for path in (ROOT / "plugins").iterdir() if (path / "pyproject.toml").exists()
 )
-
-
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_generated_documents_are_current() -> None:

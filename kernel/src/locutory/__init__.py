@@ -36,7 +36,7 @@ from locutory.limiting import Limit, LimitExceeded, by_ip, by_user
 from locutory.plugin import Check, Context, Job, NoConfig, PhaseTask, Plugin, hook
 from locutory.request import Request
 from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
-from locutory.routing import Route
+from locutory.routing import Answer, NoBody, Route
 from locutory.services import Gathered, Provide, Services
 from locutory.settings import env, flag, option
 
@@ -48,6 +48,7 @@ __all__ = [
     "POLICY",
     "Access",
     "Action",
+    "Answer",
     "ApiKey",
     "Authenticator",
     "BadRequest",
@@ -69,6 +70,7 @@ __all__ = [
     "Job",
     "Limit",
     "LimitExceeded",
+    "NoBody",
     "NoConfig",
     "On",
     "OptionalUser",

@@ -31,6 +31,19 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
+class NoBody(BaseModel):
+    """As the ``body`` of a route: its endpoint reads none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response in the documentation: what it means, and by media type a model, an example or,
+    for files and streams, ``None``."""
+
+    text: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One path of a plugin.
@@ -43,9 +56,11 @@ class Route:
         summary: one line for the documentation.
         gates: run before access; the first that returns a response ends the request.
         limits: rate limits, run in order after access.
-        body: model of the JSON body for the documentation and `Request.validated`.
+        body: model of the body for the documentation and `Request.validated`; `NoBody` where
+            a POST, PUT or PATCH reads none.
+        body_type: media type of that body.
         query: model of the query for the documentation.
-        responses: status → model, example mapping or text description.
+        responses: status → model or example of the JSON, text description, or `Answer`.
         failure: body of the 500 when the endpoint raises unexpectedly; text or JSON.
         fallback: the answer while no other plugin serves the path ("off" answers).
         raw_body: the endpoint reads the body itself (uploads).
@@ -60,6 +75,7 @@ class Route:
     gates: tuple[Gate, ...] = ()
     limits: tuple[Limit, ...] = ()
     body: type[BaseModel] | None = None
+    body_type: str = "application/json"
     query: type[BaseModel] | None = None
     responses: Mapping[int, Any] = field(default_factory=dict)
     failure: Mapping[str, Any] | str | None = None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 import structlog
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from locutory import Empty, HTTPError, Limit, Public, Request, Route
@@ -23,6 +24,26 @@ TITLES = {
     "saml": "SAML",
 }
 POSTING = ("apple", "saml")
+_FORM = "application/x-www-form-urlencoded"
+
+
+class AppleForm(BaseModel):
+    """What Apple lets the browser post."""
+
+    state: str
+    code: str | None = None
+    error: str | None = None
+    user: str | None = Field(default=None, description="Name of the person, JSON, the first time")
+
+
+class SamlForm(BaseModel):
+    """What a SAML identity provider lets the browser post."""
+
+    SAMLResponse: str = Field(description="The signed response, base64")
+    RelayState: str
+
+
+FORMS: dict[str, type[BaseModel]] = {"apple": AppleForm, "saml": SamlForm}
 """Providers that answer with a form which the browser posts here from their site."""
 
 _STATE = re.compile(r"[\w-]{43}")
@@ -96,6 +117,8 @@ class OAuthRoutes:
                 access=_AWAY,
                 limits=(limit,),
                 summary=f"The way back from {title}",
+                body=FORMS.get(name),
+                body_type=_FORM,
                 responses=answers,
                 contract="oauth §3",
             ),

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory import JSON, Can, HTTPError, Principal, Request, Route
+from locutory import JSON, Can, HTTPError, NoBody, Principal, Request, Route
 from locutory.database import Raw
 from locutory_agentbuilder.contacts import Contacts
 from locutory_agentbuilder.definition.fields import (
@@ -113,6 +113,7 @@ class AgentRoutes:
                 methods=("POST",),
                 access=create,
                 summary="Copy an agent",
+                body=NoBody,
                 responses={201: {"agent": models.FULL, "actions": []}, **checked},
                 failure={"error": "Error duplicating agent"},
                 contract="agents §5",

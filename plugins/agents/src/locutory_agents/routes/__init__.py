@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from locutory import Route, SignedIn
+from locutory import Answer, Route, SignedIn
 from locutory_agents.routes.bodies import (
     AbortBody,
     ChatBody,
@@ -69,7 +69,7 @@ def routes(desk: Desk) -> list[Route]:
             "Events of a turn, from the start or from a snapshot",
             "chat-stream §6",
             responses={
-                200: "text/event-stream",
+                200: Answer("The events, server-sent", {"text/event-stream": None}),
                 403: "Not the owner",
                 404: "No such turn",
                 409: "Replaced",
@@ -109,7 +109,16 @@ def routes(desk: Desk) -> list[Route]:
             "Answer a turn that waits for its user",
             "chat-stream §8",
             body=ResumeBody,
-            responses={404: "No turn waits", 409: "The turn does not wait for this"},
+            responses={
+                200: {
+                    "streamId": "uuid",
+                    "conversationId": "uuid",
+                    "status": "resuming",
+                    "generationProtocolVersion": 2,
+                },
+                404: "No turn waits",
+                409: "The turn does not wait for this",
+            },
             failure={"error": "Failed to resume"},
             **gated,
         ),

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from locutory import JSON, ApiKey, Principal, Request, Route, Services
+from locutory import JSON, Answer, ApiKey, Principal, Request, Route, Services
+from locutory_agentsapi.routes import bodies
 from locutory_agentsapi.routes.completions import Completions
 from locutory_agentsapi.routes.responses import Responses
 from locutory_contracts.agents import STORED_AGENTS, StoredAgent
@@ -31,7 +31,18 @@ _FAILURE = {
         "code": None,
     }
 }
-_EMPTY_LIST = {"object": "list", "data": []}
+_LIST = {"object": "list", "data": [bodies.MODEL]}
+_RAN: Mapping[str, tuple[type[bodies.Open], Mapping[str, Any]]] = {
+    "chat/completions": (bodies.CompletionRequest, bodies.COMPLETION),
+    "responses": (bodies.ResponseRequest, bodies.RESPONSE),
+}
+
+
+def _ran(whole: Mapping[str, Any]) -> Answer:
+    text = "The answer; as server-sent events when `stream` is true"
+    return Answer(text, {"application/json": whole, "text/event-stream": None})
+
+
 _AUTH = {401: _NO_KEY, 403: {"message": "Forbidden: Insufficient permissions"}}
 
 
@@ -41,14 +52,6 @@ def _error(message: str, code: str, kind: str = "invalid_request_error") -> dict
 
 _NO_MODEL = _error("Model (agent ID) is required", "missing_model")
 _NO_AGENT = _error("Agent not found: agent_x", "model_not_found")
-
-
-class RunRequest(BaseModel):
-    """Body of the two routes that run an agent."""
-
-    model_config = ConfigDict(extra="allow")
-
-    model: str = Field(description="Id of the agent")
 
 
 class RemoteRoutes:
@@ -70,10 +73,11 @@ class RemoteRoutes:
             ("models/{model}", self.model, "One agent", "§3"),
             ("responses/{response_id}", self._responses.stored, "A stored response", "§5.4"),
         )
-        examples = {
-            "models": {200: _EMPTY_LIST},
-            "responses/models": {200: _EMPTY_LIST},
-            "models/{model}": {404: _unknown_model("agent_x")},
+        examples: dict[str, dict[int, Any]] = {
+            "models": {200: _LIST},
+            "responses/models": {200: _LIST},
+            "models/{model}": {200: bodies.MODEL, 404: _unknown_model("agent_x")},
+            "responses/{response_id}": {200: bodies.RESPONSE, 404: "No such response"},
         }
         return [
             *(
@@ -84,8 +88,8 @@ class RemoteRoutes:
                     access=ApiKey(RUN),
                     summary=summary,
                     contract=f"agents-api {section}",
-                    body=RunRequest,
-                    responses={**_AUTH, 400: _NO_MODEL, 404: _NO_AGENT},
+                    body=_RAN[path][0],
+                    responses={**_AUTH, 200: _ran(_RAN[path][1]), 400: _NO_MODEL, 404: _NO_AGENT},
                     failure=_FAILURE,
                 )
                 for path, endpoint, summary, section in posts

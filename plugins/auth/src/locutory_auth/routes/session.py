@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory import JSON, Empty, Public, Request, Route, SignedIn, Text, Unauthorized, now
+from locutory import JSON, Empty, NoBody, Public, Request, Route, SignedIn, Text, Unauthorized, now
 from locutory_auth.accounts.stored import StoredAccounts, closing
 from locutory_auth.bans.entry import Entry
 from locutory_auth.registration.registration import DONE, Registration
@@ -80,6 +80,7 @@ class SessionRoutes:
                 access=Public("the refresh token in the cookie authenticates"),
                 gates=(self._own_cookies_only,),
                 summary="A new access token for the refresh token in the cookie",
+                body=NoBody,
                 responses={
                     200: SignedInAnswer,
                     302: "The account is gone; to the login page",
@@ -95,6 +96,7 @@ class SessionRoutes:
                 access=SignedIn(),
                 gates=(self._own_cookies_only, self._nobody),
                 summary="End the session of the refresh token in the cookie",
+                body=NoBody,
                 responses={200: Message},
                 failure=FAILURE,
                 contract="auth §4",

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
-from locutory import JSON, Empty, Request, Route, Services, SignedIn, Text
+from locutory import JSON, Empty, NoBody, Request, Route, Services, SignedIn, Text
 from locutory.database import Raw
 from locutory_contracts.conversations import SHARED_CONVERSATIONS
 from locutory_contracts.search import SearchFailed
@@ -109,6 +109,7 @@ class ConversationRoutes:
                 methods=("POST",),
                 access=SignedIn(),
                 summary="Archive every conversation in the list",
+                body=NoBody,
                 responses={200: {"archivedCount": 3}},
                 failure="Error archiving all conversations",
                 contract="convos §2.5",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 from structlog.stdlib import BoundLogger
 
@@ -24,6 +25,12 @@ from locutory_conversations.routes.limits import export_limits, import_limits
 _IMPORTED = "Conversation(s) imported successfully"
 _GOES_ON = "The import goes on; GET /api/convos/import/progress tells how far it is"
 _REFUSAL = {"message": "What was wrong"}
+
+
+class ImportForm(BaseModel):
+    """A file to import."""
+
+    file: bytes = Field(description="The export, as JSON or JSON Lines")
 
 
 class PortabilityRoutes:
@@ -57,6 +64,8 @@ class PortabilityRoutes:
                 summary="Import conversations of a file: ChatGPT, Claude, DeepSeek, chatbot-ui, LibreChat, "
                 "or an export of this server",
                 raw_body=True,
+                body=ImportForm,
+                body_type="multipart/form-data",
                 limits=import_limits(self._config, self._rate_limits),
                 responses={
                     201: {"message": _IMPORTED},

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory import JSON, Can, HTTPError, Limit, Request, Route, by_user
+from locutory import JSON, Can, HTTPError, Limit, NoBody, Request, Route, by_user
 from locutory_contracts.access import DELETE, EDIT, VIEW
 from locutory_prompts.documents import GROUP, without
 from locutory_prompts.kind import PERMISSION
@@ -61,6 +61,7 @@ class GroupRoutes:
                 access=Can(PERMISSION, "USE"),
                 limits=(self._limit,),
                 summary="Count a use of a prompt",
+                body=NoBody,
                 responses={200: {"numberOfGenerations": 1}, 429: _LIMITED, **refusals},
                 failure={"error": "Error recording prompt usage"},
                 contract="prompts §4",

@@ -5,7 +5,7 @@ from typing import Any
 from bson import ObjectId
 from starlette.responses import Response
 
-from locutory import JSON, Can, Empty, HTTPError, Request, Route
+from locutory import JSON, Can, Empty, HTTPError, NoBody, Request, Route
 from locutory_contracts.access import DELETE, EDIT, VIEW
 from locutory_prompts.kind import PERMISSION
 from locutory_prompts.rights import FAILED, MISSING, REFUSED, Rights, object_id
@@ -57,6 +57,7 @@ class VersionRoutes:
                 methods=("PATCH",),
                 access=create,
                 summary="Make a version the one in use",
+                body=NoBody,
                 responses={200: models.MESSAGE, **refusals},
                 failure={"error": "Error updating prompt production"},
                 contract="prompts §4",

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from locutory import JSON, Empty, Request, Route, SignedIn
+from locutory import JSON, Empty, NoBody, Request, Route, SignedIn
 from locutory_users.profile import profile
 from locutory_users.service import OwnAccount
 
@@ -64,6 +64,7 @@ class AccountRoutes:
                 endpoint=self.accept_terms,
                 access=SignedIn(),
                 summary="Accept the terms of service",
+                body=NoBody,
                 responses={
                     200: {
                         "message": "Terms accepted successfully",

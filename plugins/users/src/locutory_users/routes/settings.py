@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from locutory import JSON, Request, Route, SignedIn
+from locutory import JSON, NoBody, Request, Route, SignedIn
 from locutory_users.favorites import LONGEST, MOST, read_favorites
 from locutory_users.service import OwnAccount
 from locutory_users.skill_states import MOST_SENT, check_states
@@ -84,6 +84,7 @@ class SettingsRoutes:
                 endpoint=self.star,
                 access=SignedIn(),
                 summary="Star a tool",
+                body=NoBody,
                 responses={
                     200: {"itemType": "tool", "itemId": "calculator"},
                     400: "Not a tool, or too many stars",

@@ -1,0 +1,86 @@
+"""The OpenAPI document of all bundled plugins describes every request and every answer."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.architecture.generator import generator
+
+from locutory import NoBody
+from locutory.kernel import Kernel
+from locutory.openapi import document
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Kernel:
+    built: Kernel = generator().build_kernel()
+    return built
+
+
+@pytest.fixture(scope="module")
+def described(kernel: Kernel) -> dict[str, Any]:
+    return document(kernel)
+
+
+def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_it_is_valid(described: dict[str, Any]) -> None:
+    OpenAPIV31SpecValidator(described).validate()
+
+
+def test_every_operation_can_succeed(described: dict[str, Any]) -> None:
+    for name, operation in operations(described):
+        assert any(status[0] in "23" for status in operation["responses"]), name
+
+
+def test_answers_say_what_they_are(described: dict[str, Any]) -> None:
+    """No error is called a success, and examples come with the schema of their shape."""
+    good = {status.phrase for status in HTTPStatus if status < 300} | {"Success"}
+    for name, operation in operations(described):
+        for status, answer in operation["responses"].items():
+            assert answer["description"], (name, status)
+            if status == "default" or status[0] in "45":
+                assert answer["description"] not in good, (name, status)
+            for content in answer.get("content", {}).values():
+                assert "schema" in content or "example" not in content, (name, status)
+
+
+def test_every_body_is_described_or_declared_absent(kernel: Kernel) -> None:
+    """Also those of answers that stand in for a plugin that is off."""
+    for owner, route in kernel.routes._all:
+        if {"POST", "PUT", "PATCH"} & set(route.methods):
+            assert route.body is not None, (owner, route.path)
+
+
+def test_bodies_name_their_members(kernel: Kernel, described: dict[str, Any]) -> None:
+    for owner, route in kernel.routes.all():
+        if route.body is None or route.body is NoBody:
+            continue
+        for name in route.body.model_fields:
+            assert name, (owner, route.path)
+        assert route.body.model_fields, (owner, route.path)
+    schemas = described["components"]["schemas"]
+    for name, wanted in (
+        ("CompletionRequest", {"model", "messages", "stream"}),
+        ("ResponseRequest", {"model", "input", "stream", "previous_response_id"}),
+    ):
+        assert wanted <= schemas[name]["properties"].keys()
+    for path in ("chat/completions", "responses"):
+        operation = described["paths"][f"/api/agents/v1/{path}"]["post"]
+        assert set(operation["responses"]["200"]["content"]) == {
+            "application/json",
+            "text/event-stream",
+        }
+        assert operation["requestBody"]["required"] is True
+
+
+def test_protected_operations_name_their_refusals(described: dict[str, Any]) -> None:
+    for name, operation in operations(described):
+        if "security" in operation:
+            assert "401" in operation["responses"], name
