@@ -35,6 +35,7 @@ async def test_spare_indexes_are_for_mongodb(
     database_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [index.document["name"] for index in indexes_of(Noted)] == ["text_1", "tenantId_1"]
+    assert all(index.document["background"] for index in indexes_of(Noted))
     assert await prepared(database_uri) == {"_id_", "text_1"}
 
     async def mongodb(_client: Any) -> dict[str, Any]:

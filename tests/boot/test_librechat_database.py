@@ -241,8 +241,7 @@ async def test_keys(olga: Opened) -> None:
         known = await o.get("/api/keys", name="anthropic")
         assert known == {"expiresAt": "2099-01-01T00:00:00.000Z"}
         credentials = o.server.kernel.credentials
-        assert credentials.decrypt_v1(data.OPENAI_V1) == data.OPENAI_KEY
-        assert decrypt_v1(data.OPENAI_V1) == data.OPENAI_KEY
+        assert credentials.decrypt(data.OPENAI_V1) == data.OPENAI_KEY
         body = {"name": "google", "value": "our key", "expiresAt": ""}
         await o.send("PUT", "/api/keys", body, 201)
         (row,) = await o.new("keys")

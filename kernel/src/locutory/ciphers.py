@@ -1,7 +1,8 @@
 """Secrets of a deployment and the ciphers of stored values (collections.md §2).
 
 ``v1``: AES-256-CBC with the fixed ``CREDS_IV``; ``v2``: CBC with a random IV;
-``v3``: CTR with a random IV. Formats are LibreChat's, so that both can read them.
+``v3``: CTR with a random IV. Formats are LibreChat's, so that both can read them: each field
+is written in the form that LibreChat v0.8.8 reads there, and read in every form.
 """
 
 import os
@@ -39,19 +40,10 @@ class Credentials:
         """Hex ciphertext of provider keys and plugin values."""
         return self._encrypt_cbc(text, self.creds_iv)
 
-    def decrypt_v1(self, ciphertext: str) -> str:
-        """Plain text of a v1 value; ``ValueError`` when it was not made with these secrets."""
-        return self._decrypt_cbc(ciphertext, self.creds_iv)
-
     def encrypt_v2(self, text: str) -> str:
         """``<iv hex>:<ciphertext hex>``."""
         iv = os.urandom(16)
         return f"{iv.hex()}:{self._encrypt_cbc(text, iv)}"
-
-    def decrypt_v2(self, value: str) -> str:
-        """Plain text of a v2 value; a value without ``:`` is itself."""
-        iv, colon, ciphertext = value.partition(":")
-        return self._decrypt_cbc(ciphertext, bytes.fromhex(iv)) if colon else value
 
     def encrypt_v3(self, text: str) -> str:
         """``v3:<iv hex>:<ciphertext hex>``."""
@@ -59,10 +51,15 @@ class Credentials:
         encryptor = Cipher(algorithms.AES(self.creds_key), modes.CTR(iv)).encryptor()
         return f"v3:{iv.hex()}:{(encryptor.update(text.encode()) + encryptor.finalize()).hex()}"
 
-    def decrypt_v3(self, value: str) -> str:
-        """Plain text of a v3 value; ``ValueError`` for another form."""
-        version, iv, ciphertext = value.split(":", 2)
-        if version != "v3":
-            raise ValueError("not a v3 value")
+    def decrypt(self, value: str) -> str:
+        """Plain text of a stored value, whichever form it has: newer versions of LibreChat
+        write v3 where older ones wrote v1 or v2. ``ValueError`` when it is damaged or was made
+        with other secrets (which a v3 value does not always tell)."""
+        first, colon, rest = value.partition(":")
+        if not colon:
+            return self._decrypt_cbc(value, self.creds_iv)
+        if first != "v3":
+            return self._decrypt_cbc(rest, bytes.fromhex(first))
+        iv, _, ciphertext = rest.partition(":")
         decryptor = Cipher(algorithms.AES(self.creds_key), modes.CTR(bytes.fromhex(iv))).decryptor()
         return (decryptor.update(bytes.fromhex(ciphertext)) + decryptor.finalize()).decode()

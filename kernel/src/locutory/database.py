@@ -161,8 +161,15 @@ def collection_name(document: type[Document]) -> str:
 
 def indexes_of(document: type[Document], *, spare: bool = True) -> list[IndexModel]:
     """The declared indexes of a document class; without ``spare`` not those that it names in
-    ``Settings.spare_indexes``: none of our queries needs them, LibreChat's may."""
+    ``Settings.spare_indexes``: none of our queries needs them, LibreChat's may.
+
+    Each asks for ``background``, last, as LibreChat does: MongoDB ignores that since 4.2, but
+    where a database compares it LibreChat could not create its indexes beside ours."""
     settings = getattr(document, "Settings")  # noqa: B009  (a nested class, not a field)
     left_out = () if spare else getattr(settings, "spare_indexes", ())
-    declared = getattr(settings, "indexes", ())
-    return [index for index in declared if index.document["name"] not in left_out]
+    declared = (index.document for index in getattr(settings, "indexes", ()))
+    return [_in_background(**index) for index in declared if index["name"] not in left_out]
+
+
+def _in_background(*, key: Mapping[str, Any], **options: Any) -> IndexModel:
+    return IndexModel(list(key.items()), **{**options, "background": True})

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +40,7 @@ class TestEnrolment:
         assert body["otpauthUrl"] == (
             f"otpauth://totp/LibreChat:ann@example.com?secret={secret}&issuer=LibreChat"
         )
-        assert len(base64.b32decode(secret)) == 10
+        assert len(base64.b32decode(secret)) == 20
         assert len(set(body["backupCodes"])) == 10
         assert all(len(bytes.fromhex(code)) == 4 for code in body["backupCodes"])
         stored = await ann.account("ann@example.com")
@@ -59,7 +60,7 @@ class TestEnrolment:
         assert stored["pendingTotpSecret"] is None
         assert stored["pendingBackupCodes"] == []
         assert stored["backupCodes"] == stored_codes(*body["backupCodes"])
-        assert ann.server.kernel.credentials.decrypt_v3(stored["totpSecret"]) == secret
+        assert ann.server.kernel.credentials.decrypt(stored["totpSecret"]) == secret
 
         temp = await ann.pending()
         # The code that confirmed is used up.
@@ -192,6 +193,39 @@ class TestChanging:
         temp = await ann.pending()
         answer = await ann.post(f"{FA}/verify-temp", {"tempToken": temp, **sent})
         assert answer.status_code == 401
+
+
+class TestWritten:
+    """What other versions of LibreChat have written is good here."""
+
+    @pytest.mark.parametrize("form", ["plain", "v1", "v2", "v3"])
+    @pytest.mark.parametrize("secret", [SECRET, SECRET * 2])
+    async def test_secrets(self, ann: Any, code_of: Any, form: str, secret: str) -> None:
+        credentials = ann.server.kernel.credentials
+        write = {"plain": str, **{f"v{n}": getattr(credentials, f"encrypt_v{n}") for n in "123"}}
+        await ann.protect(write[form](secret))
+        sent = {"tempToken": await ann.pending(), "token": code_of(secret)}
+        assert (await ann.post(f"{FA}/verify-temp", sent)).status_code == 200
+
+    async def test_salted_backup_codes(self, ann: Any, stored_codes: Any) -> None:
+        code, salt = "00112233445566778899aabbccddeeff", "0f" * 16
+        hashed = hashlib.sha256((salt + code).encode()).hexdigest()
+        new = {"codeHash": f"sha256:{salt}:{hashed}", "used": False, "usedAt": None, "of": "0.8.9"}
+        odd = [
+            {"codeHash": text} for text in (None, 7, f"sha256:{salt}", f"sha512:{salt}:{hashed}")
+        ]
+        await ann.protect(SECRET)
+        await ann.change("ann@example.com", backupCodes=[*odd, *stored_codes("0011aabb"), new])
+        for wrong in (hashed, salt + code, new["codeHash"], f"{code[:-1]}0", salt):
+            sent = {"tempToken": await ann.pending(), "backupCode": wrong}
+            assert (await ann.post(f"{FA}/verify-temp", sent)).status_code == 401
+        for good in (f" {code} ", "0011aabb"):
+            sent = {"tempToken": await ann.pending(), "backupCode": good}
+            assert (await ann.post(f"{FA}/verify-temp", sent)).status_code == 200
+            sent["tempToken"] = await ann.pending()
+            assert (await ann.post(f"{FA}/verify-temp", sent)).status_code == 401
+        stored = (await ann.account("ann@example.com"))["backupCodes"][-1]
+        assert {**stored, "usedAt": None} == {**new, "used": True}
 
 
 class TestOnce:

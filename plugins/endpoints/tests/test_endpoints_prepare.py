@@ -62,6 +62,15 @@ class Catalogued:
         text = value if isinstance(value, str) else json.dumps(value)
         await KeyStore(kernel.database, kernel.credentials).put(principal.id, name, text, None)
 
+    async def rewrite(self, name: str, form: str, value: Any) -> None:
+        """Replace a stored key by one in another form."""
+        encrypt = getattr(self.server.kernel.credentials, f"encrypt_{form}")
+        await self.set(name, encrypt(json.dumps(value)))
+
+    async def set(self, name: str, stored: str) -> None:
+        keys = self.server.kernel.database.collection("keys")
+        await keys.update_one({"name": name}, {"$set": {"value": stored}})
+
 
 @asynccontextmanager
 async def catalogue(
@@ -376,16 +385,18 @@ async def test_user_keys(serve: Serve, provider: Any) -> None:
         assert "2020" in expired["expiredAt"]
         await it.prepare(key="2099-01-01T00:00:00Z")
         await it.prepare(key="nonsense")
+        # What LibreChat v0.8.9 writes, and the form between.
+        for form in ("v3", "v2"):
+            await it.rewrite("Fake", form, {"apiKey": f"sk-{form}"})
+            await events(await it.prepare())
+            assert provider.seen[-1].headers["authorization"] == f"Bearer sk-{form}"
+        for damaged in ("v3:00:00", "00"):
+            await it.set("Fake", damaged)
+            assert (await it.refusal()).payload == '{"type":"invalid_user_key"}'
         await it.store("Fake", "not json")
         assert (await it.refusal()).payload == '{"type":"invalid_user_key"}'
         await it.store("Fake", {"apiKey": ""})
         assert (await it.refusal()).payload == NO_KEY
-        from locutory_endpoints.documents import UserKey
-
-        await it.server.kernel.database[UserKey].update_one(
-            {"name": "Fake"}, {"$set": {"value": "00"}}
-        )
-        assert (await it.refusal()).payload == '{"type":"invalid_user_key"}'
 
 
 async def test_user_addresses_are_guarded(serve: Serve, provider: Any) -> None:

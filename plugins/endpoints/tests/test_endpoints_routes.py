@@ -268,7 +268,7 @@ async def test_keys(serve: Serve) -> None:
         stored = await server.kernel.database[UserKey].find_one({"name": "openAI"})
         assert stored["userId"] == ObjectId(ME)
         assert "sk-test" not in stored["value"]
-        assert server.kernel.credentials.decrypt_v1(stored["value"]) == body["value"]
+        assert server.kernel.credentials.decrypt(stored["value"]) == body["value"]
         answer = await client.put("/api/keys", json={**body, "expiresAt": ""}, headers=SIGNED)
         assert answer.status_code == 201
         assert await get(server, "/api/keys?name=openAI") == {"expiresAt": "never"}

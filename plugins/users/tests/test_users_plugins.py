@@ -26,7 +26,7 @@ async def change(ann: Any, key: str, action: str = "install", **more: Any) -> No
 
 async def secrets(ann: Any) -> dict[tuple[str, str], str]:
     """(plugin, field) → secret of everything stored for a user."""
-    decrypt = ann.server.kernel.credentials.decrypt_v1
+    decrypt = ann.server.kernel.credentials.decrypt
     rows = await ann.rows("pluginauths")
     return {
         (row["pluginKey"], row["authField"]): decrypt(row["value"])

@@ -74,7 +74,7 @@ class KeyStore:
         if isinstance(expires, datetime) and expires <= datetime.now(UTC):
             return None
         try:
-            return self._credentials.decrypt_v1(str(found.get("value", "")))
+            return self._credentials.decrypt(str(found.get("value", "")))
         except ValueError:
             raise ModelRefused(INVALID_KEY) from None
 

@@ -18,12 +18,14 @@ WINDOW = 1
 
 BACKUP_CODES = 10
 _SECRET = re.compile(r"[A-Z2-7]{16,128}=*")
+_SECRET_BYTES = 20  # as long as the hash; RFC 4226 wants 16 at least
+_SALTED = re.compile(r"sha256:([0-9a-f]{32}):([0-9a-f]{64})")
 _CODE = re.compile(r"[0-9]{6}")
 
 
 def new_secret() -> str:
-    """Ten random bytes in base 32: sixteen characters."""
-    return base64.b32encode(secrets.token_bytes(10)).decode()
+    """Twenty random bytes in base 32: 32 characters."""
+    return base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def is_secret(text: str) -> bool:
@@ -42,7 +44,7 @@ def matching_step(secret: str, code: str) -> int | None:
     if not _CODE.fullmatch(code):
         return None
     present = int(time.time()) // STEP_SECONDS
-    # LibreChat's secrets have 80 bits, which libraries find short.
+    # Secrets of LibreChat up to v0.8.8 have 80 bits, which libraries find short.
     app = HOTP(_key(secret), DIGITS, SHA1(), enforce_key_length=False)  # noqa: S303
     found = None
     for step in range(present - WINDOW, present + WINDOW + 1):
@@ -72,3 +74,13 @@ def new_backup_codes() -> tuple[list[str], list[dict[str, Any]]]:
 def backup_hash(code: str) -> str:
     """SHA-256 in hex of a backup code; blanks around it do not count."""
     return hashlib.sha256(code.strip().encode()).hexdigest()
+
+
+def fits_backup(code: str, stored: Any) -> bool:
+    """Is this the code of a stored hash? Besides `backup_hash` there is the form of LibreChat
+    v0.8.9, ``sha256:<salt>:<hash>``: the hash of salt and code, both as text."""
+    if not isinstance(stored, str) or not stored.isascii():
+        return False
+    salted = _SALTED.fullmatch(stored)
+    salt, wanted = salted.groups() if salted else ("", stored)
+    return secrets.compare_digest(backup_hash(salt + code.strip()), wanted)

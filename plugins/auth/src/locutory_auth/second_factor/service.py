@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from locutory import Credentials, Database, HTTPError, now
 from locutory_auth.accounts.stored import StoredAccounts
 from locutory_auth.documents import UsedCode, User
-from locutory_auth.second_factor.codes import backup_hash, is_secret, matching_step
+from locutory_auth.second_factor.codes import fits_backup, is_secret, matching_step
 from locutory_auth.throttle import Throttle
 
 LONGEST_WAIT = 300.0
@@ -104,11 +104,10 @@ class StoredSecondFactor:
         when it is missing or cannot be read."""
         if not isinstance(stored, str) or not stored:
             return None
+        if is_secret(stored):  # old ones are plain
+            return stored
         try:
-            if stored.startswith("v3:"):
-                plain = self._credentials.decrypt_v3(stored)
-            else:
-                plain = self._credentials.decrypt_v2(stored)  # one without a colon is plain
+            plain = self._credentials.decrypt(stored)
         except ValueError:
             return None
         return plain if is_secret(plain) else None
@@ -141,9 +140,9 @@ class StoredSecondFactor:
         await self._admit(user)
         if len(code) > _LONGEST:
             return False
-        hashed = backup_hash(code)
         for place, entry in enumerate(document.get("backupCodes") or ()):
-            if entry.get("codeHash") != hashed or entry.get("used"):
+            hashed = entry.get("codeHash")
+            if entry.get("used") or not fits_backup(code, hashed):
                 continue
             unused = {
                 f"backupCodes.{place}.codeHash": hashed,
