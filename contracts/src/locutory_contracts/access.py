@@ -1,6 +1,6 @@
 """Rights on single resources: agents, prompt groups, shared links … (roles.md §4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -45,6 +45,30 @@ class AccessRole:
 
 RESOURCE_KINDS: Extension[ResourceKind] = Extension(
     "access.resources", "Types of resources whose access can be shared"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Authored:
+    """A resource as its author left it. Ids are 24-hex text; ``public`` is the access role that
+    everybody had before there were entries, if any."""
+
+    id: str
+    author: str
+    tenant: str | None = None
+    public: str | None = None
+
+
+class AuthoredResources(Protocol):
+    """Resources of one type whose author is stored with them, offered under the type's name.
+    ``locutory migrate`` gives the author an entry where no user has one: so they were left by
+    versions of LibreChat that had no entries."""
+
+    def all(self) -> AsyncIterator[Authored]: ...
+
+
+AUTHORED: Extension[AuthoredResources] = Extension(
+    "access.authored", "Resources that may be older than access entries, with their authors"
 )
 
 

@@ -77,11 +77,14 @@ class Job:
 class Check:
     """A look at the deployment for ``locutory doctor`` and the phase "startup checks".
 
-    ``run`` returns ``None`` when all is well, else a sentence that says what to change.
+    ``run`` returns ``None`` when all is well, else a sentence that says what to change. With
+    ``migrate`` it is about stored data that ``locutory migrate`` brings into today's form:
+    ``migrate`` does that, may be called again, and returns a sentence that says what it did.
     """
 
     name: str
     run: Callable[[], Awaitable[str | None]]
+    migrate: Callable[[], Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,16 @@ async def test_migration_may_be_left_to_the_operator(make_world: Any) -> None:
         assert stored["isPublic"] is True
         await world.alice.get(f"/api/share/link/{stored['conversationId']}")
         assert [e["principalType"] for e in await world.entries(stored["_id"])] == ["user"]
+        check = next(
+            check
+            for _, check in world.server.kernel.contributions.checks
+            if check.name == "old shared links"
+        )
+        assert "'locutory migrate'" in await check.run()
+        for _ in range(2):
+            assert await check.migrate() == "every link has access entries"
+        assert await check.run() is None
+        assert (await world.bob.get(f"/api/share/{share_id}")).status_code == 200
 
 
 @pytest.mark.parametrize("strangers", [True, False])

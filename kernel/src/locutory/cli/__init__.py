@@ -9,8 +9,9 @@ import click
 
 from locutory import configuration
 from locutory.cli.config import config
-from locutory.cli.doctor import doctor, migrate
+from locutory.cli.doctor import doctor
 from locutory.cli.inspect import openapi, plugins, routes
+from locutory.cli.migrate import migrate
 from locutory.cli.serve import serve
 from locutory.errors import StartupError
 from locutory.logs import set_up_logs

@@ -1,4 +1,4 @@
-"""``locutory doctor`` and ``locutory migrate``: look after a deployment."""
+"""``locutory doctor``: look after a deployment."""
 
 import asyncio
 import sys
@@ -50,17 +50,3 @@ async def _examine(kernel: Kernel) -> int:
     await kernel.lifecycle.undo()
     click.echo("All is well." if not faults else f"{faults} thing(s) to look at.")
     return 1 if faults else 0
-
-
-@click.command()
-def migrate() -> None:
-    """Create missing indexes and seed documents, as a start does, then stop."""
-    set_up_logs(json=False, debug=False)
-    kernel = build(configuration.read_sources())
-
-    async def run() -> None:
-        await kernel.open()
-        await kernel.lifecycle.undo()
-
-    asyncio.run(run())
-    click.echo("The database is up to date.")

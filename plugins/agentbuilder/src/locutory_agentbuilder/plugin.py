@@ -16,6 +16,7 @@ from locutory import (
     Route,
     hook,
 )
+from locutory_agentbuilder.authored import AuthoredAgents
 from locutory_agentbuilder.categories import Categories
 from locutory_agentbuilder.config import AgentBuilderConfig, read_deployment
 from locutory_agentbuilder.contacts import Contacts
@@ -32,7 +33,7 @@ from locutory_agentbuilder.routes.lists import ListRoutes
 from locutory_agentbuilder.service import Agents
 from locutory_agentbuilder.stored import Stored
 from locutory_agentbuilder.workshop import Workshop
-from locutory_contracts.access import ACCESS, RESOURCE_KINDS
+from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.files import FILES
@@ -49,7 +50,7 @@ class AgentBuilderPlugin(Plugin):
     name = "agentbuilder"
     summary = "Agents that users make: versions, sharing, the marketplace and its categories"
     Config = AgentBuilderConfig
-    provides = (STORED_AGENTS, RESOURCE_KINDS, PORTABLE)
+    provides = (STORED_AGENTS, AUTHORED, RESOURCE_KINDS, PORTABLE)
     wants = (ACCESS, ACCOUNTS, FILES, PEOPLE, POLICY, RESOURCE_KINDS)
 
     @hook
@@ -90,6 +91,7 @@ class AgentBuilderPlugin(Plugin):
             Provide(STORED_AGENTS, Stored(self._agents, self._rights)),
             Provide(RESOURCE_KINDS, AgentKind(ctx.database), KIND),
             Provide(RESOURCE_KINDS, AgentKind(ctx.database, remote=True), REMOTE),
+            Provide(AUTHORED, AuthoredAgents(self._agents, ctx.database), KIND),
             Provide(PORTABLE, PortableAgents(self._agents, ctx.services), RECORD),
         ]
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from beanie import Document
 
 from locutory import POLICY, Action, Context, On, PermissionGroup, Plugin, Provide, Route, hook
-from locutory_contracts.access import ACCESS, RESOURCE_KINDS
+from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 from locutory_contracts.portability import PORTABLE
+from locutory_prompts.authored import AuthoredGroups
 from locutory_prompts.config import PromptsConfig
 from locutory_prompts.documents import Leaving, Prompt, PromptGroup
 from locutory_prompts.kind import KIND, PERMISSION, PromptGroupKind
@@ -29,7 +30,7 @@ class PromptsPlugin(Plugin):
     name = "prompts"
     summary = "Prompts: groups of versions with categories, commands and sharing"
     Config = PromptsConfig
-    provides = (RESOURCE_KINDS, PORTABLE)
+    provides = (AUTHORED, RESOURCE_KINDS, PORTABLE)
     wants = (ACCESS, ACCOUNTS, POLICY)
 
     @hook
@@ -62,6 +63,7 @@ class PromptsPlugin(Plugin):
         portable = PortablePrompts(self._prompts, self._catalogue, ctx.services)
         return [
             Provide(RESOURCE_KINDS, PromptGroupKind(ctx.database), KIND),
+            Provide(AUTHORED, AuthoredGroups(ctx.database), KIND),
             Provide(PORTABLE, portable, RECORD),
         ]
 

@@ -9,6 +9,7 @@ from beanie import Document
 from locutory import (
     POLICY,
     Action,
+    Check,
     Context,
     On,
     PermissionGroup,
@@ -18,7 +19,7 @@ from locutory import (
     Route,
     hook,
 )
-from locutory_contracts.access import ACCESS, RESOURCE_KINDS
+from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
 from locutory_contracts.directory import DIRECTORY
 from locutory_contracts.people import PEOPLE
@@ -31,6 +32,7 @@ from locutory_roles.grants import GrantStore
 from locutory_roles.groups import GroupStore
 from locutory_roles.overrides import read_overrides
 from locutory_roles.resources.access_roles import AccessRoleStore
+from locutory_roles.resources.authors import AuthorEntries
 from locutory_roles.resources.commands import explain_access
 from locutory_roles.resources.entries import EntryStore
 from locutory_roles.resources.kinds import Kinds
@@ -58,7 +60,7 @@ class RolesPlugin(Plugin):
     Config = RolesConfig
     sections: ClassVar = {"interface": InterfacePermissions, "memory": MemoryPermissions}
     provides = (POLICY, ACCESS, ROLE_NAMES, MEMBERSHIPS)
-    wants = (ACCOUNTS, PEOPLE, DIRECTORY, RESOURCE_KINDS)
+    wants = (ACCOUNTS, AUTHORED, PEOPLE, DIRECTORY, RESOURCE_KINDS)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -172,6 +174,13 @@ class RolesPlugin(Plugin):
                 )
             )
         return tasks
+
+    @hook
+    def checks(self, ctx: Context) -> Iterable[Check]:
+        authors = AuthorEntries(
+            self._kinds, self._entries, self._access_roles, ctx.services, ctx.log
+        )
+        return [authors.check()]
 
     @hook
     def commands(self) -> Iterable[click.Command]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from locutory.database import Raw
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions
 from locutory_roles.grants import GrantStore
+from locutory_roles.old_form import OLD_SHARE, renamed
 from locutory_roles.overrides import Overrides
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.kinds import Kinds
@@ -31,12 +32,11 @@ def repairs(document: Raw, defaults: Permissions) -> dict[str, Any]:
         known = {}
         for kind, permissions in stored.items():
             known[kind] = permissions
-            if isinstance(permissions, Mapping) and "SHARED_GLOBAL" in permissions:
-                unsets[f"permissions.{kind}.SHARED_GLOBAL"] = ""
+            if isinstance(permissions, Mapping) and OLD_SHARE in permissions:
+                unsets[f"permissions.{kind}.{OLD_SHARE}"] = ""
+                known[kind] = renamed(permissions)
                 if permissions.get("SHARE") is None:
-                    shared = permissions["SHARED_GLOBAL"] is True
-                    sets[f"permissions.{kind}.SHARE"] = shared
-                    known[kind] = {**permissions, "SHARE": shared}
+                    sets[f"permissions.{kind}.SHARE"] = known[kind]["SHARE"]
     missing = {
         kind: {
             name: value
@@ -59,7 +59,8 @@ def repairs(document: Raw, defaults: Permissions) -> dict[str, Any]:
 
 
 class Seeding:
-    """Brings the stored roles and grants up to date; custom roles are never touched."""
+    """Brings the stored roles and grants up to date. Of custom roles only the form is changed,
+    never what they allow."""
 
     def __init__(
         self,
@@ -81,6 +82,8 @@ class Seeding:
 
     async def run(self) -> None:
         """Contract roles §3 "Boot", §4.2 and §6; collections.md §4 has the order."""
+        for name in await self._roles.modernise():
+            self._log.info("roles.form_changed", role=name)
         for name in SYSTEM_ROLES:
             await self._complete(name)
         added = await self._access_roles.seed(self._kinds.all())

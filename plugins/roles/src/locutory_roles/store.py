@@ -12,6 +12,7 @@ from locutory import Database, encode
 from locutory.database import Raw
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions, shown_permissions
 from locutory_roles.documents import Role
+from locutory_roles.old_form import moved, old_types, today
 
 _CAPACITY = 2000
 
@@ -107,8 +108,28 @@ class RoleStore:
         return StoredRole(name, permissions, encode({**document, "permissions": shown}))
 
     async def document(self, name: str, tenant: str | None = None) -> Raw | None:
-        """The stored document without ``__v``, read now."""
+        """The stored document without ``__v`` and in today's form, read now."""
+        found = await self._stored(name, tenant)
+        return None if found is None else today(found)
+
+    async def _stored(self, name: str, tenant: str | None) -> Raw | None:
         return await self._database[Role].find_one({"name": name, "tenantId": tenant}, {"__v": 0})
+
+    async def modernise(self) -> list[str]:
+        """Write every role that has an old form in today's; returns their names."""
+        return [
+            document["name"]
+            for document in await self._database[Role].find({}).to_list()
+            if isinstance(document.get("name"), str) and await self._modernise(document)
+        ]
+
+    async def _modernise(self, document: Raw) -> bool:
+        old = old_types(document)
+        if old:
+            update: dict[str, Any] = {"$unset": dict.fromkeys(old, "")}
+            sets = assignments(document.get("permissions"), moved(document))
+            await self.write(document, {**update, "$set": sets} if sets else update)
+        return bool(old)
 
     async def existing(self, names: Collection[str], tenant: str | None = None) -> set[str]:
         """Those of the names that are roles."""
@@ -149,14 +170,16 @@ class RoleStore:
 
     async def change(self, name: str, tenant: str | None, changes: Permissions) -> Raw | None:
         """Set permissions and return the document; ``None`` when there is no such role."""
-        document = await self.document(name, tenant)
-        if document is None:
+        stored = await self._stored(name, tenant)
+        if stored is None:
             return None
+        await self._modernise(stored)
+        document = today(stored)
         update = assignments(document.get("permissions"), changes)
-        if update:
-            await self.write(document, {"$set": update})
-            document = await self.document(name, tenant)
-        return document
+        if not update:
+            return document
+        await self.write(stored, {"$set": update})
+        return await self.document(name, tenant)
 
     async def write(self, document: Raw, update: Mapping[str, Any]) -> None:
         """Apply an update to a role that was read, and let every server forget it."""

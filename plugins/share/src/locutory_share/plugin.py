@@ -9,6 +9,7 @@ from locutory import (
     AUTHENTICATORS,
     POLICY,
     Action,
+    Check,
     Context,
     On,
     PermissionGroup,
@@ -126,6 +127,10 @@ class SharePlugin(Plugin):
         return [
             PhaseTask("post-startup tasks", "entries of deleted links", self._rights.tidy),
         ]
+
+    @hook
+    def checks(self) -> Iterable[Check]:
+        return [Check("old shared links", self._rights.old, self._rights.migrate)]
 
     @hook
     def reload(self, ctx: Context) -> None:

@@ -21,12 +21,13 @@ from locutory.access import DefaultPolicy
 from locutory.database import Raw
 from locutory_contracts.access import ACCESS, OWNER, VIEW, AccessRole, ResourceAccess
 from locutory_share.config import Settings
-from locutory_share.links import LinkStore
+from locutory_share.links import WITHOUT_FILES, LinkStore
 
 KIND = "sharedLink"
 PERMISSIONS = "SHARED_LINKS"
 VIEWER_ROLE = "sharedLink_viewer"
 _BATCH = 500
+_OLD = {"isPublic": {"$exists": True}}
 
 
 class LinkKind:
@@ -142,6 +143,27 @@ class Rights:
                 await access.expire(KIND, link_id, link.get("expiredAt"))
         except Exception:
             self._log.exception("share.owner_not_granted", link=link_id)
+
+    async def old(self) -> str | None:
+        """What to do about links with ``isPublic`` that are not turned when they are seen."""
+        if not self.kept or self._settings.auto_migrate:
+            return None
+        count = await self._store.collection.count_documents(_OLD)
+        if not count:
+            return None
+        return (
+            f"{count} links with LibreChat's old field isPublic answer 403: 'locutory migrate' "
+            "turns it into access entries, SHARED_LINKS_AUTO_MIGRATE=true does so when one is seen"
+        )
+
+    async def migrate(self) -> str:
+        """Turn every ``isPublic`` into entries."""
+        access = self._services.find(ACCESS)
+        if access is not None:
+            for link in await self._store.collection.find(_OLD, WITHOUT_FILES).to_list():
+                await self._migrate(access, link)
+        left = await self._store.collection.count_documents(_OLD)
+        return f"{left} failed, see the log" if left else "every link has access entries"
 
     async def _migrate(self, access: ResourceAccess, link: Raw) -> None:
         """Turn ``isPublic`` into entries. The field goes last, so that what failed is tried

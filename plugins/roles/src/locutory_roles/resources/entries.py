@@ -142,6 +142,13 @@ class EntryStore:
                 owners.setdefault(entry["resourceId"], set()).add(entry["principalId"])
         return owners
 
+    async def of_users(self, kind: str) -> set[ObjectId]:
+        """The resources of a type of which a user has an entry, whatever its date and tenant."""
+        found = self._stored.find(
+            {"principalType": USER, "resourceType": kind}, {"_id": 0, "resourceId": 1}
+        )
+        return {entry["resourceId"] async for entry in found}
+
     async def expire(self, kind: str, resource: ObjectId, at: datetime | None) -> None:
         """Let every entry of a resource end at a moment, or never."""
         change = {"$unset": {"expiredAt": ""}} if at is None else {"$set": {"expiredAt": at}}
