@@ -50,19 +50,24 @@ RESOURCE_KINDS: Extension[ResourceKind] = Extension(
 
 @dataclass(frozen=True, slots=True)
 class Authored:
-    """A resource as its author left it. Ids are 24-hex text; ``public`` is the access role that
-    everybody had before there were entries, if any."""
+    """A resource as its author left it. ``id`` and ``author`` are 24-hex text. ``listed``: how
+    the old list of what is open to everybody names it, ``public_role``: the access role that
+    everybody then gets."""
 
     id: str
     author: str
-    tenant: str | None = None
-    public: str | None = None
+    tenant: str | None
+    listed: str
+    public_role: str
 
 
 class AuthoredResources(Protocol):
     """Resources of one type whose author is stored with them, offered under the type's name.
     ``locutory migrate`` gives the author an entry where no user has one: so they were left by
-    versions of LibreChat that had no entries."""
+    versions of LibreChat that had no entries. ``list_name``: the member of the project
+    ``instance`` that lists those open to everybody."""
+
+    list_name: str
 
     def all(self) -> AsyncIterator[Authored]: ...
 

@@ -91,7 +91,7 @@ class AgentBuilderPlugin(Plugin):
             Provide(STORED_AGENTS, Stored(self._agents, self._rights)),
             Provide(RESOURCE_KINDS, AgentKind(ctx.database), KIND),
             Provide(RESOURCE_KINDS, AgentKind(ctx.database, remote=True), REMOTE),
-            Provide(AUTHORED, AuthoredAgents(self._agents, ctx.database), KIND),
+            Provide(AUTHORED, AuthoredAgents(self._agents), KIND),
             Provide(PORTABLE, PortableAgents(self._agents, ctx.services), RECORD),
         ]
 

@@ -63,7 +63,7 @@ class PromptsPlugin(Plugin):
         portable = PortablePrompts(self._prompts, self._catalogue, ctx.services)
         return [
             Provide(RESOURCE_KINDS, PromptGroupKind(ctx.database), KIND),
-            Provide(AUTHORED, AuthoredGroups(ctx.database), KIND),
+            Provide(AUTHORED, AuthoredGroups(self._prompts), KIND),
             Provide(PORTABLE, portable, RECORD),
         ]
 

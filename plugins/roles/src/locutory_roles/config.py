@@ -27,6 +27,13 @@ class RolesConfig(BaseModel):
         ge=0,
     )
 
+    permissions: dict[str, dict[str, dict[str, StrictBool]]] = option(
+        dict,
+        "Permissions that every start writes into roles: role → permission type → permission → "
+        "true or false, as {USER: {POLLS: {CREATE: true}}}. For the types of plugins, and for "
+        "roles of your own; they win over `interface`",
+    )
+
 
 class _Section(BaseModel):
     """Other keys of the section belong to other plugins."""

@@ -152,3 +152,16 @@ class Group(Document):
             ),
             _index("memberIds", "tenantId"),
         ]
+
+
+class Project(Document):
+    """A list of what is open to everybody, from before access entries; the one that counts is
+    called ``instance``. LibreChat no longer writes it, and neither do we."""
+
+    name: str
+    agentIds: list[str] = Field(default_factory=list)
+    promptGroupIds: list[PydanticObjectId] = Field(default_factory=list)
+
+    class Settings:
+        name = "projects"
+        indexes: ClassVar[list[IndexModel]] = []

@@ -12,7 +12,7 @@ from locutory_roles.config import (
     People,
     Sharing,
 )
-from locutory_roles.defaults import Permissions
+from locutory_roles.defaults import SYSTEM_ROLES, Permissions
 
 _FLAGS = {
     "bookmarks": "BOOKMARKS",
@@ -57,6 +57,14 @@ class Overrides:
             memories = found.setdefault("MEMORIES", {})
             memories.update(self._memories(self.memory, defaults, stored))
         return found
+
+    def names(self, role: str, kind: str, action: str) -> bool:
+        """Does the file decide about a permission of a role?"""
+        if role not in SYSTEM_ROLES:
+            return False
+        return action in self.named.get(kind, {}) or (
+            kind == "MEMORIES" and self.memory is not None
+        )
 
     def _memories(
         self, memory: MemoryPermissions, defaults: Permissions, stored: Mapping[str, Any]

@@ -27,10 +27,13 @@ from locutory_contracts.sign_in import MEMBERSHIPS, ROLE_NAMES
 from locutory_roles.config import InterfacePermissions, MemoryPermissions, RolesConfig
 from locutory_roles.defaults import default_permissions
 from locutory_roles.directory import DirectoryMemberships, StoredRoleNames
-from locutory_roles.documents import AccessRole, AclEntry, Group, Role, SystemGrant
+from locutory_roles.documents import AccessRole, AclEntry, Group, Project, Role, SystemGrant
 from locutory_roles.grants import GrantStore
 from locutory_roles.groups import GroupStore
 from locutory_roles.overrides import read_overrides
+from locutory_roles.permissions.commands import RoleCommands
+from locutory_roles.permissions.declared import declared_permissions
+from locutory_roles.permissions.settings import RoleSettings
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.authors import AuthorEntries
 from locutory_roles.resources.commands import explain_access
@@ -64,7 +67,7 @@ class RolesPlugin(Plugin):
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
-        return [Role, SystemGrant, AccessRole, AclEntry, Group]
+        return [Role, SystemGrant, AccessRole, AclEntry, Group, Project]
 
     @hook
     def permissions(self) -> Iterable[PermissionGroup]:
@@ -85,7 +88,10 @@ class RolesPlugin(Plugin):
         seconds = ctx.config.cache_seconds
         remembered = ctx.config.user_principals_cache_ttl_ms / 1000
         self._defaults = lambda role: default_permissions(role, ctx.permission_groups())
+        self._declared = lambda: declared_permissions(ctx.permission_groups())
         self._roles = RoleStore(ctx.database, self._defaults, ctx.permission_groups, seconds)
+        self._settings = RoleSettings(ctx.config.permissions, self._declared, self._roles)
+        self._overrides = read_overrides(ctx.section("interface"), ctx.section("memory"))
         self._groups = GroupStore(ctx.database, ctx.services, remembered)
         self._grants = GrantStore(ctx.database, self._groups, seconds)
         self._policy = RolePolicy(self._roles, self._grants)
@@ -136,18 +142,19 @@ class RolesPlugin(Plugin):
             self._policy,
             ctx.log,
         )
-        return [*RoleRoutes(self._roles, self._policy, ctx.log).all(), *resources.all()]
+        routes = RoleRoutes(self._roles, self._policy, self._declared, ctx.log)
+        return [*routes.all(), *resources.all()]
 
     @hook
     def phases(self, ctx: Context) -> Iterable[PhaseTask]:
-        overrides = read_overrides(ctx.section("interface"), ctx.section("memory"))
         seeding = Seeding(
             self._roles,
             self._grants,
             self._access_roles,
             self._kinds,
             self._defaults,
-            overrides,
+            self._overrides,
+            self._settings,
             ctx.log,
         )
         tasks = [PhaseTask("permissions", "system roles, access roles and grants", seeding.run)]
@@ -178,13 +185,15 @@ class RolesPlugin(Plugin):
     @hook
     def checks(self, ctx: Context) -> Iterable[Check]:
         authors = AuthorEntries(
-            self._kinds, self._entries, self._access_roles, ctx.services, ctx.log
+            ctx.database, self._kinds, self._entries, self._access_roles, ctx.services, ctx.log
         )
-        return [authors.check()]
+        return [authors.check(), self._settings.check()]
 
     @hook
-    def commands(self) -> Iterable[click.Command]:
-        return [click.Group("access", {"explain": explain_access}, help="Explain decisions.")]
+    def commands(self, ctx: Context) -> Iterable[click.Command]:
+        roles = RoleCommands(ctx, self._roles, self._declared, self._overrides, self._settings)
+        explain = click.Group("access", {"explain": explain_access}, help="Explain decisions.")
+        return [explain, roles.group()]
 
     def _heard(self, what: str) -> None:
         """Another server changed something; grants are forgotten with a role."""

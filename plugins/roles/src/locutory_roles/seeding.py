@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from locutory.database import Raw
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions
 from locutory_roles.grants import GrantStore
-from locutory_roles.old_form import OLD_SHARE, renamed
 from locutory_roles.overrides import Overrides
+from locutory_roles.permissions.old_form import OLD_SHARE, renamed
+from locutory_roles.permissions.settings import RoleSettings
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.kinds import Kinds
 from locutory_roles.store import RoleStore, assignments
@@ -70,8 +71,10 @@ class Seeding:
         kinds: Kinds,
         defaults: Callable[[str], Permissions],
         overrides: Overrides,
+        settings: RoleSettings,
         log: "structlog.stdlib.BoundLogger",
     ) -> None:
+        self._settings = settings
         self._roles = roles
         self._grants = grants
         self._access_roles = access_roles
@@ -92,6 +95,10 @@ class Seeding:
         granted = await self._grants.seed()
         for name in SYSTEM_ROLES:
             await self._override(name)
+        for name, changes in self._settings.changes().items():
+            document = await self._roles.document(name)
+            if document is not None:
+                await self._configure(document, changes)
         self._roles.forget()
         if granted:
             self._log.info("roles.grants_added", role="ADMIN", count=granted)
@@ -118,10 +125,15 @@ class Seeding:
         changes = self._overrides.changes(
             self._defaults(name), stored if isinstance(stored, Mapping) else {}
         )
-        update = assignments(stored, changes)
+        await self._configure(document, changes)
+
+    async def _configure(self, document: Raw, changes: Permissions) -> None:
+        update = assignments(document.get("permissions"), changes)
         if update:
             await self._roles.write(document, {"$set": update})
-            self._log.info("roles.configured", role=name, changes=_paths({"$set": update}))
+            self._log.info(
+                "roles.configured", role=document["name"], changes=_paths({"$set": update})
+            )
 
 
 def _paths(update: Mapping[str, Mapping[str, Any]]) -> list[str]:

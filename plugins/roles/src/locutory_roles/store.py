@@ -12,7 +12,7 @@ from locutory import Database, encode
 from locutory.database import Raw
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions, shown_permissions
 from locutory_roles.documents import Role
-from locutory_roles.old_form import moved, old_types, today
+from locutory_roles.permissions.old_form import moved, old_types, today
 
 _CAPACITY = 2000
 
@@ -141,6 +141,11 @@ class RoleStore:
             )
             found.update([row["name"] async for row in rows])
         return found
+
+    async def names(self) -> list[str]:
+        """The names of the roles without a tenant."""
+        rows = self._database[Role].find({"tenantId": None}, {"_id": 0, "name": 1})
+        return [row["name"] async for row in rows]
 
     async def search(self, text: str, limit: int, tenant: str | None = None) -> list[str]:
         """At most ``limit`` names of roles that contain ``text``, whatever its case."""

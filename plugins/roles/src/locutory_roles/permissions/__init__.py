@@ -1,0 +1,1 @@
+"""What roles may do: every permission that is declared, and how it is changed."""
