@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 KIT = Path(os.environ.get("CONFORMANCE_KIT") or ROOT.parent / "shared" / "conformance")
@@ -92,7 +93,7 @@ class Outcome:
     """What the runner printed, and its verdicts."""
 
     text: str
-    verdicts: list[dict[str, object]]
+    verdicts: list[dict[str, Any]]
     log: str
 
 

@@ -118,9 +118,11 @@ def stage(serve: Serve) -> Opened:
     """``async with stage() as s``; ``roles=False`` leaves out who keeps the entries."""
 
     @asynccontextmanager
-    async def opened(*, roles: bool = True, **options: Any) -> AsyncIterator[Stage]:
+    async def opened(
+        *, roles: bool = True, others: Sequence[Plugin] = (), **options: Any
+    ) -> AsyncIterator[Stage]:
         signin = SignIn({user: account(user) for user in NAMES})
-        plugins: list[str | Plugin] = ["agentbuilder", signin, Community()]
+        plugins: list[str | Plugin] = ["agentbuilder", signin, Community(), *others]
         if roles:
             plugins.insert(1, "roles")
             options.setdefault("yaml", SHARING)

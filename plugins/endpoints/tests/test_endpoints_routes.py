@@ -5,12 +5,14 @@ from typing import Any, ClassVar
 
 import pytest
 from bson import ObjectId
+from structlog.testing import capture_logs
 
 from locutory import Plugin, Provide, hook
 from locutory.testing import PluginSuite, Serve, SignIn
 from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
+from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_endpoints.documents import UserKey
 from locutory_endpoints.tables import defaults
 
@@ -54,6 +56,67 @@ class Builder(Plugin):
         return [Provide(STORED_AGENTS, self)]
 
 
+class Capable(Plugin):
+    """Offers capabilities of agents."""
+
+    name = "capable"
+    summary = "Offers capabilities; for tests only"
+    provides = (AGENT_CAPABILITIES,)
+
+    def __init__(self, *names: str, broken: str = "") -> None:
+        self.names = names
+        self.broken = broken
+        self.on = True
+
+    @hook
+    def services(self) -> list[Provide]:
+        offer = AgentCapability("A capability", lambda: self.on)
+        found = [Provide(AGENT_CAPABILITIES, offer, name) for name in self.names]
+        if self.broken:
+            bad = AgentCapability("Broken", lambda: bool(1 / 0))
+            found.append(Provide(AGENT_CAPABILITIES, bad, self.broken))
+        return found
+
+
+async def test_only_served_capabilities_are_offered(serve: Serve) -> None:
+    third_party = Capable("web_search", "unheard_of", broken="artifacts")
+    async with serve("endpoints", SignIn(), third_party, environment=QUIET) as server:
+
+        async def offered() -> list[str]:
+            found: list[str] = (await get(server, "/api/endpoints"))["agents"]["capabilities"]
+            return found
+
+        assert await offered() == ["web_search"]
+        third_party.on = False
+        assert await offered() == []
+        third_party.on = True
+        assert await offered() == ["web_search"]
+
+
+@pytest.mark.parametrize(
+    ("given", "offered", "vain"),
+    [
+        (["execute_code", "web_search"], ["web_search"], "no enabled plugin serves execute_code"),
+        (["execute_code"], [], "no enabled plugin serves execute_code"),
+        ([], [], ""),
+        (["web_search"], ["web_search"], ""),
+    ],
+)
+async def test_capabilities_of_the_file(
+    serve: Serve, given: list[str], offered: list[str], vain: str
+) -> None:
+    """It takes away; what nobody serves it cannot give, and a start says so."""
+    yaml = {"endpoints": {"agents": {"capabilities": given}}}
+    with capture_logs() as lines:
+        async with serve(
+            "endpoints", SignIn(), Capable("web_search"), environment=QUIET, yaml=yaml
+        ) as server:
+            entry = (await get(server, "/api/endpoints"))["agents"]
+            assert entry["capabilities"] == offered
+    texts = [line["text"] for line in lines if line["event"] == "models.warning"]
+    assert texts == ([f"endpoints.agents.capabilities: {vain}"] if vain else [])
+
+
 async def test_agents_are_made_only_where_somebody_keeps_them(serve: Serve) -> None:
     for builders, disabled in (((), True), ((Builder(),), False)):
         async with serve("endpoints", SignIn(), *builders, environment=QUIET) as server:
@@ -66,6 +129,7 @@ async def test_the_picker_as_recorded(serve: Serve) -> None:
     async with serve(
         "endpoints",
         Builder(),
+        Capable(*defaults.AGENT_CAPABILITIES),
         SignIn(),
         environment={**QUIET, "OPENAI_API_KEY": "user_provided"},
         yaml={"endpoints": {"custom": [custom("Fake"), custom("FakeTitled")]}},
@@ -77,8 +141,7 @@ async def test_the_picker_as_recorded(serve: Serve) -> None:
             "openAI": {"userProvide": True, "order": 0},
             "agents": {
                 "userProvide": False,
-                # Memories are offered where a plugin keeps them.
-                "capabilities": [c for c in defaults.AGENT_CAPABILITIES if c != "memory"],
+                "capabilities": list(defaults.AGENT_CAPABILITIES),
                 "order": 1,
                 "disableBuilder": False,
             },
@@ -192,8 +255,9 @@ async def test_agents_entry_takes_its_options(serve: Serve) -> None:
         "disableBuilder": True, "capabilities": ["tools"], "allowedProviders": ["openAI"],
         "statefulCodeSessions": {"allowedEnvironments": ["user"]}, "recursionLimit": 5,
     }  # fmt: skip
+    yaml = {"endpoints": {"agents": agents}}
     async with serve(
-        "endpoints", SignIn(), environment=QUIET, yaml={"endpoints": {"agents": agents}}
+        "endpoints", SignIn(), Capable("tools"), environment=QUIET, yaml=yaml
     ) as server:
         entry = (await get(server, "/api/endpoints"))["agents"]
         assert entry == {

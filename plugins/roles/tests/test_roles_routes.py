@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from locutory import Action, PermissionGroup, Plugin, hook
+from locutory import Action, PermissionGroup, Plugin, Provide, hook
 from locutory.testing import PluginSuite, Serve, Server, SignIn
+from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_roles.defaults import default_permissions
 from locutory_roles.routes import KINDS
 
@@ -34,6 +35,23 @@ class Everything(Plugin):
         ]
 
 
+class Search(Plugin):
+    """A third party's plugin that searches the web."""
+
+    name = "websearch"
+    summary = "Searches; for tests only"
+    provides = (AGENT_CAPABILITIES,)
+
+    @hook
+    def services(self) -> list[Provide]:
+        found = AgentCapability("Web search"), AgentCapability("Not now", lambda: False)
+        names = ("web_search", "execute_code")
+        return [
+            Provide(AGENT_CAPABILITIES, offer, name)
+            for name, offer in zip(names, found, strict=True)
+        ]
+
+
 class TestRolesPlugin(PluginSuite):
     plugin = "roles"
     readme = Path(__file__).parent.parent / "README.md"
@@ -58,6 +76,25 @@ async def test_the_role_user_is_read_by_everyone(serve: Serve) -> None:
             }
 
 
+async def test_what_a_capability_stands_for_is_on(serve: Serve) -> None:
+    """And types that nobody knows, such as a newer LibreChat's, are kept and not offered."""
+    async with serve("roles", Search(), SignIn()) as server:
+        roles = server.kernel.database.collection("roles")
+        newer = {"permissions.SCHEDULES": {"USE": True}}
+        await roles.update_one({"name": "USER"}, {"$set": newer})
+        permissions = (await server.client.get("/api/roles/USER", headers=USER)).json()[
+            "permissions"
+        ]
+        assert permissions["WEB_SEARCH"] == {"USE": True}
+        assert permissions["RUN_CODE"] == permissions["SCHEDULES"] == {"USE": False}
+        change = {"USE": False}
+        url = "/api/roles/USER/people-picker"
+        assert (await server.client.put(url, json=change, headers=ADMIN)).status_code == 200
+        stored = await roles.find_one({"name": "USER"})
+        assert stored is not None
+        assert stored["permissions"]["SCHEDULES"] == {"USE": True}
+
+
 async def test_what_is_switched_off_is_allowed_to_nobody(serve: Serve) -> None:
     """Its plugin is off, so the client should not offer it; nothing stored is lost."""
     async with serve("roles", SignIn()) as server:
@@ -68,10 +105,9 @@ async def test_what_is_switched_off_is_allowed_to_nobody(serve: Serve) -> None:
             assert {kind: set(actions) for kind, actions in permissions.items()} == {
                 kind: set(actions) for kind, actions in standard.items()
             }
-            for kind in ("PROMPTS", "MEMORIES", "BOOKMARKS", "SHARED_LINKS", "REMOTE_AGENTS"):
+            assert permissions["PEOPLE_PICKER"] == standard["PEOPLE_PICKER"]
+            for kind in set(standard) - {"PEOPLE_PICKER"}:
                 assert not any(permissions[kind].values()), kind
-            for kind in ("PEOPLE_PICKER", "SKILLS", "MCP_SERVERS", "RUN_CODE"):
-                assert permissions[kind] == standard[kind], kind
             roles = server.kernel.database.collection("roles")
             stored = await roles.find_one({"name": name})
             assert stored is not None

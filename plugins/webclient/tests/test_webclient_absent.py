@@ -71,7 +71,8 @@ BOOT: dict[str, Any] = {
                 "assistants",
                 "azureAssistants",
             )
-        }
+        },
+        "avatarSizeLimit": 0,
     },
     "/api/agents/tools/web_search/auth": {
         "authenticated": False,
@@ -182,6 +183,16 @@ async def test_strangers_are_refused(serve: Serve) -> None:
                 continue
             answer = await server.client.get(path)
             assert (answer.status_code, answer.json()) == (401, {"message": "No auth token"}), path
+
+
+async def test_a_picture_is_refused_with_a_reason(serve: Serve) -> None:
+    async with serve("webclient", SignIn()) as server:
+        form = {"files": {"file": ("avatar.png", b"\x89PNG", "image/png")}}
+        answer = await server.client.post("/api/files/images/avatar", headers=USER, **form)
+        assert (answer.status_code, answer.json()) == (
+            403,
+            {"message": "This server keeps no pictures"},
+        )
 
 
 async def test_answers_without_a_body(serve: Serve) -> None:

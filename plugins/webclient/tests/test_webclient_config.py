@@ -10,7 +10,9 @@ import pytest
 from locutory import (
     JSON,
     POLICY,
+    Action,
     Decision,
+    PermissionGroup,
     Plugin,
     Principal,
     Provide,
@@ -21,6 +23,7 @@ from locutory import (
     hook,
 )
 from locutory.testing import PluginSuite, Serve, SignIn
+from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_webclient.startup import title_timing
 
@@ -130,6 +133,27 @@ class Presets(Plugin):
         return [Route(path="/api/presets", endpoint=none, access=SignedIn(), summary="Presets")]
 
 
+class Features(Plugin):
+    """Declares permissions and offers capabilities, as plugins do that serve them."""
+
+    name = "features"
+    summary = "Permissions and capabilities"
+    provides = (AGENT_CAPABILITIES,)
+
+    def __init__(self, *groups: str, capabilities: tuple[str, ...] = ()) -> None:
+        self.groups = groups
+        self.capabilities = capabilities
+
+    @hook
+    def permissions(self) -> list[PermissionGroup]:
+        return [PermissionGroup(name, {"USE": Action(True)}, name) for name in self.groups]
+
+    @hook
+    def services(self) -> list[Provide]:
+        offer = AgentCapability("For tests only")
+        return [Provide(AGENT_CAPABILITIES, offer, name) for name in self.capabilities]
+
+
 class Broken(Plugin):
     """Fails at everything."""
 
@@ -178,8 +202,11 @@ class TestWebClientPlugin(PluginSuite):
 
 
 async def test_the_recorded_answers_byte_for_byte(serve: Serve) -> None:
+    everything = Features("MCP_SERVERS", "MULTI_CONVO", "PEOPLE_PICKER")
     async with serve(
-        "webclient", SignIn(), login(), Presets(), environment=RECORDED, yaml=RECORDED_YAML
+        *("webclient", SignIn(), login(), Presets(), everything),
+        environment=RECORDED,
+        yaml=RECORDED_YAML,
     ) as server:
         answer = await server.client.get("/api/config?anything=1")
         assert answer.status_code == 200
@@ -189,6 +216,33 @@ async def test_the_recorded_answers_byte_for_byte(serve: Serve) -> None:
         assert (await server.client.get("/api/config", headers=stale)).content == answer.content
         answer = await server.client.get("/api/config", headers=USER)
         assert answer.content == orjson.dumps(AFTER_LOGIN)
+
+
+async def test_what_nobody_serves_is_off(serve: Serve) -> None:
+    """Whatever the file says; and on as soon as a plugin offers it."""
+    given = {
+        **dict.fromkeys(("webSearch", "runCode", "fileSearch", "bookmarks", "memories"), True),
+        "skills": {"use": True, "create": True, "defaultActiveOnShare": True},
+        "mcpServers": {"use": True, "create": True, "placeholder": "Tools"},
+        "customWelcome": "Hi",
+    }
+    yaml = {"interface": given}
+
+    async def interface(*plugins: Plugin) -> dict[str, Any]:
+        async with serve("webclient", SignIn(), *plugins, yaml=yaml) as server:
+            answer = await server.client.get("/api/config", headers=USER)
+            found: dict[str, Any] = answer.json()["interface"]
+            return found
+
+    shown = await interface()
+    for name in ("webSearch", "runCode", "fileSearch", "bookmarks", "memories"):
+        assert shown[name] is False, name
+    assert shown["skills"] == {"use": False, "create": False, "defaultActiveOnShare": False}
+    assert shown["mcpServers"] == {"use": False, "create": False, "placeholder": "Tools"}
+    assert (shown["customWelcome"], shown["modelSelect"]) == ("Hi", True)
+    shown = await interface(Features("BOOKMARKS", capabilities=("web_search", "skills")))
+    assert (shown["bookmarks"], shown["webSearch"], shown["runCode"]) == (True, True, False)
+    assert shown["skills"] == given["skills"]
 
 
 async def test_without_any_other_plugin_the_login_page_still_works(serve: Serve) -> None:

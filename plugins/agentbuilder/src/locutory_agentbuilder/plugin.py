@@ -26,6 +26,7 @@ from locutory_agentbuilder.kind import KIND, PERMISSION, REMOTE, AgentKind
 from locutory_agentbuilder.leaving import Farewell
 from locutory_agentbuilder.listing.catalogue import Catalogue
 from locutory_agentbuilder.listing.lists import Lists
+from locutory_agentbuilder.listing.tools import ToolList
 from locutory_agentbuilder.portable import RECORD, PortableAgents
 from locutory_agentbuilder.rights import Rights
 from locutory_agentbuilder.routes.agents import AgentRoutes
@@ -37,6 +38,7 @@ from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.files import FILES
+from locutory_contracts.offers import AGENT_TOOLS
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.portability import PORTABLE
 
@@ -51,7 +53,7 @@ class AgentBuilderPlugin(Plugin):
     summary = "Agents that users make: versions, sharing, the marketplace and its categories"
     Config = AgentBuilderConfig
     provides = (STORED_AGENTS, AUTHORED, RESOURCE_KINDS, PORTABLE)
-    wants = (ACCESS, ACCOUNTS, FILES, PEOPLE, POLICY, RESOURCE_KINDS)
+    wants = (ACCESS, ACCOUNTS, AGENT_TOOLS, FILES, PEOPLE, POLICY, RESOURCE_KINDS)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -109,7 +111,7 @@ class AgentBuilderPlugin(Plugin):
         catalogue = Catalogue(self._agents, config.remembered_agents, config.reread_seconds)
         lists = Lists(self._agents, self._rights, catalogue, contacts)
         return [
-            *ListRoutes(lists, self._categories).all(),
+            *ListRoutes(lists, self._categories, ToolList(ctx.services, ctx.log)).all(),
             *AgentRoutes(self._agents, self._rights, self._workshop, contacts).all(),
         ]
 

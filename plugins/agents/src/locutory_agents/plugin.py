@@ -21,6 +21,7 @@ from locutory import (
 )
 from locutory.sharing import key_prefix
 from locutory_agents.builtin.clock import Clock
+from locutory_agents.builtin.unserved import Unserved
 from locutory_agents.builtin.watcher import Watcher
 from locutory_agents.config import (
     AgentsConfig,
@@ -55,6 +56,7 @@ from locutory_contracts.chat import (
 )
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.models import CATALOGUE, TOKENS
+from locutory_contracts.offers import AGENT_CAPABILITIES, AGENT_TOOLS, AgentCapability
 
 CARE_SECONDS = 10.0
 
@@ -67,7 +69,9 @@ class AgentsPlugin(Plugin):
     Config = AgentsConfig
     sections = {"messageFilter": MessageFilter, "summarization": None}  # noqa: RUF012
     provides = (
+        AGENT_CAPABILITIES,
         AGENT_RUNS,
+        AGENT_TOOLS,
         GENERATIONS,
         TOOLS,
         CONTEXT_SOURCES,
@@ -120,6 +124,20 @@ class AgentsPlugin(Plugin):
             Provide(AGENT_RUNS, Runs(lambda: self.chat.shop)),
             Provide(TOOLS, clock, "clock"),
             Provide(CONTEXT_SOURCES, clock, "clock"),
+            Provide(AGENT_TOOLS, clock, "clock"),
+            Provide(
+                AGENT_CAPABILITIES,
+                AgentCapability(
+                    "Tools of plugins, for agents",
+                    lambda: bool(ctx.services.all(AGENT_TOOLS)),
+                ),
+                "tools",
+            ),
+            Provide(
+                CONTEXT_SOURCES,
+                Unserved(ctx.services, ctx.permission_groups, ctx.log),
+                "unserved",
+            ),
             Provide(TURN_OBSERVERS, Watcher(ctx.log), "log"),
             Provide(JOB_STORES, MemoryJobStore(config.max_jobs), "memory"),
         ]

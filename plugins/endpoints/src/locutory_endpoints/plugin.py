@@ -10,6 +10,7 @@ from locutory import Context, On, PhaseTask, Plugin, Provide, Route, hook
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, TOKENS
+from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_endpoints.config import Config
 from locutory_endpoints.deployment import Current, read_deployment
@@ -40,7 +41,7 @@ class EndpointsPlugin(Plugin):
         "modelSpecs": ModelSpecsSection,
     }
     provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG)
-    wants = (STORED_AGENTS, LLM_PROVIDERS)
+    wants = (AGENT_CAPABILITIES, STORED_AGENTS, LLM_PROVIDERS)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -91,11 +92,11 @@ class EndpointsPlugin(Plugin):
     def reload(self, ctx: Context) -> None:
         self._current.deployment = read_deployment(ctx)
         self._lists.forget()
-        for warning in self._current.deployment.warnings:
+        for warning in (*self._current.deployment.warnings, *self._catalogue.advice()):
             self._log.warning("models.warning", text=warning)
 
     async def _warn(self) -> None:
-        for warning in self._current.deployment.warnings:
+        for warning in (*self._current.deployment.warnings, *self._catalogue.advice()):
             self._log.warning("models.warning", text=warning)
 
     async def _look_around(self) -> None:

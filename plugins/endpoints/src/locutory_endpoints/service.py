@@ -16,6 +16,7 @@ from locutory_contracts.models import (
     Provider,
     TitleSettings,
 )
+from locutory_contracts.offers import active_capabilities
 from locutory_contracts.prices import shown_prices
 from locutory_endpoints.deployment import Current, Deployment, listed, mapping
 from locutory_endpoints.keystore import refuse_expired
@@ -65,6 +66,7 @@ class ModelCatalogue:
     def __init__(self, current: Current, services: Services) -> None:
         self._current = current
         self._services = services
+        self._served: frozenset[str] = frozenset()
         self._entries = _Built()
         self._models = _Built()
         self._tokens = _Built()
@@ -111,12 +113,29 @@ class ModelCatalogue:
     async def _build_entries(self, principal: Principal) -> _Built:
         deployment = self._deployment
         parts = await self._parts("entries", principal)
-        sources = (deployment, *parts.values())
+        sources = (deployment, self._capabilities(), *parts.values())
         found = self._entries
         if not found.of(sources):
             merged = self._merge_entries(deployment, parts.values())
             self._entries = found = _built(sources, merged)
         return found
+
+    def advice(self) -> list[str]:
+        """What the configuration offers in vain."""
+        agents = mapping(self._deployment.section.get("agents"))
+        if agents.get("capabilities") is None:
+            return []
+        vain = [name for name in wanted_capabilities(agents) if name not in self._capabilities()]
+        if not vain:
+            return []
+        return [f"endpoints.agents.capabilities: no enabled plugin serves {', '.join(vain)}"]
+
+    def _capabilities(self) -> frozenset[str]:
+        """What plugins serve of agents; the same object as long as it is the same."""
+        found = active_capabilities(self._services)
+        if found != self._served:
+            self._served = found
+        return self._served
 
     def _merge_entries(
         self, deployment: Deployment, parts: Iterable[Mapping[str, Any]]
@@ -129,7 +148,7 @@ class ModelCatalogue:
             offered.pop(GUIDE, None)
         offered["agents"] = _agents_entry(
             mapping(deployment.section.get("agents")),
-            memories=bool(deployment.memory),
+            self._capabilities(),
             builder=self._services.find(STORED_AGENTS) is not None,
         )
         order = {name: place for place, name in enumerate(deployment.order)}
@@ -305,12 +324,13 @@ def _payload(kind: str, info: str) -> str:
     return f'{{ "type": "{kind}", "info": {escaped} }}'
 
 
-def _agents_entry(options: Mapping[str, Any], *, memories: bool, builder: bool) -> dict[str, Any]:
-    """The entry ``agents``, which is always there (endpoints.md §10). Without memories, or a
-    place to keep agents, the client offers none (config-yaml.md §4)."""
-    capabilities = list(options.get("capabilities") or defaults.AGENT_CAPABILITIES)
-    if not memories and "memory" in capabilities:
-        capabilities.remove("memory")
+def _agents_entry(
+    options: Mapping[str, Any], served: frozenset[str], *, builder: bool
+) -> dict[str, Any]:
+    """The entry ``agents``, which is always there (endpoints.md §10). What nobody serves, and a
+    builder without a place to keep agents, the client does not offer."""
+    wanted = wanted_capabilities(options)
+    capabilities = [name for name in wanted if name in served]
     entry: dict[str, Any] = {
         "userProvide": False,
         "capabilities": capabilities,
@@ -322,6 +342,12 @@ def _agents_entry(options: Mapping[str, Any], *, memories: bool, builder: bool) 
     if isinstance(environments, list):
         entry["statefulCodeSessions"] = {"allowedEnvironments": environments}
     return entry
+
+
+def wanted_capabilities(options: Mapping[str, Any]) -> list[str]:
+    """``endpoints.agents.capabilities``, else LibreChat's defaults."""
+    given = options.get("capabilities")
+    return list(defaults.AGENT_CAPABILITIES if given is None else map(str, given))
 
 
 def _vertex_models(deployment: Deployment) -> list[str]:

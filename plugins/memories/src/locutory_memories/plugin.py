@@ -22,6 +22,7 @@ from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.chat import CONTEXT_SOURCES, TOOLS, TURN_COMPANIONS
 from locutory_contracts.models import CATALOGUE, TOKENS
+from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_contracts.portability import PORTABLE
 from locutory_memories.chat.keeper import MemoryAgent
 from locutory_memories.chat.notebook import Notebook
@@ -33,7 +34,7 @@ from locutory_memories.gate import GROUP, Gate
 from locutory_memories.keys import Counter
 from locutory_memories.portable import KIND, PortableMemories
 from locutory_memories.routes import MemoryRoutes
-from locutory_memories.rules import Current, Rules, read_rules
+from locutory_memories.rules import CAPABILITY, Current, Rules, read_rules
 from locutory_memories.service import Memories
 
 
@@ -48,7 +49,7 @@ class MemoriesPlugin(Plugin):
     summary = "Memories: what a user wants every chat to know, kept by hand, by tools, by an agent"
     Config = Config
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {"memory": MemorySection}
-    provides = (CONTEXT_SOURCES, TOOLS, TURN_COMPANIONS, PORTABLE)
+    provides = (AGENT_CAPABILITIES, CONTEXT_SOURCES, TOOLS, TURN_COMPANIONS, PORTABLE)
     wants = (POLICY, ACCOUNTS, CATALOGUE, TOKENS, STORED_AGENTS)
 
     @hook
@@ -82,7 +83,9 @@ class MemoriesPlugin(Plugin):
         agent = MemoryAgent(
             current, memories, gate, notebook, counter, ctx.services, ctx.events, ctx.log
         )
+        capability = AgentCapability("Memories", lambda: current.rules.enabled)
         return [
+            Provide(AGENT_CAPABILITIES, capability, CAPABILITY),
             Provide(CONTEXT_SOURCES, Remembrance(current, memories, gate, counter), "memories"),
             Provide(TOOLS, InlineTools(current, gate, notebook), "memories"),
             Provide(TURN_COMPANIONS, agent, "memories"),

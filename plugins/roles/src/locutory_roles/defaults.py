@@ -45,20 +45,13 @@ _BASELINE: tuple[tuple[str, tuple[str, ...], frozenset[str]], ...] = (
 )
 
 
-# No plugin of the bundle declares these yet; roles say of them what is stored.
-_UNDECLARED = frozenset(
-    {"RUN_CODE", "WEB_SEARCH", "FILE_SEARCH", "FILE_CITATIONS", "MCP_SERVERS", "SKILLS"}
-)
-
-
-def shown_permissions(stored: Mapping[str, Any], declared: Collection[str]) -> dict[str, Any]:
-    """What a client is told of a role: nothing is allowed of LibreChat's types whose plugin is
-    off, so that it hides them. What is stored stays for the day when it is on again."""
-    off = {name for name, _, _ in _BASELINE} - _UNDECLARED - set(declared)
+def shown_permissions(stored: Mapping[str, Any], served: Collection[str]) -> dict[str, Any]:
+    """What a client is told of a role: nothing is allowed of what no plugin serves, so that it
+    hides it. What is stored stays for the day when something does."""
     return {
-        kind: dict.fromkeys(actions, False)
-        if kind in off and isinstance(actions, Mapping)
-        else actions
+        kind: actions
+        if kind in served or not isinstance(actions, Mapping)
+        else dict.fromkeys(actions, False)
         for kind, actions in stored.items()
     }
 

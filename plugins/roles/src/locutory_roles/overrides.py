@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from locutory_contracts.offers import INTERFACE_PERMISSIONS
 from locutory_roles.config import (
     InterfacePermissions,
     Links,
@@ -14,23 +15,11 @@ from locutory_roles.config import (
 )
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions
 
-_FLAGS = {
-    "bookmarks": "BOOKMARKS",
-    "multiConvo": "MULTI_CONVO",
-    "temporaryChat": "TEMPORARY_CHAT",
-    "runCode": "RUN_CODE",
-    "webSearch": "WEB_SEARCH",
-    "fileSearch": "FILE_SEARCH",
-    "fileCitations": "FILE_CITATIONS",
-    "memories": "MEMORIES",
-}
-_FEATURES = {
-    "prompts": "PROMPTS",
-    "agents": "AGENTS",
-    "skills": "SKILLS",
-    "mcpServers": "MCP_SERVERS",
-    "remoteAgents": "REMOTE_AGENTS",
-}
+_FLAGS = (
+    *("bookmarks", "multiConvo", "temporaryChat", "runCode", "webSearch", "fileSearch"),
+    *("fileCitations", "memories"),
+)
+_FEATURES = ("prompts", "agents", "skills", "mcpServers", "remoteAgents")
 
 Named = dict[str, dict[str, bool | None]]
 """Type → permission → value; ``None`` stands for the role's default."""
@@ -86,13 +75,14 @@ def read_overrides(interface: Any, memory: Any) -> Overrides:
     """The overrides of the sections ``interface`` and ``memory``, validated before."""
     parsed = InterfacePermissions.model_validate(interface or {})
     named: Named = {}
-    for key, kind in _FLAGS.items():
+    for key in _FLAGS:
         value = getattr(parsed, key)
         if value is not None:
-            named[kind] = {"USE": value}
-    for key, kind in _FEATURES.items():
+            named[INTERFACE_PERMISSIONS[key]] = {"USE": value}
+    for key in _FEATURES:
         feature: Sharing | None = getattr(parsed, key)
         if feature is not None:
+            kind = INTERFACE_PERMISSIONS[key]
             named[kind] = _feature(feature)
             if kind == "MCP_SERVERS" and feature.configureObo is not None:
                 named[kind]["CONFIGURE_OBO"] = feature.configureObo

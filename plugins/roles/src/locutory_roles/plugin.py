@@ -22,6 +22,7 @@ from locutory import (
 from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
 from locutory_contracts.directory import DIRECTORY
+from locutory_contracts.offers import AGENT_CAPABILITIES, served_permissions
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.sign_in import MEMBERSHIPS, ROLE_NAMES
 from locutory_roles.config import InterfacePermissions, MemoryPermissions, RolesConfig
@@ -63,7 +64,7 @@ class RolesPlugin(Plugin):
     Config = RolesConfig
     sections: ClassVar = {"interface": InterfacePermissions, "memory": MemoryPermissions}
     provides = (POLICY, ACCESS, ROLE_NAMES, MEMBERSHIPS)
-    wants = (ACCOUNTS, AUTHORED, PEOPLE, DIRECTORY, RESOURCE_KINDS)
+    wants = (ACCOUNTS, AGENT_CAPABILITIES, AUTHORED, PEOPLE, DIRECTORY, RESOURCE_KINDS)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -89,7 +90,8 @@ class RolesPlugin(Plugin):
         remembered = ctx.config.user_principals_cache_ttl_ms / 1000
         self._defaults = lambda role: default_permissions(role, ctx.permission_groups())
         self._declared = lambda: declared_permissions(ctx.permission_groups())
-        self._roles = RoleStore(ctx.database, self._defaults, ctx.permission_groups, seconds)
+        served = lambda: served_permissions(ctx.permission_groups(), ctx.services)  # noqa: E731
+        self._roles = RoleStore(ctx.database, self._defaults, served, seconds)
         self._settings = RoleSettings(ctx.config.permissions, self._declared, self._roles)
         self._overrides = read_overrides(ctx.section("interface"), ctx.section("memory"))
         self._groups = GroupStore(ctx.database, ctx.services, remembered)

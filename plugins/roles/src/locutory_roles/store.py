@@ -20,7 +20,7 @@ _CAPACITY = 2000
 @dataclass(frozen=True, slots=True)
 class StoredRole:
     """A role as it was read. ``body`` is what clients are told: its JSON without ``_id`` and
-    ``__v``, and without rights on what is switched off."""
+    ``__v``, and without rights on what nobody serves."""
 
     name: str
     permissions: Mapping[str, Any]
@@ -65,12 +65,12 @@ class RoleStore:
         self,
         database: Database,
         defaults: Callable[[str], Permissions],
-        declared: Callable[[], Collection[str]],
+        served: Callable[[], Collection[str]],
         seconds: float,
     ) -> None:
         self._database = database
         self._defaults = defaults
-        self._declared = declared
+        self._served = served
         self._seconds = seconds
         self._cache: dict[tuple[str | None, str], tuple[float, StoredRole | None]] = {}
         self._changes = 0
@@ -104,7 +104,7 @@ class RoleStore:
         permissions = document.get("permissions")
         if not isinstance(permissions, Mapping):
             return StoredRole(name, {}, encode(document))
-        shown = shown_permissions(permissions, self._declared())
+        shown = shown_permissions(permissions, self._served())
         return StoredRole(name, permissions, encode({**document, "permissions": shown}))
 
     async def document(self, name: str, tenant: str | None = None) -> Raw | None:

@@ -1,7 +1,9 @@
 """The member ``interface`` of the start-up configuration (contract user §2.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from locutory_contracts.offers import INTERFACE_PERMISSIONS
 
 _DEFAULTS = {
     "modelSelect": True,
@@ -71,6 +73,20 @@ def full_interface(yaml: Mapping[str, Any]) -> dict[str, Any]:
     if mapping(yaml.get("memory")).get("disabled") is True:
         found["memories"] = False
     return found
+
+
+def without_unserved(interface: Mapping[str, Any], served: Collection[str]) -> dict[str, Any]:
+    """The object with every switch off behind which no plugin stands, whatever the file says."""
+    return {
+        name: _off(value) if INTERFACE_PERMISSIONS.get(name, "") not in ("", *served) else value
+        for name, value in interface.items()
+    }
+
+
+def _off(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: False if isinstance(part, bool) else part for key, part in value.items()}
+    return False if isinstance(value, bool) else value
 
 
 def public_interface(interface: Mapping[str, Any]) -> dict[str, Any] | None:

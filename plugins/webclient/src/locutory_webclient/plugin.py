@@ -8,6 +8,7 @@ from beanie import Document
 
 from locutory import POLICY, Check, Context, PhaseTask, Plugin, Provide, Route, StartupError, hook
 from locutory.pages import PAGES
+from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_webclient.absent import absent_routes
 from locutory_webclient.banners import Banners
@@ -26,7 +27,7 @@ class WebClientPlugin(Plugin):
     Config = WebClientConfig
     sections: ClassVar = {"interface": InterfaceDisplay}
     provides = (PAGES,)
-    wants = (STARTUP_CONFIG, POLICY)
+    wants = (AGENT_CAPABILITIES, STARTUP_CONFIG, POLICY)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:

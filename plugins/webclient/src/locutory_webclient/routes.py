@@ -6,8 +6,7 @@ from locutory import JSON, Empty, OptionalUser, Request, Route
 from locutory_webclient.banners import Banners
 from locutory_webclient.startup import Startup
 
-# Switches of `interface` that stand for a feature of one path. The other features are
-# hidden by the caller's permissions, or not at all.
+# Switches of `interface` that stand for a feature of one path, not for a permission.
 _SWITCHES = {"presets": "/api/presets"}
 
 

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from locutory import POLICY, Context, Policy, Principal, encode
 from locutory.access import DefaultPolicy
+from locutory_contracts.offers import served_permissions
 from locutory_contracts.startup import STARTUP_CONFIG, StartupConfig
 from locutory_webclient.config import WebClientConfig
-from locutory_webclient.interface import full_interface, mapping, public_interface
+from locutory_webclient.interface import (
+    full_interface,
+    mapping,
+    public_interface,
+    without_unserved,
+)
 from locutory_webclient.telemetry import TelemetryRefused, telemetry
 
 if TYPE_CHECKING:
@@ -196,8 +202,9 @@ class Startup:
         """The answer for a signed-in caller. ``off`` are switches of ``interface`` whose
         feature nobody serves, whatever the file says."""
         members = dict(self._after_login)
-        if off:
-            members["interface"] = {**members["interface"], **dict.fromkeys(off, False)}
+        served = served_permissions(self._groups(), self._services)
+        interface = without_unserved(members["interface"], served)
+        members["interface"] = {**interface, **dict.fromkeys(off, False)}
         members["showBirthdayIcon"] = self._every_day_is_birthday or _is_birthday()
         for part in self._ask(lambda entry: entry.everyone()):
             members.update(part)

@@ -9,6 +9,7 @@ from locutory_agentbuilder.categories import Categories
 from locutory_agentbuilder.kind import PERMISSION
 from locutory_agentbuilder.listing.entries import place_of
 from locutory_agentbuilder.listing.lists import Lists, Selection
+from locutory_agentbuilder.listing.tools import ToolList
 from locutory_agentbuilder.routes import models
 from locutory_contracts.access import VIEW
 
@@ -21,9 +22,10 @@ _PROMOTED = {"1": True, "0": False}
 class ListRoutes:
     """What the agent picker, the builder and the marketplace show."""
 
-    def __init__(self, lists: Lists, categories: Categories) -> None:
+    def __init__(self, lists: Lists, categories: Categories, tools: ToolList) -> None:
         self._lists = lists
         self._categories = categories
+        self._tools = tools
 
     def all(self) -> list[Route]:
         """The routes."""
@@ -51,6 +53,15 @@ class ListRoutes:
                 },
                 contract="agents §5",
             ),
+            Route(
+                path="/api/agents/tools",
+                endpoint=self.tools,
+                access=SignedIn(),
+                summary="Tools that agents can be given",
+                responses={200: [models.TOOL]},
+                failure={"message": "Error listing tools"},
+                contract="agents §6",
+            ),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -71,6 +82,10 @@ class ListRoutes:
     async def categories(self, request: Request) -> Response:
         """The active categories; labels of built-in ones are translation keys."""
         return JSON(await self._categories.list(request.caller.tenant))
+
+    async def tools(self, request: Request) -> Response:
+        """What the sources of tools name, by name."""
+        return JSON(await self._tools.of(request.caller))
 
 
 def _number(text: str | None, absent: int, unreadable: int) -> int:

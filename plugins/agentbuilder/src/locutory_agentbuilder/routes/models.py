@@ -75,6 +75,12 @@ CATEGORY: dict[str, Any] = {
     "count": 1,
     "description": "com_agents_category_general_description",
 }
+TOOL: dict[str, Any] = {
+    "name": "Date and time",
+    "pluginKey": "current_datetime",
+    "description": "The current date and time",
+    "authConfig": [],
+}
 INVALID: dict[str, Any] = {
     "error": "Invalid request data",
     "details": [{"code": "invalid_type", "path": ["provider"], "message": "Required"}],

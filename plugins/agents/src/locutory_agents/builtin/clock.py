@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
+from locutory import Principal
 from locutory_agents.config import AgentsConfig
 from locutory_agents.loop.instructions import local_time, zone_of
 from locutory_contracts.chat import Tool, ToolOutcome, Turn
 from locutory_contracts.models import ToolSchema
+from locutory_contracts.offers import AgentTool, has_tool
 
 NAME = "current_datetime"
 GUIDE = "Guide"
@@ -43,9 +45,13 @@ class Clock:
 
     async def tools(self, turn: Turn) -> Sequence[Tool]:
         """`ToolSource.tools`."""
-        if self._offered or turn.endpoint == GUIDE:
+        if self._offered or turn.endpoint == GUIDE or has_tool(turn, NAME):
             return [Tool(_SCHEMA, self._tell, timeout=5.0)]
         return []
+
+    async def listed(self, principal: Principal) -> Sequence[AgentTool]:
+        """`AgentTools.listed`."""
+        return [AgentTool(NAME, "Date and time", _SCHEMA.description)]
 
     async def _tell(self, arguments: Mapping[str, Any], turn: Turn) -> ToolOutcome:
         zone = arguments.get("timezone")

@@ -54,7 +54,12 @@ _NO_LINK = {"message": "Shared link not found"}
 _NO_RESET = "Password reset is not allowed."
 # Under every name for which the client has limits of its own; `default` and `custom` cover the rest.
 _UPLOADING = ("default", "custom", "agents", "anthropic", "assistants", "azureAssistants")
-_NO_UPLOADS = {"endpoints": {name: {"disabled": True} for name in _UPLOADING}}
+# The limit of 0 has it refuse a new picture of oneself at once.
+_NO_UPLOADS = {
+    "endpoints": {name: {"disabled": True} for name in _UPLOADING},
+    "avatarSizeLimit": 0,
+}
+_NO_PICTURES = {"message": "This server keeps no pictures"}
 _NO_VOICES = {"error": "Failed to get voices: Configuration or TTS schema is missing"}
 _TOO_MANY_RESETS = {"message": "Too many attempts, please try again after 2 minute(s)"}
 _TOO_MANY_VOICES = {"message": "Too many TTS requests. Try again later"}
@@ -221,6 +226,14 @@ _ANSWERS: tuple[Absent, ...] = (
     Absent("/api/files", [], "files §2", "No files"),
     Absent("/api/files/agent/{agent_id}", [], "files §2", "No files of an agent"),
     Absent("/api/files/config", _NO_UPLOADS, "files §2", "The client offers no uploads"),
+    Absent(
+        "/api/files/images/avatar",
+        _NO_PICTURES,
+        "files §2",
+        "No pictures of people are kept",
+        status=403,
+        method="POST",
+    ),
     Absent(
         "/api/files/speech/config/get",
         {"sttExternal": False, "ttsExternal": False},
