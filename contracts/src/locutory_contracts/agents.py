@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from locutory.access import Decision, Principal
 from locutory.keys import Service
 from locutory_contracts.access import VIEW
-from locutory_contracts.models import ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from locutory_contracts.models import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
 StoredAgent = Mapping[str, Any]
 """A stored agent, whole, as in agents.md §3 and §9: ``id`` is its public id (``agent_…``),
@@ -46,10 +46,12 @@ class ToolResult:
     attachments: Sequence[Mapping[str, Any]] = ()
 
 
-AgentEvent = TextDelta | ReasoningDelta | ToolCallDelta | ToolResult | Usage
+AgentEvent = TextDelta | ReasoningDelta | ToolCallDelta | ToolResult | Finished | Usage
 """What an agent does as a program sees it. ``index`` of `ToolCallDelta` numbers the calls of
-the whole run; the first piece of a call brings ``id`` and ``name``. `Usage` is the sum of all
-model calls, comes once, last, and is all zeros when no provider told anything."""
+the whole run; the first piece of a call brings ``id`` and ``name``. `Finished` comes once, after
+all that was said: why the last answer ended, as ``stop``, ``length``, ``content_filter`` or
+``tool_calls``. `Usage` is the sum of all model calls and comes once, last; calls whose provider
+told nothing are in it as they were counted to be paid."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from locutory_agents.turn.usage import Ledger
 from locutory_agents.turn.workshop import Workshop
 from locutory_contracts.agents import AgentEvent, AgentTask
 from locutory_contracts.chat import Turn, TurnStarting, UsageReported
-from locutory_contracts.models import TokenCounter, Usage
+from locutory_contracts.models import Finished, TokenCounter, Usage
 
 
 class Runs:
@@ -43,6 +43,7 @@ class Runs:
             async for event in listener.events():
                 yield event
             await work
+            yield Finished(finish_reason(run.finish_reason))
             yield _sum(ledger)
         finally:
             listener.sealed = True
@@ -141,9 +142,23 @@ def _turn(principal: Principal, task: AgentTask, agent: Agent) -> Turn:
     )
 
 
+_REASONS = {
+    "length": ("max_tokens", "max_output_tokens", "model_length", "token_limit"),
+    "content_filter": ("safety", "refusal", "blocklist", "prohibited_content", "recitation"),
+    "tool_calls": ("function_call", "tool_use"),
+}
+_REASON_OF = {word: reason for reason, words in _REASONS.items() for word in (reason, *words)}
+
+
+def finish_reason(told: str) -> str:
+    """A provider's reason to stop as the contract of `AgentEvent` names it; ``stop`` for what
+    it has no name for."""
+    return _REASON_OF.get(told.lower(), "stop")
+
+
 def _sum(ledger: Ledger) -> Usage:
     total = Usage()
-    for used in ledger.calls:
+    for used in ledger.all:
         total.input_tokens += used.input_tokens
         total.output_tokens += used.output_tokens
         total.cache_read += used.cache_read

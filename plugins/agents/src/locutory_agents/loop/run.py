@@ -89,7 +89,7 @@ class AgentRun:
                 raise ModelFailure(f"The agent stopped after {self._limits.steps} steps.")
             answer = await self._ask(first=steps == 0)
             steps += 1
-            self.finish_reason = answer.finish_reason or self.finish_reason
+            self.finish_reason = answer.finish_reason
             message = answer.message()
             if message is not None:
                 self._current.add(message)

@@ -79,10 +79,14 @@ class Ledger:
         """Note a call whose provider told nothing, as we counted it: to be paid, not shown."""
         self._estimates.append(_used(model, counted, context))
 
+    @property
+    def all(self) -> list[ModelUsed]:
+        """Every call: as its provider told it, else as we counted it."""
+        return [*self.calls, *self._estimates]
+
     def unpaid(self) -> list[ModelUsed]:
         """The calls that were not asked for before."""
-        calls = [*self.calls, *self._estimates]
-        fresh = [used for used in calls if id(used) not in self._paid]
+        fresh = [used for used in self.all if id(used) not in self._paid]
         self._paid.update(map(id, fresh))
         return fresh
 

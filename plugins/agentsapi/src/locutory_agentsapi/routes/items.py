@@ -112,7 +112,8 @@ class Items:
             return self._call(event)
         if isinstance(event, ToolResult):
             return self._result(event)
-        self.usage = event
+        if isinstance(event, Usage):
+            self.usage = event
         return []
 
     def complete(self) -> list[Event]:
