@@ -7,6 +7,7 @@ from typing import Any
 
 from locutory.access import Principal
 from locutory_agents.headless.listener import Listener
+from locutory_agents.headless.pairing import paired
 from locutory_agents.jobs.store import Job
 from locutory_agents.loop.agent import AGENTS_ENDPOINT, Agent
 from locutory_agents.loop.budget import SYSTEM, Budget, window
@@ -18,7 +19,7 @@ from locutory_agents.turn.usage import Ledger
 from locutory_agents.turn.workshop import Workshop
 from locutory_contracts.agents import AgentEvent, AgentTask
 from locutory_contracts.chat import Turn, TurnStarting, UsageReported
-from locutory_contracts.models import Finished, TokenCounter, Usage
+from locutory_contracts.models import Finished, ModelFailure, TokenCounter, Usage
 
 
 class Runs:
@@ -72,7 +73,9 @@ class Runs:
         said = [dict(message) for message in task.messages]
         system = [str(message.get("content") or "") for message in said if _is_system(message)]
         static = "\n\n".join(text for text in (instructions, *system) if text)
-        history, current = _split([m for m in said if not _is_system(m)], tokens)
+        history, current = _split(paired([m for m in said if not _is_system(m)]), tokens)
+        if not current and not system:
+            raise ModelFailure("There is no message to answer.", 400)
         budget = Budget(
             window=window(agent.model),
             system=tokens.count(static) + SYSTEM if static else 0,
