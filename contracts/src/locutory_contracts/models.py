@@ -81,12 +81,14 @@ class ModelCall:
 
 class ModelFailure(Exception):
     """A provider failed. ``status``: its HTTP status or 0; ``retryable``: another try may
-    help. The text is safe to show to the user: it holds no key and no address of ours."""
+    help; ``retry_after``: the seconds after which the provider wants it, where it says so.
+    The text is safe to show to the user: it holds no key and no address of ours."""
 
     def __init__(self, message: str, status: int = 0, retryable: bool = False) -> None:
         super().__init__(message)
         self.status = status
         self.retryable = retryable
+        self.retry_after: float | None = None
 
 
 class ModelRefused(Exception):

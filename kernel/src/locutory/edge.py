@@ -107,6 +107,9 @@ class Edge:
         response = await finish(response, request.method, headers, compress=self._compress)
         # The contract's order of layers: bodies are parsed before CORS applies.
         response.raw_headers.extend(self._no_index if request.unparsed else self._common)
+        if request.route is not None and isinstance(request.route.access, ApiKey):
+            # Programs show it to whoever looks into their failures.
+            response.raw_headers.append((b"x-request-id", request.id.encode()))
         if isinstance(getattr(response, "body", None), bytes) and response.background is None:
             await response(request.scope, request.receive, send)
             return response.status_code

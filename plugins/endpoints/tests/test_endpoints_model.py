@@ -201,9 +201,10 @@ async def test_retry_after_is_obeyed_within_reason(
     assert await collect(model(provider, connections)) == HELLO
     assert time.monotonic() - started >= 0.2
     provider.replies = [kit.answer(429, {}, {"retry-after": "3600"})]
-    with pytest.raises(ModelFailure):
+    with pytest.raises(ModelFailure) as caught:
         await collect(model(provider, connections))
     assert len(provider.seen) == 3
+    assert caught.value.retry_after == 3600
 
 
 async def test_stream_options_are_left_out_where_they_are_unknown(

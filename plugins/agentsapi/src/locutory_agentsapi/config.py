@@ -1,5 +1,5 @@
 """Settings: LibreChat's section ``endpoints.agents.remoteApi``, its variables for OpenID keys,
-and one limit of our own."""
+and options of our own."""
 
 # ruff: noqa: N815  (names of librechat.yaml)
 
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from locutory import env, option
+from locutory_agentsapi.routes.form import Name
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -31,6 +32,31 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_keys: int = option(100, "API keys that a user may have", ge=1)
+    answer_form: Name = option(
+        "openai",
+        "What answers hold when the request header X-Answer-Form does not say: openai, what "
+        "OpenAI's SDKs understand; librechat, also the tool calls that the server ran, and "
+        "reasoning under LibreChat's event names",
+    )
+    first_event_seconds: float = option(
+        5,
+        "How long a stream waits for the model's first word, so that a failure can be told by "
+        "its status",
+        ge=0,
+        le=30,
+    )
+    ping_seconds: float = option(
+        10, "A silent stream gets a comment this often, for the proxies on its way", gt=0, le=60
+    )
+    remembered_hours: float = option(
+        24,
+        "How long a response without `store` can be gone on from by previous_response_id; kept "
+        "in memory or Redis, never in the database; 0: not at all",
+        ge=0,
+    )
+    remembered_mb: int = option(
+        64, "Memory for these responses, in MiB for each process; the oldest go first", ge=1
+    )
     openid_issuer: str | None = env(
         "OPENID_ISSUER", None, "Issuer that people sign in with; accounts without one are its"
     )

@@ -24,8 +24,13 @@ from locutory_agentsapi.documents import AgentApiKey
 from locutory_agentsapi.owner import Owners
 from locutory_agentsapi.routes.completions import Completions
 from locutory_agentsapi.routes.keys import KeyRoutes
+from locutory_agentsapi.routes.reading import Reading
+from locutory_agentsapi.routes.remembered import Remembered
 from locutory_agentsapi.routes.remote import RemoteRoutes
 from locutory_agentsapi.routes.responses import Responses
+from locutory_agentsapi.routes.running import Pace
+from locutory_agentsapi.routes.storing import Keeper
+from locutory_agentsapi.routes.threads import Threads
 from locutory_agentsapi.service import Keys
 from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS, AccountDeleted
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS
@@ -80,6 +85,9 @@ class AgentsApiPlugin(Plugin):
             enabled=keys_enabled(ctx.section("endpoints")),
             tokens=_access_tokens(ctx),
         )
+        self._remembered = Remembered(
+            ctx.cache, config.remembered_hours * 3600, config.remembered_mb * 1024 * 1024
+        )
         return [Provide(AUTHENTICATORS, self._authenticator, "api-key")]
 
     @hook
@@ -87,6 +95,7 @@ class AgentsApiPlugin(Plugin):
         async def account_deleted(fact: AccountDeleted) -> None:
             if ObjectId.is_valid(fact.user_id):
                 await self._keys.delete_all(ObjectId(fact.user_id))
+            await self._remembered.forget(fact.user_id)
 
         return [On(AccountDeleted, account_deleted)]
 
@@ -94,8 +103,15 @@ class AgentsApiPlugin(Plugin):
     def routes(self, ctx: Context) -> list[Route]:
         config: Config = ctx.config
         own = KeyRoutes(self._keys, self._authenticator, config.max_keys)
+        services, form = ctx.services, config.answer_form
+        pace = Pace(config.first_event_seconds, config.ping_seconds)
+        threads = Threads(services, self._remembered)
+        keeper = Keeper(services, self._remembered, ctx.log)
         remote = RemoteRoutes(
-            ctx.services, Completions(ctx.services, ctx.log), Responses(ctx.services, ctx.log)
+            services,
+            Completions(services, form, pace, ctx.log),
+            Responses(services, threads, keeper, form, pace, ctx.log),
+            Reading(threads, self._remembered),
         )
         return [*own.all(), *remote.all()]
 

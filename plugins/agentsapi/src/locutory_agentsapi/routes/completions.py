@@ -12,21 +12,28 @@ from starlette.responses import Response, StreamingResponse
 from structlog.stdlib import BoundLogger
 
 from locutory import JSON, Request, Services, encode
+from locutory_agentsapi.routes.form import Form, Name, form_of
+from locutory_agentsapi.routes.messages import checked
 from locutory_agentsapi.routes.running import (
+    PING,
     BadRun,
+    Pace,
     Run,
     begin,
     failure,
-    text_of,
-    thread,
+    task_of,
     while_waiting,
 )
+from locutory_agentsapi.routes.threads import thread
 from locutory_contracts.agents import AgentEvent, StoredAgent
-from locutory_contracts.models import ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from locutory_contracts.models import (
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 
-ROLES = ("system", "user", "assistant", "tool")
-MOST_MESSAGES = 10_000
-DEEPEST = 64
 _ALPHABET = string.ascii_letters + string.digits + "-_"
 HEADERS = {
     "content-type": "text/event-stream",  # without the charset that Starlette would add
@@ -34,61 +41,66 @@ HEADERS = {
     "x-accel-buffering": "no",
     "content-encoding": "identity",
 }
+CUT = ("length", "content_filter")
+"""Reasons to end that mean that the answer is not whole."""
 
 
 class Completions:
-    """Answers as OpenAI's chat completions do."""
+    """Answers as OpenAI's chat completions do. ``form``: of those whose request asks for
+    none."""
 
-    def __init__(self, services: Services, log: BoundLogger) -> None:
+    def __init__(self, services: Services, form: Name, pace: Pace, log: BoundLogger) -> None:
         self._services = services
+        self._form: Name = form
+        self._pace = pace
         self._log = log
 
     async def answer(self, request: Request, agent: StoredAgent) -> Response:
         """The completion; errors in OpenAI's envelope."""
         body = request.fields
+        streamed = body.get("stream") is True and not _unstreamed(agent)
         try:
             messages = checked(body)
+            form = form_of(request, body, self._form)
             conversation_id = body.get("conversation_id")
             if conversation_id is not None:
                 await thread(self._services, request.caller.id, conversation_id)
             head = Head(agent)
-            name = conversation_id or str(uuid4())
-            starting = begin(self._services, request, agent, messages, name, head.id)
-            run = await while_waiting(request, starting)
+            task = task_of(request, agent, messages, conversation_id or str(uuid4()), head.id)
+            patience = self._pace.first if streamed else None
+            run = await while_waiting(request, begin(self._services, request, task, patience))
         except BadRun as error:
-            return JSON(envelope(error), error.status)
-        if body.get("stream") is True and not _unstreamed(agent):
-            frames = self._frames(run, head)
-            return StreamingResponse(frames, headers=HEADERS)
+            return refusal(error)
+        if streamed:
+            return StreamingResponse(self._frames(run, head, form), headers=HEADERS)
         try:
-            return JSON(await while_waiting(request, _whole(run, head)))
+            return JSON(await while_waiting(request, _whole(run, head, form)))
         except ClientDisconnect:
             raise
         except Exception as error:
             self._log.info("agentsapi.run_failed", agent=agent["id"], reason=type(error).__name__)
-            bad = failure(error)
-            return JSON(envelope(bad), bad.status)
+            return refusal(failure(error))
         finally:
             await run.close()
 
-    async def _frames(self, run: Run, head: "Head") -> AsyncIterator[bytes]:
-        usage, said, called = Usage(), False, False
+    async def _frames(self, run: Run, head: "Head", form: Form) -> AsyncIterator[bytes]:
+        progress = _Progress(form)
         try:
             yield head.chunk({"role": "assistant"})
-            async for event in run.events:
-                if isinstance(event, Usage):
-                    usage = event
+            async for event in run.events(self._pace.ping):
+                if event is None:
+                    yield PING
                     continue
-                delta = _delta(event)
+                delta = progress.take(event)
                 if delta is not None:
-                    said = said or "content" in delta
-                    called = called or "tool_calls" in delta
                     yield head.chunk(delta)
-            reason = "tool_calls" if called and not said else "stop"
-            yield head.chunk({}, reason, _usage(usage))
+            yield head.chunk({}, progress.reason, usage=_usage(progress.usage))
         except Exception as error:
             self._log.info("agentsapi.run_failed", reason=type(error).__name__)
-            yield head.chunk({"content": f"\n\nError: {failure(error)}"}, "stop")
+            bad = failure(error)
+            # SDKs raise the error; who reads choices only finds it in the text.
+            told = {"content": f"\n\nError: {bad}"}
+            yield head.chunk(told, "stop", error=envelope(bad)["error"])
         finally:
             await run.close()
         yield b"data: [DONE]\n\n"
@@ -102,13 +114,8 @@ class Head:
         self.created = int(time.time())
         self.model = str(agent["id"])
 
-    def chunk(
-        self,
-        delta: Mapping[str, Any],
-        reason: str | None = None,
-        usage: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """One event of the stream."""
+    def chunk(self, delta: Mapping[str, Any], reason: str | None = None, **more: Any) -> bytes:
+        """One event of the stream; ``more`` are further members."""
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         data: dict[str, Any] = {
             "id": self.id,
@@ -116,63 +123,83 @@ class Head:
             "created": self.created,
             "model": self.model,
             "choices": [choice],
+            **more,
         }
-        if usage is not None:
-            data["usage"] = usage
         return b"data: " + encode(data) + b"\n\n"
 
 
-def _delta(event: AgentEvent) -> dict[str, Any] | None:
-    if isinstance(event, TextDelta):
-        return {"content": event.text}
-    if isinstance(event, ReasoningDelta):
-        return {"reasoning": event.text}
-    if not isinstance(event, ToolCallDelta):
+class _Progress:
+    """What is known of an answer while its events come."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._said = self._called = False
+        self._ended = ""
+        self.usage = Usage()
+
+    def take(self, event: AgentEvent) -> dict[str, Any] | None:
+        """The delta for an event; ``None`` for one that is not shown."""
+        if isinstance(event, TextDelta):
+            self._said = True
+            return {"content": event.text}
+        if isinstance(event, ReasoningDelta):
+            return {"reasoning": event.text}
+        if isinstance(event, ToolCallDelta) and self._form.calls:
+            self._called = True
+            return {"tool_calls": [_call(event)]}
+        if isinstance(event, Finished):
+            self._ended = event.reason
+        elif isinstance(event, Usage):
+            self.usage = event
         return None
+
+    @property
+    def reason(self) -> str:
+        """Why the answer ended. ``tool_calls`` as upstream: calls are shown, and nothing was
+        said."""
+        if self._ended in CUT:
+            return self._ended
+        return "tool_calls" if self._called and not self._said else "stop"
+
+
+def _call(event: ToolCallDelta) -> dict[str, Any]:
     function: dict[str, str] = {"arguments": event.arguments}
-    call: dict[str, Any] = {"index": event.index, "function": function}
-    if event.name:
-        call = {"index": event.index, "id": event.id, "type": "function"}
-        call["function"] = {"name": event.name, "arguments": event.arguments}
-    return {"tool_calls": [call]}
+    if not event.name:
+        return {"index": event.index, "function": function}
+    function = {"name": event.name, **function}
+    return {"index": event.index, "id": event.id, "type": "function", "function": function}
 
 
-async def _whole(run: Run, head: Head) -> dict[str, Any]:
+async def _whole(run: Run, head: Head, form: Form) -> dict[str, Any]:
     text: list[str] = []
     reasoning: list[str] = []
-    calls: dict[int, dict[str, str]] = {}
-    usage = Usage()
-    async for event in run.events:
-        if isinstance(event, TextDelta):
-            text.append(event.text)
-        elif isinstance(event, ReasoningDelta):
-            reasoning.append(event.text)
-        elif isinstance(event, ToolCallDelta):
-            call = calls.setdefault(event.index, {"id": event.id, "name": "", "arguments": ""})
-            call["name"] += event.name
-            call["arguments"] += event.arguments
-        elif isinstance(event, Usage):
-            usage = event
+    calls: dict[int, dict[str, Any]] = {}
+    progress = _Progress(form)
+    async for event in run.events():
+        delta = None if event is None else progress.take(event)
+        if delta is None:
+            continue
+        text.append(delta.get("content", ""))
+        reasoning.append(delta.get("reasoning", ""))
+        for piece in delta.get("tool_calls", ()):
+            call = calls.setdefault(piece["index"], piece)
+            if call is not piece:
+                call["function"]["arguments"] += piece["function"]["arguments"]
     message: dict[str, Any] = {"role": "assistant", "content": "".join(text) or None}
-    if reasoning:
-        message["reasoning"] = "".join(reasoning)
+    if thought := "".join(reasoning):
+        message["reasoning"] = thought
     if calls:
         message["tool_calls"] = [
-            {
-                "id": call["id"],
-                "type": "function",
-                "function": {"name": call["name"], "arguments": call["arguments"]},
-            }
+            {name: value for name, value in call.items() if name != "index"}
             for call in calls.values()
         ]
-    reason = "tool_calls" if calls and not text else "stop"
     return {
         "id": head.id,
         "object": "chat.completion",
         "created": head.created,
         "model": head.model,
-        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-        "usage": _usage(usage),
+        "choices": [{"index": 0, "message": message, "finish_reason": progress.reason}],
+        "usage": _usage(progress.usage),
     }
 
 
@@ -197,88 +224,6 @@ def envelope(error: BadRun) -> dict[str, Any]:
     }
 
 
-def checked(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The messages of a request, cut to what models take; `BadRun` for wrong ones."""
-    messages = body.get("messages")
-    if not isinstance(messages, list):
-        raise BadRun("messages array is required")
-    if not messages:
-        raise BadRun("messages array cannot be empty")
-    if len(messages) > MOST_MESSAGES:
-        raise BadRun(f"messages array cannot have more than {MOST_MESSAGES} items")
-    for name in ("conversation_id", "parent_message_id"):
-        if body.get(name) is not None and not isinstance(body[name], str):
-            raise BadRun(f"{name} must be a string")
-    if _depth(messages) > DEEPEST:
-        raise BadRun(f"messages are nested deeper than {DEEPEST} levels")
-    return [_message(item, number) for number, item in enumerate(messages)]
-
-
-def _message(item: Any, number: int) -> dict[str, Any]:
-    if not isinstance(item, Mapping) or not item.get("role"):
-        raise BadRun(f"messages[{number}].role is required")
-    role = item["role"]
-    if role not in ROLES:
-        raise BadRun(f"messages[{number}].role must be one of: {', '.join(ROLES)}")
-    content = item.get("content")
-    if content is not None and not isinstance(content, str | list):
-        raise BadRun(f"messages[{number}].content must be a string or an array of parts")
-    if role == "system":
-        content = text_of(content)
-    elif isinstance(content, list):
-        content = [
-            _part(part, f"messages[{number}].content[{n}]") for n, part in enumerate(content)
-        ]
-    message: dict[str, Any] = {"role": role, "content": "" if content is None else content}
-    for name in ("name", "tool_call_id"):
-        if isinstance(item.get(name), str):
-            message[name] = item[name]
-    calls = _calls(item.get("tool_calls"))
-    if calls:
-        message["tool_calls"] = calls
-    return message
-
-
-def _part(part: Any, where: str) -> Mapping[str, Any]:
-    """A part of a message. Of kinds that only providers know, they are the judges."""
-    if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
-        raise BadRun(f"{where} must be an object with a type")
-    if part["type"] == "text" and not isinstance(part.get("text"), str):
-        raise BadRun(f"{where}.text must be a string")
-    if part["type"] == "image_url":
-        image = part.get("image_url")
-        # Some programs leave out the object around the address.
-        image = {"url": image} if isinstance(image, str) else image
-        if not isinstance(image, Mapping) or not isinstance(image.get("url"), str):
-            raise BadRun(f"{where}.image_url.url must be a string")
-        return {**part, "image_url": image}
-    return part
-
-
-def _calls(value: Any) -> list[dict[str, Any]]:
-    """Tool calls of an assistant's message; malformed ones are left out."""
-    found = []
-    for call in value if isinstance(value, list) else ():
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping) or not isinstance(call.get("id"), str):
-            continue
-        name, arguments = function.get("name"), function.get("arguments")
-        if isinstance(name, str) and isinstance(arguments, str):
-            inner = {"name": name, "arguments": arguments}
-            found.append({"id": call["id"], "type": "function", "function": inner})
-    return found
-
-
-def _depth(value: Any) -> int:
-    """How deep lists and objects are nested, without recursion."""
-    deepest, waiting = 0, [(value, 1)]
-    while waiting:
-        item, level = waiting.pop()
-        deepest = max(deepest, level)
-        if level > DEEPEST:
-            return level
-        if isinstance(item, Mapping):
-            waiting += [(inner, level + 1) for inner in item.values()]
-        elif isinstance(item, list):
-            waiting += [(inner, level + 1) for inner in item]
-    return deepest
+def refusal(error: BadRun) -> JSON:
+    """The answer to a request that cannot be answered."""
+    return JSON(envelope(error), error.status, error.headers)

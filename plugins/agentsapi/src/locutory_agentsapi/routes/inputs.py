@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from locutory_agentsapi.routes.running import BadRun, text_of
+from locutory_agentsapi.routes.messages import text_of
+from locutory_agentsapi.routes.running import BadRun
 
 MOST_ITEMS = 10_000
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
@@ -60,11 +61,10 @@ def _add(messages: list[dict[str, Any]], item: Mapping[str, Any]) -> None:
             "arguments": str(item.get("arguments", "")),
         }
         call = {"id": item["call_id"], "type": "function", "function": function}
-        last = messages[-1] if messages else None
-        if last is not None and last["role"] == "assistant" and "tool_calls" in last:
-            last["tool_calls"].append(call)
-        else:
-            messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
+        # What the model said before its call is the same message.
+        if not messages or messages[-1]["role"] != "assistant":
+            messages.append({"role": "assistant", "content": ""})
+        messages[-1].setdefault("tool_calls", []).append(call)
     elif kind == "function_call_output" and isinstance(item.get("call_id"), str):
         output = item.get("output")
         text = output if isinstance(output, str) else text_of(output)

@@ -1,19 +1,37 @@
 """A response and its output items, built event by event (contract agents-api §5.2, §5.3)."""
 
+import re
 import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from locutory_agentsapi.routes.form import Form
+from locutory_agentsapi.routes.open_item import Event, OpenItem, text_part
 from locutory_contracts.agents import AgentEvent, StoredAgent, ToolResult
-from locutory_contracts.models import ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from locutory_contracts.models import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
-Event = tuple[str, dict[str, Any]]
+_RESPONSE = "resp_"
+_ITEM = re.compile(r"msg_([0-9a-f]{24})[0-9]{1,6}")
+_CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""What cuts an answer, by the reason to end."""
 
 
-def short_id(prefix: str) -> str:
-    """A new id: the prefix and 24 hexadecimal digits."""
-    return f"{prefix}_{secrets.token_hex(12)}"
+def new_response_id() -> str:
+    """24 hexadecimal digits, which the ids of the response's items repeat."""
+    return f"{_RESPONSE}{secrets.token_hex(12)}"
+
+
+def item_id(response_id: str, kind: str, index: int) -> str:
+    """The id of an item of a response."""
+    return f"{kind}_{response_id.removeprefix(_RESPONSE)}{index}"
+
+
+def response_of(item: str) -> str | None:
+    """The response of a message item, by the id of the item; ``None`` for an id of another
+    kind."""
+    found = _ITEM.fullmatch(item)
+    return None if found is None else _RESPONSE + found[1]
 
 
 def response_object(
@@ -57,45 +75,35 @@ def response_object(
     }
 
 
-def message_item(text: str, item_id: str, status: str = "completed") -> dict[str, Any]:
+def message_item(text: str, identity: str, status: str = "completed") -> dict[str, Any]:
     """An output item with text."""
     return {
         "type": "message",
-        "id": item_id,
+        "id": identity,
         "role": "assistant",
         "status": status,
-        "content": [_text_part(text)],
+        "content": [text_part(text)],
     }
 
 
-def _text_part(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
-class _Open:
-    """A text or reasoning item that grows."""
-
-    def __init__(self, item: dict[str, Any], index: int, text: bool) -> None:
-        self.item = item
-        self.index = index
-        self.is_text = text
-        self.pieces: list[str] = []
-
-    @property
-    def place(self) -> dict[str, Any]:
-        return {"item_id": self.item["id"], "output_index": self.index, "content_index": 0}
-
-    def part(self, text: str) -> dict[str, Any]:
-        return _text_part(text) if self.is_text else {"type": "reasoning_text", "text": text}
+def ended(reason: str) -> dict[str, Any]:
+    """The members of a response that tell how it ended, by the reason of the run."""
+    cut = _CUT.get(reason)
+    if cut is None:
+        return {"status": "completed", "completed_at": int(time.time())}
+    return {"status": "incomplete", "incomplete_details": {"reason": cut}}
 
 
 class Items:
-    """The output of one response. `add` and `complete` return the events that a stream tells."""
+    """The output of one response. `add`, `complete` and `fail` return the events that a stream
+    tells."""
 
-    def __init__(self, response: dict[str, Any]) -> None:
+    def __init__(self, response: dict[str, Any], form: Form) -> None:
         self.response = response
         self.usage = Usage()
-        self._open: _Open | None = None
+        self.reason = "stop"
+        self._form = form
+        self._open: OpenItem | None = None
         self._calls: dict[int, tuple[int, dict[str, Any]]] = {}
         self._text: list[str] = []
 
@@ -108,26 +116,28 @@ class Items:
         """Take an event of the run."""
         if isinstance(event, TextDelta | ReasoningDelta):
             return self._grow(event.text, isinstance(event, TextDelta))
-        if isinstance(event, ToolCallDelta):
-            return self._call(event)
-        if isinstance(event, ToolResult):
-            return self._result(event)
-        if isinstance(event, Usage):
+        if isinstance(event, ToolCallDelta | ToolResult):
+            if not self._form.calls:
+                return self._close()  # what is said after it is an item of its own
+            return self._call(event) if isinstance(event, ToolCallDelta) else self._result(event)
+        if isinstance(event, Finished):
+            self.reason = event.reason
+        else:
             self.usage = event
         return []
 
     def complete(self) -> list[Event]:
         """The run is over: close what is open; there is always a message."""
-        events = self._close()
+        end = ended(self.reason)
+        events = self._close(end["status"])
         if not self.response["output"]:
-            events += [*self._grow("", text=True), *self._close()]
+            events += [*self._grow("", text=True), *self._close(end["status"])]
         for index, item in self._calls.values():
             if item["status"] != "completed":
                 events += self._end_call(index, item)
         usage = self.usage
         self.response |= {
-            "status": "completed",
-            "completed_at": int(time.time()),
+            **end,
             "usage": {
                 "input_tokens": usage.input_tokens,
                 "output_tokens": usage.output_tokens,
@@ -136,7 +146,16 @@ class Items:
                 "output_tokens_details": {"reasoning_tokens": 0},
             },
         }
-        return events
+        return [*events, (f"response.{end['status']}", {"response": self.response})]
+
+    def fail(self, error: Mapping[str, Any]) -> list[Event]:
+        """The run broke off: what is there stays, as incomplete."""
+        self._close("incomplete")
+        for _, item in self._calls.values():
+            if item["status"] != "completed":
+                item["status"] = "incomplete"
+        self.response |= {"status": "failed", "error": error}
+        return [("response.failed", {"response": self.response})]
 
     def _append(self, item: dict[str, Any]) -> tuple[int, Event]:
         output: list[dict[str, Any]] = self.response["output"]
@@ -144,13 +163,16 @@ class Items:
         index = len(output) - 1
         return index, ("response.output_item.added", {"output_index": index, "item": {**item}})
 
+    def _next_id(self, kind: str) -> str:
+        return item_id(self.response["id"], kind, len(self.response["output"]))
+
     def _grow(self, piece: str, text: bool) -> list[Event]:
         events: list[Event] = []
         if self._open is None or self._open.is_text is not text:
             events += self._close()
             item: dict[str, Any] = {
                 "type": "message",
-                "id": short_id("msg"),
+                "id": self._next_id("msg"),
                 "role": "assistant",
                 "status": "in_progress",
                 "content": [],
@@ -158,47 +180,23 @@ class Items:
             if not text:
                 item = {
                     "type": "reasoning",
-                    "id": short_id("reason"),
+                    "id": self._next_id("reason"),
                     "status": "in_progress",
                     "content": [],
                     "summary": [],
                 }
             index, added = self._append(item)
-            self._open = _Open(item, index, text)
-            events.append(added)
-            events.append(
-                (
-                    "response.content_part.added",
-                    {**self._open.place, "part": self._open.part("")},
-                )
-            )
+            self._open = OpenItem(item, index, "output" if text else self._form.reasoning)
+            events += [added, self._open.begin()]
         if piece:
-            self._open.pieces.append(piece)
             if text:
                 self._text.append(piece)
-            name = "response.output_text.delta" if text else "response.reasoning.delta"
-            data = {**self._open.place, "delta": piece}
-            events.append((name, {**data, "logprobs": []} if text else data))
+            events.append(self._open.grow(piece))
         return events
 
-    def _close(self) -> list[Event]:
+    def _close(self, status: str = "completed") -> list[Event]:
         opened, self._open = self._open, None
-        if opened is None:
-            return []
-        text = "".join(opened.pieces)
-        part = opened.part(text)
-        opened.item["content"] = [part]
-        opened.item["status"] = "completed"
-        name = "response.output_text.done" if opened.is_text else "response.reasoning.done"
-        done = {**opened.place, "text": text}
-        return [
-            (name, {**done, "logprobs": []} if opened.is_text else done),
-            ("response.content_part.done", {**opened.place, "part": part}),
-            (
-                "response.output_item.done",
-                {"output_index": opened.index, "item": {**opened.item}},
-            ),
-        ]
+        return [] if opened is None else opened.end(status)
 
     def _call(self, event: ToolCallDelta) -> list[Event]:
         events: list[Event] = []
@@ -206,7 +204,7 @@ class Items:
             events += self._close()
             item = {
                 "type": "function_call",
-                "id": short_id("fc"),
+                "id": self._next_id("fc"),
                 "call_id": event.id,
                 "name": event.name,
                 "arguments": "",
@@ -245,7 +243,7 @@ class Items:
                 events += self._end_call(index, item)
         output = {
             "type": "function_call_output",
-            "id": short_id("fco"),
+            "id": self._next_id("fco"),
             "call_id": event.call_id,
             "output": event.output,
             "status": "completed",

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from locutory import JSON, Answer, ApiKey, Principal, Request, Route, Services
 from locutory_agentsapi.routes import bodies
 from locutory_agentsapi.routes.completions import Completions
+from locutory_agentsapi.routes.reading import Reading
 from locutory_agentsapi.routes.responses import Responses
 from locutory_contracts.agents import STORED_AGENTS, StoredAgent
 
@@ -55,12 +56,19 @@ _NO_AGENT = _error("Agent not found: agent_x", "model_not_found")
 
 
 class RemoteRoutes:
-    """The six routes."""
+    """LibreChat's six routes, and the list of what a response answers."""
 
-    def __init__(self, services: Services, completions: Completions, responses: Responses) -> None:
+    def __init__(
+        self,
+        services: Services,
+        completions: Completions,
+        responses: Responses,
+        reading: Reading,
+    ) -> None:
         self._services = services
         self._completions = completions
         self._responses = responses
+        self._reading = reading
 
     def all(self) -> list[Route]:
         posts = (
@@ -71,7 +79,13 @@ class RemoteRoutes:
             ("models", self.models, "Agents that the owner of the key may reach", "§3"),
             ("responses/models", self.response_models, "The same for the Responses API", "§3"),
             ("models/{model}", self.model, "One agent", "§3"),
-            ("responses/{response_id}", self._responses.stored, "A stored response", "§5.4"),
+            ("responses/{response_id}", self._reading.response, "An earlier response", "§5.4"),
+            (
+                "responses/{response_id}/input_items",
+                self._reading.input_items,
+                "What an earlier response answers",
+                "§5.4",
+            ),
         )
         examples: dict[str, dict[int, Any]] = {
             "models": {200: _LIST},

@@ -1,6 +1,6 @@
-"""``POST /api/agents/v1/responses`` and stored responses (contract agents-api §5)."""
+"""``POST /api/agents/v1/responses`` (contract agents-api §5)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -8,232 +8,128 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from structlog.stdlib import BoundLogger
 
-from locutory import JSON, Request, Services, encode, now
+from locutory import JSON, Request, Services, encode
 from locutory_agentsapi.routes.completions import HEADERS
+from locutory_agentsapi.routes.form import Name, form_of
 from locutory_agentsapi.routes.inputs import messages_of
-from locutory_agentsapi.routes.items import Items, message_item, response_object, short_id
+from locutory_agentsapi.routes.items import Items, new_response_id, response_object
+from locutory_agentsapi.routes.open_item import Event
 from locutory_agentsapi.routes.running import (
+    PING,
     BadRun,
+    Pace,
     Run,
     begin,
     failure,
-    is_uuid,
-    text_of,
-    thread,
+    task_of,
     while_waiting,
 )
+from locutory_agentsapi.routes.storing import Keeper, Question
+from locutory_agentsapi.routes.threads import Threads
 from locutory_contracts.agents import StoredAgent
-from locutory_contracts.conversations import CONVERSATIONS, Document
 
 _KINDS = {404: "not_found", 409: "conflict"}
+_RATE_LIMITED = 429
 
 
 class Responses:
-    """Answers as the Open Responses API does."""
+    """Answers as the Open Responses API does. ``form``: of those whose request asks for
+    none."""
 
-    def __init__(self, services: Services, log: BoundLogger) -> None:
+    def __init__(
+        self,
+        services: Services,
+        threads: Threads,
+        keeper: Keeper,
+        form: Name,
+        pace: Pace,
+        log: BoundLogger,
+    ) -> None:
         self._services = services
+        self._threads = threads
+        self._keeper = keeper
+        self._form: Name = form
+        self._pace = pace
         self._log = log
 
     async def answer(self, request: Request, agent: StoredAgent) -> Response:
         """The response; errors in the envelope of this API."""
-        body = request.fields
+        user, body = request.caller.id, request.fields
+        streamed = body.get("stream") is True
         try:
-            messages = messages_of(body)
-            earlier, conversation_id = await self._earlier(request, body)
-            response_id = short_id("resp")
-            name, said = conversation_id or str(uuid4()), [*earlier, *messages]
-            starting = begin(self._services, request, agent, said, name, response_id)
-            run = await while_waiting(request, starting)
+            form = form_of(request, body, self._form)
+            given = await self._threads.resolved(user, body.get("input"))
+            messages = messages_of({**body, "input": given})
+            before = await self._threads.before(user, body.get("previous_response_id"))
+            response_id, name = new_response_id(), before.conversation_id or str(uuid4())
+            said = [*_instructions(body), *before.messages, *messages]
+            task = task_of(request, agent, said, name, response_id)
+            patience = self._pace.first if streamed else None
+            run = await while_waiting(request, begin(self._services, request, task, patience))
         except BadRun as error:
-            return JSON(envelope(error), error.status)
-        items = Items(response_object(response_id, agent, body))
-        store = _Store(self._services, request, agent, body, conversation_id)
-        if body.get("stream") is True:
-            frames = self._frames(run, items, store)
-            return StreamingResponse(frames, headers=HEADERS)
+            return refusal(error)
+        items = Items(response_object(response_id, agent, body), form)
+        asked = Question(user, agent, name, before, messages, body.get("store"))
+        if streamed:
+            return StreamingResponse(self._frames(run, items, asked), headers=HEADERS)
         try:
             await while_waiting(request, _fill(items, run))
         except ClientDisconnect:
             raise
         except Exception as error:
             self._log.info("agentsapi.run_failed", agent=agent["id"], reason=type(error).__name__)
-            bad = failure(error)
-            return JSON(envelope(bad), bad.status)
+            return refusal(failure(error))
         finally:
             await run.close()
-        await self._keep(store, items)
+        await self._keeper.keep(asked, items)
         return JSON(items.response)
 
-    async def _earlier(
-        self, request: Request, body: Mapping[str, Any]
-    ) -> tuple[list[dict[str, Any]], str | None]:
-        """The stored messages of the response that this one follows, and its conversation."""
-        previous = body.get("previous_response_id")
-        if not previous:
-            return [], None
-        user, history = request.caller.id, self._services.find(CONVERSATIONS)
-        conversation_id = str(previous)
-        if not is_uuid(conversation_id):
-            # Clients are told ids of responses, so these are understood too (§7, trap 1).
-            found = None if history is None else await history.message(user, conversation_id)
-            conversation_id = str((found or {}).get("conversationId", ""))
-        await thread(self._services, user, conversation_id)
-        documents = [] if history is None else await history.messages(user, conversation_id)
-        return [_said(document) for document in documents if _text(document)], conversation_id
-
-    async def _frames(self, run: Run, items: Items, store: "_Store") -> AsyncIterator[bytes]:
+    async def _frames(self, run: Run, items: Items, asked: Question) -> AsyncIterator[bytes]:
         number = 0
 
-        def frame(kind: str, data: Mapping[str, Any]) -> bytes:
+        def frames(events: list[Event]) -> bytes:
             nonlocal number
-            event = {"type": kind, "sequence_number": number, **data}
-            number += 1
-            return f"event: {kind}\ndata: ".encode() + encode(event) + b"\n\n"
+            made = b""
+            for kind, data in events:
+                event = {"type": kind, "sequence_number": number, **data}
+                made += f"event: {kind}\ndata: ".encode() + encode(event) + b"\n\n"
+                number += 1
+            return made
 
         try:
             for kind in ("response.created", "response.in_progress"):
-                yield frame(kind, {"response": items.response})
-            async for event in run.events:
-                for kind, data in items.add(event):
-                    yield frame(kind, data)
-            for kind, data in items.complete():
-                yield frame(kind, data)
-            await self._keep(store, items)
-            yield frame("response.completed", {"response": items.response})
+                yield frames([(kind, {"response": items.response})])
+            async for event in run.events(self._pace.ping):
+                if event is None:
+                    yield PING
+                elif told := frames(items.add(event)):
+                    yield told
+            ended = items.complete()
+            await self._keeper.keep(asked, items)
+            yield frames(ended)
         except Exception as error:
             self._log.info("agentsapi.run_failed", reason=type(error).__name__)
+            bad = failure(error)
+            code = "rate_limit_exceeded" if bad.status == _RATE_LIMITED else "server_error"
+            yield frames(items.fail({"code": code, "message": str(bad)}))
         finally:
             await run.close()
         yield b"data: [DONE]\n\n"
 
-    async def _keep(self, store: "_Store", items: Items) -> None:
-        try:
-            await store.save(items)
-        except Exception:
-            self._log.warning("agentsapi.response_not_stored", exc_info=True)
-
-    async def stored(self, request: Request) -> Response:
-        """A stored response, by the id of its conversation or its own."""
-        user, name = request.caller.id, request.path_params["response_id"]
-        history = self._services.find(CONVERSATIONS)
-        if history is None:
-            return _unknown(f"Response not found: {name}")
-        conversation_id = name
-        if not is_uuid(name):
-            message = await history.message(user, name)
-            conversation_id = "" if message is None else str(message.get("conversationId"))
-        conversation = await history.find(user, conversation_id) if conversation_id else None
-        if conversation is None:
-            return _unknown(f"Response not found: {name}")
-        answers = [
-            document
-            for document in await history.messages(user, conversation_id)
-            if not document.get("isCreatedByUser")
-        ]
-        if not answers:
-            return _unknown(f"No messages found for response: {name}")
-        return JSON(_stored(name, user, conversation, answers))
-
 
 async def _fill(items: Items, run: Run) -> None:
-    async for event in run.events:
-        items.add(event)
+    async for event in run.events():
+        if event is not None:
+            items.add(event)
     items.complete()
 
 
-class _Store:
-    """Keeps a response as a conversation, when the request asks for it (§5.4)."""
-
-    def __init__(
-        self,
-        services: Services,
-        request: Request,
-        agent: StoredAgent,
-        body: Mapping[str, Any],
-        conversation_id: str | None,
-    ) -> None:
-        self._history = services.find(CONVERSATIONS) if body.get("store") is True else None
-        self._user = request.caller.id
-        self._agent = agent
-        self._body = body
-        self._conversation_id = conversation_id or str(uuid4())
-
-    async def save(self, items: Items) -> None:
-        """Write the question, the answer and the conversation."""
-        history = self._history
-        if history is None:
-            return
-        agent_id, moment = str(self._agent["id"]), now()
-        common = {"conversationId": self._conversation_id, "endpoint": "agents"}
-        for message in messages_of(self._body):
-            text = text_of(message["content"])
-            if message["role"] == "user" and text:
-                asked = {
-                    **common,
-                    "messageId": str(uuid4()),
-                    "parentMessageId": None,
-                    "isCreatedByUser": True,
-                    "sender": "User",
-                    "text": text,
-                    "createdAt": moment,
-                }
-                await history.save_message(self._user, asked)
-        answer = {
-            **common,
-            "messageId": items.response["id"],
-            "parentMessageId": None,
-            "isCreatedByUser": False,
-            "sender": "Agent",
-            "model": agent_id,
-            "text": items.text,
-            "finish_reason": "stop",
-            "tokenCount": items.usage.output_tokens,
-        }
-        await history.save_message(self._user, answer)
-        fields = {
-            "endpoint": "agents",
-            "agent_id": agent_id,
-            "title": self._agent.get("name") or "Open Responses Conversation",
-            "model": agent_id,
-        }
-        await history.save(self._user, self._conversation_id, fields)
-
-
-def _text(document: Document) -> str:
-    text = document.get("text")
-    return text if isinstance(text, str) and text else text_of(document.get("content"))
-
-
-def _said(document: Document) -> dict[str, Any]:
-    role = "user" if document.get("isCreatedByUser") else "assistant"
-    return {"role": role, "content": _text(document)}
-
-
-def _stored(
-    name: str, user: str, conversation: Document, answers: Sequence[Document]
-) -> dict[str, Any]:
-    agent_id = conversation.get("agent_id") or conversation.get("model")
-    response = response_object(name, {"id": agent_id}, {"store": True})
-    output = [message_item(_text(document), str(document["messageId"])) for document in answers]
-    for item in output:
-        for part in item["content"]:
-            del part["logprobs"]
-    tokens = answers[-1].get("tokenCount")
-    usage = {"input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens} if tokens else None
-    return response | {
-        "created_at": _seconds(conversation.get("createdAt")),
-        "completed_at": _seconds(conversation.get("updatedAt")),
-        "status": "completed",
-        "output": output,
-        "top_logprobs": None,
-        "user": user,
-        "usage": usage,
-    }
-
-
-def _seconds(moment: Any) -> int | None:
-    return int(moment.timestamp()) if hasattr(moment, "timestamp") else None
+def _instructions(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The instructions of a request; they hold for this answer only."""
+    given = body.get("instructions")
+    if given is not None and not isinstance(given, str):
+        raise BadRun("instructions must be a string")
+    return [{"role": "system", "content": given}] if given else []
 
 
 def envelope(error: BadRun) -> dict[str, Any]:
@@ -242,11 +138,6 @@ def envelope(error: BadRun) -> dict[str, Any]:
     return {"error": {"type": kind, "message": str(error), "code": error.code, "param": None}}
 
 
-def _unknown(message: str) -> JSON:
-    error = {
-        "type": "not_found",
-        "message": message,
-        "code": "response_not_found",
-        "param": None,
-    }
-    return JSON({"error": error}, 404)
+def refusal(error: BadRun) -> JSON:
+    """The answer to a request that cannot be answered."""
+    return JSON(envelope(error), error.status, error.headers)

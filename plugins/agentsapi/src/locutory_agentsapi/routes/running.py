@@ -1,10 +1,11 @@
-"""What both run routes share: start a run, and the answers to runs that fail."""
+"""What both run routes share: start a run, follow it, and the answers to runs that fail."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from uuid import UUID
 
 import orjson
 from starlette.requests import ClientDisconnect
@@ -12,34 +13,106 @@ from starlette.requests import ClientDisconnect
 from locutory import HTTPError, Request, Services
 from locutory_contracts.agents import AGENT_RUNS, AgentEvent, AgentTask, StoredAgent
 from locutory_contracts.chat import TurnRefused
-from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.models import ModelFailure, ModelRefused
 
 T = TypeVar("T")
 
 FAILED = "An error occurred while the agent was running."
-_TEXT_PARTS = ("text", "input_text", "output_text")
+PING = b": ping\n\n"
+"""A comment, which keeps proxies from giving up a silent stream."""
+
+_NOT_OURS = frozenset((401, 403, 407))
+"""Statuses by which a provider refuses the server; to the caller they would say that his own
+key is wrong."""
+_BAD_GATEWAY = 502
+_LONGEST_WAIT = 86_400.0
 
 
 class BadRun(Exception):
-    """A run cannot start, or failed: ``status`` and the text of the error."""
+    """A run cannot start, or failed: ``status`` and the text of the error. ``headers`` of the
+    answer say whether another try makes sense."""
 
-    def __init__(self, message: str, status: int = 400, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int = 400,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.headers = dict(headers or {})
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A run that has begun: its first event is there. Close it when it is not read on."""
+class Pace:
+    """Seconds: how long the first event is awaited before a stream begins without it, and
+    how long a stream may be silent."""
 
-    events: AsyncIterator[AgentEvent]
+    first: float
+    ping: float
+
+
+class Run:
+    """A run whose events are fetched, one ahead, by a task of its own: a reader may give up
+    waiting without ending the run. Close it when it is not read to its end."""
+
+    def __init__(self, events: AsyncIterator[AgentEvent]) -> None:
+        self._events = events
+        self._queue: asyncio.Queue[AgentEvent | None] = asyncio.Queue(1)
+        self._arrived = asyncio.Event()
+        self._spoke = False
+        self._error: Exception | None = None
+        self._fetching = asyncio.create_task(self._fetch())
+
+    async def _fetch(self) -> None:
+        try:
+            async for event in self._events:
+                await self._put(event)
+        except Exception as error:
+            self._error = error
+        finally:
+            close = getattr(self._events, "aclose", None)
+            if close is not None:
+                await close()
+        await self._put(None)
+
+    async def _put(self, event: AgentEvent | None) -> None:
+        await self._queue.put(event)
+        self._spoke = self._spoke or event is not None
+        self._arrived.set()
+
+    async def begun(self, seconds: float | None) -> bool:
+        """Wait for the first event; raises what ends the run before it. False when it has
+        not come after ``seconds``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        if self._arrived.is_set() and not self._spoke:
+            raise self._error or BadRun(FAILED, 500)
+        return self._spoke
+
+    async def events(self, ping: float | None = None) -> AsyncIterator[AgentEvent | None]:
+        """The events; ``None`` after each ``ping`` seconds of silence. Raises what the run
+        raises."""
+        while True:
+            try:
+                async with asyncio.timeout(ping):
+                    event = await self._queue.get()
+            except TimeoutError:
+                yield None
+                continue
+            if event is None:
+                break
+            yield event
+        if self._error is not None:
+            raise self._error
 
     async def close(self) -> None:
-        close = getattr(self.events, "aclose", None)
-        if close is not None:
-            await close()
+        """End the run. Its task ends also when the caller of this is cancelled."""
+        self._fetching.cancel()
+        await asyncio.wait({self._fetching})
 
 
 async def while_waiting(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -64,47 +137,49 @@ async def _hung_up(request: Request) -> None:
 
 
 async def begin(
-    services: Services,
+    services: Services, request: Request, task: AgentTask, seconds: float | None
+) -> Run:
+    """Start a run and wait for its first event, but no longer than ``seconds``, so that what
+    refuses it can still be the answer. `BadRun` when it fails before."""
+    run = Run(services.get(AGENT_RUNS).run(request.caller, task))
+    try:
+        await run.begun(seconds)
+    except HTTPError:
+        raise
+    except Exception as error:
+        raise failure(error) from error
+    except BaseException:
+        await run.close()
+        raise
+    return run
+
+
+def task_of(
     request: Request,
     agent: StoredAgent,
     messages: Sequence[Mapping[str, Any]],
     conversation_id: str,
     response_id: str,
-) -> Run:
-    """Start a run and wait for its first event, so that what refuses it can still be the
-    answer. `BadRun` when it fails before."""
-    task = AgentTask(agent, messages, conversation_id, response_id, request.fields)
-    events = services.get(AGENT_RUNS).run(request.caller, task)
-    try:
-        first = await anext(events)
-    except (ModelFailure, ModelRefused, TurnRefused) as error:
-        raise failure(error) from None
-    except HTTPError:
-        raise
-    except StopAsyncIteration:
-        raise BadRun(FAILED, 500) from None
-    return Run(_after(first, events))
-
-
-async def _after(first: AgentEvent, events: AsyncIterator[AgentEvent]) -> AsyncIterator[AgentEvent]:
-    try:
-        yield first
-        async for event in events:
-            yield event
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            # The reader is gone: the run ends all the same.
-            await asyncio.shield(close())
+) -> AgentTask:
+    """What the caller wants of an agent."""
+    return AgentTask(agent, messages, conversation_id, response_id, request.fields)
 
 
 def failure(error: Exception) -> BadRun:
-    """What a failed run tells a program: the provider's status where it is one of an error."""
-    if isinstance(error, ModelFailure):
-        return BadRun(str(error), error.status if 400 <= error.status <= 599 else 500)
+    """What a failed run tells a program: the provider's status where it is one of an error
+    that the caller can do something about. Programs are told not to try again: the provider
+    was asked again already."""
+    if isinstance(error, BadRun):
+        return error
     if isinstance(error, ModelRefused | TurnRefused):
         return _refusal(error.payload)
-    return BadRun(FAILED, 500)
+    headers = {"x-should-retry": "false"}
+    if not isinstance(error, ModelFailure):
+        return BadRun(FAILED, 500, headers=headers)
+    if error.retry_after is not None:
+        headers["retry-after"] = str(math.ceil(min(error.retry_after, _LONGEST_WAIT)))
+    status = error.status if 400 <= error.status <= 599 else 500
+    return BadRun(str(error), _BAD_GATEWAY if status in _NOT_OURS else status, headers=headers)
 
 
 def _refusal(payload: str) -> BadRun:
@@ -119,36 +194,3 @@ def _refusal(payload: str) -> BadRun:
         said = text.format(told.get("tokenCost"), told.get("balance"))
         return BadRun(said, 402, "insufficient_quota")
     return BadRun(payload)
-
-
-async def thread(services: Services, user: str, conversation_id: str) -> None:
-    """404 unless a conversation is the caller's, 409 when it is a read-only one."""
-    history = services.find(CONVERSATIONS)
-    found = None if history is None else await history.find(user, conversation_id)
-    if found is None:
-        raise BadRun("Conversation not found", 404)
-    if found.get("subagentThread"):
-        raise BadRun("This subagent thread is view-only.", 409, "conversation_read_only")
-
-
-def is_uuid(value: str) -> bool:
-    """May this be the id of a conversation?"""
-    try:
-        UUID(value)
-    except ValueError:
-        return False
-    return True
-
-
-def text_of(content: Any) -> str:
-    """The text of a message's content: a string, or parts."""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(
-        part["text"]
-        for part in parts
-        if isinstance(part, Mapping)
-        and part.get("type") in _TEXT_PARTS
-        and isinstance(part.get("text"), str)
-    )

@@ -99,7 +99,7 @@ class CompletionsModel:
                         failure = failures.of_status(response.status_code, refusal, line.secrets)
                         if failures.code_of(refusal) in _FINAL_CODES:
                             failure.retryable = False
-                        pause = _retry_after(response.headers)
+                        pause = failure.retry_after = _retry_after(response.headers)
                     else:
                         decoder = Decoder(line.reasoning, line.secrets)
                         pieces = response.aiter_bytes()
