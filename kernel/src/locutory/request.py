@@ -1,9 +1,11 @@
 """The request as plugins see it."""
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qsl, unquote
 
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope, Send
 
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 
+_current: ContextVar["Request"] = ContextVar("request")
+
+
+async def check_caller_waits() -> None:
+    """`ClientDisconnect` when whoever sent the request that is being served has hung up: before
+    work that costs much and would be for nobody. Outside of a request nothing happens."""
+    request = _current.get(None)
+    if request is not None and await request.is_disconnected():
+        raise ClientDisconnect
+
 
 class Request(StarletteRequest):
     """A Starlette request plus what the edge found out.
@@ -27,6 +39,7 @@ class Request(StarletteRequest):
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, kernel: "Kernel") -> None:
         super().__init__(scope, receive, send)
+        _current.set(self)
         self.kernel = kernel
         self.principal: Principal | None = None
         self.payload: Any = {}

@@ -137,7 +137,7 @@ async def test_invite(shop: Any) -> None:
 
 async def test_list(shop: Any) -> None:
     assert await told("list") == []
-    assert "no such account" in (await run("list")).output
+    assert "There are no accounts yet." in (await run("list")).output
     await shop.add("ann@example.com", name="Ann \x1b[31m red")
     await shop.add("bob@example.com", role="ADMIN")
     rows = await told("list")

@@ -191,7 +191,8 @@ def list_accounts(search: str, limit: int, as_json: bool) -> None:
         return [shown(account, bans.get(str(account["_id"]), 0)) for account in rows]
 
     rows = run(work)
-    tell(as_json, rows, table(rows) if rows else "There is no such account.")
+    none = "No account has this in its name or address." if search else "There are no accounts yet."
+    tell(as_json, rows, table(rows) if rows else none)
 
 
 @user.command()
@@ -212,10 +213,10 @@ def ban(who: str, minutes: float | None, forever: bool, yes: bool, as_json: bool
     """
     if forever and minutes is not None:
         raise click.UsageError("--minutes and --forever exclude each other")
-    confirm(f"Ban {who}?", yes)
 
     async def work(parts: Parts) -> Shown:
         account = await the_account(parts, who)
+        confirm(f"Ban {account['email']}?", yes)
         seconds: float | None = None
         if not forever:
             seconds = (
@@ -289,7 +290,6 @@ def bans(as_json: bool) -> None:
 @json_option
 def reset_password(who: str, link: bool, password_stdin: bool, as_json: bool) -> None:
     """Set a new password; every session ends at once."""
-    password = "" if link else _password(password_stdin)
 
     async def work(parts: Parts) -> dict[str, Any]:
         account = await the_account(parts, who)
@@ -298,6 +298,7 @@ def reset_password(who: str, link: bool, password_stdin: bool, as_json: bool) ->
             if not parts.config.allow_password_reset:
                 raise click.ClickException("set ALLOW_PASSWORD_RESET=true, or leave --link out")
             return {**told, "link": await parts.reset.link(account["_id"])}
+        password = _password(password_stdin)
         _check_password(parts, password)
         await parts.reset.set(account["_id"], password)
         return told
@@ -312,10 +313,10 @@ def reset_password(who: str, link: bool, password_stdin: bool, as_json: bool) ->
 @json_option
 def remove_second_factor(who: str, yes: bool, as_json: bool) -> None:
     """Take the second factor of somebody away who has lost it; every session ends."""
-    confirm(f"Remove the second factor of {who}?", yes)
 
     async def work(parts: Parts) -> Shown:
         account = await the_account(parts, who)
+        confirm(f"Remove the second factor of {account['email']}?", yes)
         await parts.enrolment.remove(account["_id"])
         await parts.sessions.close_all(account["_id"])
         return shown({**account, "twoFactorEnabled": False})
@@ -330,11 +331,12 @@ def remove_second_factor(who: str, yes: bool, as_json: bool) -> None:
 @json_option
 def delete(who: str, yes: bool, as_json: bool) -> None:
     """Delete an account and everything it owns."""
-    confirm(f"Delete {who} and everything that belongs to it? This cannot be taken back.", yes)
 
     async def work(parts: Parts) -> Shown:
         account = await the_account(parts, who)
         await check_not_last_admin(parts, account)
+        belongs = f"{account['email']} and everything that belongs to it"
+        confirm(f"Delete {belongs}? This cannot be taken back.", yes)
         await parts.sessions.close_all(account["_id"])
         try:
             await parts.accounts.delete(str(account["_id"]))
@@ -360,10 +362,10 @@ def delete(who: str, yes: bool, as_json: bool) -> None:
 def promote(who: str, role: str, yes: bool, as_json: bool) -> None:
     """Give somebody another role."""
     chosen = _check_role(role)
-    confirm(f"Make {who} {chosen}?", yes)
 
     async def work(parts: Parts) -> Shown:
         account = await the_account(parts, who)
+        confirm(f"Make {account['email']} {chosen}?", yes)
         if chosen != ADMIN_ROLE:
             await check_not_last_admin(parts, account)
         await _warn_of_new_role(parts, chosen)

@@ -15,7 +15,15 @@ import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from locutory import HTTPError
+from locutory.request import check_caller_waits
+
 T = TypeVar("T")
+
+LONGEST_QUEUE = 200
+"""Passwords that are being checked or wait for it; who comes then is asked to come again."""
+
+_BUSY = {"message": "Too many people are signing in. Please try again in a moment."}
 
 BCRYPT_COST = 10
 BCRYPT_BYTES = 72
@@ -42,6 +50,7 @@ class Passwords:
         workers = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
         self._turn = asyncio.Semaphore(workers)
+        self._waiting = 0
 
     async def hash(self, password: str) -> str:
         """A new hash to store."""
@@ -69,10 +78,17 @@ class Passwords:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[..., T], *args: str) -> T:
-        # The semaphore keeps the queue of the pool empty: work of a caller who has hung up
-        # is never started.
-        async with self._turn:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+        # The semaphore keeps the queue of the pool empty, so that work of a caller who has hung
+        # up is never started, and does not keep others waiting.
+        if self._waiting >= LONGEST_QUEUE:
+            raise HTTPError(503, _BUSY, headers={"retry-after": "10"})
+        self._waiting += 1
+        try:
+            async with self._turn:
+                await check_caller_waits()
+                return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+        finally:
+            self._waiting -= 1
 
     def _hash(self, password: str) -> str:
         return ARGON2.hash(password) if self._argon2 else _bcrypt(password)
