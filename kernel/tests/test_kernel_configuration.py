@@ -1,6 +1,5 @@
 """Settings from the environment, ``.env`` and ``librechat.yaml``; problems all at once."""
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from locutory import StartupError, env, option
-from locutory.configuration import Sources, read_sources, validate
+from locutory.configuration import Sources, validate
 from locutory.settings import arithmetic, flag, from_text
-from locutory.testing.network import ForwardProxy
 
 
 class Colours(BaseModel):
@@ -163,137 +161,185 @@ def test_bypass_ignores_the_file_but_not_the_environment(make_plugin: Any) -> No
     assert problems(make_plugin, both, yaml)
 
 
-def test_reading_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text(
-        "A=1\nB='quoted value'\nC=p${A}$w  # no expansion\nD=\nexport E=5\n# F=6\nG\n", "utf-8"
-    )
-    (tmp_path / "librechat.yaml").write_text("version: 1.3.4\nlist: [1]\n", "utf-8")
-    sources = read_sources({"A": "2", "D": "set"})
-    assert {key: sources.environment.get(key) for key in "ABCDEFG"} == {
-        "A": "2",
-        "B": "quoted value",
-        "C": "p${A}$w",
-        "D": "set",
-        "E": "5",
-        "F": None,
-        "G": "",
-    }
-    assert sources.yaml == {"version": "1.3.4", "list": [1]}
-    assert sources.notes == ()
+def warnings(
+    make_plugin: Any, environment: dict[str, str], yaml: dict[str, Any] | None = None
+) -> list[str]:
+    found: list[str] = check(make_plugin, environment, yaml or {}).warnings
+    return found
 
 
-def test_config_path_wins_over_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text("CONFIG_PATH=other.yaml\n", "utf-8")
-    (tmp_path / "other.yaml").write_text("a: 1\n", "utf-8")
-    assert read_sources({}).yaml == {"a": 1}
-    absolute = str(tmp_path / "other.yaml")
-    assert read_sources({"CONFIG_PATH": absolute}).path == absolute
+@pytest.mark.parametrize("text", ["flase", "1", "yes", "on", "0", "no", "TRUE!", "'true'"])
+def test_a_switch_that_is_neither_on_nor_off_is_told(make_plugin: Any, text: str) -> None:
+    checked = check(make_plugin, {"GARDEN": text}, {})
+    assert checked.plugins["house"].garden is False
+    assert checked.warnings == [f"GARDEN={text} is neither true nor false: it counts as false"]
+    (said,) = warnings(make_plugin, {"USE_REDIS": text})
+    assert said.startswith(f"USE_REDIS={text} is neither")
+
+
+@pytest.mark.parametrize("text", ["true", "false", " TRUE ", "False", "", "  "])
+def test_a_switch_that_is_on_or_off_is_not(make_plugin: Any, text: str) -> None:
+    assert warnings(make_plugin, {"GARDEN": text}) == []
+
+
+@pytest.mark.parametrize("text", ["TRUE", "1", "yes"])
+def test_words_that_must_be_exact(make_plugin: Any, text: str) -> None:
+    assert warnings(make_plugin, {"CONFIG_BYPASS_VALIDATION": text}) == [
+        f"CONFIG_BYPASS_VALIDATION={text} has no effect: it must be true or false"
+    ]
+    assert warnings(make_plugin, {"NO_INDEX": "false"}) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "note"),
+    ("environment", "expected"),
     [
-        (None, ""),
-        ("", "is empty"),
-        ("# only a comment", "is empty"),
-        ("a: [", "cannot be read"),
-        (b"a: \xff", "cannot be read"),
-        ("a: !!python/object:os.system x", "cannot be read"),
+        ({"FRONT_COLOR": "x"}, "nobody reads FRONT_COLOR, did you mean 'FRONT_COLOUR'?"),
+        ({"LOCUTORY_DATA_DRI": "x"}, "nobody reads LOCUTORY_DATA_DRI, did you mean 'LOCUTORY_DATA_DIR'?"),
+        ({"LOCUTORY_XYZ": "x"}, "nobody reads LOCUTORY_XYZ"),
+        ({"MONGO_URL": "x"}, "nobody reads MONGO_URL, did you mean 'MONGO_URI'?"),
+        ({"DOMAIN_CLEINT": "x"}, "nobody reads DOMAIN_CLEINT, did you mean 'DOMAIN_CLIENT'?"),
+        ({"OPENID_REQUIRED_ROL": "x"}, "nobody reads OPENID_REQUIRED_ROL, did you mean 'OPENID_REQUIRED_ROLE'?"),
+        ({"ALLOW_REGISTRATON": "x"}, "nobody reads ALLOW_REGISTRATON, did you mean 'ALLOW_REGISTRATION'?"),
+    ],
+)  # fmt: skip
+def test_misspelt_variables_are_told(
+    make_plugin: Any, environment: dict[str, str], expected: str
+) -> None:
+    assert [line[: len(expected)] for line in warnings(make_plugin, environment)] == [expected]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("HOME", "HOSTNAME", "PATH", "LANG", "XDG_SESSION_ID", "PYTHONPATH", "MAIL", "USER"),
+        *("OPENAI_API_KEY_2", "FRONT_COLOUR_OLD", "STT_IP_MAX", "GOOGLE_KEY", "HTTP_PROXY"),
+        *("LOCUTORY_SAFE", "LOCUTORY_DATABASE_URI", "JWT_SECRET"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_an_empty_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: Any, note: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    if text is not None:
-        data = text if isinstance(text, bytes) else text.encode()
-        (tmp_path / "librechat.yaml").write_bytes(data)
-    sources = read_sources({})
-    assert sources.yaml == {}
-    assert [note in line for line in sources.notes] == ([True] if note else [])
-    assert "does not exist" in read_sources({"CONFIG_PATH": "nowhere.yaml"}).notes[0]
+def test_other_variables_are_not(make_plugin: Any, name: str) -> None:
+    assert warnings(make_plugin, {name: "x" * 40}) == []
 
 
-def test_a_list_is_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "librechat.yaml").write_text("- a\n", "utf-8")
-    with pytest.raises(StartupError, match="must hold a mapping"):
-        read_sources({})
+def test_variables_that_the_file_uses_are_not_misspelt(make_plugin: Any) -> None:
+    yaml = {"house": {"paint": {"walls": "${FRONT_COLOR}"}}}
+    assert warnings(make_plugin, {"FRONT_COLOR": "x"}, yaml) == []
 
 
-def test_an_unreadable_env_file_stops_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_bytes(b"A=\xff\xfe")
-    with pytest.raises(StartupError, match=r"\.env"):
-        read_sources({})
+@pytest.mark.parametrize("text", ["foo", "chat.example.com", "ftp://x", "https://", "http://a:b"])
+def test_a_domain_is_an_address(make_plugin: Any, text: str) -> None:
+    (said,) = warnings(make_plugin, {"DOMAIN_CLIENT": text})
+    assert said.startswith(f"DOMAIN_CLIENT={text} is no address (https://host)")
+    assert warnings(make_plugin, {"DOMAIN_SERVER": "https://chat.example.com/x"}) == []
 
 
-def test_yaml_is_read_as_javascript_reads_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Scalars of YAML 1.2: what PyYAML takes for 1.1's booleans, octal and base-60 numbers
-    is text, or decimal."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "librechat.yaml").write_text(
-        "a: yes\nb: No\nc: on\nd: true\ne: 12:30\nf: 010\ng: 0x1F\nh: 1_000\ni: 1e3\nj: .5\n"
-        "k: 0o17\nl: -3\nm: 1.2.3\nn: ~\no: 'true'\np: off\nq: y\nno: x\nbase: &b {x: 1}\n"
-        "merged: {<<: *b, y: 2}\n",
-        "utf-8",
-    )
-    assert read_sources({}).yaml == {
-        "a": "yes",
-        "b": "No",
-        "c": "on",
-        "d": True,
-        "e": "12:30",
-        "f": 10,
-        "g": 31,
-        "h": 1000,
-        "i": 1000.0,
-        "j": 0.5,
-        "k": 15,
-        "l": -3,
-        "m": "1.2.3",
-        "n": None,
-        "o": "true",
-        "p": "off",
-        "q": "y",
-        "no": "x",
-        "base": {"x": 1},
-        "merged": {"x": 1, "y": 2},
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("127.0.0.1:6379", "localhost", "http://localhost", "redis://127.0.0.1:notaport"),
+        *("redis://[::1", "redis://x:hunter2@host:70000000"),
+    ],
+)
+def test_an_address_of_redis_is_checked(make_plugin: Any, uri: str) -> None:
+    (found,) = problems(make_plugin, {"USE_REDIS": "true", "REDIS_URI": uri}, {})
+    assert found.startswith("REDIS_URI [kernel]: is no address of a Redis server")
+    assert "hunter2" not in found
+    assert check(make_plugin, {"REDIS_URI": uri}, {}).warnings == []
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"REDIS_URI": "redis://a:6379,redis://b:6379"},
+        {"REDIS_URI": "redis://u:p@a:6379,redis://u:p@b:6379"},
+        {"REDIS_URI": "redis://a:6379", "USE_REDIS_CLUSTER": "true"},
+    ],
+)
+def test_a_cluster_of_redis_is_refused(make_plugin: Any, environment: dict[str, str]) -> None:
+    (found,) = problems(make_plugin, {"USE_REDIS": "true", **environment}, {})
+    assert "a cluster of Redis servers is not supported" in found
+
+
+@pytest.mark.parametrize(
+    "uri", ["redis://h", "rediss://:a,b@h:1/2", "unix:///tmp/x", "redis://h/0?protocol=3"]
+)
+def test_good_addresses_of_redis(make_plugin: Any, uri: str) -> None:
+    assert check(make_plugin, {"USE_REDIS": "true", "REDIS_URI": uri}, {}).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "right"),
+    [
+        ("nonsense", False),
+        ("localhost:27017/x", False),
+        ("mongodb://", False),
+        ("mongodb://a b c:x", False),
+        ("mongodb://u:p@ss@h/x", False),
+        ("mongodb+srv://h:1/x", True),
+        ("mongodb+srv://h/x?retryWrites=true", True),
+        ("mongodb://u:p%40ss@h:27017,i/x?replicaSet=r", True),
+        ("mysql://h/x", False),
+        ("embedded:", True),
+    ],
+)
+def test_the_address_of_the_database_is_checked(make_plugin: Any, uri: str, right: bool) -> None:
+    sources = Sources({"MONGO_URI": uri}, {})
+    if right:
+        assert validate(sources, [], opens_database=True).warnings == []
+    else:
+        with pytest.raises(StartupError, match="MONGO_URI"):
+            validate(sources, [], opens_database=True)
+
+
+def test_unknown_keys_of_a_section_are_tolerated_and_told(make_plugin: Any) -> None:
+    yaml = {"house": {"paint": {"doors": {"any": 1}}, "siez": 2, "size": 3}}
+    assert warnings(make_plugin, {}, yaml) == ["nobody reads house.siez, did you mean 'size'?"]
+
+
+def test_places_of_the_file_are_named(make_plugin: Any) -> None:
+    places = {("house",): (2, 1), ("house", "siez"): (3, 3), ("plugins", "house"): (5, 3)}
+    yaml = {"house": {"siez": 1}, "plugins": {"house": {"roof": 5}}, "other": 1}
+    plugin = make_plugin("house", config=Colours, sections={"house": House})
+    sources = Sources({}, yaml, (), "x.yaml", places)
+    with pytest.raises(StartupError) as raised:
+        validate(sources, [plugin], ["house"])
+    assert {problem.where for problem in raised.value.problems} == {
+        "plugins.house.roof (x.yaml:5:3)",
+        "other",
     }
+    sources = Sources({}, {"house": {"siez": 1}}, (), "x.yaml", places)
+    (said,) = validate(sources, [plugin], ["house"]).warnings
+    assert said == "nobody reads house.siez (x.yaml:3:3), did you mean 'size'?"
 
 
-async def test_a_file_from_the_network() -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = await reader.readline()
-        found = b"good" in line
-        body = b"a: 1\n"
-        writer.write(b"HTTP/1.1 %s x\r\ncontent-length: 5\r\n" % (b"200" if found else b"404"))
-        writer.write(b"connection: close\r\n\r\n" + body)
-        await writer.drain()
-        writer.close()
+def test_keys_without_effect_are_notes(make_plugin: Any) -> None:
+    checked = check(make_plugin, {}, {"speech": {"stt": {}}, "version": "1"})
+    assert checked.warnings == []
+    assert checked.notes == ["'speech' has no effect: plugin 'speech' is off or not installed"]
+    plugin = make_plugin("auth", sections={"registration": House})
+    yaml = {"registration": {"socialLogins": [], "allowedDomain": []}}
+    checked = validate(Sources({}, yaml), [plugin], ["auth"])
+    assert checked.notes == ["registration.socialLogins: LibreChat's keys without effect here"]
+    assert checked.warnings == [
+        "nobody reads registration.allowedDomain, did you mean 'allowedDomains'?"
+    ]
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
-        good = await asyncio.to_thread(read_sources, {"CONFIG_PATH": f"{address}/good"})
-        assert good.yaml == {"a": 1}
-        async with ForwardProxy().running() as proxy:
-            place = {"CONFIG_PATH": f"{address}/good", "PROXY": proxy.place}
-            assert (await asyncio.to_thread(read_sources, place)).yaml == {"a": 1}
-            assert proxy.seen == [f"GET {address}/good"]
-            near = {**place, "NO_PROXY": "127.0.0.1"}
-            assert (await asyncio.to_thread(read_sources, near)).yaml == {"a": 1}
-            assert len(proxy.seen) == 1
-        bad = await asyncio.to_thread(read_sources, {"CONFIG_PATH": f"{address}/bad"})
-        assert (bad.yaml, "status 404" in bad.notes[0]) == ({}, True)
-    down = await asyncio.to_thread(read_sources, {"CONFIG_PATH": f"{address}/good"})
-    assert (down.yaml, "cannot be read" in down.notes[0]) == ({}, True)
+
+def test_lost_lines_are_problems_when_somebody_waits_for_them(make_plugin: Any) -> None:
+    plugin = make_plugin("house", config=Colours)
+    with pytest.raises(StartupError, match=r"\.env:3 \[kernel\]: this line about ROOMS cannot"):
+        validate(Sources({}, {}, lost=((".env:3", "ROOMS"),)), [plugin])
+    found = validate(Sources({}, {}, lost=((".env:4", "blah"), (".env:5", ""))), [plugin])
+    assert found.warnings == [
+        ".env:4: this line says nothing, and is ignored",
+        ".env:5: this line says nothing, and is ignored",
+    ]
+
+
+@pytest.mark.parametrize("chosen", [{"enabled": []}, {"disabled": ["house"]}])
+def test_no_plugin_at_all_is_told(chosen: dict[str, list[str]]) -> None:
+    (said,) = validate(Sources({}, {"plugins": chosen}), []).warnings
+    assert said == "no plugin is on: this server can do nothing"
+    assert validate(Sources({}, {}), []).warnings == []
 
 
 def test_outgoing_connections(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from beanie import Document
 
-from locutory import Check, Job, PhaseTask, StartupError, env
+from locutory import Check, Job, PhaseTask, StartupError
 from locutory.background import Background, Lease
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
@@ -187,66 +187,6 @@ async def test_redis_that_does_not_answer_is_explained(serve: Serve) -> None:
     with pytest.raises(StartupError, match="set together with REDIS_KEY_PREFIX_VAR"):
         async with serve(environment=both):
             pass
-
-
-# Reload
-
-
-def lamp(make_plugin: Any, seen: list[Any], **hooks: Any) -> Any:
-    from pydantic import BaseModel, ConfigDict
-
-    class Config(BaseModel):
-        model_config = ConfigDict(extra="forbid")
-        colour: str = env("LAMP_COLOUR", "white", "Colour of the lamp")
-
-    def reload(ctx: Any) -> None:
-        seen.append((ctx.config.colour, ctx.environment.get("LAMP_COLOUR"), ctx.section("cache")))
-
-    return make_plugin("lamp", config=Config, reload=reload, sections={"cache": None}, **hooks)
-
-
-async def test_reload_hands_over_the_new_values(serve: Serve, make_plugin: Any) -> None:
-    seen: list[Any] = []
-
-    def fails(ctx: Any) -> None:
-        raise ValueError("will not")
-
-    stubborn = make_plugin("aaa", reload=fails)
-    async with serve(stubborn, lamp(make_plugin, seen)) as server:
-        new = Sources({"LAMP_COLOUR": "red"}, {"cache": True})
-        with structlog.testing.capture_logs() as lines:
-            server.kernel.reload(new)
-        assert seen == [("red", "red", True)]
-        assert [line["plugin"] for line in lines if line["event"] == "config.reload_failed"] == [
-            "aaa"
-        ]
-        assert server.kernel.contexts["lamp"].config.colour == "red"
-
-
-async def test_a_wrong_configuration_changes_nothing(serve: Serve, make_plugin: Any) -> None:
-    seen: list[Any] = []
-    async with serve(lamp(make_plugin, seen), environment={"LAMP_COLOUR": "blue"}) as server:
-        before = server.kernel.contexts["lamp"]
-        with structlog.testing.capture_logs() as lines:
-            server.kernel.reload(Sources({}, {"plugins": {"lamp": {"color": "red"}}}))
-        (line,) = [line for line in lines if line["event"] == "config.reload_refused"]
-        assert "did you mean 'colour'?" in line["problems"]
-        assert seen == []
-        assert server.kernel.contexts["lamp"] is before
-
-
-async def test_reload_reads_the_files_again(
-    serve: Serve, make_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Any] = []
-    async with serve(lamp(make_plugin, seen)) as server:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.delenv("CONFIG_PATH", raising=False)
-        (tmp_path / "librechat.yaml").write_text("plugins: {lamp: {colour: green}}\n", "utf-8")
-        server.kernel.reload()
-        (tmp_path / "librechat.yaml").write_text("- not a mapping\n", "utf-8")
-        server.kernel.reload()
-        assert seen == [("green", None, None)]
 
 
 # Background work

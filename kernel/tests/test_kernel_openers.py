@@ -48,7 +48,7 @@ def points(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
 
 
 @pytest.mark.parametrize(
-    "uri", ["mongodb://user:pw@host/x", "mongodb+srv://host/x", " MONGODB://host/x "]
+    "uri", ["mongodb://user:pw@host/x", "mongodb+srv://host/x", " mongodb://host/x "]
 )
 async def test_a_server_is_taken_as_it_is(tmp_path: Path, uri: str) -> None:
     source = await open_database(KernelConfig(mongo_uri=uri), tmp_path / "none")

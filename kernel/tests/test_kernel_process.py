@@ -116,6 +116,9 @@ def test_a_server_from_start_to_end(run: Any, folder: Path) -> None:
     (folder / "librechat.yaml").write_text("plugins: {enabled: [], nosuch: {}}\n", "utf-8")
     server.process.send_signal(signal.SIGHUP)
     assert "nosuch" in server.wait_for("config.reload_refused")
+    (folder / "librechat.yaml").write_text("plugins: {enabled: []\n  x: [\n", "utf-8")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("librechat.yaml:2:3 [kernel]")
     assert get(f"{address}/livez") == "OK"
 
     taken = run("serve", "--port", address.rpartition(":")[2], "--host", "127.0.0.1")
@@ -188,6 +191,28 @@ def test_wrong_deployments_do_not_start_and_say_why(run: Any) -> None:
         assert "hunter2" not in server.text
 
 
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        (b"plugins: {enabled: []}\nregistration:\n  allowedDomains: [x]\n   y: [\n", ":4:"),
+        (b"plugins: {enabled: []}\n# caf\xe9\n", ":2:6"),
+        (b"plugins: {enabled: []}\nplugins: {}\n", ":2:1"),
+        (b"", ""),
+    ],
+    ids=["syntax", "encoding", "twice", "empty"],
+)
+def test_an_unreadable_file_is_refused_by_check_and_by_serve(
+    run: Any, folder: Path, data: bytes, place: str
+) -> None:
+    (folder / "librechat.yaml").write_bytes(data)
+    both = run("config", "check"), run("serve", "--port", "0")
+    assert [each.end() for each in both] == [1, 1]
+    checked, served = (each.text for each in both)
+    assert f"  librechat.yaml{place}" in checked
+    assert checked == served
+    assert not (folder / "data").exists()
+
+
 def test_doctor_and_migrate(run: Any) -> None:
     down = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50"
     migrate, doctor, sick = run("migrate"), run("doctor"), run("doctor", MONGO_URI=down)
@@ -211,3 +236,21 @@ def test_doctor_looks_while_a_server_runs(run: Any) -> None:
     assert get(f"{address}/readyz") == "OK"
     server.process.send_signal(signal.SIGTERM)
     assert server.end() == 0
+
+
+@pytest.mark.slow
+def test_workers_keep_what_works_when_a_reload_is_wrong(
+    run: Any, folder: Path, redis_url: str
+) -> None:
+    redis = {"USE_REDIS": "true", "REDIS_URI": redis_url}
+    server = run("serve", "--port", "0", "--host", "127.0.0.1", "--workers", "2", **redis)
+    address = server.address()
+    server.wait_for("start.ready")
+    (folder / "librechat.yaml").write_text("plugins: {enabled: []\n", "utf-8")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("config.reload_refused")
+    assert "librechat.yaml:2:1 [kernel]" in server.text
+    assert get(f"{address}/livez") == "OK"
+    server.process.send_signal(signal.SIGTERM)
+    assert server.end() == 0
+    assert "Traceback" not in server.text

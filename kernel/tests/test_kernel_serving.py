@@ -5,6 +5,7 @@ import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,7 +46,7 @@ class Slow:
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     """Opens ``slow:`` addresses."""
     opener = Slow()
-    monkeypatch.setattr(openers, "_factory", lambda scheme: opener)
+    monkeypatch.setattr(openers, "_opener", lambda scheme: SimpleNamespace(load=lambda: opener))
     yield opener
     opener.let.set()
 

@@ -1,10 +1,15 @@
 """LibreChat's names, and the plugin that answers for each.
 
-Lets the kernel tell a key whose plugin is off (a warning) from a key that nobody knows
-(an error that names the nearest one), without knowing any feature itself.
+Lets the kernel tell a key whose plugin is off (a note) from a key that nobody knows (an error
+that names the nearest one), without knowing any feature itself.
 """
 
-LIBRECHAT: dict[str, dict[str, str]] = {
+from typing import Any
+
+from locutory_contracts.librechat_keys import KEYS
+from locutory_contracts.librechat_variables import VARIABLES
+
+LIBRECHAT: dict[str, dict[str, Any]] = {
     "sections": {
         "version": "",
         "cache": "",
@@ -36,6 +41,8 @@ LIBRECHAT: dict[str, dict[str, str]] = {
         "interface": "webclient",
         "endpoints": "endpoints",
     },
+    "keys": KEYS,
+    "variables": dict.fromkeys(VARIABLES.split(), ""),
     "permissions": {
         "PROMPTS": "prompts",
         "BOOKMARKS": "tags",

@@ -10,12 +10,12 @@ from beanie import Document
 
 from locutory.access import Can, PermissionGroup
 from locutory.database import collection_name
-from locutory.discovery import nearest
 from locutory.errors import Problem, StartupError
 from locutory.events import On
 from locutory.plugin import Check, Context, Hooks, Job, PhaseTask, Plugin
 from locutory.routing import Route
 from locutory.services import Provide
+from locutory_configfile import nearest
 
 _ITEMS: Mapping[str, type[Any]] = {
     "documents": type,

@@ -1,134 +1,58 @@
-"""Configuration: ``.env``, ``librechat.yaml`` and its ``plugins:`` section, all errors at once."""
+"""The configuration as a whole, checked: everything that is wrong at once, and what is odd."""
 
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
-import yaml
-from dotenv import dotenv_values
+import structlog
 from pydantic import BaseModel, ValidationError
 
-from locutory.discovery import nearest
 from locutory.errors import Problem, StartupError
+from locutory.openers import address_problems
 from locutory.plugin import Plugin
 from locutory.settings import (
     BadVariables,
-    Environment,
     KernelConfig,
     env_name,
     environment_values,
+    http_address,
 )
-from locutory_http import OutgoingSettings
+from locutory.sharing import redis_problems
+from locutory.sources import Sources, read_sources
+from locutory.variables import doubtful, misspelt
+from locutory_configfile import Words, faults_of, nearest, said, unread
 
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_LARGEST = 16 * 1024 * 1024
-"""Bytes of a configuration file that is fetched."""
+__all__ = ["Configuration", "Sources", "read_sources", "validate", "vocabulary"]
 
-_TAG = "tag:yaml.org,2002:"
+log = structlog.get_logger("locutory")
 
-
-class _Loader(_SafeLoader):  # type: ignore[misc]
-    """Scalars of YAML 1.2, as LibreChat reads them: yes, no, on, off and 12:30 are text."""
-
-    def _integer(self, node: yaml.ScalarNode) -> int:
-        text = str(self.construct_scalar(node)).replace("_", "")
-        return int(text, 0 if text.lstrip("+-")[1:2] in ("x", "o", "b") else 10)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [pair for pair in pairs if pair[0].removeprefix(_TAG) not in ("bool", "int", "float")]
-    for first, pairs in _SafeLoader.yaml_implicit_resolvers.items()
-}
-for _kind, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))"
-        r"|\.(?:nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-):
-    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader.add_constructor(_TAG + "int", _Loader._integer)
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where the configuration comes from, read but not yet validated."""
-
-    environment: Environment
-    yaml: Mapping[str, Any]
-    notes: tuple[str, ...] = ()
-    path: str = ""
+_SHOWN = 12
 
 
 @dataclass(slots=True)
 class Configuration:
-    """The validated configuration. ``warnings`` are sentences for the log."""
+    """The validated configuration. ``warnings`` are sentences about what may be wrong,
+    ``notes`` about what is right and has no effect here."""
 
     kernel: KernelConfig
     plugins: dict[str, BaseModel] = field(default_factory=dict)
     yaml: Mapping[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def tell(self) -> None:
+        """Warnings and notes to the log."""
+        for warning in self.warnings:
+            log.warning("config.warning", text=warning)
+        for note in self.notes:
+            log.info("config.note", text=note)
 
 
-def read_sources(
-    environ: Mapping[str, str] | None = None, env_file: Path = Path(".env")
-) -> Sources:
-    """Read ``.env`` (the process environment wins) and the file of ``CONFIG_PATH``.
-
-    A missing, empty or unreadable file is an empty configuration (config-yaml §1).
-    """
-    process = dict(os.environ if environ is None else environ)
-    try:
-        # No ${NAME} in values: LibreChat's .env has none, and passwords may look like it.
-        pairs = dotenv_values(env_file, interpolate=False)
-    except (OSError, ValueError) as error:
-        raise StartupError(Problem(str(env_file), f"cannot be read: {error}")) from None
-    stored = {key: value or "" for key, value in pairs.items()}
-    environment = {**stored, **process}
-    location = environment.get("CONFIG_PATH", "").strip() or "librechat.yaml"
-    explicit = bool(environment.get("CONFIG_PATH", "").strip())
-    try:
-        text = (
-            _download(location, environment)
-            if "://" in location
-            else Path(location).read_text("utf-8")
-        )
-        parsed = yaml.load(text, _Loader)  # noqa: S506  (a safe loader, in C where available)
-    except FileNotFoundError:
-        notes = (f"configuration file {location} does not exist",) if explicit else ()
-        return Sources(environment, {}, notes, location)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        return Sources(
-            environment, {}, (f"configuration file {location} cannot be read: {error}",), location
-        )
-    if parsed is None:
-        return Sources(environment, {}, (f"configuration file {location} is empty",), location)
-    if not isinstance(parsed, dict):
-        raise StartupError(
-            Problem(location, "must hold a mapping of keys", "see locutory config schema")
-        )
-    return Sources(environment, parsed, (), location)
-
-
-def _download(location: str, environment: Environment) -> str:
-    try:
-        found = environment_values(OutgoingSettings, environment)
-        outgoing = OutgoingSettings.model_validate(found).outgoing
-    except ValidationError as error:
-        raise OSError(_said(error.errors()[0]["msg"])) from None
-    return outgoing.download(location, 10.0, _LARGEST).decode()
-
-
-def vocabulary() -> dict[str, dict[str, str]]:
-    """Names that installed packages know (entry points ``locutory.vocabulary``), merged."""
-    merged: dict[str, dict[str, str]] = {}
+def vocabulary() -> dict[str, dict[str, Any]]:
+    """Names that installed packages know (entry points ``locutory.vocabulary``), merged:
+    ``sections`` with the plugin of each, ``keys`` inside of them, ``variables``."""
+    merged: dict[str, dict[str, Any]] = {}
     for point in entry_points(group="locutory.vocabulary"):
         for kind, words in point.load().items():
             merged.setdefault(kind, {}).update(words)
@@ -136,9 +60,18 @@ def vocabulary() -> dict[str, dict[str, str]]:
 
 
 def validate(
-    sources: Sources, plugins: Sequence[Plugin], installed: Iterable[str] = ()
+    sources: Sources,
+    plugins: Sequence[Plugin],
+    installed: Iterable[str] = (),
+    *,
+    opens_database: bool = False,
+    may_bypass: bool = True,
 ) -> Configuration:
-    """Check everything for the enabled plugins; raises one `StartupError` with all problems."""
+    """Check everything for the enabled plugins; raises one `StartupError` with all problems.
+
+    ``opens_database``: MONGO_URI is checked too. ``may_bypass``: CONFIG_BYPASS_VALIDATION
+    counts.
+    """
     problems: list[Problem] = []
     kernel = _settings("kernel", KernelConfig, {}, sources, problems, "")
     own = kernel if isinstance(kernel, KernelConfig) else KernelConfig()
@@ -147,6 +80,58 @@ def validate(
         yaml=sources.yaml,
         warnings=[*sources.notes, *own.outgoing.trust.warnings],
     )
+    if isinstance(kernel, KernelConfig):
+        problems += redis_problems(kernel)
+        problems += address_problems(kernel) if opens_database else []
+    words = vocabulary()
+    _check_variables(sources, plugins, words, problems, configuration)
+    _check_plugins(sources, plugins, set(installed), problems, configuration)
+    yaml_problems: list[Problem] = []
+    _check_sections(sources, plugins, words, yaml_problems, configuration)
+    if may_bypass and yaml_problems and configuration.kernel.bypass_validation == "true":
+        configuration.warnings.extend(f"ignored: {problem}" for problem in yaml_problems)
+        configuration.yaml = {}
+        yaml_problems = []
+    problems.extend(yaml_problems)
+    if problems:
+        raise StartupError(problems)
+    return configuration
+
+
+def _check_variables(
+    sources: Sources,
+    plugins: Sequence[Plugin],
+    words: Mapping[str, Mapping[str, Any]],
+    problems: list[Problem],
+    configuration: Configuration,
+) -> None:
+    models: list[type[BaseModel]] = [KernelConfig, *(plugin.Config for plugin in plugins)]
+    fields = [field for model in models for field in model.model_fields.values()]
+    read = {name for field in fields if (name := env_name(field))}
+    known = read | words.get("variables", {}).keys()
+    configuration.warnings += dict.fromkeys(doubtful(models, sources.environment))
+    configuration.warnings += misspelt(known, sources.environment, str(sources.yaml))
+    for place, word in sources.lost:
+        if word in read:
+            fix = f"write {word}=value"
+            problems.append(Problem(place, f"this line about {word} cannot be read", fix))
+        else:
+            configuration.warnings.append(f"{place}: this line says nothing, and is ignored")
+    for name in ("DOMAIN_CLIENT", "DOMAIN_SERVER"):
+        text = sources.environment.get(name, "").strip()
+        if text and not http_address(text):
+            configuration.warnings.append(
+                f"{name}={text} is no address (https://host): links and redirects will be wrong"
+            )
+
+
+def _check_plugins(
+    sources: Sources,
+    plugins: Sequence[Plugin],
+    installed: set[str],
+    problems: list[Problem],
+    configuration: Configuration,
+) -> None:
     section = sources.yaml.get("plugins") or {}
     if not isinstance(section, Mapping):
         section = {}
@@ -156,31 +141,23 @@ def validate(
         settings = _settings(plugin.name, plugin.Config, given, sources, problems, "plugins.")
         if settings is not None:
             configuration.plugins[plugin.name] = settings
+    if not plugins and section.keys() & {"enabled", "disabled"}:
+        configuration.warnings.append("no plugin is on: this server can do nothing")
     for key in section:
         if key in ("enabled", "disabled") or key in names:
             continue
-        if key in set(installed):
+        if key in installed:
             configuration.warnings.append(
                 f"plugins.{key} has settings, but the plugin is switched off"
             )
         else:
-            problems.append(
-                Problem(
-                    f"plugins.{key}",
-                    "no such plugin is installed",
-                    nearest(key, {*names, *installed}),
-                )
-            )
-    yaml_problems: list[Problem] = []
-    _check_sections(sources, plugins, yaml_problems, configuration.warnings)
-    if yaml_problems and configuration.kernel.bypass_validation == "true":
-        configuration.warnings.extend(f"ignored: {problem}" for problem in yaml_problems)
-        configuration.yaml = {}
-        yaml_problems = []
-    problems.extend(yaml_problems)
-    if problems:
-        raise StartupError(problems)
-    return configuration
+            hint = nearest(str(key), {*names, *installed, "enabled", "disabled"})
+            text = "no such plugin is installed"
+            problems.append(Problem(_where(sources, "plugins", key), text, hint))
+
+
+def _where(sources: Sources, *path: str | int) -> str:
+    return ".".join(map(str, path)) + sources.place(path)
 
 
 def _settings(
@@ -212,15 +189,20 @@ def _settings(
             if variable in unreadable:
                 continue
             hint = nearest(top, model.model_fields) if item["type"] == "extra_forbidden" else ""
-            reason = "no such setting" if item["type"] == "extra_forbidden" else _said(item["msg"])
-            problems.append(Problem(variable or f"{where}.{path}", reason, hint, name))
+            reason = "no such setting" if item["type"] == "extra_forbidden" else said(item["msg"])
+            place = variable or f"{where}.{path}{sources.place(('plugins', name, *item['loc']))}"
+            problems.append(Problem(place, reason, hint, name))
         return None
 
 
 def _check_sections(
-    sources: Sources, plugins: Sequence[Plugin], problems: list[Problem], warnings: list[str]
+    sources: Sources,
+    plugins: Sequence[Plugin],
+    words: Mapping[str, Mapping[str, Any]],
+    problems: list[Problem],
+    configuration: Configuration,
 ) -> None:
-    known = vocabulary().get("sections", {})
+    known = words.get("sections", {})
     read: dict[str, list[tuple[str, type[BaseModel] | None]]] = {}
     for plugin in plugins:
         for key, model in plugin.sections.items():
@@ -232,45 +214,40 @@ def _check_sections(
             owner = known.get(key)
             if owner is None:
                 hint = nearest(str(key), {*known, *read, "plugins"})
-                problems.append(Problem(str(key), "nobody knows this key", hint))
+                where = _where(sources, key)
+                problems.append(Problem(where, "nobody knows this key", hint))
             elif owner:
-                warnings.append(f"'{key}' has no effect: plugin '{owner}' is off or not installed")
+                configuration.notes.append(
+                    f"'{key}' has no effect: plugin '{owner}' is off or not installed"
+                )
             continue
-        for owner, model in read[key]:
-            if model is not None:
-                problems.extend(_section_problems(key, value, model, owner))
+        models = [(owner, model) for owner, model in read[key] if model is not None]
+        for owner, model in models:
+            for fault in faults_of(model, value):
+                where = _where(sources, key, *fault.path)
+                problems.append(Problem(where, fault.text, fault.fix, owner))
+        inner = words.get("keys", {}).get(key)
+        _check_keys(sources, value, key, [model for _, model in models], inner, configuration)
 
 
-def _section_problems(
-    key: str, value: Any, model: type[BaseModel], owner: str
-) -> Iterable[Problem]:
-    try:
-        model.model_validate(value)
-    except ValidationError as error:
-        for item in error.errors(include_url=False):
-            path = ".".join(str(part) for part in (key, *item["loc"]))
-            extra = item["type"] == "extra_forbidden"
-            hint = ""
-            if extra:
-                hint = nearest(str(item["loc"][-1]), _siblings(model, item["loc"][:-1]))
-            yield Problem(
-                path, "nobody knows this key" if extra else _said(item["msg"]), hint, owner
-            )
-
-
-def _said(message: str) -> str:
-    """What a validator said, without pydantic's heading."""
-    return message.removeprefix("Value error, ")
-
-
-def _siblings(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
-    """Names allowed at a place inside a model, for hints."""
-    current: Any = model
-    for part in path:
-        if isinstance(part, str) and hasattr(current, "model_fields"):
-            field_info = current.model_fields.get(part)
-            current = getattr(field_info, "annotation", None)
-            args = [a for a in getattr(current, "__args__", ()) if hasattr(a, "model_fields")]
-            current = args[0] if args else current
-    fields = getattr(current, "model_fields", {})
-    return [info.alias or name for name, info in fields.items()]
+def _check_keys(
+    sources: Sources,
+    value: Any,
+    key: str,
+    models: list[type[BaseModel]],
+    words: Words,
+    configuration: Configuration,
+) -> None:
+    unserved: dict[str, None] = {}
+    for path, hint in unread(value, models, words, (key,)):
+        if hint is None:
+            shown = ("*" if isinstance(part, int) else part for part in path)
+            unserved[".".join(map(str, shown))] = None
+        else:
+            text = f"nobody reads {_where(sources, *path)}"
+            configuration.warnings.append(f"{text}, {hint}" if hint else text)
+    if unserved:
+        more = f" and {len(unserved) - _SHOWN} more" if len(unserved) > _SHOWN else ""
+        configuration.notes.append(
+            f"{', '.join(list(unserved)[:_SHOWN])}{more}: LibreChat's keys without effect here"
+        )

@@ -1,6 +1,5 @@
 """Finding, choosing and ordering plugins."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import EntryPoint, entry_points
@@ -9,6 +8,7 @@ from typing import Any
 from locutory.errors import Problem, StartupError
 from locutory.keys import Service
 from locutory.plugin import Plugin
+from locutory_configfile import nearest
 
 GROUP = "locutory.plugins"
 
@@ -30,12 +30,6 @@ def available() -> dict[str, EntryPoint]:
                 )
             )
     return found
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the closest known word, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else ""
 
 
 def choose(installed: Iterable[str], section: Any) -> tuple[list[str], list[Problem]]:

@@ -29,6 +29,7 @@ from locutory.openers import DatabaseSource, open_database
 from locutory.outbox import DatabaseOutbox, OutboxEntry
 from locutory.plugin import PHASES, Context, Job, PhaseTask, Plugin
 from locutory.readiness import Readiness
+from locutory.reloading import reload
 from locutory.routing import RouteTable
 from locutory.secrets import load_credentials, record_fingerprints
 from locutory.services import Services
@@ -59,6 +60,7 @@ class Kernel:
         database_name: overrides the name in the URI.
         data_dir: folder for secrets and the embedded database.
         beside: for a command: the embedded database of a running server will do.
+        writes: off for a command that only looks: missing secrets are made, and not kept.
     """
 
     def __init__(
@@ -71,18 +73,22 @@ class Kernel:
         data_dir: Path | None = None,
         installed: Sequence[str] = (),
         beside: bool = False,
+        writes: bool = True,
     ) -> None:
         self.created = time.perf_counter()
         self.on_ready: Callable[[], None] | None = None
         self.failure: Exception | None = None
         self.plugins = discovery.order(plugins)
-        self._installed = tuple(installed or discovery.available())
-        checked = configuration.validate(sources, self.plugins, self._installed)
+        self.installed = tuple(installed or discovery.available())
+        checked = configuration.validate(
+            sources, self.plugins, self.installed, opens_database=database_uri is None
+        )
         self.configuration = checked
+        self.started = (sources, checked)
         self.config = checked.kernel
         self.environment = sources.environment
         self.data_dir = data_dir or self.config.data_dir or default_data_dir(sources.environment)
-        self.credentials = load_credentials(self.environment, self.data_dir)
+        self.credentials = load_credentials(self.environment, self.data_dir, writes=writes)
         self._database_uri = database_uri
         self._database_name = database_name
         self._beside = beside
@@ -102,14 +108,15 @@ class Kernel:
         self.health = Health(self._not_ready, self.metrics, self.config.metrics_secret)
         self.permission_groups: dict[str, PermissionGroup] = {}
         self.assembly = Assembly(self.plugins)
-        self.contexts = {plugin.name: self._context(plugin, checked) for plugin in self.plugins}
+        self.contexts = {plugin.name: self.make_context(plugin, checked) for plugin in self.plugins}
         self._assemble()
         self.edge = Edge(self)
 
     def _not_ready(self) -> str | None:
         return (self.readiness.fault or None) if self.lifecycle.ready else ""
 
-    def _context(self, plugin: Plugin, checked: configuration.Configuration) -> Context:
+    def make_context(self, plugin: Plugin, checked: configuration.Configuration) -> Context:
+        """What the hooks of a plugin are given."""
         return Context(
             plugin=plugin.name,
             config=checked.plugins.get(plugin.name),
@@ -154,7 +161,7 @@ class Kernel:
         add(KERNEL, PhaseTask("configuration loading", "warnings", self._warn))
         for owner, task in contributions.phases:
             add(owner, task)
-        add(KERNEL, PhaseTask("startup checks", "checks", self._check))
+        add(KERNEL, PhaseTask("startup checks", "checks", self._look))
         add(KERNEL, PhaseTask("post-startup tasks", "outbox", self._catch_up))
         add(
             KERNEL,
@@ -198,8 +205,7 @@ class Kernel:
         )
 
     async def _warn(self) -> None:
-        for warning in self.configuration.warnings:
-            log.warning("config.warning", text=warning)
+        self.configuration.tell()
 
     async def _catch_up(self) -> None:
         """Deliver what plugins missed while they were off. A slow handler does not hold up
@@ -208,8 +214,13 @@ class Kernel:
         task = self.background.spawn(work, owner=KERNEL, name="outbox")
         await asyncio.wait([task], timeout=_CATCH_UP_SECONDS)
 
-    async def _check(self) -> None:
+    async def advice(self, *, offline: bool = False) -> list[tuple[str, str]]:
+        """Owner and sentence of every check that finds something, also told to the log; with
+        ``offline`` only of those that ask nobody."""
+        found = []
         for owner, check in self.contributions.checks:
+            if offline and not check.offline:
+                continue
             try:
                 advice = await check.run()
             except Exception:
@@ -217,6 +228,11 @@ class Kernel:
                 continue
             if advice:
                 log.warning("check.failed", plugin=owner, check=check.name, advice=advice)
+                found.append((owner, advice))
+        return found
+
+    async def _look(self) -> None:
+        await self.advice()
 
     async def _start_jobs(self) -> None:
         for owner, job in self.contributions.jobs:
@@ -267,24 +283,8 @@ class Kernel:
         await self.lifecycle.undo()
 
     def reload(self, sources: configuration.Sources | None = None) -> None:
-        """Take the configuration again; plugins with a ``reload`` hook take what they can,
-        the kernel's own settings and the set of plugins stay. A wrong configuration is
-        reported and changes nothing."""
-        try:
-            sources = sources or configuration.read_sources()
-            checked = configuration.validate(sources, self.plugins, self._installed)
-        except StartupError as error:
-            log.error("config.reload_refused", problems=str(error))
-            return
-        self.configuration = checked
-        self.environment = sources.environment
-        for plugin in self.plugins:
-            self.contexts[plugin.name] = context = self._context(plugin, checked)
-            try:
-                self.assembly.call("reload", plugin, context)
-            except StartupError as error:
-                log.error("config.reload_failed", plugin=plugin.name, reason=str(error))
-        log.info("config.reloaded")
+        """Take the configuration again; see `reloading.reload`."""
+        reload(self, sources)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from locutory.discovery import nearest
 from locutory.errors import Problem, StartupError
 from locutory.plugin import PHASES, Phase, PhaseTask
+from locutory_configfile import nearest
 
 log = structlog.get_logger("locutory.start")
 

@@ -103,11 +103,12 @@ class Lifespan:
 
     async def _reload(self) -> None:
         try:
-            sources = await asyncio.to_thread(configuration.read_sources)
+            sources = await asyncio.to_thread(configuration.read_sources, may_bypass=False)
         except StartupError as error:
             log.error("config.reload_refused", problems=str(error))
             return
         self._kernel.reload(sources)
+        await self._kernel.advice(offline=True)
 
     async def _finish_or_exit(self) -> None:
         kernel = self._kernel

@@ -6,11 +6,15 @@ scheme's name. Blank is ``embedded:``.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
+
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from locutory.errors import Problem, StartupError
 from locutory.settings import KernelConfig
@@ -51,7 +55,7 @@ class DatabaseSource:
             await opener.stop()
 
 
-def _factory(scheme: str) -> OpenerFactory:
+def _opener(scheme: str) -> EntryPoint:
     points = list(entry_points(group=GROUP, name=scheme))
     if len(points) > 1:
         owners = " and ".join(sorted(point.dist.name for point in points if point.dist))
@@ -59,8 +63,7 @@ def _factory(scheme: str) -> OpenerFactory:
             Problem("MONGO_URI", f"'{scheme}:' is opened by {owners}", "uninstall all but one")
         )
     if points:
-        factory: OpenerFactory = points[0].load()
-        return factory
+        return points[0]
     if scheme == EMBEDDED:
         raise StartupError(
             Problem(
@@ -90,23 +93,41 @@ def is_served(config: KernelConfig) -> bool:
     return _address(config)[1] in SERVERS
 
 
+def address_problems(config: KernelConfig) -> list[Problem]:
+    """What is wrong with the configured address, as far as that can be said without opening
+    it."""
+    uri, scheme = _address(config)
+    fix = "write mongodb://host:27017/LibreChat, or leave it blank"
+    if ":" not in uri or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+        return [Problem("MONGO_URI", "it is not a database address", fix)]
+    if scheme not in SERVERS:
+        try:
+            _opener(scheme)
+        except StartupError as error:
+            return list(error.problems)
+        return []
+    if scheme != "mongodb":  # the driver would ask the name service for its options
+        uri = "mongodb" + uri[len(scheme) :].partition("?")[0]
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            parse_uri(uri)
+    except (PyMongoError, ValueError) as error:
+        return [Problem("MONGO_URI", str(error), fix)]
+    return []
+
+
 async def open_database(
     config: KernelConfig, data_dir: Path, *, join: bool = False
 ) -> DatabaseSource:
     """Make the configured database reachable; ``StartupError`` says what to change.
     ``join``: one that a running server has open will do."""
     uri, scheme = _address(config)
-    if ":" not in uri or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
-        raise StartupError(
-            Problem(
-                "MONGO_URI",
-                "it is not a database address",
-                "write mongodb://host:27017/LibreChat, or leave it blank",
-            )
-        )
+    if problems := address_problems(config):
+        raise StartupError(problems)
     if scheme in SERVERS:
         return DatabaseSource(uri)
-    opener = _factory(scheme)(uri, data_dir)
+    factory: OpenerFactory = _opener(scheme).load()
+    opener = factory(uri, data_dir)
     if join and (found := await opener.running()) is not None:
         return DatabaseSource(found)
     return DatabaseSource(await opener.start(), opener)

@@ -80,11 +80,14 @@ class Check:
     ``run`` returns ``None`` when all is well, else a sentence that says what to change. With
     ``migrate`` it is about stored data that ``locutory migrate`` brings into today's form:
     ``migrate`` does that, may be called again, and returns a sentence that says what it did.
+    ``offline``: it asks nobody and changes nothing, so ``locutory config check`` and a reload
+    run it too; it may be made anew with a new context.
     """
 
     name: str
     run: Callable[[], Awaitable[str | None]]
     migrate: Callable[[], Awaitable[str]] | None = None
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +127,18 @@ class Plugin:
 
     Class attributes declare it; methods marked with `hook` contribute. An instance
     lives as long as its kernel, so hooks may share objects through ``self``.
+
+    ``sections`` are the top-level keys of ``librechat.yaml`` that it reads, each with a model
+    of what it reads of it (``None``: anything): keys that no model has are pointed out.
+    ``reloads`` are the settings, sections and keys of these (``registration.allowedDomains``)
+    that its hook ``reload`` takes; of others the operator is told that they need a restart.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     Config: ClassVar[type[BaseModel]] = NoConfig
     sections: ClassVar[Mapping[str, type[BaseModel] | None]] = {}
+    reloads: ClassVar[tuple[str, ...]] = ()
     provides: ClassVar[tuple[Key[Any], ...]] = ()
     needs: ClassVar[tuple[Key[Any], ...]] = ()
     wants: ClassVar[tuple[Key[Any], ...]] = ()
@@ -178,4 +187,5 @@ class Hooks:
 
     @_spec
     def reload(self, ctx: Context) -> None:
-        """The configuration was read again (SIGHUP); ``ctx`` carries the new values."""
+        """The configuration was read again (SIGHUP); ``ctx`` carries the new values. What it
+        takes stands in ``reloads``."""

@@ -7,16 +7,17 @@ import re
 import secrets
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import structlog
-from dotenv import dotenv_values
 from pymongo.errors import DuplicateKeyError
 
 from locutory.ciphers import Credentials
 from locutory.database import Database
 from locutory.errors import Problem, StartupError
 from locutory.responses import now
+from locutory_configfile import read_env
 
 log = structlog.get_logger("locutory.secrets")
 
@@ -74,18 +75,22 @@ def _malformed(name: str, value: str, *, stored: bool) -> str | None:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+        values = read_env(path.read_text("utf-8")).values
     except (OSError, UnicodeDecodeError) as error:
         raise StartupError(
             Problem(str(path), f"the file of secrets cannot be read: {error}")
         ) from None
-    return {name: value for name in NAMES if (value := (values.get(name) or "").strip())}
+    return {name: value for name in NAMES if (value := values.get(name, "").strip())}
 
 
-def _generated(path: Path) -> dict[str, str]:
-    """The secrets of this data directory; made by the first process that asks."""
+def _generated(path: Path, *, writes: bool) -> dict[str, str]:
+    """The secrets of this data directory; made by the first process that asks, and kept if
+    ``writes``."""
     if not path.exists():
-        lines = [f"{name}={secrets.token_hex(HEX_DIGITS.get(name, 64) // 2)}" for name in NAMES]
+        fresh = {name: secrets.token_hex(HEX_DIGITS.get(name, 64) // 2) for name in NAMES}
+        if not writes:
+            return fresh
+        lines = [f"{name}={value}" for name, value in fresh.items()]
         heading = (
             "# Made by Locutory. Keep private and keep: stored keys and sessions depend on it."
         )
@@ -102,13 +107,13 @@ def _generated(path: Path) -> dict[str, str]:
                     f"make the folder writable, or set {', '.join(NAMES)} in the environment",
                 )
             ) from None
-    elif path.stat().st_mode & 0o077:
+    elif writes and path.stat().st_mode & 0o077:
         path.chmod(0o600)
     return _read(path)
 
 
 def _gather(
-    environment: Mapping[str, str], data_dir: Path
+    environment: Mapping[str, str], data_dir: Path, *, writes: bool
 ) -> tuple[dict[str, str], dict[str, Path]]:
     """Value of each secret, and the file of those that are not from the environment."""
     values = {name: value for name in NAMES if (value := environment.get(name, "")).strip()}
@@ -116,9 +121,10 @@ def _gather(
         values[name] = values[name].strip()
     origins: dict[str, Path] = {}
     temporary = environment.get("LIBRECHAT_TEMP_CREDENTIALS_PATH", "").strip() or ".env.temp"
-    for path, read in ((Path(temporary).resolve(), _read), (data_dir / FILE, _generated)):
+    generated = partial(_generated, writes=writes)
+    for path, read in ((Path(temporary).resolve(), _read), (data_dir / FILE, generated)):
         missing = [name for name in NAMES if name not in values]
-        if missing and (read is _generated or path.is_file()):
+        if missing and (read is generated or path.is_file()):
             found = read(path)
             for name in missing:
                 if name in found:
@@ -126,15 +132,17 @@ def _gather(
     return values, origins
 
 
-def load_credentials(environment: Mapping[str, str], data_dir: Path) -> Credentials:
+def load_credentials(
+    environment: Mapping[str, str], data_dir: Path, *, writes: bool = True
+) -> Credentials:
     """The secrets of this deployment.
 
     Each is taken from the environment; a blank one from LibreChat's file of temporary
     credentials, if there is one; else from ``secrets.env`` in the data directory, which is
     made with random values when needed (mode 0600). ``StartupError`` lists every secret that
-    is malformed; values are never shown.
+    is malformed; values are never shown. Without ``writes`` nothing is made or changed on disk.
     """
-    values, origins = _gather(environment, data_dir)
+    values, origins = _gather(environment, data_dir, writes=writes)
     problems = []
     for name in NAMES:
         origin = origins.get(name)

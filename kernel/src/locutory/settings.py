@@ -4,9 +4,10 @@ import ast
 import ipaddress
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
@@ -46,13 +47,17 @@ def flag(text: str | None) -> bool:
     return text is not None and text.strip().lower() == "true"
 
 
-def env(name: str, default: Any, description: str, **extra: Any) -> Any:
-    """A settings field that an environment variable fills. Blank means unset."""
+def env(
+    name: str, default: Any, description: str, *, words: Sequence[str] = (), **extra: Any
+) -> Any:
+    """A settings field that an environment variable fills. Blank means unset. ``words``: what
+    a text must be to count; the operator is told of others."""
     if callable(default):
         extra["default_factory"] = default
     else:
         extra["default"] = default
-    return Field(description=description, json_schema_extra={"env": name}, **extra)
+    about: dict[str, Any] = {"env": name, **({"words": list(words)} if words else {})}
+    return Field(description=description, json_schema_extra=about, **extra)
 
 
 def option(default: Any, description: str, **extra: Any) -> Any:
@@ -77,6 +82,27 @@ def env_text(field: FieldInfo, environment: Environment) -> str:
     spellings = names if isinstance(names, list) else [env_name(field)]
     found = (environment.get(str(name), "") for name in spellings)
     return next((text for text in found if text.strip()), "")
+
+
+def allowed_words(field: FieldInfo) -> list[str]:
+    """What the text of a settings field must be to count; empty when anything does."""
+    extra = field.json_schema_extra
+    words = extra.get("words") if isinstance(extra, dict) else None
+    return [str(word) for word in words] if isinstance(words, list) else []
+
+
+def is_flag(field: FieldInfo) -> bool:
+    """Is it on or off?"""
+    return _kind(field.annotation) is bool
+
+
+def http_address(text: str) -> bool:
+    """Is it a complete ``http://`` or ``https://`` address?"""
+    try:
+        parts = urlsplit(text.strip())
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _kind(annotation: Any) -> Any:
@@ -181,7 +207,12 @@ class KernelConfig(OutgoingSettings):
         "HTTP_KEEP_ALIVE_TIMEOUT_BUFFER_MS", 1_000, "Added to the keep-alive timeout, ms"
     )
     mongo_auto_index: bool = env("MONGO_AUTO_INDEX", True, "Create missing indexes at start")
-    no_index: str = env("NO_INDEX", "true", "Ask search engines to stay away (exactly 'true')")
+    no_index: str = env(
+        "NO_INDEX",
+        "true",
+        "Ask search engines to stay away (exactly 'true')",
+        words=("true", "false"),
+    )
     trust_proxy: str = env(
         "TRUST_PROXY",
         "1",
@@ -206,6 +237,9 @@ class KernelConfig(OutgoingSettings):
     disable_compression: bool = env("DISABLE_COMPRESSION", False, "Send bodies uncompressed")
     use_redis: bool = env("USE_REDIS", False, "Share caches, limits and streams through Redis")
     redis_uri: str | None = env("REDIS_URI", None, "redis:// or rediss:// address")
+    redis_cluster: bool = env(
+        "USE_REDIS_CLUSTER", False, "Not supported: REDIS_URI is the address of one server"
+    )
     redis_username: str | None = env("REDIS_USERNAME", None, "Redis user, when not in the address")
     redis_password: str | None = env(
         "REDIS_PASSWORD", None, "Redis password, when not in the address"
@@ -219,7 +253,8 @@ class KernelConfig(OutgoingSettings):
     bypass_validation: str = env(
         "CONFIG_BYPASS_VALIDATION",
         "",
-        "Exactly 'true': start with an empty configuration when it is invalid",
+        "Exactly 'true': start with an empty configuration when the file is invalid or unreadable",
+        words=("true", "false"),
     )
     shutdown_seconds: float = env(
         "LOCUTORY_SHUTDOWN_SECONDS", 60.0, "Hard end of a graceful shutdown"

@@ -1,5 +1,6 @@
 """The Redis connection that lets several workers share caches, limits and streams."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from locutory.errors import Problem, StartupError
@@ -22,18 +23,35 @@ def key_prefix(config: KernelConfig, environment: Environment) -> str:
     return config.redis_key_prefix or environment.get(config.redis_key_prefix_var, "")
 
 
+def redis_problems(config: KernelConfig) -> list[Problem]:
+    """What is wrong with the address of Redis when ``USE_REDIS`` is on; it is not repeated,
+    since it may hold a password."""
+    if not config.use_redis:
+        return []
+    fix = "set REDIS_URI=redis://host:6379"
+    if not config.redis_uri:
+        return [Problem("USE_REDIS", "is on, but REDIS_URI is not set", fix)]
+    several = re.search(r",\s*\w+://", config.redis_uri)
+    hosts = config.redis_uri.partition("?")[0].rpartition("@")[2]
+    if config.redis_cluster or several or "," in hosts:
+        text = "a cluster of Redis servers is not supported"
+        fix = "give the address of one server (USE_REDIS_CLUSTER off, no list of addresses)"
+        return [Problem("REDIS_URI", text, fix)]
+    from redis.asyncio.connection import parse_url
+
+    try:
+        parse_url(config.redis_uri)
+    except ValueError:
+        return [Problem("REDIS_URI", "is no address of a Redis server", fix)]
+    return []
+
+
 def connect_redis(config: KernelConfig) -> "Redis | None":
     """A client (not connected yet) when ``USE_REDIS`` is on."""
     if not config.use_redis:
         return None
-    if not config.redis_uri:
-        raise StartupError(
-            Problem(
-                "USE_REDIS",
-                "is on, but REDIS_URI is not set",
-                "set REDIS_URI=redis://host:6379",
-            )
-        )
+    if problems := redis_problems(config):
+        raise StartupError(problems)
     from redis.asyncio import Redis
 
     extra: dict[str, Any] = {
@@ -44,7 +62,7 @@ def connect_redis(config: KernelConfig) -> "Redis | None":
         )
         if value
     }
-    client: Redis = Redis.from_url(config.redis_uri, **extra)
+    client: Redis = Redis.from_url(str(config.redis_uri), **extra)
     return client
 
 

@@ -131,9 +131,6 @@ async def test_without_other_ways_to_sign_in_no_button_is_shown(serve: Any) -> N
         assert config["ldap"] == {"enabled": False}
 
 
-MAIL = {"EMAIL_HOST": "mail.example", "EMAIL_FROM": "f@example.com"}
-
-
 class TestAdvice:
     """Checks of the deployment."""
 
@@ -160,7 +157,6 @@ class TestAdvice:
             ),
             ({"EMAIL_SERVICE": "gmial", "EMAIL_FROM": "f@example.com"}, "do you mean gmail"),
             ({"EMAIL_ENCRYPTION": "SSL"}, "'ssl' is not known"),
-            ({**MAIL, "DOMAIN_CLIENT": "chat.example"}, "has no https://"),
             ({"LOCUTORY_MAIL_TEMPLATES": "/nowhere"}, "does not exist"),
             ({"TURNSTILE_SECRET_KEY": "k"}, "turnstile.siteKey"),
         ],

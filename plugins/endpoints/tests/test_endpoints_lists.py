@@ -250,9 +250,7 @@ async def test_lists_of_users(serve: Serve, provider: Any) -> None:
             await catalogue.prepare({"endpoint": "Fake", "model": "ann-model"}, BOB)
 
 
-async def test_reload_takes_new_endpoints(
-    serve: Serve, provider: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_reload_takes_new_endpoints(serve: Serve, provider: Any) -> None:
     one = custom(provider, name="One")
     async with serve(
         "endpoints", environment=QUIET, yaml={"endpoints": {"custom": [one]}}
@@ -268,22 +266,14 @@ async def test_reload_takes_new_endpoints(
                 ],
             },
         }
-        monkeypatch.setattr(
-            "locutory.configuration.read_sources",
-            lambda: Sources(server.kernel.environment, changed),
-        )
-        server.kernel.reload()
+        server.kernel.reload(Sources(server.kernel.environment, changed))
         assert set(await catalogue.entries(ANN)) == {"agents", "Two"}
         assert (await catalogue.models(ANN))["Two"] == ["m-1", "m-2"]
         assert (
             await catalogue.prepare({"endpoint": "Two", "model": "m-1", "spec": "s"}, ANN)
         ).spec == "s"
-        broken = {"endpoints": {"custom": [{"name": "Three"}]}}
-        monkeypatch.setattr(
-            "locutory.configuration.read_sources",
-            lambda: Sources(server.kernel.environment, broken),
-        )
-        server.kernel.reload()
+        broken = {"endpoints": {"custom": {"name": "Three"}}}
+        server.kernel.reload(Sources(server.kernel.environment, broken))
         assert "Two" in await catalogue.entries(ANN)
 
 

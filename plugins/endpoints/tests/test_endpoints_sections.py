@@ -5,11 +5,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from locutory import Principal
 from locutory.errors import StartupError
 from locutory.testing import Serve
+from locutory_contracts.models import CATALOGUE
 from locutory_endpoints.sections import EndpointsSection, ModelSpecsSection
 from locutory_endpoints.tables.definitions import PANELS, overridden
 
+ANN = Principal("a" * 24)
 GOOD: dict[str, Any] = {
     "name": "Mine",
     "apiKey": "${KEY}",
@@ -60,25 +63,6 @@ def test_good(section: Any) -> None:
         ({}, ""),
         ({"opneAI": {}}, "opneAI"),
         ({"custom": {}}, "custom"),
-        ({"custom": [GOOD, GOOD]}, ""),
-        (changed(name="openAI"), "custom.0"),
-        (changed(name=""), "custom.0.name"),
-        (changed(apiKey=None), "custom.0.apiKey"),
-        (changed(baseURL=5), "custom.0.baseURL"),
-        (changed(models={"default": []}), "custom.0.models.default"),
-        (changed(models={}), "custom.0.models"),
-        (changed(models={"default": [{"nome": "x"}]}), "custom.0.models"),
-        (changed(addParams={"web_search": "yes"}), "custom.0"),
-        (changed(dropParams="user"), "custom.0.dropParams"),
-        (
-            changed(customParams={"defaultParamEndpoint": "x"}),
-            "custom.0.customParams.defaultParamEndpoint",
-        ),
-        (changed(customParams={"defaultParamsEndpoint": "x"}), "custom.0.customParams"),
-        (changed(customParams={"paramDefinitions": [{"key": "topK"}]}), "custom.0.customParams"),
-        (changed(provider="google"), "custom.0.provider"),
-        (changed(titlePromptTemplate="no place"), "custom.0.titlePromptTemplate"),
-        (changed(tokenConfig={"a": {"prompt": 1}}), "custom.0.tokenConfig.a.completion"),
         ({"all": {"streamRate": -1}}, "all.streamRate"),
         ({"all": {"titleMethod": "magic"}}, "all.titleMethod"),
         ({"azureOpenAI": {"groups": []}}, "azureOpenAI.groups"),
@@ -121,14 +105,98 @@ def test_wrong_specs(section: Any) -> None:
 
 
 async def test_a_wrong_file_stops_the_start_and_says_where(serve: Serve) -> None:
-    yaml = {"endpoints": {"opneAI": {}, "custom": [{**GOOD, "name": "openAI"}]}}
+    yaml = {"endpoints": {"opneAI": {}, "custom": [GOOD], "all": {"streamRate": -1}}}
     with pytest.raises(StartupError) as caught:
         async with serve("endpoints", yaml=yaml):
             pass
     text = str(caught.value)
     assert "endpoints.opneAI" in text
-    assert "openAI" in text
-    assert "endpoints.custom.0" in text
+    assert "did you mean 'openAI'?" in text
+    assert "endpoints.all.streamRate" in text
+
+
+WRONG_ITEMS: list[tuple[dict[str, Any], str]] = [
+    ({"name": "openAI"}, "name 'openAI' is taken by a built-in endpoint"),
+    ({"name": ""}, "name: String should have at least 1 character"),
+    ({"baseURL": 5}, "baseURL: Input should be a valid string (put it into quotes)"),
+    ({"baseURL": None}, "baseURL: Input should be a valid string"),
+    ({"models": {"default": []}}, "models.default: List should have at least 1 item"),
+    ({"models": {}}, "models: give default names, or fetch: true"),
+    ({"models": {"default": [{"nome": "x"}]}}, "models: a model is a name"),
+    ({"addParams": {"web_search": "yes"}}, "addParams.web_search must be true or false"),
+    ({"dropParams": "user"}, "dropParams: Input should be a valid list"),
+    (
+        {"customParams": {"defaultParamEndpoint": "x"}},
+        "customParams.defaultParamEndpoint: nobody knows this key "
+        "(did you mean 'defaultParamsEndpoint'?)",
+    ),
+    ({"customParams": {"defaultParamsEndpoint": "x"}}, "customParams: defaultParamsEndpoint 'x'"),
+    ({"customParams": {"paramDefinitions": [{"key": "topK"}]}}, "'topK' is no parameter of custom"),
+    ({"provider": "google"}, "provider: Input should be 'anthropic'"),
+    ({"titlePromptTemplate": "no place"}, "titlePromptTemplate: must contain {convo}"),
+    ({"tokenConfig": {"a": {"prompt": 1}}}, "tokenConfig.a.completion: Field required"),
+    ({"name": "Good"}, "another one has this name"),
+]
+
+
+@pytest.mark.parametrize(("changes", "why"), WRONG_ITEMS, ids=lambda value: str(value)[:40])
+async def test_a_wrong_custom_endpoint_is_left_out_and_the_others_work(
+    serve: Serve, changes: dict[str, Any], why: str
+) -> None:
+    good = {**GOOD, "name": "Good", "apiKey": "k", "models": {"default": ["m"]}}
+    yaml = {"endpoints": {"custom": [good, {**good, "name": "Bad", **changes}]}}
+    async with serve("endpoints", environment={"LOCUTORY_OLLAMA": "false"}, yaml=yaml) as server:
+        offered = set(await server.kernel.services.get(CATALOGUE).entries(ANN))
+        said = await server.kernel.advice(offline=True)
+    assert offered == {"agents", "Good"}
+    ((owner, text),) = said
+    assert owner == "endpoints"
+    assert text.startswith("endpoints.custom.1: '")
+    assert "is left out: " in text
+    assert why in text
+
+
+async def test_a_key_that_was_written_otherwise_is_named(serve: Serve) -> None:
+    items = [{**GOOD, "name": "A", "baseUrl": "http://h/v1"}, {**GOOD, "name": "B"}, "x"]
+    del items[0]["baseURL"], items[1]["models"]
+    async with serve("endpoints", yaml={"endpoints": {"custom": items}}) as server:
+        texts = [text for _, text in await server.kernel.advice(offline=True)]
+    assert texts == [
+        "endpoints.custom.0: 'A' is left out: baseURL: Field required "
+        "('baseUrl' is there; write 'baseURL')",
+        "endpoints.custom.1: 'B' is left out: models: Field required",
+        "endpoints.custom.2: '2' is left out: Input should be a valid dictionary or instance of "
+        "Custom",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"apiKey": "", "baseURL": "http://127.0.0.1:1234/v1"}, ""),
+        ({"apiKey": None, "baseURL": "http://[::1]:1234/v1"}, ""),
+        ({"apiKey": "", "baseURL": "http://192.168.1.7:8080"}, ""),
+        ({"apiKey": "", "baseURL": "http://vllm:8000/v1"}, ""),
+        ({"apiKey": "", "baseURL": "http://host.docker.internal:8000/v1"}, ""),
+        ({"apiKey": "", "baseURL": "https://api.example.com/v1", "headers": {"X-Key": "k"}}, ""),
+        ({"apiKey": ""}, "apiKey is missing"),
+        ({"apiKey": "", "baseURL": "http://8.8.8.8/v1"}, "apiKey is missing"),
+        ({"apiKey": "k", "baseURL": "foo"}, "baseURL is no address (https://host/v1)"),
+        ({"apiKey": "k", "baseURL": "example.com/v1"}, "baseURL is no address"),
+        ({"apiKey": "k", "baseURL": "http://host:99999/v1"}, "baseURL is no address"),
+        ({"apiKey": "k", "baseURL": "http://[::1/v1"}, "baseURL is no address"),
+        ({"apiKey": "${NOPE}"}, "apiKey needs the environment variable NOPE, which is not set"),
+        ({"apiKey": "user_provided", "baseURL": "user_provided"}, ""),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+async def test_what_an_endpoint_needs(serve: Serve, changes: dict[str, Any], why: str) -> None:
+    yaml = {"endpoints": {"custom": [{**GOOD, "models": {"default": ["m"]}, **changes}]}}
+    async with serve("endpoints", environment={"LOCUTORY_OLLAMA": "false"}, yaml=yaml) as server:
+        offered = set(await server.kernel.services.get(CATALOGUE).entries(ANN))
+        said = [text for _, text in await server.kernel.advice(offline=True)]
+    assert ("Mine" in offered) is (not why)
+    assert [why in text for text in said] == ([True] if why else [])
 
 
 @pytest.mark.parametrize("panel", sorted(PANELS))

@@ -356,9 +356,7 @@ async def test_nothing_is_stored_for_a_deleted_account(talking, kit) -> None:
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ({"tokenLimits": 5}, "memory.tokenLimits"),
         ({"agent": {"enabled": True}}, "needs id, or provider and model"),
-        ({"agent": {"modle": "x"}}, "model"),
         ({"tokenLimit": "many"}, "memory.tokenLimit"),
         ({"maxInputTokens": 0}, "memory.maxInputTokens"),
         ({"validKeys": "town"}, "memory.validKeys"),
@@ -369,3 +367,20 @@ async def test_wrong_sections(serve, section: Any, said: str) -> None:
     with pytest.raises(StartupError, match=said):
         async with serve("memories", yaml={"memory": section}):
             pass
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"tokenLimits": 5}, "nobody reads memory.tokenLimits, did you mean 'tokenLimit'?"),
+        ({"agent": {"modle": "x"}}, "nobody reads memory.agent.modle, did you mean 'model'?"),
+        (
+            {"agent": {"provider": "openAI", "model": "m", "temperature": 0.3}},
+            "nobody reads memory.agent.temperature",
+        ),
+    ],
+)
+async def test_unknown_keys_are_tolerated_and_told(serve, section: Any, said: str) -> None:
+    async with serve("memories", yaml={"memory": section}) as server:
+        (told,) = server.kernel.configuration.warnings
+    assert told.startswith(said)

@@ -1,5 +1,6 @@
 """``locutory config``: check, describe and show the configuration."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import click
 from pydantic import BaseModel
 
 from locutory import configuration
+from locutory.cli.schema import schema_of
 from locutory.kernel import build
 from locutory.logs import is_secret
 from locutory.settings import env_name, env_text
@@ -19,49 +21,28 @@ def config() -> None:
 
 @config.command()
 def check() -> None:
-    """Check everything without starting; exit status 1 when something is wrong."""
-    kernel = build()
-    for warning in kernel.configuration.warnings:
+    """Say what a start would say, without starting; exit status 1 when it would not start."""
+    kernel = build(writes=False)
+    advice = asyncio.run(kernel.advice(offline=True))
+    for warning in [*kernel.configuration.warnings, *(text for _, text in advice)]:
         click.secho(f"warning: {warning}", fg="yellow")
+    for note in kernel.configuration.notes:
+        click.echo(f"note: {note}")
     click.secho(f"The configuration is right ({len(kernel.plugins)} plugins on).", fg="green")
 
 
 @config.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    kernel = build()
-    sections: dict[str, Any] = {}
-    settings: dict[str, Any] = {
-        "enabled": {"type": "array", "items": {"type": "string"}},
-        "disabled": {"type": "array", "items": {"type": "string"}},
-    }
-    for plugin in kernel.plugins:
-        settings[plugin.name] = plugin.Config.model_json_schema()
-        for key, model in plugin.sections.items():
-            if model is not None:
-                sections[key] = model.model_json_schema()
-    for key in configuration.vocabulary().get("sections", {}):
-        sections.setdefault(key, {})
-    sections["plugins"] = {"type": "object", "properties": settings, "additionalProperties": False}
-    click.echo(
-        json.dumps(
-            {
-                "$schema": "https://json-schema.org/draft/2020-12/schema",
-                "title": "Locutory configuration (librechat.yaml)",
-                "type": "object",
-                "properties": sections,
-                "additionalProperties": False,
-            },
-            indent=2,
-            default=str,
-        )
-    )
+    kernel = build(writes=False)
+    found = schema_of(kernel.plugins, kernel.installed, configuration.vocabulary())
+    click.echo(json.dumps(found, indent=2, default=str))
 
 
 @config.command()
 def show() -> None:
     """Show the settings in force and where each comes from; secrets are masked."""
-    kernel = build()
+    kernel = build(writes=False)
     models: list[tuple[str, BaseModel]] = [("kernel", kernel.config)]
     models += [
         (plugin.name, kernel.configuration.plugins[plugin.name]) for plugin in kernel.plugins

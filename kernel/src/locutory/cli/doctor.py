@@ -37,7 +37,7 @@ async def _examine(kernel: Kernel) -> int:
         )
         click.echo(f"  {mark}  {name}" + (f"\n         {advice}" if advice else ""))
 
-    for warning in kernel.configuration.warnings:
+    for warning in [*kernel.configuration.warnings, *kernel.configuration.notes]:
         click.echo(f"  {click.style('note ', fg='yellow')}  {warning}")
 
     async def connect() -> None:

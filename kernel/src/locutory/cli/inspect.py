@@ -10,6 +10,7 @@ import click
 from locutory import configuration, discovery
 from locutory.kernel import build
 from locutory.plugin import Plugin
+from locutory_configfile import nearest
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -33,7 +34,7 @@ def plugins(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     sources = configuration.read_sources()
-    kernel = build(sources)
+    kernel = build(sources, writes=False)
     on = {plugin.name: plugin for plugin in kernel.plugins}
     rows = []
     for name, point in discovery.available().items():
@@ -56,10 +57,10 @@ def why(name: str) -> None:
     sources = configuration.read_sources()
     installed = discovery.available()
     if name not in installed:
-        hint = discovery.nearest(name, installed)
+        hint = nearest(name, installed)
         raise click.BadParameter(f"no plugin '{name}' is installed. {hint.capitalize()}".strip())
     section = sources.yaml.get("plugins") or {}
-    kernel = build(sources)
+    kernel = build(sources, writes=False)
     names = [plugin.name for plugin in kernel.plugins]
     if name not in names:
         key = "plugins.disabled" if name in (section.get("disabled") or ()) else "plugins.enabled"
@@ -113,7 +114,7 @@ def routes(as_json: bool, plugin: str | None) -> None:
     """List every route: method, path, who may call it, its plugin."""
     found = [
         (",".join(route.methods), route.path, _access(route.access), owner, route.summary)
-        for owner, route in build().routes.all()
+        for owner, route in build(writes=False).routes.all()
         if plugin is None or owner == plugin
     ]
     if as_json:
@@ -128,4 +129,4 @@ def openapi() -> None:
     """Print the OpenAPI 3.1 description of every route."""
     from locutory.openapi import document
 
-    click.echo(json.dumps(document(build()), indent=2, default=str))
+    click.echo(json.dumps(document(build(writes=False)), indent=2, default=str))

@@ -241,7 +241,7 @@ def _run_workers(
             "locutory.cli.workers:create", config, factory=True, workers=workers
         )
         supervisor = worker_processes.Supervisor(
-            settings, sockets, lambda: _welcome(kernel, _address(config, sockets))
+            settings, sockets, lambda: _welcome(kernel, _address(config, sockets)), safe=safe
         )
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):

@@ -8,14 +8,18 @@ import urllib.request
 from collections.abc import Callable
 from socket import socket
 
+import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from locutory import configuration
 from locutory.cli.building import built
-from locutory.kernel import Kernel
+from locutory.errors import StartupError
+from locutory.kernel import Kernel, build
 from locutory.logs import set_up_logs
 from locutory.settings import KernelConfig, environment_values
+
+log = structlog.get_logger("locutory")
 
 _SAFE = "LOCUTORY_SAFE"
 _DATABASE = "LOCUTORY_DATABASE_URI"
@@ -60,10 +64,25 @@ class Supervisor(Multiprocess):
     """uvicorn's, which says when every worker serves; ``welcome`` is called once."""
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket], welcome: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket],
+        welcome: Callable[[], None],
+        *,
+        safe: bool,
     ) -> None:
         super().__init__(config, sockets)
         self._welcome: Callable[[], None] | None = welcome
+        self._safe = safe
+
+    def handle_hup(self) -> None:
+        """Replace each worker by one with the new configuration, if that is right."""
+        try:
+            build(configuration.read_sources(may_bypass=False), safe=self._safe, writes=False)
+        except StartupError as error:
+            log.error("config.reload_refused", problems=str(error))
+            return
+        super().handle_hup()
 
     def keep_subprocess_alive(self) -> None:
         super().keep_subprocess_alive()

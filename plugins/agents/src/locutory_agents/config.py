@@ -1,5 +1,7 @@
 """Settings of chat turns (chat-stream §14, endpoints §4.4, kernel §11)."""
 
+# ruff: noqa: N815  (names of librechat.yaml)
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -101,6 +103,33 @@ class MessageFilter(_Open):
     """``messageFilter``."""
 
     pii: PiiFilter | None = None
+
+
+class AgentsLimits(_Open):
+    """What this plugin reads of ``endpoints.agents``; a number that is none counts as absent."""
+
+    recursionLimit: Any = Field(None, description="Steps of a turn, 50 unless set")
+    maxRecursionLimit: Any = Field(None, description="Steps that an agent may ask for")
+    maxToolCallArgBytes: Any = Field(None, description="Longest arguments of a tool call, bytes")
+    maxToolCallArgBytesByTool: dict[str, Any] | None = Field(
+        None, description="The same for single tools"
+    )
+    maxDeltaEventsPerTurn: Any = Field(None, description="Events of a turn at most; 0: no limit")
+    maxToolResultChars: Any = Field(None, description="Longest result of a tool, characters")
+    allowedProviders: Any = Field(None, description="Endpoints that agents may use; all if empty")
+
+
+class EveryEndpoint(_Open):
+    """What this plugin reads of ``endpoints.all``."""
+
+    maxToolResultChars: Any = Field(None, description="Longest result of a tool, characters")
+
+
+class EndpointsLimits(_Open):
+    """What this plugin reads of ``endpoints``."""
+
+    agents: AgentsLimits | None = None
+    all: EveryEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """The declaration of the plugin ``agents``."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
 
 from locutory import (
     AUTHENTICATORS,
@@ -25,6 +27,7 @@ from locutory_agents.builtin.unserved import Unserved
 from locutory_agents.builtin.watcher import Watcher
 from locutory_agents.config import (
     AgentsConfig,
+    EndpointsLimits,
     MessageFilter,
     allowed_providers,
     loop_limits,
@@ -67,7 +70,10 @@ class AgentsPlugin(Plugin):
     name = "agents"
     summary = "Chat turns: agent loop, tools, resumable event streams"
     Config = AgentsConfig
-    sections = {"messageFilter": MessageFilter, "summarization": None}  # noqa: RUF012
+    sections: ClassVar[dict[str, type[BaseModel] | None]] = {
+        "messageFilter": MessageFilter,
+        "endpoints": EndpointsLimits,
+    }
     provides = (
         AGENT_CAPABILITIES,
         AGENT_RUNS,

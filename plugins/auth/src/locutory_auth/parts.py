@@ -48,6 +48,18 @@ from locutory_auth.sessions.tokens import Tokens
 from locutory_auth.startup import SignInStartup
 from locutory_auth.throttle import Throttle
 
+RELOADED = (
+    "allow_email_login",
+    "allow_email_login_override",
+    "allow_registration",
+    "allow_password_reset",
+    "allow_unverified_email_login",
+    "allow_account_deletion",
+    "reset_link_in_answer",
+    "hide_accounts",
+)
+"""Settings that are looked at when they are needed."""
+
 
 class Parts:
     """Everything that works for the routes, services and commands of the plugin."""
@@ -90,7 +102,7 @@ class Parts:
         opening = Opening(self.tokens, self.sessions, self.revocations, self.cookies, ctx.events)
 
         section = ctx.section("registration") or {}
-        domains = Domains(section.get("allowedDomains") or ())
+        self.domains = domains = Domains(section.get("allowedDomains") or ())
         self.creation = Creation(database, ctx.events, log)
         adoption = Adoption(database, self.accounts, self.creation, domains, self.bans, gate, log)
         expectation = Expectation(database, self.creation, domains)
@@ -187,6 +199,14 @@ class Parts:
             ),
             OwnSessionsRoutes(self.sessions, self.authenticator),
         )
+
+    def reload(self, ctx: Context) -> None:
+        """Take who may register and sign in; the rest of the settings stays."""
+        for name in RELOADED:
+            setattr(self.config, name, getattr(ctx.config, name))
+        self.domains.configure((ctx.section("registration") or {}).get("allowedDomains") or ())
+        self.door.configure(self.config.allow_registration)
+        self.startup.configure(self.config, ctx.kernel, ctx.section("turnstile") or {})
 
     def routes(self) -> list[Route]:
         """Every route of the plugin."""

@@ -32,7 +32,7 @@ from locutory_auth.documents import (
     User,
     ViolationScore,
 )
-from locutory_auth.parts import Parts
+from locutory_auth.parts import RELOADED, Parts
 from locutory_auth.sessions.revocation import WATCH_SECONDS
 from locutory_contracts.accounts import (
     ACCOUNT_STANDING,
@@ -55,6 +55,7 @@ class AuthPlugin(Plugin):
     summary = "Accounts, sign-in with e-mail and password, second factor, sessions, mail, bans"
     Config = Config
     sections = {"registration": RegistrationSection, "turnstile": TurnstileSection}  # noqa: RUF012
+    reloads = ("registration", "turnstile.siteKey", "turnstile.options", *RELOADED)
     provides = (
         AUTHENTICATORS,
         ACCOUNTS,
@@ -128,6 +129,10 @@ class AuthPlugin(Plugin):
     @hook
     def checks(self, ctx: Context) -> list[Check]:
         return checks(ctx)
+
+    @hook
+    def reload(self, ctx: Context) -> None:
+        self.parts.reload(ctx)
 
     @hook
     def commands(self) -> Iterable[click.Command]:

@@ -11,8 +11,8 @@ from locutory_auth.registration.door import Door
 
 
 class SignInStartup:
-    """Entry "auth" of `STARTUP_CONFIG`. All but the door is known when the server starts.
-    Other ways to sign in are shown by the plugins that offer them.
+    """Entry "auth" of `STARTUP_CONFIG`. All but the door is known when the configuration is
+    read. Other ways to sign in are shown by the plugins that offer them.
 
     Args:
         turnstile: the section of ``librechat.yaml`` as written.
@@ -26,6 +26,10 @@ class SignInStartup:
         door: Door,
     ) -> None:
         self._door = door
+        self.configure(config, kernel, turnstile)
+
+    def configure(self, config: Config, kernel: KernelConfig, turnstile: Mapping[str, Any]) -> None:
+        """Take these from now on."""
         self._deletion = config.allow_account_deletion
         members = {
             "serverDomain": kernel.domain_server,

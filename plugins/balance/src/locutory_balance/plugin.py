@@ -40,6 +40,7 @@ class BalancePlugin(Plugin):
         "balance": BalanceSection,
         "transactions": TransactionsSection,
     }
+    reloads = ("balance", "transactions", "check_balance", "start_balance")
     provides = (STARTUP_CONFIG,)
     wants = (ACCOUNTS, PEOPLE)
 
@@ -76,7 +77,7 @@ class BalancePlugin(Plugin):
             found = advice(self._current.rules, ctx.section("balance"), ctx.section("transactions"))
             return "; ".join(found) or None
 
-        return [Check("balance settings", look)]
+        return [Check("balance settings", look, offline=True)]
 
     @hook
     def commands(self, ctx: Context) -> list[click.Command]:

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from locutory.discovery import nearest
-from locutory_balance.config import BalanceSection, Config, TransactionsSection
+from locutory_balance.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +65,7 @@ def _refill(shown: Mapping[str, Any]) -> Refill | None:
 
 def advice(rules: Rules, balance: Any, transactions: Any) -> list[str]:
     """Sentences about settings that do not do what was probably meant."""
-    found = []
-    for section, raw, model in (
-        ("balance", balance, BalanceSection),
-        ("transactions", transactions, TransactionsSection),
-    ):
-        for key in _mapping(raw):
-            if key not in model.model_fields:
-                hint = nearest(str(key), model.model_fields)
-                found.append(f"{section}.{key} has no effect{f': {hint}' if hint else ''}")
+    found: list[str] = []
     if not rules.enabled:
         return found
     if rules.start is None:

@@ -1,12 +1,44 @@
-"""Settings of the plugin (contract convos §6)."""
+"""Settings of the plugin (contract convos §6), and what it reads of ``librechat.yaml``."""
 
-from pydantic import BaseModel, ConfigDict, field_validator
+# ruff: noqa: N815  (names of librechat.yaml)
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from locutory import env, option
 
 DEFAULT_RETENTION_HOURS = 720.0
 MEGABYTE = 1024 * 1024
 LARGEST_IMPORT = 250 * MEGABYTE
+
+
+class ImportLimits(BaseModel):
+    """``rateLimits.conversationsImport``; a number that is none counts as absent."""
+
+    model_config = ConfigDict(extra="allow")
+
+    ipMax: Any = Field(None, description="Imports per address")
+    ipWindowInMinutes: Any = Field(None, description="Window of that limit, minutes")
+    userMax: Any = Field(None, description="Imports per user")
+    userWindowInMinutes: Any = Field(None, description="Window of that limit, minutes")
+
+
+class RateLimits(BaseModel):
+    """What this plugin reads of ``rateLimits``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    conversationsImport: ImportLimits | None = Field(None, description="Limits of imports")
+
+
+class InterfaceRetention(BaseModel):
+    """What this plugin reads of ``interface``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    temporaryChatRetention: Any = Field(None, description="Life of a temporary chat, hours")
+    retentionMode: Any = Field(None, description="'all': every chat is temporary")
 
 
 class ConversationsConfig(BaseModel):

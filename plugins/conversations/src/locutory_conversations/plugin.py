@@ -20,7 +20,7 @@ from locutory_contracts.people import PEOPLE
 from locutory_contracts.portability import PORTABLE
 from locutory_contracts.search import SEARCH
 from locutory_conversations.changes import Changes
-from locutory_conversations.config import ConversationsConfig
+from locutory_conversations.config import ConversationsConfig, InterfaceRetention, RateLimits
 from locutory_conversations.copying.copies import Copies
 from locutory_conversations.deletion import Deletion
 from locutory_conversations.documents import Conversation, Message, ToolCall
@@ -49,7 +49,8 @@ class ConversationsPlugin(Plugin):
     name = "conversations"
     summary = "Conversations and messages: history, lists, edits, deletion"
     Config = ConversationsConfig
-    sections: ClassVar = {"interface": None, "rateLimits": None}
+    sections: ClassVar = {"interface": InterfaceRetention, "rateLimits": RateLimits}
+    reloads = ("interface", "temporary_hours")
     provides = (CONVERSATIONS, HISTORY_FEED, PORTABLE)
     wants = (
         TOKENS,

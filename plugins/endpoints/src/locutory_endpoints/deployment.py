@@ -3,20 +3,26 @@
 A `Deployment` never changes; a reload makes a new one and puts it into `Current`.
 """
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from locutory import Context
-from locutory.settings import Environment
+from locutory.settings import Environment, http_address
+from locutory_configfile import dotted, faults_of
 from locutory_endpoints.config import USER_PROVIDED, Config
+from locutory_endpoints.sections import Custom
 from locutory_endpoints.specs import Specs, read_specs
 from locutory_endpoints.tables.defaults import BUILT_IN_ORDER
 from locutory_endpoints.tables.definitions import overridden
 from locutory_endpoints.wire.headers import expand, unset_variable
 
 Options = Mapping[str, Any]
+
+_NEAR = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".svc")
+"""Ends of names that no public name has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +160,22 @@ def read_deployment(ctx: Context) -> Deployment:
     """Read configuration and environment of a kernel. What is unusable becomes a warning."""
     config: Config = ctx.config
     section = mapping(ctx.section("endpoints"))
-    custom = {}
+    custom: dict[str, CustomEndpoint] = {}
     warnings: list[str] = []
-    for item in listed(section.get("custom")):
-        endpoint = _custom(mapping(item), ctx.environment, warnings)
-        if endpoint is not None:
+    for number, item in enumerate(listed(section.get("custom"))):
+        wrong = _wrong(item, custom)
+        if wrong:
+            name = mapping(item).get("name") or number
+            warnings.append(f"endpoints.custom.{number}: '{name}' is left out: {wrong}")
+        else:
+            endpoint = _custom(item, ctx.environment, warnings)
             custom[endpoint.name] = endpoint
     specs, dropped = read_specs(ctx.section("modelSpecs"), set(custom))
     warnings += dropped
-    warnings += _without_plugin(config, section)
+    warnings += _without_plugin(config)
+    reverse = config.openai_reverse_proxy
+    if reverse and reverse != USER_PROVIDED and not http_address(reverse):
+        warnings.append("OPENAI_REVERSE_PROXY is no address (https://host/v1)")
     order = tuple(config.endpoints) or BUILT_IN_ORDER
     interface = mapping(ctx.section("interface"))
     balance = mapping(ctx.section("balance"))
@@ -190,12 +203,31 @@ def _memory(ctx: Context) -> Options:
     return section if kept else {}
 
 
-def _custom(item: Options, environment: Environment, warnings: list[str]) -> CustomEndpoint | None:
-    """A custom endpoint; ``None`` for an item without what it needs (endpoints.md §1.1)."""
+def _wrong(item: Any, others: Mapping[str, CustomEndpoint]) -> str:
+    """Why an item of ``endpoints.custom`` cannot be read; "" when it can."""
+    faults = [
+        ": ".join(filter(None, (dotted(fault.path), fault.text)))
+        + (f" ({fault.fix})" if fault.fix else "")
+        for fault in faults_of(Custom, item)
+    ]
+    if not faults and normal_name(item["name"]) in others:
+        faults = ["another one has this name"]
+    return "; ".join(faults)
+
+
+def _needs_key(url: str) -> bool:
+    """Is a server further away than the own machine and network, by the look of its name?"""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return not ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." in host and not host.endswith(_NEAR)
+
+
+def _custom(item: Options, environment: Environment, warnings: list[str]) -> CustomEndpoint:
+    """A custom endpoint. What keeps it from answering is a warning, and its ``problem``."""
     models = mapping(item.get("models"))
-    name, key, url = item.get("name"), item.get("apiKey"), item.get("baseURL")
-    if not (name and key and url and (models.get("fetch") or models.get("default"))):
-        return None
+    name, key, url = item.get("name"), item.get("apiKey") or "", item.get("baseURL")
     name = normal_name(str(name))
     key, url = expand(str(key), environment), expand(str(url), environment).rstrip("/")
     problem = None
@@ -203,8 +235,11 @@ def _custom(item: Options, environment: Environment, warnings: list[str]) -> Cus
         missing = unset_variable(text)
         if missing is not None:
             problem = f"{what} needs the environment variable {missing}, which is not set"
-    if problem is None and url != USER_PROVIDED and not _is_address(url):
-        problem = "baseURL is no address that begins with http:// or https://"
+    if problem is None and url != USER_PROVIDED:
+        if not http_address(url):
+            problem = "baseURL is no address (https://host/v1)"
+        elif not key and not item.get("headers") and _needs_key(url):
+            problem = "apiKey is missing; only servers of the own network can go without"
     if item.get("provider") == "anthropic":
         problem = (
             "'provider: anthropic' (the native protocol) needs a plugin that is not installed; "
@@ -228,14 +263,6 @@ def _custom(item: Options, environment: Environment, warnings: list[str]) -> Cus
         user_query=models.get("userIdQuery") is True,
         problem=problem,
     )
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _model_names(value: Any) -> list[str]:
@@ -263,7 +290,7 @@ def _params(item: Options, url: str) -> Options | None:
     return params
 
 
-def _without_plugin(config: Config, section: Options) -> list[str]:
+def _without_plugin(config: Config) -> list[str]:
     """Warnings for keys whose provider this installation does not have."""
     found = {
         "assistants": ("ASSISTANTS_API_KEY", config.assistants_api_key),

@@ -6,7 +6,7 @@ from typing import ClassVar
 from beanie import Document
 from pydantic import BaseModel
 
-from locutory import Context, On, PhaseTask, Plugin, Provide, Route, hook
+from locutory import Check, Context, On, PhaseTask, Plugin, Provide, Route, hook
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, TOKENS
@@ -29,6 +29,8 @@ from locutory_endpoints.tokens import O200kCounter
 from locutory_endpoints.wire.connections import Connections
 from locutory_endpoints.wire.lists import ModelLists
 
+_AT_THE_START = {"connect_seconds", "idle_seconds", "list_seconds"}
+
 
 class EndpointsPlugin(Plugin):
     """Language models: the picker, model lists, users' keys, OpenAI-compatible providers."""
@@ -40,6 +42,7 @@ class EndpointsPlugin(Plugin):
         "endpoints": EndpointsSection,
         "modelSpecs": ModelSpecsSection,
     }
+    reloads = ("endpoints", "modelSpecs", *(Config.model_fields.keys() - _AT_THE_START))
     provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG)
     wants = (AGENT_CAPABILITIES, STORED_AGENTS, LLM_PROVIDERS)
 
@@ -50,7 +53,6 @@ class EndpointsPlugin(Plugin):
     @hook
     def services(self, ctx: Context) -> Iterable[Provide]:
         config: Config = ctx.config
-        self._log = ctx.log
         self._current = current = Current(read_deployment(ctx))
         self._keys = KeyStore(ctx.database, ctx.credentials)
         self._connections = Connections(
@@ -84,20 +86,23 @@ class EndpointsPlugin(Plugin):
     @hook
     def phases(self) -> Iterable[PhaseTask]:
         return [
-            PhaseTask("configuration loading", "models", self._warn),
             PhaseTask("post-startup tasks", "connections", self._look_around, self._close),
         ]
+
+    @hook
+    def checks(self) -> Iterable[Check]:
+        def says(text: str | None) -> Check:
+            async def told() -> str | None:
+                return text
+
+            return Check("models", told, offline=True)
+
+        return [says(warning) for warning in self._current.deployment.warnings] or [says(None)]
 
     @hook
     def reload(self, ctx: Context) -> None:
         self._current.deployment = read_deployment(ctx)
         self._lists.forget()
-        for warning in (*self._current.deployment.warnings, *self._catalogue.advice()):
-            self._log.warning("models.warning", text=warning)
-
-    async def _warn(self) -> None:
-        for warning in (*self._current.deployment.warnings, *self._catalogue.advice()):
-            self._log.warning("models.warning", text=warning)
 
     async def _look_around(self) -> None:
         self._ollama.look()

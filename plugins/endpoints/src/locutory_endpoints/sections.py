@@ -16,6 +16,9 @@ from pydantic import (
     Field,
     StrictBool,
     StrictStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
@@ -229,7 +232,7 @@ class Custom(Common):
     """One item of ``endpoints.custom`` (endpoints.md §4.2)."""
 
     name: Annotated[StrictStr, Field(min_length=1)]
-    apiKey: Annotated[StrictStr, Field(min_length=1)]
+    apiKey: StrictStr | None = None
     baseURL: Annotated[StrictStr, Field(min_length=1)]
     models: ModelList
     iconURL: StrictStr | None = None
@@ -251,6 +254,17 @@ class Custom(Common):
         return self
 
 
+def _as_it_is(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        return value
+
+
+Item = Annotated[Custom, WrapValidator(_as_it_is)]
+"""A wrong custom endpoint does not stop the others: the deployment leaves it out, and says so."""
+
+
 class EndpointsSection(BaseModel):
     """The key ``endpoints``."""
 
@@ -265,17 +279,13 @@ class EndpointsSection(BaseModel):
     azureAssistants: Assistants | None = None
     assistants: Assistants | None = None
     agents: Agents | None = None
-    custom: list[Custom] | None = None
+    custom: list[Item] | None = None
     bedrock: Bedrock | None = None
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if not self.model_fields_set:
             raise ValueError("give at least one endpoint, or leave the key out")
-        names = [item.name for item in self.custom or ()]
-        doubled = next((name for name in names if names.count(name) > 1), None)
-        if doubled is not None:
-            raise ValueError(f"custom endpoint '{doubled}' is named twice")
         return self
 
 

@@ -91,4 +91,7 @@ class LdapPlugin(Plugin):
                 )
             return None
 
-        return [Check("LDAP directory", check.reach), Check("LDAP encryption", encrypted)]
+        return [
+            Check("LDAP directory", check.reach),
+            Check("LDAP encryption", encrypted, offline=True),
+        ]

@@ -36,8 +36,6 @@ class AgentSection(BaseModel):
     """``memory.agent``: who keeps memories. By ``id`` of a stored agent, or by provider and
     model."""
 
-    model_config = ConfigDict(extra="forbid")
-
     enabled: StrictBool | None = Field(None, description="Keep memories automatically")
     id: StrictStr | None = Field(None, description="Id of a stored agent")
     provider: StrictStr | None = Field(None, description="Name of an endpoint")
@@ -56,8 +54,6 @@ class AgentSection(BaseModel):
 
 class MemorySection(BaseModel):
     """``memory`` of ``librechat.yaml`` (contract memories §3)."""
-
-    model_config = ConfigDict(extra="forbid")
 
     disabled: StrictBool | None = Field(None, description="No memories in chats")
     validKeys: list[StrictStr] | None = Field(None, description="Keys that models may use")

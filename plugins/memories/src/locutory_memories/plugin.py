@@ -49,6 +49,7 @@ class MemoriesPlugin(Plugin):
     summary = "Memories: what a user wants every chat to know, kept by hand, by tools, by an agent"
     Config = Config
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {"memory": MemorySection}
+    reloads = ("memory", *Config.model_fields)
     provides = (AGENT_CAPABILITIES, CONTEXT_SOURCES, TOOLS, TURN_COMPANIONS, PORTABLE)
     wants = (POLICY, ACCOUNTS, CATALOGUE, TOKENS, STORED_AGENTS)
 
@@ -114,7 +115,7 @@ class MemoriesPlugin(Plugin):
                 )
             return "; ".join(rules.advice) or None
 
-        return [Check("memory settings", look)]
+        return [Check("memory settings", look, offline=True)]
 
     @hook
     def reload(self, ctx: Context) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from locutory import env, option
 from locutory.access import ADMIN_ROLE
@@ -253,6 +253,16 @@ class OpenIdSettings(BaseModel):
         return self
 
 
+class SocialSection(BaseModel):
+    """What this plugin reads of ``registration``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    socialLogins: list[str] | None = Field(  # noqa: N815  (the key of the file)
+        None, description="Buttons of the login page, in order"
+    )
+
+
 class SamlSettings(BaseModel):
     """A SAML identity provider."""
 
@@ -271,6 +281,7 @@ class SamlSettings(BaseModel):
         "SAML_USE_AUTHN_RESPONSE_SIGNED",
         "",
         "Exactly 'true': the response must be signed instead of the assertion",
+        words=("true", "false"),
     )
     saml_idp_entity_id: str | None = env(
         "LOCUTORY_SAML_IDP_ENTITY_ID",
@@ -330,6 +341,7 @@ class Config(SocialSettings, OpenIdSettings, SamlSettings):
         "",
         "'true' or 'false' decides over the Secure attribute of cookies; else it is on in "
         "production, unless DOMAIN_SERVER is this machine",
+        words=("true", "false"),
     )
     trust_tenant_header: bool = env(
         "TRUST_TENANT_HEADER", False, "X-Tenant-Id of the proxy names the tenant"

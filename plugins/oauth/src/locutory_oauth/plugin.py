@@ -19,7 +19,7 @@ from locutory_contracts.directory import DIRECTORY
 from locutory_contracts.sign_in import MEMBERSHIPS, OUTSIDE_SESSIONS, ROLE_NAMES, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_oauth.browser import Browsers, secure
-from locutory_oauth.config import Config
+from locutory_oauth.config import Config, SocialSection
 from locutory_oauth.providers import Workshop, discover
 from locutory_oauth.routes import OAuthRoutes
 from locutory_oauth.service import SignIn
@@ -36,7 +36,7 @@ class OAuthPlugin(Plugin):
     name = "oauth"
     summary = "Sign-in through Google, GitHub, Discord, Facebook, Apple, OpenID Connect, SAML"
     Config = Config
-    sections: ClassVar = {"registration": None}
+    sections: ClassVar = {"registration": SocialSection}
     provides = (STARTUP_CONFIG, AUTHENTICATORS, OUTSIDE_SESSIONS, DIRECTORY)
     wants = (SIGN_INS, ACCOUNTS, ROLE_NAMES, MEMBERSHIPS, AVATARS)
 
@@ -128,7 +128,7 @@ class OAuthPlugin(Plugin):
             return None
 
         return [
-            Check("social logins", switched_on),
-            Check("OpenID tokens", session_of_tokens),
-            Check("people of Entra", people_of_entra),
+            Check("social logins", switched_on, offline=True),
+            Check("OpenID tokens", session_of_tokens, offline=True),
+            Check("people of Entra", people_of_entra, offline=True),
         ]

@@ -81,7 +81,9 @@ def _every_link(value: Any) -> Any:
     return {"create": value, "share": value, "public": value} if isinstance(value, bool) else value
 
 
-Feature = Annotated[Sharing, BeforeValidator(_use)]
+Feature = Annotated[Sharing, BeforeValidator(_use, json_schema_input_type=bool | Sharing)]
+
+EveryLink = Annotated[Links, BeforeValidator(_every_link, json_schema_input_type=bool | Links)]
 
 
 class InterfacePermissions(_Section):
@@ -102,7 +104,7 @@ class InterfacePermissions(_Section):
     remoteAgents: Feature | None = None  # noqa: N815
     marketplace: Market | None = None
     peoplePicker: People | None = None  # noqa: N815
-    sharedLinks: Annotated[Links, BeforeValidator(_every_link)] | None = None  # noqa: N815
+    sharedLinks: EveryLink | None = None  # noqa: N815
 
 
 class MemoryPermissions(_Section):

@@ -74,10 +74,13 @@ class Links(_Section):
     )
 
 
+BareLinks = Annotated[Links, BeforeValidator(_bare, json_schema_input_type=bool | Links)]
+
+
 class InterfaceLinks(_Section):
     """The key of ``interface`` that this plugin reads beside the client's policies."""
 
-    sharedLinks: Annotated[Links, BeforeValidator(_bare)] | None = None  # noqa: N815
+    sharedLinks: BareLinks | None = None  # noqa: N815
 
 
 class Settings:

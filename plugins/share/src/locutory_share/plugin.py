@@ -53,6 +53,17 @@ class SharePlugin(Plugin):
     summary = "Shared links: conversations that others may read and continue"
     Config = ShareConfig
     sections: ClassVar = {"interface": InterfaceLinks}
+    reloads = (
+        "interface",
+        "public_links",
+        "snapshot_files",
+        "auto_migrate",
+        "app_title",
+        "analytics_gtm_id",
+        "bundler_url",
+        "static_bundler_url",
+        "custom_footer",
+    )
     provides = (SHARED_CONVERSATIONS, RESOURCE_KINDS, STARTUP_CONFIG)
     wants = (CONVERSATIONS, ACCESS, POLICY, AUTHENTICATORS, CATALOGUE, SEARCH, FILES)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator
 
 from locutory import env
 
@@ -81,6 +81,15 @@ class WebClientConfig(BaseModel):
         "RUM_ADVANCED_NETWORK_CAPTURE", False, "Collect bodies of requests"
     )
     rum_sample_rate: str | None = env("RUM_SAMPLE_RATE", None, "Share of sessions, 0 to 1")
+
+    @field_validator("client_dist")
+    @classmethod
+    def _holds_a_client(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not (folder.expanduser() / "index.html").is_file():
+            raise ValueError(
+                f"{folder} has no index.html: build the client there, or unset CLIENT_DIST"
+            )
+        return folder
 
 
 class _Section(BaseModel):

@@ -26,6 +26,7 @@ class WebClientPlugin(Plugin):
     summary = "Serves a web client, its start-up configuration, and answers for what is off"
     Config = WebClientConfig
     sections: ClassVar = {"interface": InterfaceDisplay}
+    reloads = ("interface", *WebClientConfig.model_fields)
     provides = (PAGES,)
     wants = (AGENT_CAPABILITIES, STARTUP_CONFIG, POLICY)
 

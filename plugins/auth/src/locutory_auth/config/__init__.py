@@ -21,8 +21,9 @@ class RegistrationSection(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    social_logins: list[str] | None = Field(default=None, alias="socialLogins")
-    allowed_domains: list[str] | None = Field(default=None, alias="allowedDomains")
+    allowed_domains: list[str] | None = Field(
+        default=None, alias="allowedDomains", description="E-mail domains that may register"
+    )
 
 
 class TurnstileOptions(BaseModel):
@@ -84,6 +85,7 @@ class Config(MailSettings, LimitSettings, BanSettings):
         "",
         "'true' or 'false' decides over the Secure attribute of cookies; else it is on in "
         "production, unless DOMAIN_SERVER is this machine",
+        words=("true", "false"),
     )
     password_rehash: bool = env(
         "PASSWORD_REHASH",

@@ -7,6 +7,10 @@ class Domains:
     """The allowed domains; all when there are none."""
 
     def __init__(self, domains: Iterable[str]) -> None:
+        self.configure(domains)
+
+    def configure(self, domains: Iterable[str]) -> None:
+        """Take these from now on."""
         self._domains = {domain.strip().lower() for domain in domains}
 
     def allow(self, email: str) -> bool:

@@ -20,8 +20,14 @@ class Door:
     ) -> None:
         self._database = database
         self._services = services
-        self._fixed = allowed is not None or directory
-        self._open = bool(allowed) and not directory
+        self._directory = directory
+        self.configure(allowed)
+
+    def configure(self, allowed: bool | None) -> None:
+        """Take this from now on; where nothing is configured, it is closed until the next
+        look."""
+        self._fixed = allowed is not None or self._directory
+        self._open = bool(allowed) and not self._directory
 
     @property
     def open(self) -> bool:

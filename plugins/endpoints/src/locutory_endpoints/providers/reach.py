@@ -53,8 +53,8 @@ class Reach:
 
 
 def bearer(headers: Mapping[str, str], key: str) -> dict[str, str]:
-    """Headers with the key, unless an ``Authorization`` was configured."""
-    if any(name.lower() == "authorization" for name in headers):
+    """Headers with the key, if there is one, unless an ``Authorization`` was configured."""
+    if not key or any(name.lower() == "authorization" for name in headers):
         return dict(headers)
     return {"Authorization": f"Bearer {key}", **headers}
 
