@@ -14,6 +14,7 @@ from locutory_webclient.absent import absent_routes
 from locutory_webclient.banners import Banners
 from locutory_webclient.config import InterfaceDisplay, WebClientConfig
 from locutory_webclient.documents import Banner
+from locutory_webclient.reference import reference_route
 from locutory_webclient.routes import ClientRoutes
 from locutory_webclient.service import ClientPages, client_folder
 from locutory_webclient.startup import Startup
@@ -43,6 +44,7 @@ class WebClientPlugin(Plugin):
     def routes(self, ctx: Context) -> Iterable[Route]:
         self._startup = Startup(ctx)
         yield from ClientRoutes(self._startup, Banners(ctx.database)).all()
+        yield reference_route()
         yield from absent_routes(ctx.permission_groups)
 
     @hook

@@ -115,10 +115,15 @@ class ClientPages:
             response = None if file is None else await self._files.serve(request, file)
             if response is not None:
                 return response
+        small = None if self._landing is None else self._landing.small(path)
+        if small is not None:
+            return small
         if is_asset(path):
             return Empty(404)
         if self._index is not None:
             return self._index.respond(request)
         if self._landing is None:
             return Empty(404)
-        return self._landing.home() if path == "/" else self._landing.missing(path)
+        if path == "/":
+            return self._landing.home(request)
+        return self._landing.missing(request, path)

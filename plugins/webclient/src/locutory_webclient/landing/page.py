@@ -1,6 +1,7 @@
 """The page that is shown while no web client is installed."""
 
 import hashlib
+import re
 from base64 import b64encode
 from html import escape
 from importlib.resources import files
@@ -8,11 +9,18 @@ from string import Template
 
 from starlette.responses import Response
 
+from locutory import Request
+
+CLIENT_TAG = "v0.8.8-rc1"
+"""The version of LibreChat's client that this server is compatible with."""
+
+ROBOTS = "User-agent: *\nDisallow: /\n"
 _LONGEST_PATH = 200
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
 
 class LandingPage:
-    """A page of our own: the server runs, what is on, how to add a client.
+    """A page of our own: the server runs, what is on, how to add a client or do without.
 
     It loads nothing, its policy forbids everything but its own style sheet, and it tells
     strangers no path of this machine.
@@ -22,11 +30,12 @@ class LandingPage:
         package = files("locutory_webclient.landing")
         self._template = Template(package.joinpath("page.html").read_text("utf-8"))
         style = package.joinpath("style.css").read_text("utf-8")
+        self._icon = package.joinpath("icon.svg").read_text("utf-8")
         digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self._headers = {
             "cache-control": "no-cache, no-store, must-revalidate",
             "content-security-policy": (
-                f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
+                f"default-src 'none'; img-src 'self'; style-src 'sha256-{digest}'; base-uri 'none'; "
                 "form-action 'none'; frame-ancestors 'none'"
             ),
             "referrer-policy": "no-referrer",
@@ -36,22 +45,37 @@ class LandingPage:
             "version": escape(version),
             "base": escape(base.rstrip("/")),
             "count": str(len(plugins)),
-            "plugins": "".join(f"<li>{escape(name)}</li>" for name in plugins),
+            "tag": CLIENT_TAG,
+            "plugins": "".join(f"<li>{escape(name)}</li>" for name in sorted(plugins)),
             "style": style,
         }
-        self._home = self._render("Locutory", "")
 
-    def _render(self, title: str, missing: str) -> bytes:
-        page = self._template.substitute(self._values, title=title, missing=missing)
-        return page.encode("utf-8", "replace")
+    def _page(self, request: Request, status: int, title: str, missing: str = "") -> Response:
+        host = request.headers.get("host", "")
+        page = self._template.substitute(
+            self._values,
+            # As the reader reached it: only an example, and never kept by a cache.
+            server="http://" + (host if _HOST.fullmatch(host) else "localhost:3080"),
+            title=title,
+            missing=missing,
+        )
+        body = page.encode("utf-8", "replace")
+        return Response(body, status, headers=self._headers, media_type="text/html")
 
-    def home(self) -> Response:
+    def small(self, path: str) -> Response | None:
+        """The icon and the file for robots, which browsers and crawlers ask for by themselves."""
+        if path in ("/favicon.svg", "/favicon.ico"):
+            return Response(self._icon, headers=self._headers, media_type="image/svg+xml")
+        if path == "/robots.txt":
+            return Response(ROBOTS, headers=self._headers, media_type="text/plain")
+        return None
+
+    def home(self, request: Request) -> Response:
         """The page at ``/``."""
-        return Response(self._home, headers=self._headers, media_type="text/html")
+        return self._page(request, 200, "Locutory")
 
-    def missing(self, path: str) -> Response:
+    def missing(self, request: Request, path: str) -> Response:
         """The same page as a 404 that names the path."""
         shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
         note = f'<p class="missing">There is no page <code>{escape(shown)}</code>.</p>'
-        body = self._render("Not found · Locutory", note)
-        return Response(body, 404, headers=self._headers, media_type="text/html")
+        return self._page(request, 404, "Not found · Locutory", note)
