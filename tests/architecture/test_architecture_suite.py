@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,3 +36,11 @@ def test_the_last_lines_say_what_was_skipped_and_why(tmp_path: Path) -> None:
     reason = "the program is not installed: apt-get install program"
     assert first == f"skipped 2 tests: {reason} ({file})"
     assert total.startswith("1 passed, 3 skipped")
+
+
+def test_locutory_requires_every_bundled_plugin() -> None:
+    """What ``make install`` and ``pip install locutory`` bring is the same."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    plugins = (ROOT / "plugins").glob("*/pyproject.toml")
+    wanted = {tomllib.loads(each.read_text("utf-8"))["project"]["name"] for each in plugins}
+    assert set(project["dependencies"]) == {"locutory-kernel", "locutory-contracts", *wanted}

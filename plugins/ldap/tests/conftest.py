@@ -1,7 +1,8 @@
-"""A directory (OpenLDAP's slapd), and accounts, for the tests."""
+"""A directory (OpenLDAP's slapd, or one in Python), and accounts, for the tests."""
 
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def _key(folder: Path, name: str) -> None:
 
 @dataclass(slots=True)
 class OpenLdap:
-    """A running slapd."""
+    """A running directory."""
 
     url: str
     secure_url: str
@@ -150,17 +151,14 @@ class OpenLdap:
         }
 
 
-@pytest.fixture(scope="session")
-def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenLdap]:
-    """OpenLDAP with a few people, started by hand on free ports."""
+def openldap(folder: Path, ports: tuple[int, int]) -> list[str]:
+    """The command of OpenLDAP's slapd with the people in it; ``[]`` where it is not installed."""
     program, loader = (
         shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("slapd", "slapadd")
     )
     if program is None or loader is None:
-        pytest.skip("slapd is not installed: apt-get install slapd ldap-utils")
-    folder = tmp_path_factory.mktemp("slapd")
+        return []
     (folder / "data").mkdir()
-    _key(folder, "directory")
     text = CONFIG.format(
         folder=folder, base=BASE, searcher=SEARCHER, secret=SECRET, anonymous="read",
         # As directories that are open to this attack answer.
@@ -169,22 +167,33 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenLdap]:
     config = folder / "slapd.conf"
     config.write_text(text)
     (folder / "people.ldif").write_text(ENTRIES)
-    subprocess.run(
-        [loader, "-f", str(config), "-l", str(folder / "people.ldif")],
-        check=True,
-        capture_output=True,
-    )
+    load = [loader, "-f", str(config), "-l", str(folder / "people.ldif")]
+    subprocess.run(load, check=True, capture_output=True)
+    urls = f"ldap://127.0.0.1:{ports[0]} ldaps://127.0.0.1:{ports[1]}"
+    return [program, "-f", str(config), "-h", urls, "-d", "0"]
+
+
+def ldaptor(folder: Path, ports: tuple[int, int]) -> list[str]:
+    """The command of a directory in Python, with the same people in it."""
+    searcher = f"\ndn: {SEARCHER}\nobjectClass: person\ncn: searcher\nuserPassword: {SECRET}\n\n"
+    (folder / "people.ldif").write_text(ENTRIES + searcher)
+    program = Path(__file__).with_name("directory_process.py")
+    files = [folder / name for name in ("people.ldif", "server.crt", "server.key")]
+    return [sys.executable, "-W", "ignore", str(program), *map(str, files), *map(str, ports)]
+
+
+@pytest.fixture(scope="session")
+def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenLdap]:
+    """A directory with a few people on free ports: OpenLDAP where it is installed."""
+    folder = tmp_path_factory.mktemp("slapd")
+    _key(folder, "directory")
     ports = free_port(), free_port()
-    urls = f"ldap://127.0.0.1:{ports[0]}", f"ldaps://127.0.0.1:{ports[1]}"
-    process = subprocess.Popen(
-        [program, "-f", str(config), "-h", " ".join(urls), "-d", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = openldap(folder, ports) or ldaptor(folder, ports)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for port in ports:
-            wait_until_it_listens(process, port, "slapd")
-        yield OpenLdap(*urls, folder)
+            wait_until_it_listens(process, port, "the directory")
+        yield OpenLdap(f"ldap://127.0.0.1:{ports[0]}", f"ldaps://127.0.0.1:{ports[1]}", folder)
     finally:
         process.terminate()
         process.wait()

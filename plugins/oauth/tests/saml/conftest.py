@@ -133,8 +133,9 @@ class IdentityProvider:
         sign_response: bool = False,
         sign_alg: str = "RSA_SHA256",
         digest_alg: str = "SHA256",
+        name_format: str | None = None,
     ) -> str:
-        """A response as XML. The algorithms are named as `xmlsec.Transform` names them."""
+        """A response as XML. ``name_format``: of the name, else that of addresses. The algorithms are named as `xmlsec.Transform` names them."""
         response = etree.Element(
             f"{{{SAMLP}}}Response",
             {"ID": f"_{uuid4().hex}", "Version": "2.0", "IssueInstant": instant()},
@@ -145,7 +146,7 @@ class IdentityProvider:
             response.set("InResponseTo", in_response_to)
         add(response, f"{{{SAML}}}Issuer", self.entity)
         add(add(response, "Status"), "StatusCode", Value=SUCCESS)
-        assertion = self._assertion(response, name_id, sp_entity_id)
+        assertion = self._assertion(response, name_id, name_format or EMAIL, sp_entity_id)
         statement = add(assertion, "AttributeStatement")
         for name, values in identity.items():
             attribute = add(statement, "Attribute", Name=name, NameFormat=BASIC)
@@ -157,7 +158,7 @@ class IdentityProvider:
             self._sign(response, sign_alg, digest_alg)
         return etree.tostring(response).decode()
 
-    def _assertion(self, response: Any, name_id: str, audience: str) -> Any:
+    def _assertion(self, response: Any, name_id: str, name_format: str, audience: str) -> Any:
         """An assertion below the response, without attributes."""
         ends = instant(self.minutes)
         assertion = add(
@@ -169,7 +170,7 @@ class IdentityProvider:
         )
         add(assertion, "Issuer", self.entity)
         subject = add(assertion, "Subject")
-        add(subject, "NameID", name_id, Format=EMAIL)
+        add(subject, "NameID", name_id, Format=name_format)
         add(
             add(subject, "SubjectConfirmation", Method=BEARER),
             "SubjectConfirmationData",
