@@ -70,7 +70,7 @@ def server(
     command = [str(Path(sys.executable).with_name("locutory")), "serve", "--workers", str(workers)]
     process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
     try:
-        for _ in range(300):
+        for _ in range(1200):
             if process.poll() is not None:
                 raise RuntimeError((folder / "server.log").read_text("utf-8"))
             try:

@@ -257,7 +257,11 @@ async def test_silent_turns_are_ended(serve: Serve, kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), history, yaml=yaml) as server:
         user = kit.chatter(server)
         started = await user.start("HANG")
+        async for event in user.follow(started):
+            if event.name == "on_message_delta":
+                break
         reader = asyncio.create_task(user.events(started))
+        await kit.until(lambda: kit.readers(server) == [1])
         chat = server.kernel.services.get(GENERATIONS)
         assert isinstance(chat, Chat)
 

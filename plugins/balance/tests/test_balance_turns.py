@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from locutory import On, Plugin, hook
 from locutory.testing import Serve, SignIn
 from locutory_balance import admission as admission_module
 from locutory_balance import turns as turns_module
+from locutory_balance.documents import Hold
 from locutory_balance.holds import Holds
 from locutory_contracts.chat import TurnRefused, TurnStarting
 
@@ -376,11 +378,11 @@ async def test_turns_of_one_message_end_one_by_one(
 async def test_a_hold_that_nobody_ended_runs_out(
     serve: Serve, user: str, chat: Any, kit: Any
 ) -> None:
-    yaml = {**ON, "plugins": {"balance": {"hold_seconds": 0.2}}}
-    async with serve("balance", chat, yaml=yaml) as server:
+    async with serve("balance", chat, yaml=ON) as server:
         assert await chat.start(chat.turn(user), 400) is None
         assert (await chat.start(chat.turn(user), 400))["balance"] == 0
-        await asyncio.sleep(0.25)
+        holds = server.kernel.database[Hold]
+        await holds.update_many({}, {"$set": {"holds.$[].until": datetime.now(UTC)}})
         assert await chat.start(chat.turn(user), 400) is None
         assert await kit.books(server).held(user) == 1000
 

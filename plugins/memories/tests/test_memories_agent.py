@@ -246,11 +246,11 @@ async def test_agent_whose_model_is_not_offered(talking, kit) -> None:
 
 
 async def test_stopped_turn_stops_the_agent(talking, kit) -> None:
-    began, ended = asyncio.Event(), asyncio.Event()
+    began, stopped, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow(body: Mapping[str, Any]) -> Any:
         began.set()
-        await asyncio.sleep(0.5)
+        await stopped.wait()
         ended.set()
         return kit.tool_calls(SET)
 
@@ -268,6 +268,7 @@ async def test_stopped_turn_stops_the_agent(talking, kit) -> None:
             headers=talk.person.headers,
         )
         assert answer.json()["success"] is True
+        stopped.set()
         await ended.wait()
         await asyncio.sleep(0.2)
         assert await talk.person.known() == {}

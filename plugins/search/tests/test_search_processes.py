@@ -27,7 +27,7 @@ import structlog
 from locutory_contracts.conversations import FeedPage
 from locutory_search.embedded.index import EmbeddedIndex
 
-COUNT, PAUSE = int(sys.argv[2]), float(sys.argv[3])
+COUNT, PAUSE, STOP = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 class Feed:
@@ -41,7 +41,7 @@ class Feed:
              "updatedAt": MOMENT}
             for n in numbers
         ]
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(PAUSE if start < STOP else 3600)
         end = max(start, min(count, start + limit))
         return FeedPage(found, str(end), end < count)
 
@@ -70,11 +70,10 @@ class Followers:
         self._script.write_text(PROGRAM)
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, count: int = COUNT, pause: float = 0.0) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, str(self._script), str(self.folder / "index"), str(count), str(pause)],
-            stdout=subprocess.PIPE,
-        )
+    def start(self, pause: float = 0.0, stop: int = COUNT) -> subprocess.Popen[bytes]:
+        """A follower that waits a moment for each page, and for ever from a position on."""
+        words = [self._script, self.folder / "index", COUNT, pause, stop]
+        process = subprocess.Popen([sys.executable, *map(str, words)], stdout=subprocess.PIPE)
         self.running.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == b"started\n"
@@ -110,7 +109,7 @@ def followers(tmp_path: Path) -> Any:
 def test_kill_loses_and_duplicates_nothing(followers: Followers) -> None:
     chance, reached = random.Random(), 0
     for _ in range(6):
-        process = followers.start(pause=0.01)
+        process = followers.start(pause=0.01, stop=reached + 360)
         followers.wait_for(reached + chance.randint(1, 350))
         time.sleep(chance.uniform(0, 0.02))
         followers.kill(process)
