@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
+from locutory_agentsapi.routes.running import EventStream, Run
+from locutory_contracts.models import TextDelta
 
 PATHS = ["/chat/completions", "/responses"]
 
@@ -135,6 +139,33 @@ async def test_a_late_failure_is_told_in_the_stream(program: Any, events: Any, p
         last = events(answer)[-1]
         error = last["error"] if path == "/chat/completions" else last["response"]["error"]
         assert error["message"] == "too late"
+
+
+async def test_a_stream_whose_caller_is_gone_ends_its_run() -> None:
+    """Also before the first byte of its body."""
+    ended = asyncio.Event()
+
+    async def words() -> AsyncIterator[TextDelta]:
+        try:
+            while True:
+                yield TextDelta("word ")
+        finally:
+            ended.set()
+
+    async def frames() -> AsyncIterator[bytes]:
+        yield b"never"
+
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        await asyncio.Event().wait()
+
+    run = Run(words())
+    assert await run.begun(None)
+    async with asyncio.timeout(10):
+        await EventStream(frames(), run)({"type": "http"}, gone, send)
+        await ended.wait()
 
 
 async def test_every_answer_has_an_id(program: Any) -> None:

@@ -37,7 +37,7 @@ CHATS = [
     ([USER, ECHOED | {"content": []}, USER], [USER, USER]),
     (
         [USER, ECHOED | {"content": [{"type": "text", "text": "fine"}]}, USER],
-        [USER, DONE | {"content": [{"type": "text", "text": "fine"}]}, USER],
+        [USER, DONE, USER],
     ),
     ([USER, ECHOED, result("c2"), USER], [USER, DONE, USER]),
     ([USER, result(), USER], [USER, USER]),

@@ -109,6 +109,17 @@ async def test_what_led_to_a_stored_response_is_stored(program: Any) -> None:
         assert [row["isCreatedByUser"] for row in branch] == [True, False] * 3
 
 
+async def test_a_title_that_its_owner_gave_stays(program: Any) -> None:
+    async with program() as it:
+        first = (await it.respond("one", store=True)).json()["id"]
+        history = it.server.kernel.services.get(it.conversations)
+        name = (await history.message(it.user, first))["conversationId"]
+        assert (await history.find(it.user, name))["title"] == "Echo"
+        await history.save(it.user, name, {"title": "Mine"})
+        await it.respond("two", store=True, previous_response_id=first)
+        assert (await history.find(it.user, name))["title"] == "Mine"
+
+
 async def test_nothing_is_kept_of_what_must_not_be(program: Any) -> None:
     async with program() as it:
         name = (await it.respond("one", store=False)).json()["id"]

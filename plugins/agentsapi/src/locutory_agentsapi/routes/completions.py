@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
 from locutory import JSON, Request, Services, encode
@@ -17,6 +17,7 @@ from locutory_agentsapi.routes.messages import checked
 from locutory_agentsapi.routes.running import (
     PING,
     BadRun,
+    EventStream,
     Pace,
     Run,
     begin,
@@ -35,12 +36,6 @@ from locutory_contracts.models import (
 )
 
 _ALPHABET = string.ascii_letters + string.digits + "-_"
-HEADERS = {
-    "content-type": "text/event-stream",  # without the charset that Starlette would add
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",
-    "content-encoding": "identity",
-}
 CUT = ("length", "content_filter")
 """Reasons to end that mean that the answer is not whole."""
 
@@ -72,7 +67,7 @@ class Completions:
         except BadRun as error:
             return refusal(error)
         if streamed:
-            return StreamingResponse(self._frames(run, head, form), headers=HEADERS)
+            return EventStream(self._frames(run, head, form), run)
         try:
             return JSON(await while_waiting(request, _whole(run, head, form)))
         except ClientDisconnect:
@@ -101,8 +96,6 @@ class Completions:
             # SDKs raise the error; who reads choices only finds it in the text.
             told = {"content": f"\n\nError: {bad}"}
             yield head.chunk(told, "stop", error=envelope(bad)["error"])
-        finally:
-            await run.close()
         yield b"data: [DONE]\n\n"
 
 

@@ -47,6 +47,8 @@ def _message(item: Any, number: int) -> dict[str, Any]:
         content = [
             _part(part, f"messages[{number}].content[{n}]") for n, part in enumerate(content)
         ]
+        if role == "assistant" and all(part["type"] in _TEXT_PARTS for part in content):
+            content = text_of(content)  # many models take nothing else
     message: dict[str, Any] = {"role": role, "content": "" if content is None else content}
     for name in ("name", "tool_call_id"):
         if isinstance(item.get(name), str):

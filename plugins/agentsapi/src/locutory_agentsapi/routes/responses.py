@@ -5,11 +5,10 @@ from typing import Any
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
 from locutory import JSON, Request, Services, encode
-from locutory_agentsapi.routes.completions import HEADERS
 from locutory_agentsapi.routes.form import Name, form_of
 from locutory_agentsapi.routes.inputs import messages_of
 from locutory_agentsapi.routes.items import Items, new_response_id, response_object
@@ -17,6 +16,7 @@ from locutory_agentsapi.routes.open_item import Event
 from locutory_agentsapi.routes.running import (
     PING,
     BadRun,
+    EventStream,
     Pace,
     Run,
     begin,
@@ -71,7 +71,7 @@ class Responses:
         items = Items(response_object(response_id, agent, body), form)
         asked = Question(user, agent, name, before, messages, body.get("store"))
         if streamed:
-            return StreamingResponse(self._frames(run, items, asked), headers=HEADERS)
+            return EventStream(self._frames(run, items, asked), run)
         try:
             await while_waiting(request, _fill(items, run))
         except ClientDisconnect:
@@ -112,8 +112,6 @@ class Responses:
             bad = failure(error)
             code = "rate_limit_exceeded" if bad.status == _RATE_LIMITED else "server_error"
             yield frames(items.fail({"code": code, "message": str(bad)}))
-        finally:
-            await run.close()
         yield b"data: [DONE]\n\n"
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from locutory import HTTPError, Request, Services
 from locutory_contracts.agents import AGENT_RUNS, AgentEvent, AgentTask, StoredAgent
@@ -26,6 +28,14 @@ _NOT_OURS = frozenset((401, 403, 407))
 key is wrong."""
 _BAD_GATEWAY = 502
 _LONGEST_WAIT = 86_400.0
+
+
+_HEADERS = {
+    "content-type": "text/event-stream",  # without the charset that Starlette would add
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+    "content-encoding": "identity",
+}
 
 
 class BadRun(Exception):
@@ -113,6 +123,22 @@ class Run:
         """End the run. Its task ends also when the caller of this is cancelled."""
         self._fetching.cancel()
         await asyncio.wait({self._fetching})
+
+
+class EventStream(StreamingResponse):
+    """The events of a run as a body. The run ends with it, also when the caller has gone
+    before the first of them."""
+
+    def __init__(self, frames: AsyncIterator[bytes], run: Run) -> None:
+        super().__init__(frames, headers=_HEADERS)
+        self._run = run
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._run.close()
 
 
 async def while_waiting(request: Request, work: Coroutine[Any, Any, T]) -> T:

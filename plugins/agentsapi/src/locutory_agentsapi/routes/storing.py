@@ -93,12 +93,9 @@ async def _save(history: Conversations, asked: Question, items: Items) -> None:
         "metadata": _metadata(items, said),
     }
     await history.save_message(asked.user, answer)
-    fields = {
-        "endpoint": "agents",
-        "agent_id": agent_id,
-        "title": asked.agent.get("name") or "Open Responses Conversation",
-        "model": agent_id,
-    }
+    fields = {"endpoint": "agents", "agent_id": agent_id, "model": agent_id}
+    if asked.before.parent is None:  # later on it has a title, perhaps its owner's
+        fields["title"] = asked.agent.get("name") or "Open Responses Conversation"
     await history.save(asked.user, asked.conversation_id, fields)
 
 

@@ -62,7 +62,7 @@ class Threads:
                 if found.parent is None:
                     found.parent, found.unsaved = at, _joined(turns)
             turns.append([*turn.input, {"role": "assistant", "content": text}])
-            size += sum(len(text_of(message.get("content"))) for message in turns[-1])
+            size += sum(_length(message["content"]) for message in turns[-1])
             if size > _MOST_CHARACTERS or len(turns) >= _MOST_TURNS:
                 raise BadRun("What this response follows is too long to go on from.")
             found.conversation_id = found.conversation_id or turn.conversation_id
@@ -176,6 +176,16 @@ def lineage(documents: Sequence[Document], leaf: str) -> list[Document]:
 def _joined(turns: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The messages of turns that were found from the last to the first."""
     return [message for said in reversed(turns) for message in said]
+
+
+def _length(content: str | list[dict[str, Any]]) -> int:
+    """Characters of a message, pictures included."""
+    if isinstance(content, str):
+        return len(content)
+    return sum(
+        len(part["text"] if part["type"] == "text" else part["image_url"]["url"])
+        for part in content
+    )
 
 
 def _said(documents: Sequence[Document]) -> list[dict[str, Any]]:
