@@ -76,6 +76,40 @@ SAID = {
 
 
 RESPONSES = [
+    (
+        [USER, ASKED | {"arguments": {"a": 1}}, ANSWERED | {"output": {"sun": True}}, USER],
+        [
+            USER,
+            {"role": "assistant", "content": "", "tool_calls": [call(arguments='{"a":1}')]},
+            result() | {"content": '{"sun":true}'},
+            USER,
+        ],
+    ),
+    (
+        [
+            USER,
+            ASKED | {"arguments": None},
+            ANSWERED | {"output": [{"type": "input_text", "text": "sunny"}]},
+            SAID | {"content": [{"type": "refusal", "refusal": "no"}]},
+            USER,
+        ],
+        [
+            USER,
+            {"role": "assistant", "content": "", "tool_calls": [call()]},
+            result(),
+            {"role": "assistant", "content": "no"},
+            USER,
+        ],
+    ),
+    (
+        [USER, ASKED, ANSWERED | {"output": None}, USER],
+        [
+            USER,
+            {"role": "assistant", "content": "", "tool_calls": [call()]},
+            result() | {"content": ""},
+            USER,
+        ],
+    ),
     ([USER, ASKED, SAID, USER], [USER, DONE, USER]),
     ([USER, SAID, ASKED, USER], [USER, DONE, USER]),
     ([USER, ANSWERED, SAID, USER], [USER, DONE, USER]),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from locutory_agentsapi.routes.messages import text_of
+from locutory_agentsapi.routes.messages import json_text, text_of
 from locutory_agentsapi.routes.running import BadRun
 
 MOST_ITEMS = 10_000
@@ -53,12 +53,13 @@ def _add(messages: list[dict[str, Any]], item: Mapping[str, Any]) -> None:
     kind, given = item.get("type", "message"), item.get("role")
     if kind == "message" and isinstance(given, str) and given in _ROLES:
         role = _ROLES[given]
-        content = text_of(item.get("content")) if role != "user" else _parts(item.get("content"))
+        given = item.get("content")
+        content = text_of(given) if role == "system" else _parts(given)
         messages.append({"role": role, "content": content})
     elif kind == "function_call" and isinstance(item.get("call_id"), str):
         function = {
             "name": str(item.get("name", "")),
-            "arguments": str(item.get("arguments", "")),
+            "arguments": str(json_text(item.get("arguments"))),
         }
         call = {"id": item["call_id"], "type": "function", "function": function}
         # What the model said before its call is the same message.
@@ -67,12 +68,12 @@ def _add(messages: list[dict[str, Any]], item: Mapping[str, Any]) -> None:
         messages[-1].setdefault("tool_calls", []).append(call)
     elif kind == "function_call_output" and isinstance(item.get("call_id"), str):
         output = item.get("output")
-        text = output if isinstance(output, str) else text_of(output)
+        text = text_of(output) if isinstance(output, list) else str(json_text(output or ""))
         messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": text})
 
 
 def _parts(content: Any) -> str | list[dict[str, Any]]:
-    """What a user says: text, or parts where an image is among them."""
+    """What is said: text, or parts where an image is among them."""
     if not isinstance(content, list):
         return text_of(content)
     parts: list[dict[str, Any]] = []

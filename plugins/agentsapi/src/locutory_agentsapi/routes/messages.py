@@ -82,9 +82,7 @@ def _calls(value: Any) -> list[dict[str, Any]]:
         function = call.get("function") if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(call.get("id"), str):
             continue
-        name, arguments = function.get("name"), function.get("arguments")
-        if arguments is None or isinstance(arguments, Mapping):  # as for Ollama
-            arguments = encode(arguments or {}).decode()
+        name, arguments = function.get("name"), json_text(function.get("arguments"))
         if isinstance(name, str) and isinstance(arguments, str):
             inner = {"name": name, "arguments": arguments}
             found.append({"id": call["id"], "type": "function", "function": inner})
@@ -104,6 +102,12 @@ def _depth(value: Any) -> int:
         elif isinstance(item, list):
             waiting += [(inner, level + 1) for inner in item]
     return deepest
+
+
+def json_text(value: Any) -> Any:
+    """JSON text of what some programs send as an object, or leave out; other values as they
+    are."""
+    return encode(value or {}).decode() if value is None or isinstance(value, Mapping) else value
 
 
 def text_of(content: Any) -> str:
