@@ -69,8 +69,8 @@ class SignIns(Protocol):
         from, whose ban counts.
 
         `IdentityRefused` when the deployment does not allow it; `HTTPError` with the
-        contract's answer for those who are banned, and 409 where a directory gives somebody
-        the address of another account."""
+        contract's answer for those who are banned, and 409, with a text for the person,
+        where a directory gives somebody the address of another account."""
         ...
 
     async def expect(self, identity: Identity) -> str:

@@ -45,6 +45,7 @@ displayName: Countess
 mail: ada@example.com
 mail: ada@second.example.com
 employeeNumber: 1815
+memberOf: cn=chatters,{BASE}
 userPassword: ada-password
 
 dn: uid=bob,ou=people,{BASE}
@@ -70,6 +71,74 @@ sn: Nameless
 employeeNumber: 7
 userPassword: nameless-password
 
+dn: uid=bea,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: zoe
+uid: bea
+uid: alias
+cn: Bea
+sn: Bee
+userPassword: bea-password
+
+dn: cn=Zora,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: zora.two
+uid: zora.one
+cn: Zora
+sn: Zett
+userPassword: zora-password
+
+dn: uid=first,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: first
+cn: First Peter
+sn: Peter
+givenName: Peter
+userPassword: peter-password
+
+dn: uid=second,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: second
+cn: Second Peter
+sn: Peter
+givenName: Peter
+userPassword: peter-password
+
+dn: uid=reset,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: reset
+cn: Reset
+sn: Reset
+mail: reset@example.com
+pwdReset: TRUE
+userPassword: reset-password
+
+dn: uid=locked,ou=people,{BASE}
+objectClass: inetOrgPerson
+uid: locked
+cn: Locked
+sn: Locked
+mail: locked@example.com
+pwdAccountLockedTime: 000001010000Z
+userPassword: locked-password
+
+dn: ou=hidden,{BASE}
+objectClass: organizationalUnit
+ou: hidden
+
+dn: cn=chatters,{BASE}
+objectClass: groupOfNames
+cn: chatters
+member: uid=ada,ou=people,{BASE}
+
+dn: cn=policy,{BASE}
+objectClass: device
+objectClass: pwdPolicy
+cn: policy
+pwdAttribute: userPassword
+pwdMustChange: TRUE
+pwdLockout: TRUE
+
 dn: uid=star,ou=people,{BASE}
 objectClass: inetOrgPerson
 uid: star
@@ -85,6 +154,8 @@ include /etc/ldap/schema/inetorgperson.schema
 pidfile {folder}/slapd.pid
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload ppolicy
+moduleload memberof
 TLSCACertificateFile {folder}/ca.crt
 TLSCertificateFile {folder}/server.crt
 TLSCertificateKeyFile {folder}/server.key
@@ -94,6 +165,11 @@ suffix "{base}"
 rootdn "{searcher}"
 rootpw {secret}
 directory {folder}/data
+overlay ppolicy
+ppolicy_default "cn=policy,{base}"
+ppolicy_use_lockout
+overlay memberof
+access to dn.base="ou=hidden,{base}" by dn.base="{searcher}" read by * none
 access to attrs=userPassword by anonymous auth by * none
 access to * by anonymous {anonymous} by * read
 """

@@ -12,8 +12,9 @@ _CERTIFICATE = re.compile(
     rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----",
     re.DOTALL,
 )
-_UNKNOWN_ISSUER = frozenset((2, 18, 19, 20, 21))
-"""Codes of OpenSSL's `X509_V_ERR` for a chain that ends in nothing that is trusted."""
+_REFUSED = re.compile(r"certificate verify failed: (.+?)\.? \(_ssl\.c:\d+\)", re.DOTALL)
+_UNKNOWN_ISSUER = re.compile(r"issuer certificate|self.signed certificate|verify the first")
+"""In OpenSSL's words for a chain that ends in nothing that is trusted."""
 
 
 def refused_certificate(error: BaseException | None) -> str | None:
@@ -22,11 +23,12 @@ def refused_certificate(error: BaseException | None) -> str | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, ssl.SSLCertVerificationError):
-            reason = str(error.verify_message).rstrip(".") or "verification failed"
-            unknown = error.verify_code in _UNKNOWN_ISSUER
-            return (
-                f"{reason} (NODE_EXTRA_CA_CERTS names authorities to trust)" if unknown else reason
-            )
+            # The text, and not `verify_message`: ldap3 makes errors of this class from it.
+            found = _REFUSED.search(str(error))
+            reason = found[1] if found else "verification failed"
+            if _UNKNOWN_ISSUER.search(reason):
+                reason += " (NODE_EXTRA_CA_CERTS names authorities to trust)"
+            return reason
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None

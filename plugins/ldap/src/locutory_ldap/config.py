@@ -1,5 +1,8 @@
 """Settings of the plugin (contract oauth §7)."""
 
+import re
+from urllib.parse import urlsplit
+
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from locutory import env, option
@@ -8,12 +11,22 @@ NAME = "{{username}}"
 """Stands in the search filter for what somebody typed."""
 
 
+def _addresses(text: str | None) -> list[str]:
+    """The addresses in `LDAP_URL`. Commas may also stand in the path of one."""
+    return re.split(r"(?i)[\s,]+(?=[a-z]+://)", text.strip()) if text and text.strip() else []
+
+
 class Config(BaseModel):
     """The directory, how people are found in it, and what is read of them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    ldap_url: str | None = env("LDAP_URL", None, "ldap:// or ldaps:// address of the directory")
+    ldap_url: str | None = env(
+        "LDAP_URL",
+        None,
+        "ldap:// or ldaps:// address of the directory; of several, parted by spaces, the next is "
+        "asked when one does not answer",
+    )
     ldap_user_search_base: str | None = env(
         "LDAP_USER_SEARCH_BASE", None, "Where people are; with LDAP_URL it switches LDAP on"
     )
@@ -58,8 +71,15 @@ class Config(BaseModel):
     @field_validator("ldap_url")
     @classmethod
     def _check_address(cls, url: str | None) -> str | None:
-        if url is not None and not url.lower().startswith(("ldap://", "ldaps://")):
-            raise ValueError("begins with ldap:// or ldaps://")
+        for each in _addresses(url):
+            if not each.lower().startswith(("ldap://", "ldaps://")):
+                raise ValueError("begins with ldap:// or ldaps://")
+            try:
+                usable = urlsplit(each).port != 0
+            except ValueError:
+                usable = False
+            if not usable:
+                raise ValueError("is no address of a directory, as ldaps://ldap.example is")
         return url
 
     @field_validator("ldap_search_filter")
@@ -68,6 +88,11 @@ class Config(BaseModel):
         if NAME not in text:
             raise ValueError(f"holds {NAME}, which stands for what was typed")
         return text
+
+    @property
+    def addresses(self) -> list[str]:
+        """Addresses of the directory's servers, in the order in which they are asked."""
+        return _addresses(self.ldap_url)
 
     @property
     def configured(self) -> bool:

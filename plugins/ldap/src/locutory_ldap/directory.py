@@ -9,26 +9,33 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from locutory_http import Trust
-from locutory_ldap.config import NAME, Config
+from locutory_http import Trust, refused_certificate
+from locutory_ldap.config import Config
+from locutory_ldap.filters import search_filter, without_conditions
+from locutory_ldap.people import Person
+from locutory_ldap.results import POLICY, must_change, refused_bind, said
 
 with warnings.catch_warnings():
     # ldap3 uses names of pyasn1 that have new ones.
     warnings.simplefilter("ignore", DeprecationWarning)
     import ldap3  # type: ignore[import-untyped]
     from ldap3.core.exceptions import LDAPException  # type: ignore[import-untyped]
-    from ldap3.utils.conv import escape_filter_chars  # type: ignore[import-untyped]
 
-INVALID_CREDENTIALS = 49
-_ANSWERS = (0, 4, 32)
-"""Results of a search that say something: success, more than were asked for, nothing there."""
-
-Person = Mapping[str, str]
-"""Attributes by name in lower case, each its first value; ``dn`` is among them."""
+_SUCCESS, _MORE_THAN_ASKED, _NOT_THERE = 0, 4, 32
+_NOBODY = "locutory-check-of-the-settings"
+"""A name that nobody has."""
 
 
 class DirectoryDown(Exception):
-    """The directory does not answer, or refuses the account that searches."""
+    """The directory does not answer, or not as the settings want it to."""
+
+
+class Refusal(Exception):
+    """Somebody may not sign in. The text is for the log; ``dn``: who it is, if that is known."""
+
+    def __init__(self, reason: str, dn: str = "") -> None:
+        super().__init__(reason)
+        self.dn = dn
 
 
 class _Tls(ldap3.Tls):  # type: ignore[misc]
@@ -54,69 +61,74 @@ def tls_context(config: Config, trust: Trust) -> ssl.SSLContext:
     return trust.make(authority=authority, verify=checked)
 
 
-def search_filter(template: str, name: str) -> str:
-    """The filter that finds a person. What was typed is data in it, never syntax."""
-    text = template.strip().replace(NAME, escape_filter_chars(name))
-    return text if text.startswith("(") else f"({text})"
-
-
 class Directory:
-    """One directory."""
+    """One directory, on one server or on several that hold the same."""
 
     def __init__(self, config: Config, trust: Trust) -> None:
         self._config = config
         self._seconds = math.ceil(config.timeout_seconds)  # ldap3 knows only whole ones
-        parts = urlsplit(config.ldap_url or "")
-        encrypted = parts.scheme.lower() == "ldaps"
-        self._starttls = config.ldap_starttls and not encrypted
-        needs_tls = encrypted or self._starttls
-        self._server = ldap3.Server(
-            parts.hostname or "localhost",
-            port=parts.port or (636 if encrypted else 389),
-            use_ssl=encrypted,
-            tls=_Tls(tls_context(config, trust)) if needs_tls else None,
-            get_info=ldap3.NONE,
-            connect_timeout=self._seconds,
-        )
+        needs_tls = any(_encrypted(url) for url in config.addresses) or config.ldap_starttls
+        self._tls = _Tls(tls_context(config, trust)) if needs_tls else None
+        self._first = 0
         named = (config.ldap_id, config.ldap_username, config.ldap_email, *config.ldap_full_name)
         usual = (
-            *("mail", "uid", "sAMAccountName", "givenName", "sn"),
+            *("mail", "uid", "sAMAccountName", "userPrincipalName", "givenName", "sn"),
             *("cn", "name", "commonname", "displayName"),
         )
         self._attributes = list(dict.fromkeys(name for name in (*named, *usual) if name))
 
+    def _server(self, url: str) -> Any:
+        """A new one each time: ldap3's remembers which addresses answered, for all threads."""
+        parts = urlsplit(url)
+        return ldap3.Server(
+            parts.hostname or "localhost",
+            port=parts.port or (636 if _encrypted(url) else 389),
+            use_ssl=_encrypted(url),
+            tls=self._tls,
+            get_info=ldap3.NONE,
+            connect_timeout=self._seconds,
+        )
+
+    def _open(self, user: str | None, password: str | None) -> Any:
+        """A connection, encrypted if that is configured, but not yet bound: to the server
+        that answered last, or to the next that does."""
+        failures = []
+        urls = self._config.addresses
+        for number in range(len(urls)):
+            index = (self._first + number) % len(urls)
+            server = self._server(urls[index])
+            connection = ldap3.Connection(
+                server,
+                user=user or None,
+                password=password if user else None,
+                authentication=ldap3.SIMPLE if user else ldap3.ANONYMOUS,
+                receive_timeout=self._seconds,
+                # A referral would carry the password to another server.
+                auto_referrals=False,
+                read_only=True,
+                check_names=False,
+            )
+            try:
+                connection.open()
+                if self._config.ldap_starttls and not server.ssl and not connection.start_tls():
+                    raise LDAPException(f"no encryption: {said(connection.result)}")
+            except (LDAPException, OSError) as error:
+                _close(connection)
+                failures.append(f"{server.host}:{server.port}: {_reason(error)}")
+            else:
+                self._first = index
+                return connection
+        raise DirectoryDown(f"the directory does not answer ({'; '.join(failures)})")
+
     @contextmanager
     def _connected(self, user: str | None, password: str | None) -> Iterator[Any]:
-        """A connection, encrypted if that is configured, but not yet bound."""
-        anonymous = not user
-        connection = ldap3.Connection(
-            self._server,
-            user=user or None,
-            password=password if user else None,
-            authentication=ldap3.ANONYMOUS if anonymous else ldap3.SIMPLE,
-            receive_timeout=self._seconds,
-            # A referral would carry the password to another server.
-            auto_referrals=False,
-            read_only=True,
-            check_names=False,
-        )
+        connection = self._open(user, password)
         try:
-            connection.open()
-            if self._starttls and not connection.start_tls():
-                raise DirectoryDown("the directory does not encrypt the connection")
             yield connection
         except (LDAPException, OSError) as error:
-            raise DirectoryDown(f"{type(error).__name__}: {error}") from error
+            raise DirectoryDown(_reason(error)) from error
         finally:
-            with suppress(LDAPException, OSError):  # it may be gone already
-                connection.unbind()
-            if connection.socket is not None:  # left open when connecting failed
-                connection.socket.close()
-
-    def reach(self) -> None:
-        """Connect and bind as the account that searches; `DirectoryDown` otherwise."""
-        with self._searcher():
-            return
+            _close(connection)
 
     @contextmanager
     def _searcher(self) -> Iterator[Any]:
@@ -124,56 +136,97 @@ class Directory:
         password = secret.get_secret_value() if secret else ""
         with self._connected(self._config.ldap_bind_dn, password) as connection:
             if not connection.bind():
-                told = connection.result.get("description")
-                raise DirectoryDown(f"the account that searches is refused: {told}")
+                told = refused_bind(connection.result)
+                raise DirectoryDown(f"LDAP_BIND_DN, the account that searches, is refused: {told}")
             yield connection
 
-    def find(self, name: str) -> Person | None:
-        """The person whom the filter finds; ``None`` when it finds nobody or several."""
+    def reach(self) -> None:
+        """Connect, bind and search as for somebody who signs in; `DirectoryDown` when that
+        cannot work."""
         with self._searcher() as connection:
-            connection.search(
-                self._config.ldap_user_search_base,
-                search_filter(self._config.ldap_search_filter, name),
-                search_scope=ldap3.SUBTREE,
-                attributes=self._attributes,
-                size_limit=2,
-                time_limit=self._seconds,
+            self._search(connection, self._config.ldap_search_filter, _NOBODY)
+
+    def find(self, name: str) -> Person:
+        """The person whom the filter finds; `Refusal` when it finds nobody or several."""
+        template = self._config.ldap_search_filter
+        with self._searcher() as connection:
+            found = self._search(connection, template, name)
+            if len(found) > 1:
+                raise Refusal("several people have this name")
+            if found:
+                return found[0]
+            loose = without_conditions(template)
+            left_out = self._search(connection, loose, name) if loose else []
+        if left_out:
+            raise Refusal(
+                "the person is there, but the other conditions of LDAP_SEARCH_FILTER (a group?) "
+                "do not hold",
+                left_out[0].dn,
             )
-            if connection.result.get("result") not in _ANSWERS:
-                told = connection.result.get("description")
-                raise DirectoryDown(f"the search is refused: {told}")
-            entries = [
-                entry for entry in connection.response or () if entry["type"] == "searchResEntry"
-            ]
-            if len(entries) != 1 or not entries[0]["dn"]:
-                return None
-            return _person(entries[0])
+        raise Refusal("nobody below LDAP_USER_SEARCH_BASE has this name")
 
-    def accepts(self, person: Person, password: str) -> bool:
-        """Is this the person's password? An empty one never is: directories take a bind
-        without password for an anonymous one, and let it succeed."""
-        if not password.strip("\0 \t\r\n") or not person["dn"]:
-            return False
-        with self._connected(person["dn"], password) as connection:
-            if connection.bind():
-                return True
-            if connection.result.get("result") != INVALID_CREDENTIALS:
-                told = connection.result.get("description")
-                raise Refusal(str(told))
-            return False
+    def _search(self, connection: Any, template: str, name: str) -> list[Person]:
+        """Two people at most."""
+        connection.search(
+            self._config.ldap_user_search_base,
+            search_filter(template, name),
+            search_scope=ldap3.SUBTREE,
+            attributes=self._attributes,
+            size_limit=2,
+            time_limit=self._seconds,
+        )
+        result = connection.result
+        if result.get("result") == _NOT_THERE:
+            raise DirectoryDown(
+                "LDAP_USER_SEARCH_BASE is not there, or LDAP_BIND_DN may not see it "
+                f"({said(result)})"
+            )
+        if result.get("result") not in (_SUCCESS, _MORE_THAN_ASKED):
+            anonymous = "" if self._config.ldap_bind_dn else " (nobody is bound: set LDAP_BIND_DN)"
+            raise DirectoryDown(f"the search is refused{anonymous}: {said(result)}")
+        entries = [each for each in connection.response or () if each["type"] == "searchResEntry"]
+        return [_person(entry) for entry in entries if entry["dn"]]
+
+    def check_password(self, person: Person, password: str) -> None:
+        """`Refusal` unless this is the person's password. An empty one never is: directories
+        take a bind without password for an anonymous one, and let it succeed."""
+        if not password.strip("\0 \t\r\n") or not person.dn:
+            raise Refusal("no password", person.dn)
+        with self._connected(person.dn, password) as connection:
+            if not connection.bind(controls=[(POLICY, False, None)]):
+                raise Refusal(refused_bind(connection.result), person.dn)
+            if must_change(connection.result):
+                raise Refusal("the password must be changed first", person.dn)
 
 
-class Refusal(Exception):
-    """The directory refuses a bind for another reason than the password."""
+def _encrypted(url: str) -> bool:
+    return url.lower().startswith("ldaps://")
+
+
+def _close(connection: Any) -> None:
+    with suppress(LDAPException, OSError):  # it may be gone already
+        connection.unbind()
+    if connection.socket is not None:  # left open when connecting failed
+        connection.socket.close()
+
+
+def _reason(error: Exception) -> str:
+    certificate = refused_certificate(error)
+    if certificate is not None:
+        return f"its certificate is not trusted: {certificate}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _person(entry: Mapping[str, Any]) -> Person:
-    found = {"dn": str(entry["dn"])}
+    found = {}
     for name, values in entry["raw_attributes"].items():
         if values:
-            value = values[0]
-            try:
-                found[name.lower()] = value.decode().strip()
-            except UnicodeDecodeError:
-                found[name.lower()] = value.hex()  # objectGUID and the like
-    return found
+            found[name.lower()] = tuple(map(_text, values))
+    return Person(str(entry["dn"]), found)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode().strip()
+    except UnicodeDecodeError:
+        return value.hex()  # objectGUID and the like

@@ -81,7 +81,7 @@ class LdapPlugin(Plugin):
             return []
 
         async def encrypted() -> str | None:
-            plain = (config.ldap_url or "").lower().startswith("ldap://")
+            plain = [url for url in config.addresses if url.lower().startswith("ldap://")]
             if plain and not config.ldap_starttls:
                 return "passwords go to the directory unencrypted: set LDAP_STARTTLS=true"
             if config.ldap_ca_cert_path and not config.ldap_tls_reject_unauthorized:

@@ -9,10 +9,10 @@ import structlog
 
 from locutory import HTTPError, Services
 from locutory.failures import UNKNOWN
-from locutory_contracts.sign_in import SIGN_INS, IdentityRefused
+from locutory_contracts.sign_in import SIGN_INS, Identity, IdentityRefused
 from locutory_ldap.config import Config
 from locutory_ldap.directory import Directory, DirectoryDown, Refusal
-from locutory_ldap.people import identity_of
+from locutory_ldap.people import identity_of, unlike_others
 
 T = TypeVar("T")
 
@@ -53,37 +53,55 @@ class DirectoryCheck:
             raise IdentityRefused("invalid", INVALID)
         try:
             person = await self._run(lambda: self._directory.find(name))
-            if person is None:
-                self._log.warning("ldap.refused", reason="nobody or several have this name")
-                raise IdentityRefused("invalid", INVALID)
-            if not await self._run(lambda: self._directory.accepts(person, password)):
-                self._log.warning("ldap.refused", reason="password", dn=person["dn"])
-                raise IdentityRefused("invalid", INVALID)
+            await self._run(lambda: self._directory.check_password(person, password))
         except Refusal as refusal:
-            self._log.warning("ldap.refused", reason=str(refusal))
+            self._log.warning("ldap.refused", reason=str(refusal), dn=refusal.dn or None)
             raise IdentityRefused("invalid", INVALID) from None
         except (DirectoryDown, TimeoutError) as failure:
             self._log.error("ldap.down", reason=str(failure) or type(failure).__name__)
             raise HTTPError(500, UNKNOWN) from None
         identity = identity_of(self._config, person)
         if identity is None:
-            self._log.error("ldap.no_id", dn=person["dn"], advice="set LDAP_ID")
+            self._log.error("ldap.no_id", dn=person.dn, advice="set LDAP_ID")
             raise IdentityRefused("auth_failed", "auth_failed")
-        return await self._services.get(SIGN_INS).adopt(identity, may_register=True)
+        try:
+            return await self._adopt(identity)
+        except (HTTPError, IdentityRefused) as refusal:
+            self._log.warning("ldap.refused", reason=_told(refusal), dn=person.dn)
+            raise
+
+    async def _adopt(self, identity: Identity) -> str:
+        adopt = self._services.get(SIGN_INS).adopt
+        try:
+            return await adopt(identity, may_register=True)
+        except HTTPError as refusal:
+            other = unlike_others(identity)
+            if refusal.status != 409 or other is None:
+                raise
+        # Somebody else has the address that we made up for this person.
+        return await adopt(other, may_register=True)
 
     async def reach(self) -> str | None:
         """What keeps the directory from answering, for the deployment's checks."""
         try:
             await self._run(self._directory.reach)
         except (DirectoryDown, TimeoutError) as failure:
-            return f"nobody can sign in: the directory does not answer ({failure})"
+            told = str(failure) or type(failure).__name__
+            return f"nobody can sign in with LDAP: {told}"
         return None
 
     async def _run(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._config.timeout_seconds * STEPS):
+        steps = STEPS + len(self._config.addresses) - 1
+        async with asyncio.timeout(self._config.timeout_seconds * steps):
             return await loop.run_in_executor(self._threads, work)
 
     async def close(self) -> None:
         """Let the threads go."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _told(refusal: HTTPError | IdentityRefused) -> str:
+    """What the person is told, for the log."""
+    body = refusal.body if isinstance(refusal, HTTPError) else None
+    return str(body.get("message") or body) if isinstance(body, dict) else str(refusal)

@@ -9,7 +9,7 @@ import structlog
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Database
+from locutory import Database, HTTPError
 from locutory_auth.accounts.stored import CLOSING, StoredAccounts
 from locutory_auth.bans.gate import BanGate, banned
 from locutory_auth.bans.store import Bans
@@ -133,7 +133,7 @@ class Adoption:
                 # Taken: by a sign-in of the same person at the same time, or by somebody else.
                 account = await self._by_id(identity, rules)
                 if account is None and rules.address == "strict":
-                    raise
+                    raise await self._taken(identity) from None
                 if account is None:
                     raise IdentityRefused("other_provider", "The e-mail address is taken") from None
         if account.get(CLOSING) is not None:
@@ -225,13 +225,31 @@ class Adoption:
                 await self._accounts.write(user, {**changed, **moved})
             except DuplicateKeyError:
                 if rules.address == "strict":
-                    raise
+                    raise await self._taken(identity) from None
                 self._log.warning("account.address_taken", user=str(user))
             else:
                 return str(user)
         if changed or account.get("expiresAt") is not None:
             await self._accounts.write(user, changed)
         return str(user)
+
+    async def _taken(self, identity: Identity) -> HTTPError:
+        """The answer for somebody whose address is that of another account; the log says
+        whose."""
+        email = identity.email.strip().lower()
+        holder = await self._find(identity, {"email": email}) or {}
+        self._log.warning(
+            "account.address_taken",
+            provider=identity.provider,
+            subject=identity.subject,
+            holder=str(holder.get("_id", "")),
+            holder_provider=holder.get("provider"),
+        )
+        text = (
+            f"Another account has the e-mail address {email}. Whoever runs the directory or "
+            "this server can change one of them."
+        )
+        return HTTPError(409, {"message": text, "messages": text, "fields": ["email"]})
 
     @staticmethod
     def _moved(identity: Identity, rules: Rules, account: Mapping[str, Any]) -> dict[str, Any]:
