@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from locutory import JSON, Public, Request, Route, hook
+from locutory import JSON, Public, Request, Route, StartupError, hook
 from locutory.cache import MemoryCache
 from locutory.plugin import Plugin
 from locutory.testing.network import ForwardProxy
@@ -28,13 +28,8 @@ from locutory_http import Outgoing, Proxies, Trust, parse_proxy
 
 
 def settings(mailbox: Any, **changes: Any) -> MailSettings:
-    return MailSettings(
-        email_host="127.0.0.1",
-        email_port=mailbox.port,
-        email_from="us@example.com",
-        app_title="Test Chat",
-        **changes,
-    )
+    usual = {"email_from": "us@example.com", "app_title": "Test Chat"}
+    return MailSettings(email_host="127.0.0.1", email_port=mailbox.port, **{**usual, **changes})
 
 
 def box(
@@ -214,6 +209,74 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
+class TestSender:
+    @pytest.mark.parametrize(
+        ("given", "name", "shown"),
+        [
+            ("chat@x.example", None, "Test Chat <chat@x.example>"),
+            ("Chat <chat@x.example>", None, "Chat <chat@x.example>"),
+            ("Chat <chat@x.example>", "Us", "Us <chat@x.example>"),
+            ('"Chat, Inc." <chat@x.example>', None, '"Chat, Inc." <chat@x.example>'),
+            (" <chat@x.example>\n", None, "Test Chat <chat@x.example>"),
+            ("Chat v1.2 <chat@localhost>", None, '"Chat v1.2" <chat@localhost>'),
+        ],
+    )
+    async def test_forms(self, mailbox: Any, given: str, name: str | None, shown: str) -> None:
+        chosen = settings(mailbox, email_from=given, email_from_name=name)
+        await box(chosen).send("passwordReset", "Reset", "ann@example.com")
+        assert mailbox.messages[-1]["from"] == shown
+        assert str(Mailgun(chosen, Outgoing())._sender) == shown
+
+    @pytest.mark.parametrize(
+        "given",
+        ["chat", "Chat <chat>", "Chat chat@x.example", "a@x.example, b@x.example", "Chat <a@x.example",
+         "a@x..example", "ä@x.example", "<>", "Chat"],
+    )  # fmt: skip
+    async def test_what_is_none_is_named_at_the_start(self, serve: Any, given: str) -> None:
+        with pytest.raises(StartupError, match=r"EMAIL_FROM.*: is no sender"):
+            async with serve("auth", environment={"EMAIL_HOST": "h", "EMAIL_FROM": given}):
+                pass
+        # Nobody sends mail: nothing is wrong.
+        assert not MailSettings(email_from=given).mail_configured
+
+
+class TestReach:
+    """The check at the start does all that sending does, but for the letter."""
+
+    async def test_of_a_server_that_takes_letters(self, mailbox: Any) -> None:
+        assert await box(settings(mailbox)).reach() is None
+        assert await box(MailSettings()).reach() is None
+        assert mailbox.messages == []
+
+    async def test_of_none(self, serve: Any) -> None:
+        chosen = MailSettings(email_host="127.0.0.1", email_port=1, email_from="us@example.com")
+        told = await box(chosen).reach()
+        assert told is not None
+        assert told.startswith("mails cannot be sent: ")
+
+    async def test_wrong_passwords_and_senders(self, mailbox: Any) -> None:
+        told = await box(settings(mailbox, email_username="ann", email_password="x")).reach()
+        assert told is not None
+        assert "AUTH" in told
+
+    async def test_of_mailgun(self, serve: Any) -> None:
+        fake = FakeMailgun()
+        async with serve(fake) as server:
+            chosen = MailSettings(
+                mailgun_api_key="key",
+                mailgun_domain="mg.example.com",
+                mailgun_host=server.url,
+                email_from="us@example.com",
+            )
+            fake.status = 400  # as Mailgun answers a letter to nobody
+            assert await box(chosen).reach() is None
+            assert "to" not in fake.taken[-1][1]
+            fake.status = 401
+            told = await box(chosen).reach()
+            assert told is not None
+            assert "Mailgun answered 401" in told
+
+
 @pytest.mark.parametrize("encryption", ["tls", "starttls"])
 async def test_encrypted_connections(mailbox: Any, certificate: Path, encryption: str) -> None:
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -235,6 +298,11 @@ async def test_encrypted_connections(mailbox: Any, certificate: Path, encryption
     try:
         with pytest.raises(NotSent, match=r"certificate .* not trusted: self-signed"):
             await send(email_encryption_hostname="mail.example")
+        told = await box(settings(mailbox, email_encryption=encryption)).reach()
+        assert told is not None
+        assert "certificate of the mail server is not trusted: self-signed" in told
+        loose = settings(mailbox, email_encryption=encryption, email_allow_selfsigned=True)
+        assert await box(loose).reach() is None
         await send(email_allow_selfsigned=True)
         for trust in (Trust(file=str(certificate)), Trust(extra=str(certificate))):
             await send(trust, email_encryption_hostname="mail.example")

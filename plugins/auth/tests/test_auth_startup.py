@@ -75,11 +75,11 @@ async def test_nothing_configured(serve: Any) -> None:
         ),
         ({**LDAP, "ALLOW_REGISTRATION": "true"}, {}),
         ({"EMAIL_HOST": "h"}, {}),
-        ({"EMAIL_HOST": "h", "EMAIL_FROM": "f"}, {"emailEnabled": True}),
-        ({"EMAIL_SERVICE": "s", "EMAIL_FROM": "f"}, {"emailEnabled": True}),
-        ({"MAILGUN_API_KEY": "k", "EMAIL_FROM": "f"}, {}),
+        ({"EMAIL_HOST": "h", "EMAIL_FROM": "f@x.example"}, {"emailEnabled": True}),
+        ({"EMAIL_SERVICE": "s", "EMAIL_FROM": "f@x.example"}, {"emailEnabled": True}),
+        ({"MAILGUN_API_KEY": "k", "EMAIL_FROM": "f@x.example"}, {}),
         (
-            {"MAILGUN_API_KEY": "k", "MAILGUN_DOMAIN": "d", "EMAIL_FROM": "f"},
+            {"MAILGUN_API_KEY": "k", "MAILGUN_DOMAIN": "d", "EMAIL_FROM": "f@x.example"},
             {"emailEnabled": True},
         ),
     ],
@@ -164,7 +164,9 @@ class TestAdvice:
     async def test_names_what_to_change(
         self, serve: Any, environment: dict[str, str], word: str
     ) -> None:
-        (text,) = await self.advice(serve, environment)
+        found = await self.advice(serve, environment)
+        # The mail servers of these cases do not exist.
+        (text,) = [each for each in found if not each.startswith("mails cannot be sent")]
         assert word in text
 
     @pytest.mark.parametrize("entry", ["@example.com", "*.example.com", "a@b.com", "com", ".b.com"])

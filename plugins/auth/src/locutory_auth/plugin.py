@@ -128,7 +128,7 @@ class AuthPlugin(Plugin):
 
     @hook
     def checks(self, ctx: Context) -> list[Check]:
-        return checks(ctx)
+        return [*checks(ctx), Check("mail server", self.parts.postbox.reach)]
 
     @hook
     def reload(self, ctx: Context) -> None:

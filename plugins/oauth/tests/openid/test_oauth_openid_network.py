@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from locutory.testing.network import Authority, ForwardProxy
+from locutory_oauth.outbound import reason_of
 
 CLIENT = "http://localhost:3080"
 
@@ -59,6 +61,15 @@ async def test_a_private_authority(
             assert answer.status_code == 302
             assert answer.headers["location"].startswith(f"{CLIENT}/login")
     assert "certificate is not trusted" in capfd.readouterr().out
+
+
+def test_reasons_have_the_status() -> None:
+    """An answer of 500 at the token endpoint is told as that."""
+    request = httpx2.Request("POST", "https://provider.example/token?code=secret")
+    failed = httpx2.HTTPStatusError("x", request=request, response=httpx2.Response(500))
+    assert reason_of(failed) == "HTTPStatusError 500"
+    assert reason_of(httpx2.ConnectError("refused")) == "ConnectError: refused"
+    assert reason_of(TimeoutError()) == "TimeoutError"
 
 
 @pytest.fixture

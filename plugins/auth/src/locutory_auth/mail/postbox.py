@@ -17,6 +17,9 @@ from locutory_http import Outgoing
 PAUSES = (1.0, 5.0, 25.0)
 """Seconds before the second, third and fourth attempt."""
 
+REACH_SECONDS = 5.0
+"""What the check of the deployment waits for the server of mail."""
+
 AT_ONCE = 4
 MOST_WAITING = 1000
 MOST_AN_HOUR = 20
@@ -76,6 +79,18 @@ class Postbox:
         if self._transport is None:
             raise NotSent("mail is not configured", final=True)
         await self._transport.send(self.letter(template, subject, address, name, **values))
+
+    async def reach(self) -> str | None:
+        """What keeps letters from being sent, for the deployment's checks."""
+        if self._transport is None:
+            return None
+        try:
+            async with asyncio.timeout(REACH_SECONDS):
+                await self._transport.reach()
+        except (NotSent, TimeoutError) as error:
+            told = str(error) or f"no answer in {REACH_SECONDS:.0f} seconds"
+            return f"mails cannot be sent: {told}"
+        return None
 
     def letter(
         self, template: str, subject: str, address: str, name: str = "", **values: str

@@ -1,6 +1,8 @@
 """Ways to hand a letter over: SMTP, and Mailgun's interface (contract auth §10)."""
 
 import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -36,6 +38,10 @@ class Transport(Protocol):
         """Hand one over; `NotSent` when it was not taken."""
         ...
 
+    async def reach(self) -> None:
+        """All that sending does but for the letter itself; `NotSent` when that fails."""
+        ...
+
 
 def _address(name: str, address: str) -> Address:
     try:
@@ -57,8 +63,7 @@ class Smtp:
             settings.email_port,
             tls=settings.email_encryption == "tls",
         )
-        self._sender = settings.email_from or ""
-        self._sender_name = settings.email_from_name or settings.app_title
+        self._sender = settings.sender
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -67,50 +72,66 @@ class Smtp:
             verify=not settings.email_allow_selfsigned, name=settings.email_encryption_hostname
         )
 
-    async def send(self, letter: Letter) -> None:
-        """See the protocol."""
+    def _client(self) -> aiosmtplib.SMTP:
+        """Connects, encrypts and signs in when it is entered."""
         settings, server = self._settings, self._server
         password = settings.email_password
-        try:
+        return aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=settings.email_username or None,
+            password=password.get_secret_value() if password else None,
+            use_tls=server.tls,
+            # None upgrades where the server offers it.
+            start_tls=_upgrade(settings.email_encryption, server),
+            tls_context=self._tls,
+            timeout=SECONDS,
+        )
+
+    async def send(self, letter: Letter) -> None:
+        """See the protocol."""
+        with _told():
             message = self._message(letter)
-            await aiosmtplib.send(
-                message,
-                hostname=server.host,
-                port=server.port,
-                username=settings.email_username or None,
-                password=password.get_secret_value() if password else None,
-                use_tls=server.tls,
-                # None upgrades where the server offers it.
-                start_tls=_upgrade(settings.email_encryption, server),
-                tls_context=self._tls,
-                timeout=SECONDS,
-            )
-        except aiosmtplib.SMTPResponseException as error:
-            raise NotSent(f"{error.code} {error.message}", final=error.code >= 500) from error
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            codes = [refused.code for refused in error.recipients]
-            raise NotSent("the recipient was refused", final=min(codes) >= 500) from error
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise _not_sent(error) from error
+            async with self._client() as client:
+                await client.send_message(message)
+
+    async def reach(self) -> None:
+        """See the protocol: the sender is announced, and taken back."""
+        with _told():
+            async with self._client() as client:
+                await client.mail(self._sender.addr_spec)
+                await client.rset()
 
     def _message(self, letter: Letter) -> EmailMessage:
         message = EmailMessage()
-        message["From"] = _address(self._sender_name, self._sender)
+        message["From"] = self._sender
         message["To"] = _address(letter.name, letter.address)
         message["Subject"] = " ".join(letter.subject.split())
         message["Date"] = localtime()
-        message["Message-ID"] = make_msgid(domain=self._sender.rpartition("@")[2] or None)
+        message["Message-ID"] = make_msgid(domain=self._sender.domain or None)
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(letter.text)
         message.add_alternative(letter.html, subtype="html")
         return message
 
 
-def _not_sent(error: Exception) -> NotSent:
-    reason = refused_certificate(error)
-    if reason is not None:
-        return NotSent(f"the certificate of the mail server is not trusted: {reason}", final=True)
-    return NotSent(str(error) or type(error).__name__, final=isinstance(error, ValueError))
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of SMTP as `NotSent`."""
+    try:
+        yield
+    except aiosmtplib.SMTPResponseException as error:
+        raise NotSent(f"{error.code} {error.message}", final=error.code >= 500) from error
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        codes = [refused.code for refused in error.recipients]
+        raise NotSent("the recipient was refused", final=min(codes) >= 500) from error
+    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        reason = refused_certificate(error)
+        if reason is None:
+            final = isinstance(error, ValueError)
+            raise NotSent(str(error) or type(error).__name__, final=final) from error
+        text = f"the certificate of the mail server is not trusted: {reason}"
+        raise NotSent(text, final=True) from error
 
 
 def _upgrade(encryption: str, server: Service) -> bool | None:
@@ -127,27 +148,37 @@ class Mailgun:
         self._url = f"{host}/v3/{settings.mailgun_domain}/messages"
         key = settings.mailgun_api_key
         self._key = key.get_secret_value() if key else ""
-        self._sender = settings.email_from or ""
-        self._sender_name = settings.email_from_name or settings.app_title
+        self._sender = settings.sender
         self._outgoing = outgoing
 
     async def send(self, letter: Letter) -> None:
         """See the protocol."""
         fields = {
-            "from": str(_address(self._sender_name, self._sender)),
+            "from": str(self._sender),
             "to": str(_address(letter.name, letter.address)),
             "subject": " ".join(letter.subject.split()),
             "text": letter.text,
             "html": letter.html,
         }
+        status = await self._post(fields)
+        if status != 200:
+            final = 400 <= status < 500 and status != 429
+            raise NotSent(f"Mailgun answered {status}", final=final)
+
+    async def reach(self) -> None:
+        """See the protocol: a letter to nobody, which Mailgun refuses as incomplete when key
+        and domain are right."""
+        status = await self._post({"from": str(self._sender)})
+        if status in (401, 403, 404) or status >= 500:
+            raise NotSent(f"Mailgun answered {status} for MAILGUN_API_KEY and MAILGUN_DOMAIN")
+
+    async def _post(self, fields: Mapping[str, str]) -> int:
         try:
             async with self._outgoing.client(SECONDS, most=LARGEST) as client:
                 answer = await client.post(self._url, data=fields, auth=("api", self._key))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise NotSent(str(error) or type(error).__name__) from error
-        if answer.status_code != 200:
-            final = 400 <= answer.status_code < 500 and answer.status_code != 429
-            raise NotSent(f"Mailgun answered {answer.status_code}", final=final)
+        return answer.status_code
 
 
 def transport(settings: MailSettings, outgoing: Outgoing) -> Transport | None:
