@@ -29,7 +29,7 @@ from locutory.limiting import LimitExceeded
 from locutory.outgoing import finish
 from locutory.pages import PAGES
 from locutory.proxies import ProxyTrust
-from locutory.request import Request
+from locutory.request import SYSTEM_TENANT, Request
 from locutory.responses import JSON, Empty, Text
 from locutory.routing import Route
 from locutory.sharing import redis_unreachable
@@ -44,7 +44,6 @@ _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _METHODS = b"GET,HEAD,PUT,PATCH,POST,DELETE"
 _CORS = (b"access-control-allow-origin", b"*")
 _FORWARDED = b"x-forwarded-for"
-_SYSTEM_TENANT = "__SYSTEM__"
 
 
 class Edge:
@@ -254,7 +253,7 @@ class Edge:
         principal = await authenticator.authenticate(request)
         if principal.tenant is None and self._kernel.config.tenant_isolation_strict:
             raise HTTPError(403, {"error": "Tenant context required in strict isolation mode"})
-        if principal.tenant == _SYSTEM_TENANT:
+        if principal.tenant == SYSTEM_TENANT:
             text = "System tenant is not allowed for request-scoped routes"
             raise HTTPError(403, {"error": text})
         return principal

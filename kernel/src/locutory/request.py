@@ -1,5 +1,6 @@
 """The request as plugins see it."""
 
+import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qsl, unquote
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from locutory.routing import Route
 
 M = TypeVar("M", bound=BaseModel)
+
+SYSTEM_TENANT = "__SYSTEM__"
+"""No tenant of anybody: upstream's own work runs under it."""
+_TENANT = re.compile(r"[-a-zA-Z0-9_.]{1,128}")
 
 _current: ContextVar["Request"] = ContextVar("request")
 
@@ -57,6 +62,16 @@ class Request(StarletteRequest):
         if self.principal is None:
             raise Unauthorized("No auth token")
         return self.principal
+
+    @property
+    def named_tenant(self) -> str | None:
+        """The tenant that the proxy names in ``X-Tenant-Id``, where it is trusted
+        (``TRUST_TENANT_HEADER``); what is no tenant is ignored (contract kernel §9). For whoever
+        is not signed in yet: of everybody else the account tells."""
+        if not self.kernel.config.trust_tenant_header:
+            return None
+        value = self.headers.get("x-tenant-id", "").strip()
+        return value if _TENANT.fullmatch(value) and value != SYSTEM_TENANT else None
 
     @property
     def cookies(self) -> dict[str, str]:

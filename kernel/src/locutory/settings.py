@@ -262,6 +262,12 @@ class KernelConfig(OutgoingSettings):
     max_body_bytes: int = env(
         "LOCUTORY_MAX_BODY_BYTES", 3 * 1024 * 1024, "Largest JSON or form body"
     )
+    trust_tenant_header: bool = env(
+        "TRUST_TENANT_HEADER",
+        False,
+        "The proxy says in X-Tenant-Id which tenant whoever is not signed in yet belongs to; it "
+        "must remove that header from what clients send",
+    )
     tenant_isolation_strict: bool = env(
         "TENANT_ISOLATION_STRICT", False, "Refuse accounts without a tenant"
     )

@@ -63,6 +63,7 @@ async def test_nothing_configured(serve: Any) -> None:
                 "ALLOW_EMAIL_LOGIN": "no",
                 "ALLOW_REGISTRATION": "true",
                 "ALLOW_PASSWORD_RESET": "true",
+                "LOCUTORY_RESET_LINK_IN_ANSWER": "true",
                 "MIN_PASSWORD_LENGTH": "12",
             },
             {
@@ -74,6 +75,12 @@ async def test_nothing_configured(serve: Any) -> None:
             },
         ),
         ({**LDAP, "ALLOW_REGISTRATION": "true"}, {}),
+        # The client offers no reset of which nobody would get the link.
+        ({"ALLOW_PASSWORD_RESET": "true"}, {}),
+        (
+            {"ALLOW_PASSWORD_RESET": "true", "EMAIL_HOST": "h", "EMAIL_FROM": "f"},
+            {"passwordResetEnabled": True, "emailEnabled": True},
+        ),
         ({"EMAIL_HOST": "h"}, {}),
         ({"EMAIL_HOST": "h", "EMAIL_FROM": "f@x.example"}, {"emailEnabled": True}),
         ({"EMAIL_SERVICE": "s", "EMAIL_FROM": "f@x.example"}, {"emailEnabled": True}),
@@ -150,11 +157,11 @@ class TestAdvice:
             ({"JWT_SECRET": "short"}, "JWT_SECRET should have at least 32"),
             ({"JWT_SECRET": "x" * 40, "JWT_REFRESH_SECRET": "x" * 40}, "should differ"),
             (LDAP, "LDAP"),
-            ({"ALLOW_PASSWORD_RESET": "true"}, "LOCUTORY_RESET_LINK_IN_ANSWER=false"),
             (
-                {"ALLOW_PASSWORD_RESET": "true", "LOCUTORY_RESET_LINK_IN_ANSWER": "false"},
-                "reset-password --link",
+                {"ALLOW_PASSWORD_RESET": "true", "LOCUTORY_RESET_LINK_IN_ANSWER": "true"},
+                "LOCUTORY_RESET_LINK_IN_ANSWER=false",
             ),
+            ({"ALLOW_PASSWORD_RESET": "true"}, "reset-password --link"),
             ({"EMAIL_SERVICE": "gmial", "EMAIL_FROM": "f@example.com"}, "do you mean gmail"),
             ({"EMAIL_ENCRYPTION": "SSL"}, "'ssl' is not known"),
             ({"LOCUTORY_MAIL_TEMPLATES": "/nowhere"}, "does not exist"),

@@ -16,7 +16,6 @@ from locutory_contracts.sign_in import OpenedSession
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_oauth.browser import secure
 from locutory_oauth.plugin import OAuthPlugin
-from locutory_oauth.service import tenant_of
 
 CLIENT = "http://localhost:3080"
 FAILED = f"{CLIENT}/login?redirect=false&error=auth_failed"
@@ -182,14 +181,6 @@ async def test_tenant_of_the_proxy(site: Any, listen: Any, arrive: Any) -> None:
         ):
             await arrive(found, {"x-tenant-id": "acme"})
             assert found.people.identities[0].fields.get("tenantId") == tenant
-
-
-@pytest.mark.parametrize("value", ["", "a b", "__SYSTEM__", "x" * 129, "ä", "a/b"])
-def test_tenants_that_are_none(value: str) -> None:
-    class Asked:
-        headers: ClassVar = {"x-tenant-id": value}
-
-    assert tenant_of(Asked(), True) is None  # type: ignore[arg-type]
 
 
 # Start-up configuration

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from bson import ObjectId
 
 from locutory_contracts.conversations import NO_PARENT
@@ -48,6 +49,22 @@ async def test_a_private_link_is_for_those_whom_an_entry_names(world: Any) -> No
     assert (await world.person("ADMIN").get(share)).status_code == 403
     await world.grant(made["_id"], world.bob)
     assert (await world.bob.get(share)).status_code == 200
+
+
+@pytest.mark.parametrize(("trusted", "hidden"), [("true", 404), ("false", 200)])
+async def test_strangers_see_the_links_of_the_tenant_that_the_proxy_names(
+    make_world: Any, trusted: str, hidden: int
+) -> None:
+    environment = {"TRUST_TENANT_HEADER": trusted, "ALLOW_SHARED_LINKS_PUBLIC": "true"}
+    async with make_world(environment=environment) as world:
+        made = await world.alice.share(await world.chat(world.alice.id, "Hi", "Hello"))
+        for collection in ("sharedlinks", "aclentries"):
+            tenant = {"$set": {"tenantId": "acme"}}
+            await world.collection(collection).update_many({}, tenant)
+        for path in (f"/api/share/{made['shareId']}", f"/api/share/{made['shareId']}/config"):
+            for name, status in (("acme", 200), ("other", hidden), ("", 200)):
+                answer = await world.stranger.call("GET", path, headers={"x-tenant-id": name})
+                assert answer.status_code == status, (path, name)
 
 
 async def test_a_role_counts_in_the_tenant_of_the_link_only(world: Any) -> None:

@@ -38,8 +38,8 @@ def checks(ctx: Context) -> list[Check]:
             return None
         if config.reset_link_in_answer:
             return (
-                "ALLOW_PASSWORD_RESET is on without mail: whoever knows an e-mail address gets "
-                "the link that resets its password. Configure mail, or set "
+                "LOCUTORY_RESET_LINK_IN_ANSWER is on without mail: whoever knows an e-mail address "
+                "gets the link that resets its password. Configure mail, or set "
                 "LOCUTORY_RESET_LINK_IN_ANSWER=false, unless only trusted people reach this server"
             )
         return (

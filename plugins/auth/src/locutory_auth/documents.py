@@ -218,3 +218,9 @@ class ViolationScore(Document):
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("expiresAt", ASCENDING)], name="expiresAt_1", expireAfterSeconds=0),
         ]
+
+
+def by_address(email: str, tenant: str | None) -> dict[str, str]:
+    """The filter that finds an account by its address; within a tenant, where the proxy names
+    one (contract kernel §9)."""
+    return {"email": email} if tenant is None else {"email": email, "tenantId": tenant}

@@ -9,7 +9,7 @@ import structlog
 from locutory import Database, HTTPError, ServiceMissing, Services
 from locutory_auth.accounts.stored import CLOSING, StoredAccounts, closing, public
 from locutory_auth.config import Config
-from locutory_auth.documents import User
+from locutory_auth.documents import User, by_address
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.registration import refusal
 from locutory_auth.registration.validation import is_missing, login_problems
@@ -63,8 +63,11 @@ class SignIn:
         if not (config.allow_email_login or config.allow_email_login_override):
             raise refusal(403, "Email login is not allowed.")
 
-    async def sign_in(self, body: Mapping[str, Any], ip: str) -> dict[str, Any]:
-        """The account that the credentials in ``body`` open, without secrets.
+    async def sign_in(
+        self, body: Mapping[str, Any], ip: str, tenant: str | None = None
+    ) -> dict[str, Any]:
+        """The account that the credentials in ``body`` open, without secrets; of a tenant, if
+        one is given. A directory knows of no tenants.
 
         Raises `HTTPError` with the contract's answer when they open none. An unknown address
         costs as much time as a wrong password.
@@ -79,7 +82,7 @@ class SignIn:
         if directories:
             document = await self._directory(name, password, ip)
         else:
-            document = await self._stored(body, ip)
+            document = await self._stored(body, ip, tenant)
         if document.get(CLOSING) is not None:
             raise closing()
         await self._settle(document)
@@ -89,14 +92,14 @@ class SignIn:
         self._log.info("login.accepted", user=str(document["_id"]), ip=ip)
         return public(document)
 
-    async def _stored(self, body: Mapping[str, Any], ip: str) -> dict[str, Any]:
+    async def _stored(self, body: Mapping[str, Any], ip: str, tenant: str | None) -> dict[str, Any]:
         """The account with this address and password."""
         problems = login_problems(body, self._config.shortest_password)
         if problems:
             raise refusal(404, problems)
         email, password = str(body["email"]).strip().lower(), str(body["password"])
         await self._wait(email, ip)
-        document = await self._database[User].find_one({"email": email}, _READ)
+        document = await self._database[User].find_one(by_address(email, tenant), _READ)
         stored = None if document is None else document.get("password")
         fits = await self._passwords.verify(password, stored)
         if document is None or not stored or not fits:

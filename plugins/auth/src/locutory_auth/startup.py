@@ -36,7 +36,7 @@ class SignInStartup:
             "emailLoginEnabled": config.allow_email_login,
             "registrationEnabled": bool(config.allow_registration),
             "emailEnabled": config.mail_configured,
-            "passwordResetEnabled": config.allow_password_reset,
+            "passwordResetEnabled": config.allow_password_reset and config.reset_reaches,
             "minPasswordLength": config.min_password_length,
             "turnstile": {
                 key: turnstile[key] for key in ("siteKey", "options") if turnstile.get(key)

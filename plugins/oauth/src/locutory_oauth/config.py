@@ -343,6 +343,3 @@ class Config(SocialSettings, OpenIdSettings, SamlSettings):
         "production, unless DOMAIN_SERVER is this machine",
         words=("true", "false"),
     )
-    trust_tenant_header: bool = env(
-        "TRUST_TENANT_HEADER", False, "X-Tenant-Id of the proxy names the tenant"
-    )

@@ -12,7 +12,7 @@ from locutory_oauth.browser import LARGEST_POST, Browsers, new_id
 from locutory_oauth.config import Config
 from locutory_oauth.identity import Denied, Provider, Refused
 from locutory_oauth.outbound import Unreachable
-from locutory_oauth.service import SignIn, tenant_of
+from locutory_oauth.service import SignIn
 
 TITLES = {
     "google": "Google",
@@ -214,8 +214,7 @@ class OAuthRoutes:
             if flow is None:
                 raise Refused("state", "no sign-in of this browser is under way")
             arrival = await provider.finish(fields, flow.memory)
-            tenant = tenant_of(request, self._config.trust_tenant_header)
-            cookies = await self._sign_in.open(arrival, tenant, request)
+            cookies = await self._sign_in.open(arrival, request.named_tenant, request)
         except Denied as refusal:
             self._log.info("oauth.denied", provider=name, reason=str(refusal))
             return Empty(302, {"location": f"{self._base}/oauth/error"})

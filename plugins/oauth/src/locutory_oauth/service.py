@@ -161,11 +161,3 @@ def _role(current: str, admin: bool | None, given: str | None) -> str | None:
     if given is not None and role != ADMIN_ROLE:
         role = given
     return None if role == current else role
-
-
-def tenant_of(request: Request, trusted: bool) -> str | None:
-    """The tenant in ``X-Tenant-Id``, where the proxy is trusted (contract kernel §9); a value
-    that is no tenant is ignored."""
-    value = request.headers.get("x-tenant-id", "").strip() if trusted else ""
-    good = 0 < len(value) <= 128 and all(c.isascii() and (c.isalnum() or c in "-_.") for c in value)
-    return value if good and value != "__SYSTEM__" else None

@@ -9,7 +9,7 @@ from locutory import Database, Request
 from locutory_auth.bans.gate import BanGate, banned
 from locutory_auth.bans.store import Bans
 from locutory_auth.captcha import Captcha
-from locutory_auth.documents import User
+from locutory_auth.documents import User, by_address
 
 
 class Entry:
@@ -25,7 +25,7 @@ class Entry:
         """403 for a banned address, and for the e-mail address of a banned account."""
         await self._gate.check_address(request)
         if isinstance(email, str) and email:
-            chosen = {"email": email.strip().lower()}
+            chosen = by_address(email.strip().lower(), request.named_tenant)
             account = await self._database[User].find_one(chosen, {"_id": 1})
             # Nobody's ban is looked for as well, so that both cases cost the same.
             await self.check_account(ObjectId() if account is None else account["_id"])

@@ -61,9 +61,9 @@ class Config(MailSettings, LimitSettings, BanSettings):
     allow_password_reset: bool = env("ALLOW_PASSWORD_RESET", False, "Password reset is offered")
     reset_link_in_answer: bool = env(
         "LOCUTORY_RESET_LINK_IN_ANSWER",
-        True,
+        False,
         "While no mail is configured, whoever asks for a password reset is shown the link, as in "
-        "LibreChat; false keeps it back",
+        "LibreChat: anybody who knows an address can take the account over",
     )
     allow_unverified_email_login: bool = env(
         "ALLOW_UNVERIFIED_EMAIL_LOGIN", False, "Sign-in before the e-mail address is verified"
@@ -125,6 +125,11 @@ class Config(MailSettings, LimitSettings, BanSettings):
         5.0, "How long an account that was read is believed, in seconds", ge=0
     )
     account_cache_size: int = option(10_000, "Accounts kept in memory at most", ge=1)
+
+    @property
+    def reset_reaches(self) -> bool:
+        """Does the link that resets a password reach whoever asks for it?"""
+        return self.mail_configured or self.reset_link_in_answer
 
     @property
     def shortest_password(self) -> int:

@@ -12,7 +12,7 @@ from locutory import Database, HTTPError
 from locutory_auth.accounts.one_time import PASSWORD_RESET, OneTimeTokens
 from locutory_auth.accounts.stored import StoredAccounts
 from locutory_auth.config import Config
-from locutory_auth.documents import User
+from locutory_auth.documents import User, by_address
 from locutory_auth.mail.postbox import Postbox
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.domains import Domains
@@ -62,17 +62,21 @@ class PasswordReset:
         if not self._config.allow_password_reset:
             raise HTTPError(403, "Password reset is not allowed.")
 
-    async def request(self, email: str | None) -> str | None:
-        """Send a link to an address, if it has an account; nobody can tell. Without mail the
-        link itself, which the contract has the client show (`reset_link_in_answer`)."""
+    async def request(self, email: str | None, tenant: str | None = None) -> str | None:
+        """Send a link to an address, if it has an account; nobody can tell. Without mail it is
+        returned for the answer, where that is wished (`reset_link_in_answer`); otherwise none is
+        made, and those that an administrator handed out stay good."""
         started = time.monotonic()
         address = (email or "").strip().lower()
         if not address or len(address) > _LONGEST or not self._domains.allow(address):
             raise HTTPError(400, {"code": "auth_failed"})
-        account = await self._database[User].find_one({"email": address}, _READ)
+        account = await self._database[User].find_one(by_address(address, tenant), _READ)
         link = None
         if account is None:
             await self._tokens.pretend()
+        elif not self._config.reset_reaches:
+            await self._tokens.pretend()
+            self._log.warning("password.reset_not_sent", user=str(account["_id"]))
         else:
             link = await self.link(account["_id"])
             self._postbox.post(
@@ -84,8 +88,7 @@ class PasswordReset:
             )
             self._log.info("password.reset_requested", user=str(account["_id"]))
         await on_the_beat(started)
-        shows_link = not self._postbox.open and self._config.reset_link_in_answer
-        return link if shows_link else None
+        return None if self._postbox.open else link
 
     async def link(self, user: ObjectId) -> str:
         """A new link for an account; earlier ones are void."""
@@ -93,13 +96,19 @@ class PasswordReset:
         query = urlencode({"token": token, "userId": str(user)})
         return f"{self._client}/reset-password?{query}"
 
-    async def reset(self, user_id: str | None, token: str | None, body: Mapping[str, Any]) -> None:
+    async def reset(
+        self,
+        user_id: str | None,
+        token: str | None,
+        body: Mapping[str, Any],
+        tenant: str | None = None,
+    ) -> None:
         """Set the password that ``body`` asks for. 400 when the link or the password is not
         good; a link is used up only by a good password."""
         known = user_id if user_id and ObjectId.is_valid(user_id) else None
         user = None if known is None else ObjectId(known)
         row = await self._tokens.find(user, PASSWORD_RESET, token or "")
-        if user is None or row is None:
+        if user is None or row is None or not await self._within(user, tenant):
             raise HTTPError(400, {"message": _NOT_GOOD})
         problems = new_password_problems(body, self._config.shortest_password)
         if problems:
@@ -112,6 +121,13 @@ class PasswordReset:
         self._postbox.post(
             "passwordReset", "Password Reset Successfully", account["email"], called(account)
         )
+
+    async def _within(self, user: ObjectId, tenant: str | None) -> bool:
+        """Is that an account of the tenant that the proxy names, if it names one?"""
+        if tenant is None:
+            return True
+        chosen = {"_id": user, "tenantId": tenant}
+        return await self._database[User].find_one(chosen, {"_id": 1}) is not None
 
     async def set(self, user: ObjectId, password: str) -> Mapping[str, Any] | None:
         """Set a password: every session ends at once, other links are void. ``None`` when

@@ -7,7 +7,7 @@ from typing import Any
 
 from locutory import Database, HTTPError
 from locutory_auth.config import Config
-from locutory_auth.documents import User
+from locutory_auth.documents import User, by_address
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.creation import Creation, NotTheFirst, new_account
 from locutory_auth.registration.domains import Domains
@@ -50,8 +50,8 @@ class Registration:
         self._config = config
         self._door = door
 
-    async def register(self, body: Mapping[str, Any]) -> None:
-        """Create the account that ``body`` asks for. Raises `HTTPError` with the contract's
+    async def register(self, body: Mapping[str, Any], tenant: str | None = None) -> None:
+        """Create the account that ``body`` asks for, in a tenant if there is one. Raises `HTTPError` with the contract's
         refusal; an address that has an account already is no refusal, and takes as long."""
         started = time.monotonic()
         invited = await self._invites.use_up(body)
@@ -67,11 +67,12 @@ class Registration:
                 403,
                 "The email address provided cannot be used. Please use a different email address.",
             )
-        taken = await self._database[User].find_one({"email": applicant.email}, {"_id": 1})
+        chosen = by_address(applicant.email, tenant)
+        taken = await self._database[User].find_one(chosen, {"_id": 1})
         password = await self._passwords.hash(applicant.password)
         created = None
         if taken is None:
-            document = self._document(applicant, password)
+            document = self._document(applicant, password, tenant)
             try:
                 created = await self._creation.create(
                     document, may_administer=True, only_first=only_first
@@ -85,7 +86,7 @@ class Registration:
             await self._verification.send(created)
         await on_the_beat(started)
 
-    def _document(self, applicant: Applicant, password: str) -> dict[str, Any]:
+    def _document(self, applicant: Applicant, password: str, tenant: str | None) -> dict[str, Any]:
         verified = not self._config.mail_configured
         document = new_account(
             applicant.email,
@@ -93,6 +94,7 @@ class Registration:
             username=applicant.username,
             password=password,
             emailVerified=verified,
+            **({} if tenant is None else {"tenantId": tenant}),
         )
         if not verified and not self._config.allow_unverified_email_login:
             document["expiresAt"] = document["createdAt"] + UNVERIFIED_LIFE

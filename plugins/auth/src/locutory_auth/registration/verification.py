@@ -10,7 +10,7 @@ import structlog
 from locutory import Database
 from locutory_auth.accounts.one_time import EMAIL_VERIFICATION, OneTimeTokens
 from locutory_auth.accounts.stored import StoredAccounts
-from locutory_auth.documents import User
+from locutory_auth.documents import User, by_address
 from locutory_auth.mail.postbox import Postbox
 from locutory_auth.timing import on_the_beat
 
@@ -64,23 +64,23 @@ class Verification:
         if self._postbox.open:
             await self._tokens.pretend()
 
-    async def resend(self, email: str) -> None:
+    async def resend(self, email: str, tenant: str | None = None) -> None:
         """Send a link to an address, if it has an account; nobody can tell. Without mail
         every account is verified from the start, so there is nothing to send."""
         if not self._postbox.open:
             self._log.warning("account.no_mail", wanted="verification link")
             return
         started = time.monotonic()
-        account = await self._find(email)
+        account = await self._find(email, tenant)
         if account is None:
             await self._tokens.pretend()
         else:
             await self.send(account)
         await on_the_beat(started)
 
-    async def verify(self, email: str, token: str) -> bool:
+    async def verify(self, email: str, token: str, tenant: str | None = None) -> bool:
         """Verify the address of an account; false for a link that is not good."""
-        account = await self._find(unquote(email))
+        account = await self._find(unquote(email), tenant)
         user = None if account is None else account["_id"]
         address = None if account is None else account["email"]
         row = await self._tokens.find(user, EMAIL_VERIFICATION, token, address)
@@ -91,8 +91,8 @@ class Verification:
             self._log.info("account.verified", user=str(account["_id"]))
         return True
 
-    async def _find(self, email: str) -> Mapping[str, Any] | None:
+    async def _find(self, email: str, tenant: str | None) -> Mapping[str, Any] | None:
         address = email.strip().lower()
         if not address or len(address) > _LONGEST:
             return None
-        return await self._database[User].find_one({"email": address}, _READ)
+        return await self._database[User].find_one(by_address(address, tenant), _READ)

@@ -104,14 +104,15 @@ class PasswordRoutes:
         email = request.text("email")
         await self._entry.check(request, email)
         self._reset.check_allowed()
-        link = await self._reset.request(email)
+        link = await self._reset.request(email, request.named_tenant)
         return JSON({"message": SENT} if link is None else {"link": link})
 
     async def reset(self, request: Request) -> Response:
         """``{message}``; every session of the account ends."""
         await self._entry.check(request)
         self._reset.check_allowed()
-        await self._reset.reset(request.text("userId"), request.text("token"), request.fields)
+        user, token = request.text("userId"), request.text("token")
+        await self._reset.reset(user, token, request.fields, request.named_tenant)
         return JSON({"message": "Password reset was successful"})
 
     async def verify(self, request: Request) -> Response:
@@ -119,12 +120,12 @@ class PasswordRoutes:
         email, token = request.fields.get("email"), request.fields.get("token")
         good = False
         if isinstance(email, str) and isinstance(token, str) and email and token:
-            good = await self._verification.verify(email, token)
+            good = await self._verification.verify(email, token, request.named_tenant)
         if not good:
             raise HTTPError(400, {"message": "Invalid or expired email verification token"})
         return JSON({"message": "Email verification was successful", "status": "success"})
 
     async def resend(self, request: Request) -> Response:
         """``{message}``, the same for a known and an unknown address."""
-        await self._verification.resend(request.text("email") or "")
+        await self._verification.resend(request.text("email") or "", request.named_tenant)
         return JSON({"message": DONE})

@@ -164,7 +164,10 @@ class SecondFactorRoutes:
             raise HTTPError(401, {"message": _EXPIRED})
         await self._entry.check_account(claims.user)
         known = await self._accounts.read(str(claims.user))
-        if known is not None and known.revoked.covers(claims.issued):
+        if known is not None and (
+            known.revoked.covers(claims.issued)
+            or request.named_tenant not in (None, known.principal.tenant)
+        ):
             raise HTTPError(401, {"message": _EXPIRED})
         if known is None or not known.principal.account.get("twoFactorEnabled"):
             raise HTTPError(400, {"message": "2FA is not enabled for this user"})

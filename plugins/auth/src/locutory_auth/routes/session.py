@@ -127,7 +127,7 @@ class SessionRoutes:
         await self._entry.check(request, request.fields.get("email"))
         self._sign_in.check_allowed()
         await self._entry.captcha(request)
-        account = await self._sign_in.sign_in(request.fields, request.ip)
+        account = await self._sign_in.sign_in(request.fields, request.ip, request.named_tenant)
         if account.get("twoFactorEnabled"):
             return opened(self._opening.owing(account, asked))
         return opened(await self._opening.open(account, asked, device_of(request)))
@@ -145,7 +145,7 @@ class SessionRoutes:
         if claims is None:
             return Text("Invalid refresh token", 403)
         known = await self._accounts.load(str(claims.user))
-        if known is None:
+        if known is None or request.named_tenant not in (None, known.principal.tenant):
             return Empty(302, {"location": "/login"})
         if known.closing:
             raise closing()
@@ -197,7 +197,7 @@ class SessionRoutes:
         """``{message}``, the same for a new and for a known address."""
         await self._entry.check(request, request.fields.get("email"))
         await self._entry.captcha(request)
-        await self._registration.register(request.fields)
+        await self._registration.register(request.fields, request.named_tenant)
         return JSON({"message": DONE})
 
 

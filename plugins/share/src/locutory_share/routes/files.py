@@ -171,7 +171,7 @@ class FileRoutes:
         """Who keeps the file, whose it is, what was published of it, and its record; 404 when
         the link does not serve it, or it is another file now."""
         viewer = request.principal or await self._by_cookie(request)
-        link = await self._door.open(request.path_params["share_id"], viewer, WITHOUT_MESSAGES)
+        link = await self._door.open(request, viewer, WITHOUT_MESSAGES)
         if self._settings.files_off:
             raise refusal(404, "Shared file access is disabled")
         snapshots: list[Snapshot] = []

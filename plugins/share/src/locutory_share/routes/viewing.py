@@ -42,11 +42,13 @@ class Door:
         self._rights = rights
 
     async def open(
-        self, share_id: str, viewer: Principal | None, projection: dict[str, int] | None = None
+        self, request: Request, viewer: Principal | None, projection: dict[str, int] | None = None
     ) -> Raw:
-        """The link, for somebody who may read it; 401, 403 or 404 otherwise."""
-        link = await self._store.live(share_id, projection)
-        if link is None:
+        """The link of a request, for somebody who may read it; 401, 403 or 404 otherwise. Whom
+        the proxy takes for a tenant's sees only that tenant's links before signing in."""
+        link = await self._store.live(request.path_params["share_id"], projection)
+        tenant = request.named_tenant if viewer is None else None
+        if link is None or tenant not in (None, link.get("tenantId")):
             raise refusal(404, "Shared link not found")
         await self._rights.admit(link, viewer)
         return link
@@ -123,19 +125,19 @@ class ViewingRoutes:
 
     async def read(self, request: Request) -> Response:
         """The conversation as readers see it."""
-        link = await self._door.open(request.path_params["share_id"], request.principal)
+        link = await self._door.open(request, request.principal)
         if not link.get("conversationId"):
             return Empty(404)
         return JSON(await self._payloads.read(link), headers=_FRESH)
 
     async def page(self, request: Request) -> Response:
         """The page's configuration."""
-        await self._door.open(request.path_params["share_id"], request.principal, WITHOUT_FILES)
+        await self._door.open(request, request.principal, WITHOUT_FILES)
         return JSON(self._settings.page, headers=_FRESH)
 
     async def fork(self, request: Request) -> Response:
         """A copy that belongs to the caller."""
-        link = await self._door.open(request.path_params["share_id"], request.caller)
+        link = await self._door.open(request, request.caller)
         revision = request.text("shareRevision")
         index: Any = request.fields.get("targetMessageIndex")
         if index is not None and (isinstance(index, bool) or not isinstance(index, int)):

@@ -25,6 +25,13 @@ from locutory import (
     by_user,
     encode,
 )
+from locutory_webclient.absent.asked import (
+    principals,
+    prompt_groups,
+    resource_permissions,
+    share_link,
+    tool_auth,
+)
 from locutory_webclient.absent.people import AbsentPeople
 
 _CATEGORIES = (
@@ -39,15 +46,6 @@ _CATEGORIES = (
     "finance",
 )
 _AGENT_CATEGORIES = ("general", "hr", "rd", "finance", "it", "sales", "aftersales")
-_WEB_SEARCH_AUTH = {
-    "authenticated": False,
-    "authTypes": [
-        ["providers", "user_provided"],
-        ["scrapers", "user_provided"],
-        ["rerankers", "system_defined"],
-    ],
-}
-_CODE_AUTH = {"authenticated": True, "message": "system_defined"}
 _NO_AGENT = {"error": "Not Found", "message": "agent not found"}
 _PROTOCOL = {"x-librechat-generation-protocol": "1"}
 _NO_LINK = {"message": "Shared link not found"}
@@ -331,82 +329,18 @@ _ANSWERS: tuple[Absent, ...] = (
 )
 
 
-async def _tool_auth(request: Request) -> Response:
-    """Who has the keys of a tool: nobody for web search; code needs none."""
-    known = {"web_search": _WEB_SEARCH_AUTH, "execute_code": _CODE_AUTH}
-    found = known.get(request.path_params["tool_id"])
-    return answer(404, {"message": "Tool not found"}) if found is None else answer(200, found)
-
-
-def _page_size(request: Request) -> int:
-    """``limit`` (or ``pageSize``) as LibreChat reads it: 1 to 100, 20 when it is no number."""
-    text = request.query_text("limit") or request.query_text("pageSize")
-    if text is None:
-        return 10
-    try:
-        return min(100, max(1, int(text[:9])))
-    except ValueError:
-        return 20
-
-
-async def _prompt_groups(request: Request) -> Response:
-    """An empty page of prompts that repeats the page size asked for."""
-    body = {
-        "promptGroups": [],
-        "pageNumber": "1",
-        "pageSize": str(_page_size(request)),
-        "pages": "1",
-        "has_more": False,
-        "after": None,
-    }
-    return answer(200, body)
-
-
-async def _share_link(request: Request) -> Response:
-    """A conversation that is not shared."""
-    conversation = request.path_params["conversation_id"]
-    return answer(200, {"success": False, "shareId": None, "conversationId": conversation})
-
-
-async def _resource_permissions(request: Request) -> Response:
-    """A resource that nobody was given."""
-    body = {
-        "resourceType": request.path_params["resource_type"],
-        "resourceId": request.path_params["resource_id"],
-        "principals": [],
-        "public": False,
-    }
-    return answer(200, body)
-
-
-async def _principals(request: Request) -> Response:
-    """A search that finds nobody."""
-    query = (request.query_text("q") or "").strip()
-    if not query:
-        return answer(400, {"error": 'Query parameter "q" is required and must not be empty'})
-    body = {
-        "query": query,
-        "limit": 20,
-        "types": None,
-        "results": [],
-        "count": 0,
-        "sources": {"local": 0, "entra": 0},
-    }
-    return answer(200, body)
-
-
 def absent_routes(groups: Callable[[], Mapping[str, PermissionGroup]]) -> Iterable[Route]:
     """Every fallback route. ``groups`` are the permission groups of enabled plugins."""
     people = AbsentPeople(groups)
     yield from (item.route() for item in _ANSWERS)
     for path, endpoint, summary, contract in (
-        ("/api/agents/tools/{tool_id}/auth", _tool_auth, "Who has the keys of a tool", "agents §6"),
-        ("/api/prompts/groups", _prompt_groups, "No prompts", "prompts §4"),
-        ("/api/share/link/{conversation_id}", _share_link, "Not shared", "share §4"),
-        ("/api/permissions/search-principals", _principals, "Nobody is found", "roles §4.4"),
+        ("/api/agents/tools/{tool_id}/auth", tool_auth, "Who has the keys of a tool", "agents §6"),
+        ("/api/prompts/groups", prompt_groups, "No prompts", "prompts §4"),
+        ("/api/share/link/{conversation_id}", share_link, "Not shared", "share §4"),
+        ("/api/permissions/search-principals", principals, "Nobody is found", "roles §4.4"),
         (
             "/api/permissions/{resource_type}/{resource_id}",
-            _resource_permissions,
+            resource_permissions,
             "Nobody was given the resource",
             "roles §4.6",
         ),
