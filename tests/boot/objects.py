@@ -79,6 +79,7 @@ PARAMETERS: dict[str, str | Plain] = {
     "endpoint": Plain("Fake", "an endpoint of the deployment"),
     "name": Plain("openAI", "a provider; the caller's own key for it"),
     "role_name": Plain("USER", "a role of the deployment"),
+    "permission_type": Plain("bookmarks", "a type of permissions"),
     "resource_type": Plain("promptGroup", "a type of resource"),
     "item_type": Plain("builtin", "a kind of tool; the caller's own favourites"),
     "item_id": Plain("calculator", "a tool; the caller's own favourites"),

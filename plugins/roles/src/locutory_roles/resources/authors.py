@@ -54,7 +54,7 @@ class AuthorEntries:
     async def _without(self) -> dict[str, list[_Found]]:
         """Type → resources without an entry; types without any are left out."""
         found: dict[str, list[_Found]] = {}
-        for kind, offered in self._services.all(AUTHORED).items():
+        for kind, offered in sorted(self._services.all(AUTHORED).items()):
             if self._kinds.find(kind) is None:
                 continue
             kept = await self._entries.of_users(kind)
