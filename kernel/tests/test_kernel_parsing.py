@@ -13,7 +13,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from locutory import BadRequest, HTTPError, Request
-from locutory.bodies import MALFORMED, drop_operators, inflate, parse_form, parse_json, read_payload
+from locutory.bodies import Body, inflate
+from locutory.parsing import (
+    MALFORMED,
+    drop_operators,
+    form_parts,
+    json_values,
+    may_hold_operators,
+    parse_form,
+    parse_json,
+)
 
 ENCODINGS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
 
@@ -47,6 +56,11 @@ def holds_operator(value: Any) -> bool:
     return isinstance(value, list) and any(map(holds_operator, value))
 
 
+def values_of(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(values_of, inner))
+
+
 KEYS = st.text(st.sampled_from("ab$.[]"), max_size=4)
 VALUES: Any = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
@@ -64,6 +78,42 @@ def test_no_operator_survives(body: dict[str, Any]) -> None:
     assert not holds_operator(after)
     if harmless:
         assert after == before
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES, st.integers(0, 20))
+@example(['a,b{[\\"', {'"': '\\\\"[,'}], 0)
+def test_values_are_never_counted_too_low(value: Any, many: int) -> None:
+    """Nor much too high, when they are many."""
+    for text in (orjson.dumps(value), json.dumps(value, indent=1).encode()):
+        counted = json_values(text, many)
+        exact = values_of(value)
+        assert counted > many or counted + 1 >= exact
+        assert exact - 1 <= many or counted > many
+        if counted > many:
+            assert exact * 2 + 1 > many
+
+
+def test_texts_hold_no_values() -> None:
+    for text in ("a,b;c\n" * 30_000, '{["\\,' * 30_000, "\\" * 90_001 + '",'):
+        assert json_values(orjson.dumps({"text": text}), 50) <= 2
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.text(st.sampled_from('ab$.\0\\"ü'), max_size=4), st.none(), max_size=4))
+def test_a_search_finds_every_key_that_a_walk_would_drop(body: dict[str, Any]) -> None:
+    for text in (json.dumps(body), json.dumps(body, ensure_ascii=False)):
+        escaped = text.replace("$", "\\u0024").replace(".", "\\u002E")
+        for sent in (text.encode(), escaped.encode()):
+            if not may_hold_operators(sent):
+                value = parse_json(sent)
+                assert drop_operators(parse_json(sent)) == value
+
+
+def test_parts_of_a_form() -> None:
+    assert form_parts(b"a=1&b=2") == 1
+    assert form_parts(b"a[b][c]=1&a%5Bb%5d=2") == 4
+    assert form_parts(b"a=" + b"%41" * 1000) == 100
 
 
 @settings(max_examples=300, deadline=None)
@@ -119,7 +169,7 @@ def test_inflating_is_exact_or_4xx(
     assert inflate(packed, encoding, 100) == body
     damaged = packed[:keep] + data.draw(st.binary(max_size=5))
     plain = outcome(inflate, damaged, encoding, 100)
-    assert isinstance(plain, bytes) or plain.status in (400, 413)
+    assert plain is None or isinstance(plain, bytes) or plain.status == 400
 
 
 @settings(max_examples=200, deadline=None)
@@ -149,7 +199,15 @@ def test_no_body_is_a_server_error(
         headers[b"content-encoding"] = encoding
     if length is not None:
         headers[b"content-length"] = length
-    value = outcome(lambda: asyncio.run(read_payload(receive, headers, 100, 5)))
+
+    async def read() -> Any:
+        body = Body(receive, headers, 5)
+        payload = await body.early()
+        if body.pending:
+            payload = await body.late(100, True, asyncio.Semaphore())
+        return payload
+
+    value = outcome(lambda: asyncio.run(read()))
     assert isinstance(value, dict | list) or value.status in (400, 413, 415)
 
 

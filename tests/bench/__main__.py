@@ -7,7 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from locutory.testing.database import session_database
-from tests.bench import bench_history, bench_search, bench_stream, bundle, growth, routes, turns
+from tests.bench import (
+    bench_history,
+    bench_search,
+    bench_strangers,
+    bench_stream,
+    bundle,
+    growth,
+    routes,
+    turns,
+)
 
 BENCHES: dict[str, Callable[[str, Path], str]] = {
     "Work on hostile or large input": growth.run,
@@ -15,6 +24,7 @@ BENCHES: dict[str, Callable[[str, Path], str]] = {
     "Ten plugins against all of them": bundle.run,
     "History against bare handlers": bench_history.run,
     "Search against the bare FTS5 query": bench_search.run,
+    "Requests of strangers while 50 chats stream": bench_strangers.run,
     f"Chats of {turns.TOKENS} tokens, one every 20 ms": turns.run,
 }
 

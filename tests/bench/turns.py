@@ -5,13 +5,23 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
 
-from tests.bench.measure import cpu_seconds, free_port, locutory, process, resident_mb, table
+from tests.bench.measure import (
+    Running,
+    cpu_seconds,
+    free_port,
+    locutory,
+    process,
+    resident_mb,
+    table,
+)
 from tests.bench.routes import BROWSER, sign_in, with_database
 
 ROOT = "00000000-0000-0000-0000-000000000000"
@@ -68,8 +78,9 @@ async def crowd(base: str, token: str, chats: int, model: str) -> list[Seen]:
         return await asyncio.gather(*(turn(session, base, model) for _ in range(chats)))
 
 
-def run(uri: str, folder: Path) -> str:
-    """The whole benchmark as text."""
+@contextmanager
+def serving(uri: str, folder: Path) -> Iterator[Running]:
+    """A server with an endpoint whose models are served by `tests.bench.model`."""
     port, llm = free_port(), free_port()
     (folder / "librechat.yaml").write_text(
         "endpoints:\n  custom:\n    - {name: Fake, apiKey: k, titleConvo: false,"
@@ -82,16 +93,23 @@ def run(uri: str, folder: Path) -> str:
         "MONGO_URI": with_database(uri, f"turns_{port}"),
         "LOCUTORY_DATA_DIR": str(folder / "data"),
         "ALLOW_REGISTRATION": "true",
+        "LOGIN_MAX": "1000000",
         "ALLOW_UNVERIFIED_EMAIL_LOGIN": "true",
         "CONFIG_PATH": str(folder / "librechat.yaml"),
     }
     root = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     model = [sys.executable, "-m", "tests.bench.model", str(llm)]
-    rows = []
     with (
-        process(model, llm, root, folder / "llm.log") as _,
+        process(model, llm, root, folder / "llm.log"),
         process([locutory(), "serve"], port, environment, folder / "ours.log") as ours,
     ):
+        yield ours
+
+
+def run(uri: str, folder: Path) -> str:
+    """The whole benchmark as text."""
+    rows = []
+    with serving(uri, folder) as ours:
         idle = resident_mb(ours.pid)
         _, token = sign_in(ours.url)
         asyncio.run(crowd(ours.url, token, 3, "fast"))

@@ -8,7 +8,7 @@ import pytest
 
 from locutory import JSON, Plugin, Public, Request, Route, hook
 from locutory.testing import Serve
-from tests.proxies.programs import caddy, free_port
+from tests.proxies.programs import free_port, proxy
 
 OFFER = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIA\r\n"
 
@@ -63,8 +63,7 @@ async def post(port: int, number: int, *, offer: bool, cut: bool, chunked: bool)
 async def test_offers_through_caddy(serve: Serve, tmp_path: Path) -> None:
     port = free_port()
     async with serve(Echo()) as server:
-        site = f"http://127.0.0.1:{port} {{\n\treverse_proxy {server.url}\n}}\n"
-        with caddy(tmp_path / "caddy", port, site):
+        with proxy("caddy", tmp_path / "caddy", port, int(server.url.rpartition(":")[2])):
             for start in range(0, 160, 16):
                 async with asyncio.timeout(30):
                     answers = await asyncio.gather(

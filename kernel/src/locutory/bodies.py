@@ -1,35 +1,37 @@
-"""Reading request bodies: size limit, inflating, JSON and forms, operator removal.
-
-Follows contract kernel §3, rows 5 to 9.
-"""
+"""Reading request bodies: limits of size, time and content, inflating (contract kernel §3)."""
 
 import asyncio
-import json
 import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import brotli  # type: ignore[import-untyped]
-import orjson
 from starlette.types import Receive
 
 from locutory.errors import BadRequest, HTTPError
+from locutory.parsing import (
+    MALFORMED,
+    drop_operators,
+    form_parts,
+    json_values,
+    may_hold_operators,
+    parse_form,
+    parse_json,
+)
 
-MALFORMED = {
-    "error": "Invalid JSON format",
-    "message": "The request body contains malformed JSON",
-}
-_MAX_FORM_FIELDS = 1000
-_MAX_FORM_DEPTH = 32
-_MAX_FORM_INDEX = 20
-_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+_JSON = b"application/json"
+_FORM = b"application/x-www-form-urlencoded"
 _CHARSET = re.compile(rb"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
-_BOM = b"\xef\xbb\xbf"
-# What is read and thrown away of a body that is too large, as a multiple of the limit:
-# closing at once would reset the connection before the client has read the 413.
-_DISCARDED = 8
+# What is parsed for everybody, on the event loop: bytes after inflating, and values.
+SMALL = 64 * 1024
+_FEW = 5_000
+# What a caller may send who is not signed in, and how many values one may who is.
+STRANGERS_BYTES = 256 * 1024
+_MANY = 50_000
+# What is read and thrown away of a body that is too large: closing at once would reset the
+# connection before the client has read the 413.
+_DISCARDED = 24 * 1024 * 1024
 
 
 class ClientGone(Exception):
@@ -41,36 +43,106 @@ def too_large() -> HTTPError:
     return HTTPError(413, {"message": "request entity too large"}, headers={"connection": "close"})
 
 
-async def read_payload(
-    receive: Receive, headers: Mapping[bytes, bytes], limit: int, seconds: float
-) -> Any:
-    """The parsed JSON or form body without operators; ``{}`` for every other kind.
+class Body:
+    """A JSON or form body, read in two steps: `early` takes what is small and simple before
+    access is checked, as upstream does with all; `late` takes the rest afterwards, so that
+    strangers cause no work. Both raise 400, 408, 413 or 415.
 
-    ``limit`` in bytes, before and after inflating; ``seconds`` until the body must be
-    complete. Raises 400, 408, 413 or 415.
+    ``seconds``: until the body must be complete.
     """
-    kind, _, parameters = headers.get(b"content-type", b"").partition(b";")
-    kind = kind.strip().lower()
-    if kind == b"application/json":
-        is_json = True
-    elif kind == b"application/x-www-form-urlencoded":
-        is_json = False
-    else:
+
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], seconds: float) -> None:
+        kind, _, parameters = headers.get(b"content-type", b"").partition(b";")
+        kind = kind.strip().lower()
+        self._is_json = kind == _JSON
+        self._none = kind not in (_JSON, _FORM)
+        self._parameters = parameters
+        self._encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+        declared = headers.get(b"content-length", b"")
+        self._declared = int(declared) if declared.isdigit() else 0
+        self._receive = receive
+        self._until = asyncio.get_running_loop().time() + seconds
+        self._data = bytearray()
+        self._complete = False
+        self.pending = False
+        """Is there something left for `late`?"""
+
+    async def early(self) -> Any:
+        """The value without operators; ``{}`` for a body of another kind, and while it is
+        `pending`."""
+        if self._none:
+            return {}
+        codec = _codec(self._parameters, self._is_json)
+        if await self._read(SMALL):
+            plain = self._plain(codec, SMALL)
+            if plain is not None and self._count(plain, _FEW) <= _FEW:
+                return self._value(plain)
+        self.pending = True
         return {}
-    codec = _codec(parameters, is_json) if parameters else "utf-8"
-    try:
-        async with asyncio.timeout(seconds):
-            body = await read_body(receive, headers.get(b"content-length"), limit)
-    except TimeoutError:
-        raise HTTPError(
-            408, {"message": "request timeout"}, headers={"connection": "close"}
-        ) from None
-    encoding = headers.get(b"content-encoding")
-    if encoding is not None:
-        body = inflate(body, encoding.decode("latin-1").strip().lower(), limit)
-    if codec != "utf-8":
-        body = _as_utf8(body, codec)
-    return drop_operators(parse_json(body) if is_json else parse_form(body))
+
+    async def late(self, limit: int, signed_in: bool, turn: asyncio.Semaphore) -> Any:
+        """The value of what is pending, parsed in a thread, one body at a ``turn``. ``limit``
+        in bytes, before and after inflating."""
+        if not signed_in:
+            limit = min(limit, STRANGERS_BYTES)
+        if not await self._read(limit):
+            await self._discard()
+            raise too_large()
+        async with turn:
+            return await asyncio.to_thread(self._load, limit, _MANY if signed_in else _FEW)
+
+    def _load(self, limit: int, values: int) -> Any:
+        plain = self._plain(_codec(self._parameters, self._is_json), limit)
+        if plain is None or self._count(plain, values) > values:
+            raise too_large()
+        return self._value(plain)
+
+    async def _read(self, limit: int) -> bool:
+        """Read until the body is complete, or larger than ``limit`` (false)."""
+        if self._declared > limit:
+            return False
+        while not self._complete and len(self._data) <= limit:
+            self._data += await self._chunk()
+        return len(self._data) <= limit
+
+    async def _discard(self) -> None:
+        size = len(self._data)
+        self._data.clear()
+        while not self._complete and size <= _DISCARDED:
+            size += len(await self._chunk())
+
+    async def _chunk(self) -> bytes:
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPError(
+                408, {"message": "request timeout"}, headers={"connection": "close"}
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self._complete = not message.get("more_body", False)
+        chunk: bytes = message.get("body", b"")
+        return chunk
+
+    def _plain(self, codec: str, limit: int) -> bytes | None:
+        """The body inflated, in UTF-8; ``None`` when that is larger than ``limit``."""
+        plain = inflate(bytes(self._data), self._encoding, limit)
+        if plain is None or codec == "utf-8":
+            return plain
+        try:
+            return plain.decode(codec).encode()
+        except UnicodeError:
+            raise HTTPError(400, MALFORMED) from None
+
+    def _count(self, plain: bytes, many: int) -> int:
+        return json_values(plain, many) if self._is_json else form_parts(plain)
+
+    def _value(self, plain: bytes) -> Any:
+        if not self._is_json:
+            return drop_operators(parse_form(plain))
+        value = parse_json(plain)
+        return drop_operators(value) if may_hold_operators(plain) else value
 
 
 def _codec(parameters: bytes, is_json: bool) -> str:
@@ -84,45 +156,9 @@ def _codec(parameters: bytes, is_json: bool) -> str:
     return name
 
 
-def _as_utf8(body: bytes, codec: str) -> bytes:
-    try:
-        return body.decode(codec).encode()
-    except UnicodeError:
-        raise HTTPError(400, MALFORMED) from None
-
-
-async def read_body(receive: Receive, declared: bytes | None, limit: int) -> bytes:
-    """The whole body, at most ``limit`` bytes (413 above)."""
-    size = 0
-    body: bytes | bytearray = b""
-    refused = declared is not None and declared.isdigit() and int(declared) > limit
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            refused = True
-            body = b""
-            if size > limit * _DISCARDED:
-                raise too_large()
-        elif chunk and not refused:
-            if not body:
-                body = chunk
-            elif isinstance(body, bytearray):
-                body += chunk
-            else:
-                body = bytearray(body) + chunk
-        if not message.get("more_body", False):
-            if refused:
-                raise too_large()
-            return bytes(body)
-
-
-def inflate(body: bytes, encoding: str, limit: int) -> bytes:
-    """A gzip, deflate or br body, unpacked to at most ``limit`` bytes; 415 for another
-    encoding, 400 for data that is damaged or cut off."""
+def inflate(body: bytes, encoding: str, limit: int) -> bytes | None:
+    """A gzip, deflate or br body, unpacked, or ``None`` when that is more than ``limit``
+    bytes; 415 for another encoding, 400 for data that is damaged or cut off."""
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate", "br"):
@@ -137,7 +173,7 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
         unpacker = zlib.decompressobj(wbits=31 if encoding == "gzip" else -15 if raw else 15)
         plain = unpacker.decompress(body, limit + 1)
         if len(plain) > limit:
-            raise too_large()
+            return None
         if not unpacker.eof or unpacker.unused_data:
             raise zlib.error("cut off, or followed by something else")
     except (zlib.error, brotli.error):
@@ -145,96 +181,11 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
-def _unbrotli(body: bytes, limit: int) -> bytes:
+def _unbrotli(body: bytes, limit: int) -> bytes | None:
     unpacker = brotli.Decompressor()
     plain: bytes = unpacker.process(body, output_buffer_limit=limit + 1)
     if len(plain) > limit:
-        raise too_large()
+        return None
     if not unpacker.is_finished():
         raise brotli.error("cut off")
     return plain
-
-
-def parse_json(body: bytes) -> Any:
-    """A JSON object or array; empty is ``{}``; 400 with the contract's body otherwise."""
-    if not body:
-        return {}
-    if body.startswith(_BOM):
-        body = body[len(_BOM) :]
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = _halved(body)
-    if not isinstance(value, dict | list):
-        raise HTTPError(400, MALFORMED)
-    return value
-
-
-def _halved(body: bytes) -> Any:
-    """JSON in which somebody cut a text inside an emoji: browsers send such halves as they
-    are, and they become U+FFFD here, as they would in any UTF-8."""
-    try:
-        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
-        return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    except (ValueError, RecursionError):
-        raise HTTPError(400, MALFORMED) from None
-
-
-def parse_form(body: bytes) -> dict[str, Any]:
-    """A urlencoded form. ``a[b]=1`` nests, ``a[]=1`` and ``a[0]=1`` make a list, a repeated
-    key becomes a list."""
-    if body.count(b"&") >= _MAX_FORM_FIELDS:
-        raise HTTPError(413, {"message": "too many parameters"})
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True)
-    except ValueError:
-        raise BadRequest("The form is not UTF-8") from None
-    form: dict[str, Any] = {}
-    for key, value in pairs:
-        head = key.split("[", 1)[0]
-        path = [head or key, *(_BRACKETS.findall(key) if head else ())]
-        if len(path) > _MAX_FORM_DEPTH + 1:
-            raise BadRequest("The form is nested too deeply")
-        target = form
-        for part in path[:-1]:
-            inner = target.setdefault(part, {})
-            if not isinstance(inner, dict):
-                break
-            target = inner
-        else:
-            before = target.get(path[-1])
-            if before is None:
-                target[path[-1]] = value
-            elif isinstance(before, list):
-                before.append(value)
-            else:
-                target[path[-1]] = [before, value]
-    return {key: _lists(value) for key, value in form.items()}
-
-
-def _lists(value: Any) -> Any:
-    """Mappings whose keys are all empty or small numbers, as lists."""
-    if not isinstance(value, dict):
-        return value
-    inner = {key: _lists(item) for key, item in value.items()}
-    if list(inner) == [""]:
-        return inner[""] if isinstance(inner[""], list) else [inner[""]]
-    if all(len(key) <= 2 and key.isdecimal() and int(key) <= _MAX_FORM_INDEX for key in inner):
-        return [inner[key] for key in sorted(inner, key=int)]
-    return inner
-
-
-def drop_operators(value: Any) -> Any:
-    """Delete, at any depth, keys that start with ``$`` or contain ``.``; returns ``value``.
-    Keys with a NUL go too: no database can store them."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            bad = [key for key in item if key[:1] == "$" or "." in key or "\0" in key]
-            for key in bad:
-                del item[key]
-            stack.extend(inner for inner in item.values() if isinstance(inner, dict | list))
-        else:
-            stack.extend(inner for inner in item if isinstance(inner, dict | list))
-    return value

@@ -1,8 +1,9 @@
 """The HTTP edge: from an ASGI request to a plugin's endpoint and back (contract kernel §3)."""
 
+import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -22,13 +23,13 @@ from locutory.access import (
     Principal,
     Public,
 )
-from locutory.bodies import ClientGone, read_payload
+from locutory.bodies import Body, ClientGone
 from locutory.errors import Forbidden, HTTPError, Unauthorized
 from locutory.failures import ErrorController
 from locutory.limiting import LimitExceeded
 from locutory.outgoing import finish
 from locutory.pages import PAGES
-from locutory.proxies import ProxyTrust
+from locutory.proxies import ProxyTrust, ProxyWatch, prefix_of, take_off
 from locutory.request import SYSTEM_TENANT, Request
 from locutory.responses import JSON, Empty, Text
 from locutory.routing import Route
@@ -53,8 +54,11 @@ class Edge:
         self._kernel = kernel
         config = kernel.config
         self._proxies = ProxyTrust(config.proxy_hops, config.trusted_proxies)
+        self.proxy_watch = ProxyWatch(kernel.data_dir, is_https=config.is_https)
+        self._prefix = prefix_of(config.domain_client)
         self._compress = not config.disable_compression
         self._max_body = config.max_body_bytes
+        self._parsing = asyncio.Semaphore(1)
         self._body_seconds = config.http_request_timeout_ms / 1000
         self._no_index = [(b"x-robots-tag", b"noindex")] if config.no_index == "true" else []
         self._common = [*self._no_index, _CORS]
@@ -64,6 +68,8 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Never raises for a fault of a plugin."""
         method: str = scope["method"]
+        if self._prefix or scope["path"][:2] == "//":
+            take_off(self._prefix, scope)
         path: str = scope["path"]
         if method in ("GET", "HEAD"):
             probe = self._kernel.health.answer(path)
@@ -93,7 +99,11 @@ class Edge:
     def _client_address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         client = scope.get("client")
         peer = client[0] if client else ""
-        if _FORWARDED not in headers:
+        is_forwarded = _FORWARDED in headers
+        self.proxy_watch.look(
+            peer, is_trusted=self._proxies.trusts(peer), is_forwarded=is_forwarded
+        )
+        if not is_forwarded:
             return peer
         # Every line counts: some proxies add a line of their own below a forged one.
         lines = [value for name, value in scope["headers"] if name == _FORWARDED]
@@ -158,16 +168,14 @@ class Edge:
                 request.plugin = match.owner
                 request.route = route
                 request.scope["path_params"] = match.parameters
-            if b"content-type" in headers and (route is None or not route.raw_body):
-                request.unparsed = True
-                request.payload = await read_payload(
-                    request.receive, headers, self._max_body, self._body_seconds
-                )
-                request.unparsed = False
             if route is None:
                 response = await self._unmatched(request, path)
             else:
-                response = await self._run(request, route, limited)
+                body = None
+                if b"content-type" in headers and not route.raw_body:
+                    body = Body(request.receive, headers, self._body_seconds)
+                    await self._parse(request, body.early())
+                response = await self._run(request, route, body, limited)
             if not isinstance(response, Response):
                 raise TypeError(f"the endpoint returned {response!r} instead of a response")
         except (ClientGone, ClientDisconnect):
@@ -178,12 +186,22 @@ class Edge:
             response.headers[name] = value
         return response
 
-    async def _run(self, request: Request, route: Route, limited: dict[str, str]) -> Response:
+    async def _parse(self, request: Request, reading: Awaitable[Any]) -> None:
+        request.unparsed = True
+        request.payload = await reading
+        request.unparsed = False
+
+    async def _run(
+        self, request: Request, route: Route, body: Body | None, limited: dict[str, str]
+    ) -> Response:
         for gate in route.gates:
             response = await gate(request)
             if response is not None:
                 return response
         await self._authorise(request, route)
+        if body is not None and body.pending:
+            signed_in = request.principal is not None
+            await self._parse(request, body.late(self._max_body, signed_in, self._parsing))
         for limit in route.limits:
             key = limit.key(request)
             if key is None:
@@ -259,8 +277,9 @@ class Edge:
         return principal
 
     async def _unmatched(self, request: Request, path: str) -> Response:
-        start = path[:5].lower()
-        if start in ("/api", "/api/"):
+        plain = path.lower()
+        # Also behind a prefix that nobody has named: a page is no answer to a program.
+        if plain == "/api" or "/api/" in plain:
             return JSON({"message": "Endpoint not found"}, 404)
         pages = self._kernel.services.find(PAGES)
         if pages is None:

@@ -217,6 +217,7 @@ class Kernel:
     async def advice(self, *, offline: bool = False) -> list[tuple[str, str]]:
         """Owner and sentence of every check that finds something, also told to the log; with
         ``offline`` only of those that ask nobody."""
+        self.edge.proxy_watch.forget()
         found = []
         for owner, check in self.contributions.checks:
             if offline and not check.offline:

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = 500
 _LINGER_SECONDS = 1.0
 _FRAMING = (b"content-length", b"transfer-encoding", b"connection")
 
@@ -25,7 +26,7 @@ class Protocol(HttpToolsProtocol):
 
     Offers to change the protocol (``Upgrade``) are ignored, as RFC 9110 §7.8 allows. What is no
     request is answered after the requests before it, then the connection is closed: 400; 431 for
-    a head or trailer larger than `MAX_HEAD_BYTES`; 408 for a head that is not complete after the
+    a head or trailer larger than `MAX_HEAD_BYTES` or `MAX_HEADERS`; 408 for a head that is not complete after the
     kernel's ``http_headers_timeout_ms``.
     """
 
@@ -111,6 +112,11 @@ class Protocol(HttpToolsProtocol):
             return
         if self.parser.get_method() == b"CONNECT" or self.parser.get_http_version() == "0.9":
             raise ValueError("a tunnel, or a request without headers")
+        # A head that comes in one piece has not been counted yet.
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            self._refuse(431, b"The request head is too large")
+            raise ValueError("too large a head")
         self._stop_waiting()
         super().on_headers_complete()
         self._in_head = False

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from locutory.kernel import Kernel
     from locutory.routing import Route
 
+_MAX_PAIRS = 1000
+
 M = TypeVar("M", bound=BaseModel)
 
 SYSTEM_TENANT = "__SYSTEM__"
@@ -75,22 +77,30 @@ class Request(StarletteRequest):
 
     @property
     def cookies(self) -> dict[str, str]:
-        """Cookies by name, percent-decoded. ``j:`` values stay text: objects from a cookie
-        would find their way into database filters."""
+        """Cookies by name, percent-decoded; of several with one name the first. ``j:`` values
+        stay text: objects from a cookie would find their way into database filters."""
         if self._plain_cookies is None:
-            self._plain_cookies = {
-                name: unquote(value) if "%" in value else value
-                for name, value in super().cookies.items()
-            }
+            found: dict[str, str] = {}
+            # Not by the standard library, whose time grows with the square of a quoted value.
+            for pair in ";".join(self.headers.getlist("cookie")).split(";"):
+                name, equals, value = pair.partition("=")
+                value = value.strip()
+                if value.startswith('"'):
+                    value = value[1:].removesuffix('"')
+                if equals:
+                    found.setdefault(name.strip(), unquote(value) if "%" in value else value)
+            self._plain_cookies = found
         return self._plain_cookies
 
     @property
     def query(self) -> dict[str, str | list[str]]:
         """Flat query: a repeated key becomes a list, nothing nests, keys that start with
-        ``$`` or contain ``.`` are gone (contract kernel §3)."""
+        ``$`` or contain ``.`` are gone, as is what follows the thousandth pair (contract
+        kernel §3)."""
         if self._simple_query is None:
             found: dict[str, str | list[str]] = {}
-            text = cast(bytes, self.scope.get("query_string", b"")).decode("latin-1")
+            raw = cast(bytes, self.scope.get("query_string", b""))
+            text = b"&".join(raw.split(b"&", _MAX_PAIRS)[:_MAX_PAIRS]).decode("latin-1")
             for key, value in parse_qsl(text, keep_blank_values=True) if text else ():
                 if key.startswith("$") or "." in key:
                     continue

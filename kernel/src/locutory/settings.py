@@ -181,7 +181,11 @@ class KernelConfig(OutgoingSettings):
     domain_server: str = env(
         "DOMAIN_SERVER", "http://localhost:3080", "Public address of the server"
     )
-    node_env: str = env("NODE_ENV", "", "'production' turns on cache headers and Secure cookies")
+    node_env: str = env(
+        "NODE_ENV",
+        "production",
+        "Anything but 'production' lets browsers keep no file of the web client",
+    )
     mongo_uri: str | None = env(
         "MONGO_URI", None, "Database to use; unset starts the embedded database"
     )
@@ -221,15 +225,9 @@ class KernelConfig(OutgoingSettings):
     )
     trusted_proxies: list[str] = env(
         "LOCUTORY_TRUSTED_PROXIES",
-        lambda: [
-            "127.0.0.0/8",
-            "::1/128",
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "fc00::/7",
-        ],
-        "Networks whose X-Forwarded-For is believed",
+        lambda: ["127.0.0.0/8", "::1/128"],
+        "Networks whose X-Forwarded-For is believed; name that of a proxy on another machine or "
+        "in another container",
     )
     metrics_secret: str | None = env(
         "METRICS_SECRET", None, "Bearer token of /metrics; unset: closed"
@@ -285,9 +283,25 @@ class KernelConfig(OutgoingSettings):
         except (ValueError, OverflowError):
             return 1
 
+    @property
+    def is_https(self) -> bool:
+        """Do people reach the server by https, as one of its public addresses says? An address
+        without a scheme counts as such, unless it is this machine."""
+        return any(map(_is_https, (self.domain_server, self.domain_client)))
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_networks(cls, networks: list[str]) -> list[str]:
         for network in networks:
             ipaddress.ip_network(network, strict=False)
         return networks
+
+
+def _is_https(address: str) -> bool:
+    if "://" in address:
+        return address.lower().startswith("https://")
+    try:
+        host = (urlsplit(f"//{address}").hostname or "").lower()
+    except ValueError:
+        return False
+    return host not in ("", "localhost", "127.0.0.1", "::1") and not host.endswith(".localhost")

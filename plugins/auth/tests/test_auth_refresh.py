@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
+import structlog
 from bson import ObjectId
 
 from locutory.settings import KernelConfig, environment_values
@@ -256,6 +257,30 @@ class TestOtherSites:
             answer = await refresh(signed_in, signed_in.cookie, **headers)
             assert answer.status_code == 200, headers
 
+    async def test_of_several_proxies_the_first_was_asked(self, signed_in: Any) -> None:
+        headers = {"origin": "http://nas.example:3421", "host": "127.0.0.1:3080"}
+        hosts = "inner.example, nas.example:3421"
+        answer = await refresh(
+            signed_in, signed_in.cookie, **headers, **{"x-forwarded-host": hosts}
+        )
+        assert answer.status_code == 403
+        hosts = "nas.example:3421, inner.example"
+        answer = await refresh(
+            signed_in, signed_in.cookie, **headers, **{"x-forwarded-host": hosts}
+        )
+        assert answer.status_code == 200
+
+    async def test_a_refusal_names_the_setting(self, signed_in: Any) -> None:
+        """A proxy that passes no Host on makes every page look like another site's."""
+        headers = {"origin": "http://nas.example:3421", "host": "127.0.0.1:3080"}
+        with structlog.testing.capture_logs() as logs:
+            answer = await refresh(signed_in, signed_in.cookie, **headers)
+        assert answer.status_code == 403
+        text = answer.json()["message"]
+        assert all(part in text for part in ("nas.example", "127.0.0.1", "DOMAIN_CLIENT"))
+        line = next(line for line in logs if line["event"] == "auth.cross_site_refused")
+        assert (line["page"], line["asked"]) == ("nas.example", "127.0.0.1")
+
     async def test_without_a_cookie_nothing_is_at_stake(self, someone: Any) -> None:
         headers = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
         answer = await someone.server.client.post("/api/auth/refresh", headers=headers)
@@ -271,7 +296,13 @@ class TestOtherSites:
         ({"NODE_ENV": "production", "DOMAIN_SERVER": "chat.example:8443"}, True),
         ({"NODE_ENV": "production", "DOMAIN_SERVER": "http://my.localhost:3080"}, False),
         ({"NODE_ENV": "production", "DOMAIN_SERVER": "http://[::1]:3080"}, False),
-        ({"DOMAIN_SERVER": "https://chat.example"}, False),
+        ({"DOMAIN_SERVER": "https://chat.example"}, True),
+        ({"DOMAIN_CLIENT": "HTTPS://chat.example/chat"}, True),
+        ({"DOMAIN_SERVER": "https://chat.example", "NODE_ENV": "development"}, True),
+        # A browser keeps no Secure cookie of a plain address, and would sign in at each reload.
+        ({"NODE_ENV": "production", "DOMAIN_SERVER": "http://nas.example:3421"}, False),
+        ({"DOMAIN_SERVER": "http://192.168.1.5:3080"}, False),
+        ({"DOMAIN_SERVER": "localhost:3080"}, False),
         ({"SESSION_COOKIE_SECURE": "TRUE"}, True),
         (
             {

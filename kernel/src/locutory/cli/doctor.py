@@ -47,6 +47,7 @@ async def _examine(kernel: Kernel) -> int:
     if not faults:
         for owner, check in kernel.contributions.checks:
             await look(f"{check.name} ({owner})", check.run)
+    await look("reverse proxies, as the server met them", kernel.edge.proxy_watch.advice)
     await kernel.lifecycle.undo()
     click.echo("All is well." if not faults else f"{faults} thing(s) to look at.")
     return 1 if faults else 0

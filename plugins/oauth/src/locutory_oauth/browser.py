@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from locutory import Cache, Request, now
 from locutory.settings import KernelConfig
@@ -26,7 +26,6 @@ LARGEST_POST = 256 * 1024
 _FLOWS = "oauth:flow"
 _POSTED = "oauth:posted"
 _SESSIONS = "oauth:session"
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +38,10 @@ class Flow:
 
 
 def secure(kernel: KernelConfig, override: str) -> bool:
-    """Do cookies get the attribute Secure (contract auth §5)?"""
+    """Do cookies get the attribute Secure (contract auth §5)? ``override`` decides when it is
+    true or false; else they do when the public address is https."""
     decided = override.strip().lower()
-    if decided in ("true", "false"):
-        return decided == "true"
-    address = kernel.domain_server
-    try:
-        parts = urlsplit(address if "://" in address else f"//{address}")
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        host = ""
-    local = host in _LOCAL or host.endswith(".localhost")
-    return kernel.node_env == "production" and not local
+    return decided == "true" if decided in ("true", "false") else kernel.is_https
 
 
 def set_cookie(name: str, value: str, seconds: float, *, is_secure: bool, site: str) -> str:

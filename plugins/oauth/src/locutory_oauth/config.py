@@ -339,7 +339,7 @@ class Config(SocialSettings, OpenIdSettings, SamlSettings):
     session_cookie_secure: str = env(
         "SESSION_COOKIE_SECURE",
         "",
-        "'true' or 'false' decides over the Secure attribute of cookies; else it is on in "
-        "production, unless DOMAIN_SERVER is this machine",
+        "'true' or 'false' decides over the Secure attribute of cookies; else it is on when "
+        "DOMAIN_SERVER or DOMAIN_CLIENT is https",
         words=("true", "false"),
     )

@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC
 from email.utils import format_datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+import structlog
 from starlette.responses import Response
 
 from locutory import JSON, Request
@@ -20,20 +21,19 @@ _CLEARED = (
     "openid_user_id",
     PROVIDER,
 )
-_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+_LONGEST_NAME = 100
+
+log = structlog.get_logger("locutory.auth")
 
 Gate = Callable[[Request], Awaitable[Response | None]]
 
 
 def secure(kernel: KernelConfig, override: str) -> bool:
-    """Do cookies get the attribute Secure? ``override`` decides when it is true or false;
-    else they do in production, unless the server's public host is this machine."""
+    """Do cookies get the attribute Secure? ``override`` decides when it is true or false; else
+    they do when the public address is https: browsers keep no Secure cookie of another."""
     decided = override.strip().lower()
-    if decided in ("true", "false"):
-        return decided == "true"
-    host = _host(kernel.domain_server)
-    local = host in _LOCAL or host.endswith(".localhost")
-    return kernel.node_env == "production" and not local
+    return decided == "true" if decided in ("true", "false") else kernel.is_https
 
 
 def _host(address: str) -> str:
@@ -45,14 +45,9 @@ def _host(address: str) -> str:
 
 
 def read(request: Request, name: str) -> str | None:
-    """A cookie's value. Of several with one name the first counts: some clients send an old
-    one after it (contract clients §6)."""
-    for header in request.headers.getlist("cookie"):
-        for pair in header.split(";"):
-            key, equals, value = pair.partition("=")
-            if equals and key.strip() == name:
-                return unquote(value.strip().strip('"')) or None
-    return None
+    """A cookie's value; ``None`` for an empty one. Of several with one name the first counts:
+    some clients send an old one after it (contract clients §6)."""
+    return request.cookies.get(name) or None
 
 
 class Cookies:
@@ -99,9 +94,25 @@ def same_site_only(trusted: Iterable[str]) -> Gate:
     async def gate(request: Request) -> Response | None:
         if read(request, REFRESH) is None or not _crosses(request, ours):
             return None
-        return JSON({"message": "Cross-site request refused"}, 403)
+        page = _host(request.headers.get("origin", ""))[:_LONGEST_NAME] or "another site"
+        asked = " and ".join(sorted(_asked(request)))[:_LONGEST_NAME]
+        text = (
+            f"Cross-site request refused: a page of {page} asked {asked}. If that page is yours, "
+            "set DOMAIN_CLIENT to its address, or let the reverse proxy pass Host on"
+        )
+        log.warning(
+            "auth.cross_site_refused", plugin="auth", page=page, asked=asked, fix="DOMAIN_CLIENT"
+        )
+        return JSON({"message": text}, 403)
 
     return gate
+
+
+def _asked(request: Request) -> set[str]:
+    """The host names that the request was sent to, as the server and as a proxy saw it; of
+    several proxies the first."""
+    first = request.headers.get("x-forwarded-host", "").partition(",")[0].strip()
+    return {_host(request.headers.get("host", "")), _host(first)} - {""}
 
 
 def _crosses(request: Request, ours: set[str]) -> bool:
@@ -115,5 +126,4 @@ def _crosses(request: Request, ours: set[str]) -> bool:
         return True
     if not origin.startswith(("http://", "https://")):
         return False
-    hosts = (request.headers.get("host", ""), request.headers.get("x-forwarded-host", ""))
-    return _host(origin) not in {_host(host) for host in hosts}
+    return _host(origin) not in _asked(request)

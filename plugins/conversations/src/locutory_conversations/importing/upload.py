@@ -14,6 +14,8 @@ from locutory import HTTPError, Request
 _BUFFER = 1024 * 1024
 _MOST_PARTS = 16
 _OF_THE_FORM = 64 * 1024
+_MOST_HEADERS = 16
+_OF_A_HEADER = 8 * 1024
 _SILENCE_SECONDS = 60.0
 _DISCARDED = 64 * 1024 * 1024
 _NAMES = (".json", ".jsonl", ".ndjson")
@@ -142,9 +144,15 @@ def _callbacks(form: _Form) -> Any:
 
     def header_field(data: bytes, start: int, end: int) -> None:
         form.header += data[start:end]
+        check()
 
     def header_value(data: bytes, start: int, end: int) -> None:
         form.value += data[start:end]
+        check()
+
+    def check() -> None:
+        if len(form.header) + len(form.value) > _OF_A_HEADER or len(form.current) > _MOST_HEADERS:
+            raise FormParserError("too much about a part")
 
     def header_end() -> None:
         form.current[form.header.decode("latin-1").lower()] = form.value.decode("latin-1")
