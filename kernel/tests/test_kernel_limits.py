@@ -22,9 +22,9 @@ from locutory import (
     by_user,
 )
 from locutory.limiting import RateLimits
-from locutory.proxies import ProxyTrust
 from locutory.testing import Serve, SignIn
 from locutory.testing.waiting import PATIENCE, until
+from locutory_httpserver.proxies import ProxyTrust
 
 BODY = {"message": "Too many attempts"}
 ALICE = {"authorization": "Bearer " + "a" * 24}

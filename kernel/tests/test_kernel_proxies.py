@@ -8,11 +8,11 @@ import structlog
 
 from locutory import JSON, Public, Request, Route
 from locutory.pages import PAGES
-from locutory.proxies import ProxyTrust, ProxyWatch, prefix_of
 from locutory.responses import Text
 from locutory.services import Provide
 from locutory.settings import KernelConfig
 from locutory.testing import Serve
+from locutory_httpserver.proxies import ProxyTrust, ProxyWatch, prefix_of
 
 
 class Site:

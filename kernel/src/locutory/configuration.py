@@ -16,11 +16,10 @@ from locutory.settings import (
     KernelConfig,
     env_name,
     environment_values,
-    http_address,
 )
 from locutory.sharing import redis_problems
 from locutory.sources import Sources, read_sources
-from locutory.variables import doubtful, misspelt
+from locutory.variables import doubtful, http_address, misspelt
 from locutory_configfile import Words, faults_of, nearest, said, unread
 
 __all__ = ["Configuration", "Sources", "read_sources", "validate", "vocabulary"]

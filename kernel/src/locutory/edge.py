@@ -27,13 +27,13 @@ from locutory.bodies import Body, ClientGone
 from locutory.errors import Forbidden, HTTPError, Unauthorized
 from locutory.failures import ErrorController
 from locutory.limiting import LimitExceeded
-from locutory.outgoing import finish
 from locutory.pages import PAGES
-from locutory.proxies import ProxyTrust, ProxyWatch, prefix_of, take_off
 from locutory.request import SYSTEM_TENANT, Request
 from locutory.responses import JSON, Empty, Text
 from locutory.routing import Route
 from locutory.sharing import redis_unreachable
+from locutory_httpserver.finishing import finish
+from locutory_httpserver.proxies import ProxyTrust, ProxyWatch, prefix_of, take_off
 
 if TYPE_CHECKING:
     from locutory.kernel import Kernel

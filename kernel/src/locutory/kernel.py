@@ -18,7 +18,6 @@ from locutory.cache import Cache, MemoryCache, RedisCache
 from locutory.database import Database
 from locutory.edge import Edge
 from locutory.enabled import load_plugins
-from locutory.errors import Problem, StartupError
 from locutory.events import Events
 from locutory.health import Health, Metrics
 from locutory.lifecycle import KERNEL, Lifecycle
@@ -33,7 +32,7 @@ from locutory.reloading import reload
 from locutory.routing import RouteTable
 from locutory.secrets import load_credentials, record_fingerprints
 from locutory.services import Services
-from locutory.sharing import connect_redis, key_prefix, redis_unreachable
+from locutory.sharing import check_redis, connect_redis, key_prefix
 
 log = structlog.get_logger("locutory")
 
@@ -179,12 +178,7 @@ class Kernel:
         elif not isinstance(uri, str):
             uri = await uri()
         await self.database.open(uri, self.config, self._database_name)
-        if self.redis is not None:
-            try:
-                await self.redis.ping()
-            except redis_unreachable() as error:
-                text, fix = f"Redis does not answer: {error}", "start it, or set USE_REDIS=false"
-                raise StartupError(Problem("REDIS_URI", text, fix)) from error
+        await check_redis(self.redis)
 
     async def _disconnect(self) -> None:
         await self.database.close()

@@ -96,15 +96,6 @@ def is_flag(field: FieldInfo) -> bool:
     return _kind(field.annotation) is bool
 
 
-def http_address(text: str) -> bool:
-    """Is it a complete ``http://`` or ``https://`` address?"""
-    try:
-        parts = urlsplit(text.strip())
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def _kind(annotation: Any) -> Any:
     origin = get_origin(annotation)
     if origin is Annotated:

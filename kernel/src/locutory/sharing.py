@@ -66,6 +66,17 @@ def connect_redis(config: KernelConfig) -> "Redis | None":
     return client
 
 
+async def check_redis(redis: "Redis | None") -> None:
+    """`StartupError` when Redis is used and does not answer."""
+    if redis is None:
+        return
+    try:
+        await redis.ping()
+    except redis_unreachable() as error:
+        text, fix = f"Redis does not answer: {error}", "start it, or set USE_REDIS=false"
+        raise StartupError(Problem("REDIS_URI", text, fix)) from error
+
+
 def redis_unreachable() -> tuple[type[Exception], ...]:
     """Exceptions that mean that Redis does not answer."""
     from redis import exceptions

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -10,7 +11,7 @@ from locutory.settings import Environment, allowed_words, env_name, is_flag
 from locutory_configfile import nearest
 
 _OWN = "LOCUTORY_"
-_OF_PROCESSES = frozenset({"LOCUTORY_SAFE", "LOCUTORY_DATABASE_URI"})
+_OF_PROCESSES = frozenset({"LOCUTORY_SAFE", "LOCUTORY_DATABASE_URI", "LOCUTORY_SUPERVISOR"})
 """What a master process tells its workers."""
 _SIMILAR = 0.88
 
@@ -49,3 +50,12 @@ def misspelt(known: set[str], environment: Environment, used: str) -> Iterator[s
         close = difflib.get_close_matches(name, near, 1, _SIMILAR)
         if close and not re.match(rf"{close[0]}[_\d]", name):
             yield f"nobody reads {name}, did you mean '{close[0]}'?"
+
+
+def http_address(text: str) -> bool:
+    """Is it a complete ``http://`` or ``https://`` address?"""
+    try:
+        parts = urlsplit(text.strip())
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

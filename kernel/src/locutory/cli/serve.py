@@ -22,8 +22,8 @@ from locutory.errors import Problem, StartupError
 from locutory.kernel import Kernel, default_data_dir
 from locutory.logs import set_up_logs
 from locutory.openers import is_served
-from locutory.protocol import Protocol
 from locutory.settings import KernelConfig, environment_values
+from locutory_httpserver.protocol import Protocol
 
 
 def _uvicorn_config(app: Any, config: KernelConfig, **extra: Any) -> uvicorn.Config:

@@ -20,10 +20,10 @@ from locutory.configuration import Sources
 from locutory.errors import Unauthorized
 from locutory.kernel import Kernel
 from locutory.plugin import Plugin, hook
-from locutory.protocol import Protocol
 from locutory.request import Request
 from locutory.services import Provide
 from locutory.testing.waiting import PATIENCE
+from locutory_httpserver.protocol import Protocol
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
