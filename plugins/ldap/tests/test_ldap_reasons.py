@@ -1,5 +1,7 @@
 """Why somebody cannot sign in is in the log; settings that cannot work are told at the start."""
 
+import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -76,6 +78,27 @@ async def test_the_start_does_what_a_sign_in_does(
 async def test_a_start_without_fault_says_nothing(site: Any, slapd: Any, capsys: Any) -> None:
     async with site(slapd.settings()):
         assert "LDAP directory" not in reasons(capsys)
+
+
+async def test_a_directory_that_was_away_is_used_again_at_once(site: Any, slapd: Any) -> None:
+    """ldap3 itself goes on refusing for five seconds (findings/ldap3-refused-once.sh)."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    async with site(slapd.settings(LDAP_URL=f"ldap://127.0.0.1:{port}")) as found:
+        assert await found.login("ada", "ada-password") == DOWN
+        there = int(slapd.url.rpartition(":")[2])
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", there)
+            await asyncio.gather(copy(reader, back_writer), copy(back_reader, writer))
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while piece := await source.read(65536):
+                target.write(piece)
+            target.close()
+
+        async with await asyncio.start_server(relay, "127.0.0.1", port):
+            assert await found.login("ada", "ada-password") == (200, "ada")
 
 
 class TestSeveralServers:
