@@ -150,7 +150,8 @@ def install_libraries(names: "list[str]", line: Line) -> None:
     def watch(total: int) -> None:
         # pip says nothing while it unpacks.
         while not ended.wait(0.5):
-            line.show(f"unpacking {len(list(VENV.rglob('*.dist-info'))) - present} of {total}")
+            done = len(list(VENV.rglob("*.dist-info"))) - present
+            line.show(f"unpacking {done} of {total}" if done < total else "checking them together")
 
     def seen(text: str) -> None:
         named = _NAMES_IN_LINE.search(text)

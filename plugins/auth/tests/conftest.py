@@ -55,6 +55,13 @@ def _code_of(moment: float, secret: str, steps: int = 0) -> str:
 
 
 @pytest.fixture
+def still_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in the cache of the process does not run out, however long the test takes."""
+    moment = time.monotonic()
+    monkeypatch.setattr("locutory.cache.time", SimpleNamespace(monotonic=lambda: moment))
+
+
+@pytest.fixture
 def code_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """``code_of(secret)``: what an app shows. The clock of the codes stands still."""
     moment = time.time()

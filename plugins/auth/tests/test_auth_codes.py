@@ -61,6 +61,7 @@ class TestLibreChatsAccounts:
 
 
 class TestGuessing:
+    @pytest.mark.usefixtures("still_cache")
     async def test_is_slowed_down_for_an_account(self, people: Any, code_of: Any) -> None:
         async with people({"TWO_FACTOR_TEMP_MAX": "3"}) as someone:
             await someone.add("ann@example.com")
@@ -96,6 +97,7 @@ class TestGuessing:
                 user = str((await someone.account("ann@example.com"))["_id"])
                 assert await factor.verify(user, None, f"0011aab{number}")
 
+    @pytest.mark.usefixtures("still_cache")
     async def test_limits_by_address_and_by_account(self, people: Any) -> None:
         limits = {"TWO_FACTOR_TEMP_MAX": "2", "TWO_FACTOR_TEMP_WINDOW": "5"}
         proxied = {"LOCUTORY_TRUSTED_PROXIES": "127.0.0.0/8"}

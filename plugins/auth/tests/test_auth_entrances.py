@@ -68,6 +68,7 @@ class TestDirectory:
         assert (await office.post("/api/auth/login", body)).status_code == 404
         assert office.ldap.asked == []
 
+    @pytest.mark.usefixtures("still_cache")
     async def test_guessing_is_slowed_down_here_too(self, office: Any) -> None:
         statuses = [(await office.login("ann", "wrong")).status_code for _ in range(10)]
         assert 429 in statuses
