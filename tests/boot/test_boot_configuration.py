@@ -10,7 +10,7 @@ from locutory import StartupError, discovery
 from locutory.cli.schema import schema_of
 from locutory.configuration import Configuration, Sources, validate, vocabulary
 from locutory.discovery import load
-from locutory_configfile import read_yaml
+from locutory_configfile import known_keys, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -336,3 +336,13 @@ def test_the_schema_says_what_the_server_says(
     else:
         with pytest.raises(StartupError):
             check(yaml)
+
+
+def test_what_plugins_reload_exists(plugins: Any) -> None:
+    """A name that is misspelt here would promise what does not happen."""
+    for plugin in plugins:
+        names = {*plugin.Config.model_fields, *plugin.sections}
+        for key, model in plugin.sections.items():
+            names |= {f"{key}.{name}" for name in (known_keys(model) if model else ())}
+        assert set(plugin.reloads) <= names, plugin.name
+        assert bool(plugin.reloads) is hasattr(plugin, "reload"), plugin.name

@@ -118,6 +118,15 @@ async def test_a_turn(serve: Serve, provider: Any) -> None:
         assert request.body["user"] == ME.id
 
 
+async def test_a_server_of_the_own_network_needs_no_key(serve: Serve, provider: Any) -> None:
+    item = {**custom(provider.url), "models": {"default": ["m-1"], "fetch": True}}
+    del item["apiKey"]
+    async with catalogue(serve, {"custom": [item]}) as it:
+        await events(await it.prepare(model="m-1"))
+    assert len(provider.seen) >= 1
+    assert all("authorization" not in request.headers for request in provider.seen)
+
+
 async def test_model_validation(serve: Serve) -> None:
     async with catalogue(serve, {"custom": [custom()]}) as it:
         refused = await it.refusal(model=None)

@@ -24,11 +24,16 @@ def check() -> None:
     """Say what a start would say, without starting; exit status 1 when it would not start."""
     kernel = build(writes=False)
     advice = asyncio.run(kernel.advice(offline=True))
-    for warning in [*kernel.configuration.warnings, *(text for _, text in advice)]:
+    warnings = [*kernel.configuration.warnings, *(text for _, text in advice)]
+    for warning in warnings:
         click.secho(f"warning: {warning}", fg="yellow")
     for note in kernel.configuration.notes:
         click.echo(f"note: {note}")
-    click.secho(f"The configuration is right ({len(kernel.plugins)} plugins on).", fg="green")
+    on = f"{len(kernel.plugins)} plugins on"
+    if warnings:
+        click.secho(f"A server starts with this ({on}); read the warnings above.", fg="yellow")
+    else:
+        click.secho(f"The configuration is right ({on}).", fg="green")
 
 
 @config.command()

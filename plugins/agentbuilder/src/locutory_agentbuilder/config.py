@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from locutory import option
 
@@ -36,6 +36,33 @@ class AgentBuilderConfig(BaseModel):
         ge=4 * 1024 * 1024,
         le=15 * 1024 * 1024,
     )
+
+
+class _Open(BaseModel):
+    """Other keys belong to other plugins."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class CodeSessions(_Open):
+    """``endpoints.agents.statefulCodeSessions``."""
+
+    allowedEnvironments: Any = Field(  # noqa: N815  (the key of the file)
+        None, description="Code environments that agents may choose"
+    )
+
+
+class AgentsEndpoint(_Open):
+    """What this plugin reads of ``endpoints.agents``."""
+
+    capabilities: Any = Field(None, description="What agents may be given")
+    statefulCodeSessions: CodeSessions | None = None  # noqa: N815
+
+
+class EndpointsSection(_Open):
+    """What this plugin reads of ``endpoints``."""
+
+    agents: AgentsEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)

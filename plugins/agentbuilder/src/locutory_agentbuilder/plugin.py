@@ -1,8 +1,10 @@
 """Declaration of the plugin."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from beanie import Document
+from pydantic import BaseModel
 
 from locutory import (
     POLICY,
@@ -18,7 +20,7 @@ from locutory import (
 )
 from locutory_agentbuilder.authored import AuthoredAgents
 from locutory_agentbuilder.categories import Categories
-from locutory_agentbuilder.config import AgentBuilderConfig, read_deployment
+from locutory_agentbuilder.config import AgentBuilderConfig, EndpointsSection, read_deployment
 from locutory_agentbuilder.contacts import Contacts
 from locutory_agentbuilder.definition.resources import Resources
 from locutory_agentbuilder.documents import Agent, AgentCategory, Leaving
@@ -52,6 +54,8 @@ class AgentBuilderPlugin(Plugin):
     name = "agentbuilder"
     summary = "Agents that users make: versions, sharing, the marketplace and its categories"
     Config = AgentBuilderConfig
+    sections: ClassVar[dict[str, type[BaseModel] | None]] = {"endpoints": EndpointsSection}
+    reloads = ("endpoints",)
     provides = (STORED_AGENTS, AUTHORED, RESOURCE_KINDS, PORTABLE)
     wants = (ACCESS, ACCOUNTS, AGENT_TOOLS, FILES, PEOPLE, POLICY, RESOURCE_KINDS)
 
