@@ -269,14 +269,6 @@ def test_keys_that_stop_the_start_as_in_librechat(check: Any, yaml: Any, where: 
     assert where in [problem.where for problem in raised.value.problems]
 
 
-def test_proxies(check: Any) -> None:
-    checked = check({}, PROXY="127.0.0.1:3231")
-    assert checked.plugins["endpoints"].proxy == "http://127.0.0.1:3231"
-    with pytest.raises(StartupError, match="PROXY") as raised:
-        check({}, PROXY="http://user:hunter2@:port")
-    assert "hunter2" not in str(raised.value)
-
-
 def test_a_folder_without_a_client_is_refused(check: Any, tmp_path: Path) -> None:
     with pytest.raises(StartupError, match=r"CLIENT_DIST.*has no index.html"):
         check({}, CLIENT_DIST=str(tmp_path))
