@@ -316,3 +316,47 @@ def test_a_broken_plugin_is_explained(run: Any, install: Any) -> None:
     assert result.exit_code == 1
     assert "cannot be imported: ModuleNotFoundError" in result.output
     assert "plugins.disabled: [weed]" in result.output
+
+
+def test_a_broken_plugin_blinds_no_command(run: Any, install: Any) -> None:
+    """Neither one that cannot be imported, nor one whose hook fails, nor who needs it."""
+    install("weed", "import nothing_like_this")
+    install("worm", ROSE.replace('name = "rose"', 'name = "worm"').replace(
+        'return [Provide(SCENT, "sweet")]', 'raise RuntimeError("bitten")'
+    ).replace("provides = (SCENT,)", "").replace("ROSE_", "WORM_"))  # fmt: skip
+    for name in ("weed", "worm"):
+        sys.modules.pop(f"installed_locutory_{name}", None)
+    result = run("plugins")
+    assert result.exit_code == 0
+    states = {line.split()[0]: line.split()[1] for line in result.output.splitlines() if line}
+    assert (states["rose"], states["weed"], states["worm"]) == ("on", "broken", "broken")
+    assert "cannot be imported: ModuleNotFoundError" in result.output
+    assert "its hook 'services' failed: RuntimeError: bitten" in result.output
+    assert "rose is on" in run("plugins", "why", "rose").output
+    why = run("plugins", "why", "worm")
+    assert why.exit_code == 1
+    assert "bitten" in why.output
+    watered = run("rose", "water", "--times", "2")
+    assert "watered red 2" in watered.output
+    assert "without plugin weed" in watered.output
+    # But the configuration is wrong, as a start would say.
+    assert run("config", "check").exit_code == 1
+
+
+def test_commands_say_what_is_missing(run: Any, tmp_path: Path) -> None:
+    unknown = run("routes", "--plugin", "rosse")
+    assert unknown.exit_code == 2
+    assert "Did you mean 'rose'?" in unknown.output
+    off = run("rose", "water", yaml={"plugins": {"disabled": None, "enabled": ["wasp"]}})
+    assert "the plugin 'rose' is off, or has no commands" in off.output
+    port = run("serve", "--port", "abc")
+    assert "'abc' is not a valid whole number" in port.output
+
+
+def test_looking_makes_no_database(run: Any, tmp_path: Path) -> None:
+    """In a folder whose name is misspelt, say."""
+    typo = tmp_path / "typo"
+    result = run("--data-dir", str(typo), "doctor")
+    assert result.exit_code == 1
+    assert f"no database is in {typo}" in result.output
+    assert not typo.exists()

@@ -26,6 +26,9 @@ class Elsewhere:
     async def running(self) -> str | None:
         return None
 
+    def exists(self) -> bool:
+        return False
+
 
 class Installed(EntryPoint):
     """An entry point whose module need not be importable by name."""

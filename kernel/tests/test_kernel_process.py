@@ -79,7 +79,7 @@ def run(folder: Path, database_uri: str) -> Iterator[Any]:
 
 def begin(connection: socket.socket) -> None:
     """Send a request whose body never ends; returns when the server waits for it."""
-    head = b"POST /api/x HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = b"GET /metrics HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     connection.sendall(head + b"expect: 100-continue\r\ncontent-length: 10\r\n\r\n{")
     connection.settimeout(PATIENCE)
     assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")

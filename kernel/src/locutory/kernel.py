@@ -59,7 +59,7 @@ class Kernel:
         database_name: overrides the name in the URI.
         data_dir: folder for secrets and the embedded database.
         beside: for a command: the embedded database of a running server will do.
-        writes: off for a command that only looks: missing secrets are made, and not kept.
+        writes: off for a command that only looks: it makes no database and keeps no secrets.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Kernel:
         self.credentials = load_credentials(self.environment, self.data_dir, writes=writes)
         self._database_uri = database_uri
         self._database_name = database_name
-        self._beside = beside
+        self._opening = {"join": beside, "create": writes}
         self._source: DatabaseSource | None = None
         self.services = Services()
         self.events = Events()
@@ -173,7 +173,7 @@ class Kernel:
     async def _connect(self) -> None:
         uri = self._database_uri
         if uri is None:
-            self._source = await open_database(self.config, self.data_dir, join=self._beside)
+            self._source = await open_database(self.config, self.data_dir, **self._opening)
             uri = self._source.uri
         elif not isinstance(uri, str):
             uri = await uri()

@@ -36,6 +36,9 @@ class Opener(Protocol):
     async def running(self) -> str | None:
         """The URI of the same database if another process has it open; ``None`` otherwise."""
 
+    def exists(self) -> bool:
+        """Is there such a database already?"""
+
 
 OpenerFactory = Callable[[str, Path], Opener]
 """What an entry point names: called with ``MONGO_URI`` and the data directory."""
@@ -117,10 +120,10 @@ def address_problems(config: KernelConfig) -> list[Problem]:
 
 
 async def open_database(
-    config: KernelConfig, data_dir: Path, *, join: bool = False
+    config: KernelConfig, data_dir: Path, *, join: bool = False, create: bool = True
 ) -> DatabaseSource:
     """Make the configured database reachable; ``StartupError`` says what to change.
-    ``join``: one that a running server has open will do."""
+    ``join``: one that a running server has open will do. ``create``: make it if need be."""
     uri, scheme = _address(config)
     if problems := address_problems(config):
         raise StartupError(problems)
@@ -130,4 +133,7 @@ async def open_database(
     opener = factory(uri, data_dir)
     if join and (found := await opener.running()) is not None:
         return DatabaseSource(found)
+    if not create and not opener.exists():
+        fix = "start the server once, or name its folder: locutory --data-dir FOLDER …"
+        raise StartupError(Problem("LOCUTORY_DATA_DIR", f"no database is in {data_dir}", fix))
     return DatabaseSource(await opener.start(), opener)

@@ -1,10 +1,11 @@
-"""The key under which a plugin serves everything that is not an API route."""
+"""The keys under which plugins serve what is not an API route, and say what to do first."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import Response
 
-from locutory.keys import Service
+from locutory.keys import Extension, Service
 
 if TYPE_CHECKING:
     from locutory.request import Request
@@ -18,3 +19,7 @@ class Pages(Protocol):
 
 
 PAGES: Service[Pages] = Service("kernel.pages", "Files and pages outside /api")
+
+NEXT_STEPS: Extension[Callable[[], Awaitable[str | None]]] = Extension(
+    "kernel.next-steps", "Called after a start: what the operator does next, if anything"
+)

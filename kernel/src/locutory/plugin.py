@@ -81,13 +81,15 @@ class Check:
     ``migrate`` it is about stored data that ``locutory migrate`` brings into today's form:
     ``migrate`` does that, may be called again, and returns a sentence that says what it did.
     ``offline``: it asks nobody and changes nothing, so ``locutory config check`` and a reload
-    run it too; it may be made anew with a new context.
+    run it too; it may be made anew with a new context. ``advisory``: what it says is a hint and no
+    fault, and ``locutory doctor`` may end well with it.
     """
 
     name: str
     run: Callable[[], Awaitable[str | None]]
     migrate: Callable[[], Awaitable[str]] | None = None
     offline: bool = False
+    advisory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

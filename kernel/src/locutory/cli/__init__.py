@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -48,6 +49,11 @@ def _show_cause(error: BaseException) -> None:
         click.echo(f"    {line}", err=True)
 
 
+def _use_data_dir(folder: Path | None) -> None:
+    if folder is not None:
+        os.environ["LOCUTORY_DATA_DIR"] = str(folder)
+
+
 _PLUGIN_COMMANDS = "locutory.plugin_commands"
 
 
@@ -74,13 +80,16 @@ class _Commands(click.Group):
     """
 
     def _contributed(self, ctx: click.Context) -> dict[str, click.Group]:
-        from locutory.kernel import build
+        from locutory.cli.building import without_broken
 
         known: dict[str, click.Group] | None = ctx.meta.get(_PLUGIN_COMMANDS)
         if known is not None:
             return known
         found: dict[str, click.Group] = {}
-        for owner, commands in build(configuration.read_sources()).contributions.commands.items():
+        kernel, problems = without_broken(configuration.read_sources(), writes=False)
+        for problem in problems:
+            click.secho(f"without {problem}", fg="yellow", err=True)
+        for owner, commands in kernel.contributions.commands.items():
             for command in commands:
                 group = _group(command, owner)
                 name = group.name or owner
@@ -98,6 +107,19 @@ class _Commands(click.Group):
         built_in = super().get_command(ctx, cmd_name)
         return built_in or self._contributed(ctx).get(cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from locutory.discovery import available
+
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if args and args[0] in available():
+                text = f"the plugin '{args[0]}' is off, or has no commands"
+                raise click.UsageError(f"{error.message} ({text})", ctx) from None
+            raise
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         # What a command prints may be piped into a file: no log line may come in between.
         set_up_logs(json=False, debug=False, quiet=True)
@@ -110,6 +132,14 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="locutory-kernel", prog_name="locutory")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of the embedded database and secrets (LOCUTORY_DATA_DIR).",
+    is_eager=True,
+    expose_value=False,
+    callback=lambda _context, _option, value: _use_data_dir(value),
+)
 def main() -> None:
     """Locutory, a self-hosted AI chat server.
 

@@ -1,9 +1,12 @@
 """Kernels of a process: for a server, and for commands."""
 
 import gc
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from locutory import configuration
+from locutory.errors import Problem, StartupError
 from locutory.kernel import Kernel, build
 
 
@@ -16,3 +19,37 @@ def built(sources: configuration.Sources, **options: Any) -> Kernel:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def without_broken(
+    sources: configuration.Sources, **options: Any
+) -> tuple[Kernel, tuple[Problem, ...]]:
+    """A kernel for a command, without the plugins whose code fails and those that need them, and
+    what is wrong with these. One broken plugin must not blind the commands that would help; a
+    server does not start with it."""
+    left_out: list[Problem] = []
+    while True:
+        try:
+            return build(sources, **options), tuple(left_out)
+        except StartupError as error:
+            broken = {
+                problem.plugin
+                for problem in error.problems
+                if problem.where == f"plugin {problem.plugin}"
+                or (left_out and problem.where.startswith("service "))
+            }
+            known = {problem.plugin for problem in left_out}
+            if not broken or broken <= known:
+                raise
+            left_out += error.problems
+            sources = replace(sources, yaml=_without(sources.yaml, broken))
+
+
+def _without(yaml: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]:
+    """The configuration with plugins switched off."""
+    section = dict(yaml.get("plugins") or {})
+    if section.get("enabled") is not None:
+        section["enabled"] = [name for name in section["enabled"] if name not in names]
+    else:
+        section["disabled"] = sorted({*(section.get("disabled") or ()), *names})
+    return {**yaml, "plugins": section}

@@ -24,7 +24,7 @@ async def opened(ctx: Context) -> AsyncIterator[None]:
     """The database of a kernel that is not started, for a command of a plugin; the embedded one
     of a running server will do. `click.ClickException` when it does not answer."""
     try:
-        source = await open_database(ctx.kernel, ctx.data_dir, join=True)
+        source = await open_database(ctx.kernel, ctx.data_dir, join=True, create=False)
         try:
             await ctx.database.open(source.uri, ctx.kernel)
             yield

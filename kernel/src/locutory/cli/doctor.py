@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import click
 
 from locutory import configuration
+from locutory.errors import StartupError
 from locutory.kernel import Kernel, build
 from locutory.logs import set_up_logs
 from locutory.plugin import PHASES
@@ -17,7 +18,7 @@ def doctor() -> None:
     """Start everything once, ask every plugin how it is, and stop again. A running server goes
     on."""
     set_up_logs(json=False, debug=False, quiet=True)
-    kernel = build(configuration.read_sources(), beside=True)
+    kernel = build(configuration.read_sources(), beside=True, writes=False)
     sys.exit(asyncio.run(_examine(kernel)))
 
 
@@ -25,16 +26,20 @@ async def _examine(kernel: Kernel) -> int:
     click.echo(f"python {sys.version.split()[0]}, data in {kernel.data_dir}")
     faults = 0
 
-    async def look(name: str, run: Callable[[], Awaitable[str | None]]) -> None:
+    async def look(
+        name: str, run: Callable[[], Awaitable[str | None]], *, advisory: bool = False
+    ) -> None:
         nonlocal faults
         try:
             advice = await run()
+        except StartupError as error:
+            advice = "; ".join(f"{problem.text} → {problem.fix}" for problem in error.problems)
         except Exception as error:
             advice = f"{type(error).__name__}: {error}"
-        faults += advice is not None
-        mark = (
-            click.style("ok   ", fg="green") if advice is None else click.style("wrong", fg="red")
-        )
+        faults += advice is not None and not advisory
+        mark = click.style("ok   ", fg="green")
+        if advice is not None:
+            mark = click.style("note ", fg="yellow") if advisory else click.style("wrong", fg="red")
         click.echo(f"  {mark}  {name}" + (f"\n         {advice}" if advice else ""))
 
     for warning in [*kernel.configuration.warnings, *kernel.configuration.notes]:
@@ -43,10 +48,11 @@ async def _examine(kernel: Kernel) -> int:
     async def connect() -> None:
         await kernel.lifecycle.run(PHASES[:1])
 
-    await look("database and Redis answer", connect)
+    both = "database and Redis answer" if kernel.config.use_redis else "database answers"
+    await look(both, connect)
     if not faults:
         for owner, check in kernel.contributions.checks:
-            await look(f"{check.name} ({owner})", check.run)
+            await look(f"{check.name} ({owner})", check.run, advisory=check.advisory)
     await look("reverse proxies, as the server met them", kernel.edge.proxy_watch.advice)
     await kernel.lifecycle.undo()
     click.echo("All is well." if not faults else f"{faults} thing(s) to look at.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from locutory import configuration, discovery
+from locutory.cli.building import without_broken
 from locutory.kernel import build
 from locutory.plugin import Plugin
 from locutory_configfile import nearest
@@ -34,13 +35,17 @@ def plugins(context: click.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     sources = configuration.read_sources()
-    kernel = build(sources, writes=False)
+    kernel, problems = without_broken(sources, writes=False)
     on = {plugin.name: plugin for plugin in kernel.plugins}
+    broken = {problem.plugin for problem in problems}
     rows = []
     for name, point in discovery.available().items():
         version = point.dist.version if point.dist is not None else ""
-        rows.append((name, "on" if name in on else "off", version, _summary(point, on.get(name))))
+        state = "on" if name in on else "broken" if name in broken else "off"
+        rows.append((name, state, version, _summary(point, on.get(name))))
     table(("plugin", "state", "version", "what it does"), rows)
+    for problem in problems:
+        click.secho(f"\n{problem}", fg="red", err=True)
 
 
 def _summary(point: EntryPoint, plugin: Plugin | None) -> str:
@@ -60,8 +65,11 @@ def why(name: str) -> None:
         hint = nearest(name, installed)
         raise click.BadParameter(f"no plugin '{name}' is installed. {hint.capitalize()}".strip())
     section = sources.yaml.get("plugins") or {}
-    kernel = build(sources, writes=False)
+    kernel, problems = without_broken(sources, writes=False)
     names = [plugin.name for plugin in kernel.plugins]
+    for problem in problems:
+        if problem.plugin == name:
+            raise click.ClickException(str(problem))
     if name not in names:
         key = "plugins.disabled" if name in (section.get("disabled") or ()) else "plugins.enabled"
         reason = "names it" if key == "plugins.disabled" else "does not name it"
@@ -83,6 +91,8 @@ def why(name: str) -> None:
             others = ", ".join(_partners(kernel.plugins, plugin, wanted.name, label == "provides"))
             if label == "provides":
                 found = f"used by {others or 'nobody'}"
+                if wanted.name not in kernel.contributions.offered.get(name, ()):
+                    found += "; not offered with this configuration"
             else:
                 found = f"from {others}" if others else "absent"
             click.echo(f"  {label:8}  {wanted.name}  ({found})")
@@ -93,7 +103,7 @@ def _partners(plugins: Sequence[Plugin], plugin: Plugin, key: str, consumers: bo
     return [
         other.name
         for other in plugins
-        if other is not plugin
+        if (consumers or other is not plugin)
         and key in {k.name for k in ((*other.needs, *other.wants) if consumers else other.provides)}
     ]
 
@@ -112,6 +122,9 @@ def _access(access: Any) -> str:
 @click.option("--plugin", help="Only the routes of one plugin.")
 def routes(as_json: bool, plugin: str | None) -> None:
     """List every route: method, path, who may call it, its plugin."""
+    if plugin is not None and plugin not in discovery.available():
+        hint = nearest(plugin, discovery.available())
+        raise click.BadParameter(f"no plugin '{plugin}' is installed. {hint.capitalize()}".strip())
     found = [
         (",".join(route.methods), route.path, _access(route.access), owner, route.summary)
         for owner, route in build(writes=False).routes.all()

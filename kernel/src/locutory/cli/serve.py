@@ -1,6 +1,7 @@
 """``locutory serve``: run the server, in one process or several workers."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -22,6 +23,7 @@ from locutory.errors import Problem, StartupError
 from locutory.kernel import Kernel, default_data_dir
 from locutory.logs import set_up_logs
 from locutory.openers import is_served
+from locutory.pages import NEXT_STEPS
 from locutory.settings import KernelConfig, environment_values
 from locutory_httpserver.protocol import Protocol
 
@@ -57,7 +59,7 @@ def _address(config: KernelConfig, sockets: Sequence[socket.socket]) -> str:
 class _Server(uvicorn.Server):
     """Ends with status 0 when a signal asked it to end; says when it is open for everybody."""
 
-    def __init__(self, config: uvicorn.Config, welcome: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, welcome: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
         self._welcome = welcome
         self._ready = False
@@ -66,12 +68,12 @@ class _Server(uvicorn.Server):
         """The kernel has finished its start; the sockets may not be open yet."""
         self._ready = True
         if self.started:
-            self._welcome()
+            self._saying = asyncio.ensure_future(self._welcome())
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self._ready:
-            self._welcome()
+            await self._welcome()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -85,8 +87,8 @@ class _Server(uvicorn.Server):
             self._captured_signals.clear()  # else uvicorn sends itself the signal again
 
 
-def _welcome(kernel: Kernel, address: str) -> None:
-    """What to do next, once the server is ready."""
+def _welcome(kernel: Kernel, address: str, steps: Sequence[str] = ()) -> None:
+    """Where the server is, and what to do next, once it is ready."""
     database = "MongoDB at MONGO_URI" if kernel.config.mongo_uri else f"built in, {kernel.data_dir}"
     click.echo(err=True)
     click.secho(f"  Locutory {__version__} is ready", fg="green", bold=True, err=True)
@@ -96,23 +98,34 @@ def _welcome(kernel: Kernel, address: str) -> None:
     names = ", ".join(plugin.name for plugin in kernel.plugins)
     click.echo(f"    plugins    {names or 'none'}", err=True)
     click.echo(err=True)
-    click.echo(
-        "  Next: register (the first account is the administrator) and say hello to the", err=True
-    )
-    click.echo("  Guide; it explains how to add a language model. Stop with Ctrl-C.", err=True)
+    for step in steps:
+        click.echo(f"  Next: {step}.", err=True)
+    click.echo("  Stop with Ctrl-C.", err=True)
     click.echo(err=True)
+
+
+async def _next_steps(kernel: Kernel) -> list[str]:
+    """What plugins say that the operator does next; a plugin that fails says nothing."""
+    gathered = await kernel.services.gather(NEXT_STEPS, lambda step: step(), timeout=5)
+    return [step for step in gathered.results.values() if step]
+
+
+class WholeNumber(click.IntRange):
+    """``click.IntRange``, whose messages call everything else no "integer range"."""
+
+    name = "whole number"
 
 
 @click.command()
 @click.option(
     "--workers",
-    type=click.IntRange(1, 64),
+    type=WholeNumber(1, 64),
     default=1,
     show_default=True,
     help="Processes to run; more than one needs USE_REDIS.",
 )
 @click.option("--host", help="Address to listen on (HOST).")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (PORT).")
+@click.option("--port", type=WholeNumber(0, 65535), help="Port to listen on (PORT).")
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
@@ -157,9 +170,11 @@ def _run(
     database: Callable[[], Awaitable[str]] | None,
 ) -> None:
     kernel = built(sources, safe=safe, database_uri=database)
-    server = _Server(
-        _uvicorn_config(kernel, config), lambda: _welcome(kernel, _address(config, sockets))
-    )
+
+    async def welcome() -> None:
+        _welcome(kernel, _address(config, sockets), await _next_steps(kernel))
+
+    server = _Server(_uvicorn_config(kernel, config), welcome)
     kernel.on_ready = server.ready
     try:
         server.run(sockets)
@@ -194,13 +209,22 @@ def _bind(config: KernelConfig) -> list[socket.socket]:
             sock.close()
         fix = "set HOST to an address of this machine, or to 0.0.0.0 for all of them"
         if error.errno == errno.EADDRINUSE:
-            fix = "stop the other server, or choose another port: PORT=3081 or --port 3081"
+            port = _free_port(config.host)
+            fix = f"stop the other server, or choose another port: PORT={port} or --port {port}"
         elif error.errno == errno.EACCES:
             fix = "choose a port above 1023: PORT=3080 or --port 3080"
         raise StartupError(
             Problem(f"{config.host}:{config.port}", f"cannot listen here: {error.strerror}", fix)
         ) from None
     return sockets
+
+
+def _free_port(host: str) -> int:
+    """The first port from 3081 on that nobody uses."""
+    for port in range(3081, 3181):
+        with contextlib.suppress(OSError), socket.create_server((host, port)):
+            return port
+    return 0
 
 
 def _bind_one(family: int, address: tuple[Any, ...], host: str) -> socket.socket:

@@ -2,7 +2,7 @@
 
 What that library refuses is refused here, with its place: a key that is there twice, several
 documents, tabs, more than a hundred levels. Values are built from the parser's events, since
-the libraries that build them take the last of doubled keys, and crash on deep nesting.
+the libraries that build them take the last of doubled keys, and bound no nesting.
 """
 
 import math

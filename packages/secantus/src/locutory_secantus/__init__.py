@@ -73,6 +73,10 @@ class EmbeddedDatabase:
             return None
         return _uri(port, password, choose(self._folder.path, self._folder.storage).options)
 
+    def exists(self) -> bool:
+        """Does the data directory hold a database?"""
+        return self._folder.storage.is_dir() and any(self._folder.storage.iterdir())
+
     async def start(self) -> str:
         """Start the database and wait until it answers: its ``mongodb://`` URI (holds the
         password). ``StartupError`` says what is wrong; nothing is left running then."""

@@ -18,6 +18,7 @@ from locutory import (
     Route,
     hook,
 )
+from locutory.pages import NEXT_STEPS
 from locutory_auth.cli import commands
 from locutory_auth.config import Config, RegistrationSection, TurnstileSection
 from locutory_auth.deployment import checks
@@ -64,6 +65,7 @@ class AuthPlugin(Plugin):
         SECOND_FACTOR,
         SIGN_INS,
         STARTUP_CONFIG,
+        NEXT_STEPS,
     )
     wants = (GENERATIONS, PASSWORD_CHECKS, OUTSIDE_SESSIONS, AUTHENTICATORS)
 
@@ -86,6 +88,7 @@ class AuthPlugin(Plugin):
             Provide(SECOND_FACTOR, parts.factor),
             Provide(SIGN_INS, parts.identities),
             Provide(STARTUP_CONFIG, parts.startup, "auth"),
+            Provide(NEXT_STEPS, parts.door.next_step, "auth"),
         ]
 
     @hook

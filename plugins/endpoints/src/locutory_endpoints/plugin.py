@@ -6,7 +6,8 @@ from typing import ClassVar
 from beanie import Document
 from pydantic import BaseModel
 
-from locutory import Check, Context, On, PhaseTask, Plugin, Provide, Route, hook
+from locutory import Check, Context, On, PhaseTask, Plugin, Principal, Provide, Route, hook
+from locutory.pages import NEXT_STEPS
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, TOKENS
@@ -17,6 +18,7 @@ from locutory_endpoints.deployment import Current, read_deployment
 from locutory_endpoints.documents import UserKey
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.providers.custom import CustomProvider
+from locutory_endpoints.providers.guide import ENDPOINT as GUIDE
 from locutory_endpoints.providers.guide import GuideProvider
 from locutory_endpoints.providers.ollama import OllamaProvider
 from locutory_endpoints.providers.openai import OpenAIProvider
@@ -43,7 +45,7 @@ class EndpointsPlugin(Plugin):
         "modelSpecs": ModelSpecsSection,
     }
     reloads = ("endpoints", "modelSpecs", *(Config.model_fields.keys() - _AT_THE_START))
-    provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG)
+    provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG, NEXT_STEPS)
     wants = (AGENT_CAPABILITIES, STORED_AGENTS, LLM_PROVIDERS)
 
     @hook
@@ -73,7 +75,14 @@ class EndpointsPlugin(Plugin):
             Provide(LLM_PROVIDERS, self._ollama, "ollama"),
             Provide(LLM_PROVIDERS, GuideProvider(current, tokens), "guide"),
             Provide(STARTUP_CONFIG, ModelStartup(current), "endpoints"),
+            Provide(NEXT_STEPS, self._next_step, "endpoints"),
         ]
+
+    async def _next_step(self) -> str | None:
+        nobody = Principal("")
+        if set(await self._catalogue.entries(nobody)) - {"agents", GUIDE}:
+            return None
+        return "say hello to the Guide, which explains how to add a language model"
 
     @hook
     def subscriptions(self) -> Iterable[On]:

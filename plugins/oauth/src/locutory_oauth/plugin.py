@@ -127,8 +127,9 @@ class OAuthPlugin(Plugin):
                 )
             return None
 
-        return [
-            Check("social logins", switched_on, offline=True),
-            Check("OpenID tokens", session_of_tokens, offline=True),
-            Check("people of Entra", people_of_entra, offline=True),
-        ]
+        found = [Check("social logins", switched_on, offline=True)]
+        if config.openid_reuse_tokens:
+            found.append(Check("OpenID tokens", session_of_tokens, offline=True))
+        if config.use_entra_id_for_people_search:
+            found.append(Check("people of Entra", people_of_entra, offline=True))
+        return found

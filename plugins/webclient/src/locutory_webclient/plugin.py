@@ -65,7 +65,7 @@ class WebClientPlugin(Plugin):
                 f"or put its files into {folder}"
             )
 
-        return [Check("web client installed", installed)]
+        return [Check("web client installed", installed, advisory=True)]
 
     @hook
     def reload(self, ctx: Context) -> None:

@@ -34,7 +34,8 @@ def _said(refusal: HTTPError) -> str:
 
 
 async def _run(work: Callable[[Parts], Awaitable[T]], prepare: bool) -> T:
-    kernel = build(beside=True)  # a server may be running on the embedded database
+    # A server may be running on the embedded database.
+    kernel = build(beside=True, writes=prepare)
     parts = _parts(kernel)
     parts.revocations.for_a_command()
     try:

@@ -39,6 +39,12 @@ class Door:
         """Is it open, as last seen, for the first account only?"""
         return self.open and not self._fixed
 
+    async def next_step(self) -> str | None:
+        """What the operator of a server without accounts does."""
+        if await self._database[User].find_one({}, {"_id": 1}) is not None:
+            return None
+        return "register: the first account is the administrator"
+
     async def look(self) -> bool:
         """See whether there is an account by now. Once closed it stays closed."""
         if not self._fixed:
