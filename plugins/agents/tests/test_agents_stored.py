@@ -15,6 +15,7 @@ from locutory_contracts.access import VIEW
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS, AgentTask, ToolResult
 from locutory_contracts.chat import TurnRefused, TurnStarting, UsageReported
 from locutory_contracts.models import (
+    Finished,
     ModelFailure,
     ModelRefused,
     ReasoningDelta,
@@ -166,7 +167,8 @@ async def test_a_run_without_a_conversation(serve: Serve, kit: Any) -> None:
         )
         assert "".join(e.text for e in events if isinstance(e, ReasoningDelta)) == "well now"
         assert "".join(e.text for e in events if isinstance(e, TextDelta)) == "so it is"
-        assert events[-1] == Usage()
+        assert isinstance(events[-2], Finished)
+        assert isinstance(events[-1], Usage)
         sent = models.calls[0].messages
         assert sent[0]["content"] == "be golden, Tester\n\nbe brief"
         assert [m["content"] for m in sent[1:]] == ["before", "yes", "THINK:well now|so it is"]
