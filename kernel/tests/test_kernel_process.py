@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -254,3 +255,20 @@ def test_workers_keep_what_works_when_a_reload_is_wrong(
     server.process.send_signal(signal.SIGTERM)
     assert server.end() == 0
     assert "Traceback" not in server.text
+
+
+def test_doctor_repeats_what_the_server_says_of_its_proxy(run: Any) -> None:
+    """Here there is none, but an https address that nothing else could serve."""
+    https = {"DOMAIN_SERVER": "https://chat.example"}
+    server = run("serve", "--port", "0", "--host", "127.0.0.1", **https)
+    address = server.address()
+    for _ in range(25):
+        with pytest.raises(urllib.error.HTTPError):
+            get(f"{address}/api/none")
+    server.wait_for("http.proxy")
+    doctor = run("doctor", **https)
+    assert doctor.end() == 1, doctor.text
+    assert "sends no X-Forwarded-For" in doctor.text
+    assert "1 thing(s) to look at." in doctor.text
+    server.process.send_signal(signal.SIGTERM)
+    assert server.end() == 0

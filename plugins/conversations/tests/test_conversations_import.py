@@ -279,6 +279,13 @@ async def test_what_is_no_upload(world: Any) -> None:
     assert await status(content=many, headers=kind) == 400
     long = b"--b\r\nX-Long: " + b"y" * 100_000 + b"\r\n\r\n"
     assert await status(content=long, headers=kind) == 400
+    # A whole form, but for what it says about a part.
+    for lines in (
+        b"X-Long: " + b"y" * 20_000 + b"\r\n",
+        b"".join(b"X-%d: y\r\n" % n for n in range(20)),
+    ):
+        told = b"--b\r\n" + lines + part.removeprefix(b"--b\r\n") + b"[]\r\n--b--"
+        assert await status(content=told, headers=kind) == 400
     answer = await world.server.client.post(PATH, files={"file": ("a.json", b"[]")})
     assert answer.status_code == 401
 
