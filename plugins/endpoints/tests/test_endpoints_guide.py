@@ -1,6 +1,7 @@
 """The built-in guide."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from locutory_contracts.models import (
     Usage,
 )
 from locutory_endpoints.providers.guide import CLOCK_TOOL, TITLE_PROMPT, GuideModel, reply
+from locutory_endpoints.providers.guide_texts import CONFIG_VERSION, Texts
 from locutory_endpoints.tokens import O200kCounter
 
 QUIET = {"LOCUTORY_OLLAMA": "false"}
@@ -43,7 +45,7 @@ def text_of(events: list[Any]) -> str:
         ("help", "guide"), ("", "guide"), ("How do I add a provider?", "OPENAI_API_KEY"),
         ("what about Ollama", "ollama pull"), ("show me markdown", "~~"), ("some code please", "```python"),
         ("latex", "\\frac"), ("a table", "|---|"), ("echo: one  two", "one  two"), ("echo", "nothing"),
-        ("what time is it?", "no clock"), ("Bonjour tout le monde", "> Bonjour tout le monde"),
+        ("what time is it?", "no clock"), ("Bonjour tout le monde", "I am the **guide**"),
     ],
 )  # fmt: skip
 async def test_answers(question: str, part: str) -> None:
@@ -54,6 +56,35 @@ async def test_answers(question: str, part: str) -> None:
     assert isinstance(usage, Usage)
     assert usage.total_tokens == usage.input_tokens + usage.output_tokens
     assert usage.output_tokens == O200kCounter().count(text_of(events))
+
+
+async def test_it_says_who_it_is_once() -> None:
+    welcome = text_of(await say("hello"))
+    assert welcome.startswith("I am the **guide**")
+    assert "hello" not in welcome
+    told = ({"role": "assistant", "content": welcome}, {"role": "user", "content": "and now?"})
+    later = text_of(await say("hello", *told))
+    assert later != welcome
+    assert "**help**" in later
+
+
+def test_what_it_says_is_true_where_it_is_said() -> None:
+    """Of models that are connected, of a local one that nobody looks for, of examples."""
+    alone, beside = Texts(), Texts(alone=False, ollama=False)
+    assert "No model is connected yet" in alone.welcome
+    assert "No model" not in beside.welcome
+
+    def providers(texts: Texts) -> str:
+        return next(answer for words, answer in texts.topics if "provider" in words)
+
+    assert "make room" in providers(alone)
+    assert "Ollama" in providers(alone)
+    assert "make room" not in providers(beside)
+    assert "Ollama" not in providers(beside)
+    example = f"version: {CONFIG_VERSION}"
+    assert example in providers(alone)
+    readme = Path(__file__).parents[3] / "README.md"
+    assert example in readme.read_text("utf-8")
 
 
 async def test_it_streams_words() -> None:
@@ -73,7 +104,9 @@ async def test_it_streams_words() -> None:
 async def test_reasoning_is_shown() -> None:
     events = await say("think")
     assert isinstance(events[0], ReasoningDelta)
-    assert reply("think")[0] == "".join(e.text for e in events if isinstance(e, ReasoningDelta))
+    assert reply("think", Texts(), first=True)[0] == "".join(
+        e.text for e in events if isinstance(e, ReasoningDelta)
+    )
 
 
 async def test_it_calls_a_clock_where_one_is_offered() -> None:
@@ -108,6 +141,7 @@ async def test_when_it_is_offered(serve: Serve) -> None:
     async with serve("endpoints", environment=QUIET) as server:
         catalogue = server.kernel.services.get(CATALOGUE)
         assert set(await catalogue.entries(ANN)) == {"agents", "Guide"}
+        assert (await catalogue.prepare({"endpoint": "Guide"}, ANN)).model == "guide"
         prepared = await catalogue.prepare(body, ANN)
         assert (prepared.sender, prepared.endpoint_type) == ("Guide", "custom")
         assert prepared.title.prompt == TITLE_PROMPT

@@ -150,6 +150,31 @@ async def test_the_picker_as_recorded(serve: Serve) -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("environment", "names", "expected"),
+    [
+        ({}, [], {"Guide": 0, "agents": 1}),
+        ({"ENDPOINTS": "agents"}, [], {"Guide": -1, "agents": 0}),
+        ({}, ["A", "B"], {"A": 9999, "B": 9999, "agents": 10000}),
+        ({"ENDPOINTS": "agents,custom"}, ["A"], {"agents": 0, "A": 1}),
+        ({"LOCUTORY_GUIDE": "always"}, ["A"], {"A": 9999, "Guide": 9999, "agents": 10000}),
+        ({"LOCUTORY_GUIDE": "never"}, [], {"agents": 1}),
+        ({"OPENAI_API_KEY": "user_provided"}, ["A"], {"openAI": 0, "agents": 1, "A": 9999}),
+        ({"AZURE_API_KEY": "user_provided"}, [], {"azureOpenAI": 4, "agents": 5}),
+    ],
+)
+async def test_agents_come_first_only_where_the_operator_says_so(
+    serve: Serve, environment: dict[str, str], names: list[str], expected: dict[str, int]
+) -> None:
+    """The client opens a first chat with what comes first, and agents have to be chosen."""
+    yaml = {"endpoints": {"custom": [custom(name) for name in names]}}
+    async with serve(
+        "endpoints", SignIn(), environment={**QUIET, **environment}, yaml=yaml
+    ) as server:
+        picker = await get(server, "/api/endpoints")
+        assert {name: entry["order"] for name, entry in picker.items()} == expected
+
+
 async def test_token_config_with_prices(serve: Serve) -> None:
     class Interface(Plugin):
         name = "interface_owner"
@@ -205,7 +230,7 @@ async def test_every_list_is_there_whatever_is_configured(serve: Serve) -> None:
         assert len(models["anthropic"]) == 24
         assert len(models["bedrock"]) == 28
         picker = await get(server, "/api/endpoints")
-        assert list(picker) == ["agents", "Guide"]
+        assert list(picker) == ["Guide", "agents"]
 
 
 async def test_lists_from_the_environment_and_order(serve: Serve) -> None:

@@ -161,6 +161,7 @@ class ModelCatalogue:
             else:
                 place = deployment.custom_order
             merged[name] = {**entry, "order": place}
+        _place_agents(merged, ordered=bool(deployment.config.endpoints))
         return dict(sorted(merged.items(), key=lambda item: item[1]["order"]))
 
     async def _build_models(self, principal: Principal) -> _Built:
@@ -259,9 +260,10 @@ class ModelCatalogue:
             icon = spec.get("iconURL") or None
             if icon is not None:
                 settings["iconURL"] = icon
-        model = settings.get("model")
+        model = settings.get("model") or await self._only_model(endpoint, principal)
         if not isinstance(model, str) or not model:
             raise ModelRefused(_payload("missing_model", endpoint))
+        settings["model"] = model
         provider = await self._owner(endpoint, model, principal)
         entry = mapping((await self.entries(principal)).get(endpoint))
         if entry.get("userProvide") or entry.get("userProvideURL"):
@@ -300,6 +302,11 @@ class ModelCatalogue:
             stream_rate_ms=_milliseconds(options.get("streamRate")),
             title=_title(options, deployment.config.title_convo),
         )
+
+    async def _only_model(self, endpoint: str, principal: Principal) -> str | None:
+        """The model of an endpoint that has no other, such as the guide."""
+        names = (await self.models(principal)).get(endpoint) or ()
+        return names[0] if len(names) == 1 else None
 
     async def _owner(self, endpoint: str, model: str, principal: Principal) -> Provider:
         """The provider of an endpoint, after checking that it has the model."""
@@ -348,6 +355,18 @@ def wanted_capabilities(options: Mapping[str, Any]) -> list[str]:
     """``endpoints.agents.capabilities``, else LibreChat's defaults."""
     given = options.get("capabilities")
     return list(defaults.AGENT_CAPABILITIES if given is None else map(str, given))
+
+
+def _place_agents(entries: dict[str, dict[str, Any]], *, ordered: bool) -> None:
+    """The client opens a newcomer's first chat with the endpoint that comes first, and the
+    first message must be answered: ``agents`` cannot before an agent is chosen. So it does not
+    come first, unless the operator ordered the endpoints; never before the guide alone."""
+    agents = entries["agents"]
+    others = [entry for name, entry in entries.items() if name != "agents"]
+    if entries.keys() == {"agents", GUIDE}:
+        entries[GUIDE]["order"] = agents["order"] - 1
+    elif others and not ordered and agents["order"] <= min(entry["order"] for entry in others):
+        agents["order"] = max(entry["order"] for entry in others) + 1
 
 
 def _vertex_models(deployment: Deployment) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 from locutory import ServiceMissing, Services
 from locutory.access import Principal
 from locutory_agents.loop.agent import AGENTS_ENDPOINT, Agent, of_stored, plain
+from locutory_agents.turn.request import ChatRequest
 from locutory_contracts.agents import STORED_AGENTS, StoredAgent
 from locutory_contracts.models import CATALOGUE, Catalogue, ModelRefused
 
@@ -40,6 +42,25 @@ class Opener:
             raise ModelRefused(orjson.dumps({"type": "missing_agent", "info": agent_id}).decode())
         opened = await self.stored(agent, body, principal)
         return replace(opened, model=replace(opened.model, spec=spec))
+
+    async def settled(self, chat: ChatRequest, principal: Principal) -> ChatRequest:
+        """A request that names no endpoint, or ``agents`` without an agent, goes to the one
+        endpoint that there is besides, with its first model: what a newcomer types is to be
+        answered. Where there is a choice it stays as it is."""
+        named = chat.endpoint and (chat.endpoint != AGENTS_ENDPOINT or chat.body.get("agent_id"))
+        catalogue = self._services.find(CATALOGUE)
+        if named or catalogue is None:
+            return chat
+        entries = await catalogue.entries(principal)
+        others = [name for name in entries if name != AGENTS_ENDPOINT]
+        if len(entries) != 2 or len(others) != 1 or entries[others[0]].get("userProvide"):
+            return chat
+        endpoint = others[0]
+        body = {**chat.body, "endpoint": endpoint, "endpointType": entries[endpoint].get("type")}
+        models = (await catalogue.models(principal)).get(endpoint) or ()
+        if models and body.get("model") not in models:
+            body["model"] = models[0]
+        return replace(chat, endpoint=endpoint, body=MappingProxyType(body))
 
     async def stored(
         self, agent: StoredAgent, body: Mapping[str, Any], principal: Principal

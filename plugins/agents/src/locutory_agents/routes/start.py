@@ -63,6 +63,7 @@ class Start:
             chat = parse(body, request.path_params.get("endpoint"), request.caller.id, request.ip)
         except BadChatRequest as error:
             return reply(error.status, error.body, version)
+        chat = await desk.chat.shop.opener.settled(chat, request.caller)
         if not chat.endpoint:
             return denial.plain("Error parsing conversation")
         refused = await self._refusal(request, chat, version)

@@ -18,7 +18,8 @@ from locutory_contracts.models import (
     Usage,
 )
 from locutory_endpoints.deployment import Current
-from locutory_endpoints.providers import guide_texts as texts
+from locutory_endpoints.providers import guide_texts
+from locutory_endpoints.providers.guide_texts import Texts
 
 ENDPOINT = "Guide"
 MODEL = "guide"
@@ -38,7 +39,8 @@ class GuideProvider:
         self, current: Current, tokens: TokenCounter, seconds: float = WORD_SECONDS
     ) -> None:
         self._current = current
-        self._model = GuideModel(tokens, seconds)
+        self._tokens = tokens
+        self._seconds = seconds
         entry = {"type": "custom", "userProvide": False, "userProvideURL": False}
         self._entries: Mapping[str, Mapping[str, Any]] = {
             ENDPOINT: {**entry, "modelDisplayLabel": "Guide"}
@@ -62,7 +64,9 @@ class GuideProvider:
         self, endpoint: str, model: str, settings: Mapping[str, Any], principal: Principal
     ) -> ChatModel:
         """The guide; it has no settings."""
-        return self._model
+        config = self._current.deployment.config
+        texts = Texts(alone=self.mode == "auto", ollama=config.ollama)
+        return GuideModel(self._tokens, self._seconds, texts)
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
         """Its own prompt for titles, which it recognises."""
@@ -72,9 +76,10 @@ class GuideProvider:
 class GuideModel:
     """`locutory_contracts.models.ChatModel` that answers by rule, word by word."""
 
-    def __init__(self, tokens: TokenCounter, seconds: float) -> None:
+    def __init__(self, tokens: TokenCounter, seconds: float, texts: Texts | None = None) -> None:
         self._tokens = tokens
         self._seconds = seconds
+        self._texts = texts or Texts()
 
     async def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:
         """An answer, a tool call, or a title."""
@@ -91,7 +96,8 @@ class GuideModel:
         elif results:
             answer = f"The tool `{CLOCK_TOOL}` says:\n\n> {results[-1].strip()}\n"
         else:
-            thought, answer = reply(question)
+            first = not any(message.get("role") == "assistant" for message in call.messages)
+            thought, answer = reply(question, self._texts, first=first)
         for word in _WORDS.findall(thought):
             yield ReasoningDelta(word)
             await asyncio.sleep(self._seconds)
@@ -103,24 +109,21 @@ class GuideModel:
         yield Usage(prompt, used, prompt + used)
 
 
-def reply(question: str) -> tuple[str, str]:
-    """(reasoning, answer) to a question."""
+def reply(question: str, texts: Texts, *, first: bool) -> tuple[str, str]:
+    """(reasoning, answer) to a question; ``first``: it opens the conversation, so that the
+    guide says who it is."""
     plain = question.strip()
     lowered = plain.lower()
     if lowered.startswith("echo"):
         return "", plain[4:].lstrip(" :") or "There was nothing to echo."
     if lowered.startswith("think"):
-        return texts.THOUGHT, texts.THOUGHT_ANSWER
-    for words, answer in texts.TOPICS:
+        return guide_texts.THOUGHT, guide_texts.THOUGHT_ANSWER
+    for words, answer in texts.topics:
         if any(re.search(rf"\b{word}\b", lowered) for word in words):
             return "", answer
     if _TIME.search(plain):
-        return "", texts.NO_CLOCK
-    if not plain:
-        return "", texts.WELCOME
-    quoted = plain if len(plain) <= 300 else plain[:299] + "…"
-    quoted = quoted.replace("\n", "\n> ")
-    return "", f"You wrote:\n\n> {quoted}\n\n{texts.WELCOME}"
+        return "", guide_texts.NO_CLOCK
+    return "", texts.welcome if first or not plain else guide_texts.UNKNOWN
 
 
 def _text(message: Mapping[str, Any]) -> str:

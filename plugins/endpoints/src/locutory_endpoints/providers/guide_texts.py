@@ -1,47 +1,62 @@
-"""What the guide says."""
+"""What the guide says. All of it must hold wherever it is said: what depends on the
+configuration is chosen by `Texts`."""
 
-WELCOME = """I am the **guide** of this server: a small built-in helper, not a language model. \
-No model is connected yet, so I answer by simple rules.
+CONFIG_VERSION = "1.3.14"
+"""``version`` of the configuration file in every example."""
 
-- Write **add a provider** to learn how to connect OpenAI, Ollama or any compatible service.
+_INTRODUCTION = """I am the **guide** of this server: a small built-in helper, not a language model. \
+{state}
+
+"""
+_ALONE = "No model is connected yet, so I answer by simple rules."
+_BESIDE_MODELS = "I answer by simple rules."
+
+_COMMANDS = """- Write **add a provider** to learn how to connect OpenAI, Ollama or any compatible service.
 - Write **markdown**, **code**, **math** or **table** to see how answers look.
 - Write **think** to see how a model's reasoning is shown.
 - Write **echo** and some words, and I repeat them.
 - Write **help** for this list again.
 """
 
-PROVIDERS = """## Connecting a model
+UNKNOWN = """I have no answer to that: I know only a few topics, and I am not a language model. \
+Write **help** to see them, or **add a provider** to learn how to connect a model that can answer.
+"""
 
-**A local model.** Start [Ollama](https://ollama.com) on this machine and pull a model, for \
-example `ollama pull llama3.2`. It appears in the model menu within a minute; nothing has to be \
-configured.
+_OLLAMA = """**A local model.** Start [Ollama](https://ollama.com) on this machine and pull a \
+model, for example `ollama pull llama3.2`. Nothing has to be configured: wait a minute, reload this \
+page, and it is in the model menu.
 
-**OpenAI.** Put the key into the file `.env` beside the server and start it again:
+"""
+
+_PROVIDERS = f"""**OpenAI.** Put the key into the file `.env` in the folder in which the server is \
+started, and start it again:
 
 ```sh
 OPENAI_API_KEY=sk-...
 ```
 
-With `OPENAI_API_KEY=user_provided` every user enters a key of his own.
+With `OPENAI_API_KEY=user_provided` every user enters their own key.
 
 **Any OpenAI-compatible service** (OpenRouter, Groq, Mistral, vLLM, llama.cpp, LM Studio, …) goes \
 into `librechat.yaml`:
 
 ```yaml
-version: 1.3.14
+version: {CONFIG_VERSION}
 endpoints:
   custom:
     - name: "My models"
-      apiKey: "${MY_KEY}"
+      apiKey: "${{MY_KEY}}"
       baseURL: "https://example.com/v1"
       models:
         default: ["some-model"]
         fetch: true
 ```
 
-After a change of `librechat.yaml`, send the server `SIGHUP` or start it again. As soon as another \
-endpoint is there, I make room for it.
+with `MY_KEY=...` in `.env`. After a change of `librechat.yaml`, send the server `SIGHUP`; after one \
+of `.env`, start it again. Then reload this page.
 """
+
+_MAKES_ROOM = "As soon as another endpoint is there, I make room for it.\n"
 
 MARKDOWN = """## A piece of Markdown
 
@@ -107,25 +122,34 @@ NO_CLOCK = (
     "when somebody asks for the time."
 )
 
-TOPICS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("help", "hilfe", "commands"), WELCOME),
-    (
-        (
-            "provider",
-            "providers",
-            "api key",
-            "key",
-            "openai",
-            "ollama",
-            "connect",
-            "model",
-            "models",
-        ),
-        PROVIDERS,
-    ),
-    (("markdown",), MARKDOWN),
-    (("code", "python", "program"), CODE),
-    (("math", "latex", "formula", "formel"), MATH),
-    (("table", "tabelle"), TABLE),
+_ASK_FOR_HELP = ("help", "hilfe", "commands")
+_ASK_FOR_PROVIDERS = (
+    "provider",
+    "providers",
+    "api key",
+    "key",
+    "openai",
+    "ollama",
+    "connect",
+    "model",
+    "models",
 )
-"""Words in a question → the answer; the first that fits."""
+
+
+class Texts:
+    """The texts of a configuration. ``alone``: the guide is there only as long as no model is;
+    ``ollama``: a local one is looked for."""
+
+    def __init__(self, *, alone: bool = True, ollama: bool = True) -> None:
+        state = _ALONE if alone else _BESIDE_MODELS
+        self.welcome = _INTRODUCTION.format(state=state) + _COMMANDS
+        local, room = _OLLAMA if ollama else "", f"\n{_MAKES_ROOM}" if alone else ""
+        self.topics: tuple[tuple[tuple[str, ...], str], ...] = (
+            (_ASK_FOR_HELP, self.welcome),
+            (_ASK_FOR_PROVIDERS, f"## Connecting a model\n\n{local}{_PROVIDERS}{room}"),
+            (("markdown",), MARKDOWN),
+            (("code", "python", "program"), CODE),
+            (("math", "latex", "formula", "formel"), MATH),
+            (("table", "tabelle"), TABLE),
+        )
+        """Words in a question → the answer; the first that fits."""
