@@ -51,7 +51,12 @@ class Finished:
     reason: str
 
 
-ModelEvent = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+@dataclass(slots=True)
+class ReasoningEnded:
+    """All text of this answer so far was reasoning: the model had not said where it began."""
+
+
+ModelEvent = TextDelta | ReasoningDelta | ReasoningEnded | ToolCallDelta | Usage | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +86,17 @@ class ModelCall:
 
 class ModelFailure(Exception):
     """A provider failed. ``status``: its HTTP status or 0; ``retryable``: another try may
-    help; ``retry_after``: the seconds after which the provider wants it, where it says so.
-    The text is safe to show to the user: it holds no key and no address of ours."""
+    help; ``retry_after``: the seconds after which the provider wants it, where it says so;
+    ``cut``: the answer broke off, what came of it is a part. The text is safe to show to the
+    user: it holds no key and no address of ours."""
 
-    def __init__(self, message: str, status: int = 0, retryable: bool = False) -> None:
+    def __init__(
+        self, message: str, status: int = 0, retryable: bool = False, cut: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retryable = retryable
+        self.cut = cut
         self.retry_after: float | None = None
 
 

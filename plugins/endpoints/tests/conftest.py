@@ -9,6 +9,12 @@ from typing import Any
 
 import pytest
 
+from locutory import Principal
+from locutory_endpoints.wire.body import Dialect
+from locutory_endpoints.wire.connections import Connections
+from locutory_endpoints.wire.model import CompletionsModel, Line, Retries
+from locutory_http import Outgoing
+
 Reply = Callable[["Seen", asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -169,11 +175,44 @@ async def provider() -> AsyncIterator[FakeProvider]:
     await server.wait_closed()
 
 
+USER = Principal(
+    "0" * 24, account={"name": "Zoë Łukasz", "email": "z@example.com", "emailVerified": True}
+)
+
+
+@pytest.fixture
+async def connections() -> AsyncIterator[Connections]:
+    made = Connections(Outgoing(), connect_seconds=2, idle_seconds=2)
+    yield made
+    await made.close()
+
+
+def model(provider: Any, connections: Connections, **changes: Any) -> CompletionsModel:
+    options: dict[str, Any] = {
+        "client": connections.configured(provider.url),
+        "url": f"{provider.url}/chat/completions",
+        "headers": {"Authorization": "Bearer sk-secret-key"},
+        "base": {"model": "m", "stream": True, "stream_options": {"include_usage": True}},
+        "dialect": Dialect(),
+        "principal": USER,
+        "retries": Retries(3, 0.01),
+        "secrets": ("sk-secret-key", provider.url),
+        **changes,
+    }
+    return CompletionsModel(Line(**options))
+
+
 @pytest.fixture
 def kit() -> Any:
     """The builders above, for tests that script a provider."""
     import types
 
     return types.SimpleNamespace(
-        answer=answer, stream=stream, chunk=chunk, event=event, said=said, USAGE=USAGE
+        answer=answer,
+        stream=stream,
+        chunk=chunk,
+        event=event,
+        said=said,
+        model=model,
+        USAGE=USAGE,
     )

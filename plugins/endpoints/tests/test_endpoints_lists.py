@@ -347,3 +347,14 @@ async def test_hot_routes_encode_once(serve: Serve, provider: Any) -> None:
         for body in (catalogue.entries_body, catalogue.models_body):
             first = await body(ANN)
             assert await body(ANN) is first
+
+
+async def test_a_default_model_that_is_not_listed_can_be_used(serve: Serve, provider: Any) -> None:
+    """llama.cpp lists the path of a file, and answers to any name."""
+    provider.models = [{"id": "/models/some.gguf"}]
+    mine = custom(provider, models={"default": ["some"], "fetch": True})
+    async with serve("endpoints", yaml={"endpoints": {"custom": [mine]}}) as server:
+        catalogue = server.kernel.services.get(CATALOGUE)
+        assert (await catalogue.models(ANN))[mine["name"]] == ["/models/some.gguf"]
+        body = {"endpoint": mine["name"], "model": "some"}
+        assert (await catalogue.prepare(body, ANN)).model == "some"

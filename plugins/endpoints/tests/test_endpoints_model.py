@@ -3,12 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from locutory import Principal
 from locutory.testing.waiting import until
 from locutory_contracts.models import (
     Finished,
@@ -19,46 +17,20 @@ from locutory_contracts.models import (
     ToolSchema,
     Usage,
 )
-from locutory_endpoints.wire.body import Dialect
 from locutory_endpoints.wire.connections import Connections
-from locutory_endpoints.wire.model import CompletionsModel, Line, Retries
+from locutory_endpoints.wire.model import CompletionsModel
 from locutory_http import Outgoing
 
-USER = Principal(
-    "0" * 24, account={"name": "Zoë Łukasz", "email": "z@example.com", "emailVerified": True}
-)
 ASK = ModelCall([{"role": "user", "content": "hi"}])
 HELLO = [TextDelta("Hello "), TextDelta("world"), Finished("stop"), Usage(3, 2, 5)]
-
-
-@pytest.fixture
-async def connections() -> AsyncIterator[Connections]:
-    made = Connections(Outgoing(), connect_seconds=2, idle_seconds=2)
-    yield made
-    await made.close()
-
-
-def model(provider: Any, connections: Connections, **changes: Any) -> CompletionsModel:
-    options: dict[str, Any] = {
-        "client": connections.configured(provider.url),
-        "url": f"{provider.url}/chat/completions",
-        "headers": {"Authorization": "Bearer sk-secret-key"},
-        "base": {"model": "m", "stream": True, "stream_options": {"include_usage": True}},
-        "dialect": Dialect(),
-        "principal": USER,
-        "retries": Retries(3, 0.01),
-        "secrets": ("sk-secret-key", provider.url),
-        **changes,
-    }
-    return CompletionsModel(Line(**options))
 
 
 async def collect(line: CompletionsModel, call: ModelCall = ASK) -> list[ModelEvent]:
     return [event async for event in line.stream(call)]
 
 
-async def test_an_answer(provider: Any, connections: Connections) -> None:
-    assert await collect(model(provider, connections)) == HELLO
+async def test_an_answer(provider: Any, connections: Connections, kit: Any) -> None:
+    assert await collect(kit.model(provider, connections)) == HELLO
     [request] = provider.seen
     assert request.path == "/v1/chat/completions"
     assert request.headers["authorization"] == "Bearer sk-secret-key"
@@ -70,8 +42,10 @@ async def test_an_answer(provider: Any, connections: Connections) -> None:
     }
 
 
-async def test_the_connection_is_used_again(provider: Any, connections: Connections) -> None:
-    line = model(provider, connections)
+async def test_the_connection_is_used_again(
+    provider: Any, connections: Connections, kit: Any
+) -> None:
+    line = kit.model(provider, connections)
     for _ in range(3):
         assert await collect(line) == HELLO
     assert provider.connections == 1
@@ -82,14 +56,14 @@ async def test_split_bytes(provider: Any, connections: Connections, kit: Any, si
     data = b"".join(kit.said("Grüße ", "an 👋"))
     provider.replies = [kit.stream([data[at : at + size] for at in range(0, len(data), size)])]
     assert [
-        e.text for e in await collect(model(provider, connections)) if isinstance(e, TextDelta)
+        e.text for e in await collect(kit.model(provider, connections)) if isinstance(e, TextDelta)
     ] == [
         "Grüße ",
         "an 👋",
     ]
 
 
-async def test_tools_tokens_and_headers(provider: Any, connections: Connections) -> None:
+async def test_tools_tokens_and_headers(provider: Any, connections: Connections, kit: Any) -> None:
     call = ModelCall(
         ASK.messages,
         tools=[ToolSchema("clock", "Tells the time", {"type": "object", "properties": {}})],
@@ -103,21 +77,25 @@ async def test_tools_tokens_and_headers(provider: Any, connections: Connections)
         "X-Verified": "{{LIBRECHAT_USER_EMAILVERIFIED}}",
         "X-Turn": "{{LIBRECHAT_BODY_CONVERSATIONID}}/{{LIBRECHAT_BODY_MESSAGEID}}",
         "X-Token": "{{LIBRECHAT_OPENID_TOKEN}}",
+        "X-Wrong": "{{LIBRECHAT_USER_EMIAL}}, {{ LIBRECHAT_BODY_ID }}",
     }
-    await collect(model(provider, connections, headers=headers), call)
+    await collect(kit.model(provider, connections, headers=headers), call)
     [request] = provider.seen
     assert request.headers["x-user"] == f"{'0' * 24} z@example.com"
     assert request.headers["x-name"].startswith("b64:")
     assert request.headers["x-verified"] == "true"
     assert request.headers["x-turn"] == "c-1/"
     assert request.headers["x-token"] == ""
+    # Misspelt names stay, so that they are found.
+    assert request.headers["x-wrong"] == "{{LIBRECHAT_USER_EMIAL}}, {{ LIBRECHAT_BODY_ID }}"
     assert request.body["max_tokens"] == 7
     assert request.body["tools"][0]["function"]["name"] == "clock"
 
 
 async def test_no_usage(provider: Any, connections: Connections, kit: Any) -> None:
-    provider.replies = [kit.stream([kit.event(kit.chunk({"content": "x"})), kit.event("[DONE]")])]
-    assert await collect(model(provider, connections)) == [TextDelta("x"), Finished("stop")]
+    pieces = [kit.event(kit.chunk({"content": "x"}, "stop")), kit.event("[DONE]")]
+    provider.replies = [kit.stream(pieces)]
+    assert await collect(kit.model(provider, connections)) == [TextDelta("x"), Finished("stop")]
 
 
 async def test_an_unstreamed_answer(provider: Any, connections: Connections, kit: Any) -> None:
@@ -126,7 +104,7 @@ async def test_an_unstreamed_answer(provider: Any, connections: Connections, kit
         "usage": kit.USAGE,
     }
     provider.replies = [kit.answer(200, body)]
-    assert await collect(model(provider, connections)) == [
+    assert await collect(kit.model(provider, connections)) == [
         TextDelta("whole"),
         Finished("stop"),
         Usage(3, 2, 5),
@@ -138,7 +116,7 @@ async def test_busy_providers_are_asked_again(
     provider: Any, connections: Connections, kit: Any, status: int
 ) -> None:
     provider.replies = [kit.answer(status, {"error": {"message": "busy"}})] * 3 + provider.replies
-    assert await collect(model(provider, connections)) == HELLO
+    assert await collect(kit.model(provider, connections)) == HELLO
     assert len(provider.seen) == 4
 
 
@@ -175,7 +153,7 @@ async def test_failures(
     raw = body.encode() if isinstance(body, str) else None
     provider.replies = [kit.answer(status, None if raw else body, raw=raw)]
     with pytest.raises(ModelFailure) as caught:
-        await collect(model(provider, connections))
+        await collect(kit.model(provider, connections))
     assert str(caught.value) == expected
     assert caught.value.status == status
     assert len(provider.seen) == tries
@@ -186,7 +164,7 @@ async def test_a_refused_key_reads_as_clients_know_it(
 ) -> None:
     provider.replies = [kit.answer(401, {"error": {"message": "forced failure 401"}})]
     with pytest.raises(ModelFailure) as caught:
-        await collect(model(provider, connections))
+        await collect(kit.model(provider, connections))
     assert str(caught.value) == (
         "401 forced failure 401\n\nTroubleshooting URL: "
         "https://docs.langchain.com/oss/javascript/langchain/errors/MODEL_AUTHENTICATION/\n"
@@ -198,11 +176,11 @@ async def test_retry_after_is_obeyed_within_reason(
 ) -> None:
     provider.replies = [kit.answer(429, {}, {"retry-after": "0.2"}), *provider.replies]
     started = time.monotonic()
-    assert await collect(model(provider, connections)) == HELLO
+    assert await collect(kit.model(provider, connections)) == HELLO
     assert time.monotonic() - started >= 0.2
     provider.replies = [kit.answer(429, {}, {"retry-after": "3600"})]
     with pytest.raises(ModelFailure) as caught:
-        await collect(model(provider, connections))
+        await collect(kit.model(provider, connections))
     assert len(provider.seen) == 3
     assert caught.value.retry_after == 3600
 
@@ -214,7 +192,7 @@ async def test_stream_options_are_left_out_where_they_are_unknown(
         kit.answer(400, {"error": {"message": "unknown field stream_options"}}),
         *provider.replies,
     ]
-    assert await collect(model(provider, connections)) == HELLO
+    assert await collect(kit.model(provider, connections)) == HELLO
     assert "stream_options" not in provider.bodies[1]
 
 
@@ -223,7 +201,7 @@ async def test_an_error_inside_the_stream(
 ) -> None:
     pieces = [kit.said("a")[1], kit.event({"error": {"message": "overloaded"}})]
     provider.replies = [kit.stream(pieces)]
-    events = model(provider, connections).stream(ASK)
+    events = kit.model(provider, connections).stream(ASK)
     assert await anext(events) == TextDelta("a")
     with pytest.raises(ModelFailure, match=r"^overloaded$"):
         await anext(events)
@@ -235,7 +213,7 @@ async def test_a_cut_stream_is_a_failure_and_not_repeated(
 ) -> None:
     provider.replies = [kit.stream(kit.said("a", "b")[:2], cut=True)]
     with pytest.raises(ModelFailure, match="lost"):
-        await collect(model(provider, connections))
+        await collect(kit.model(provider, connections))
     assert len(provider.seen) == 1
 
 
@@ -243,14 +221,14 @@ async def test_cut_after_the_end_is_no_failure(
     provider: Any, connections: Connections, kit: Any
 ) -> None:
     provider.replies = [kit.stream(kit.said("a")[:3], cut=True)]
-    assert await collect(model(provider, connections)) == [TextDelta("a"), Finished("stop")]
+    assert await collect(kit.model(provider, connections)) == [TextDelta("a"), Finished("stop")]
 
 
 async def test_a_connection_dropped_before_anything_came_is_tried_again(
     provider: Any, connections: Connections, kit: Any
 ) -> None:
     provider.replies = [kit.stream([], cut=True), *provider.replies]
-    assert await collect(model(provider, connections)) == HELLO
+    assert await collect(kit.model(provider, connections)) == HELLO
 
 
 async def test_garbage_is_a_failure(provider: Any, connections: Connections, kit: Any) -> None:
@@ -258,14 +236,14 @@ async def test_garbage_is_a_failure(provider: Any, connections: Connections, kit
         kit.answer(200, raw=b"<html>hello</html>", headers={"content-type": "text/html"})
     ]
     with pytest.raises(ModelFailure, match="could not be read"):
-        await collect(model(provider, connections))
+        await collect(kit.model(provider, connections))
 
 
 async def test_silence_ends_by_itself(provider: Any, connections: Connections, kit: Any) -> None:
     brief = Connections(Outgoing(), connect_seconds=1, idle_seconds=0.2)
     provider.replies = [kit.stream(kit.said("a", "b"), pause=1)]
     with pytest.raises(ModelFailure, match="timed out"):
-        await collect(model(provider, brief, client=brief.configured(provider.url)))
+        await collect(kit.model(provider, brief, client=brief.configured(provider.url)))
     await brief.close()
 
 
@@ -274,17 +252,17 @@ async def test_slow_answers_may_take_longer_than_the_silence_allowed(
 ) -> None:
     brief = Connections(Outgoing(), connect_seconds=1, idle_seconds=0.3)
     provider.replies = [kit.stream(kit.said(*"abcdef"), pause=0.1)]
-    events = await collect(model(provider, brief, client=brief.configured(provider.url)))
+    events = await collect(kit.model(provider, brief, client=brief.configured(provider.url)))
     assert len(events) == 8
     await brief.close()
 
 
-async def test_unreachable(connections: Connections) -> None:
+async def test_unreachable(connections: Connections, kit: Any) -> None:
     class Nobody:
         url = "http://127.0.0.1:9/v1"
 
     with pytest.raises(ModelFailure, match=r"^Connection error\.$") as caught:
-        await collect(model(Nobody(), connections))
+        await collect(kit.model(Nobody(), connections))
     assert caught.value.retryable
 
 
@@ -307,7 +285,7 @@ async def test_closing_the_iterator_closes_the_connection_at_once(
             gone.set()
 
     provider.replies = [endless]
-    events = model(provider, connections).stream(ASK)
+    events = kit.model(provider, connections).stream(ASK)
     assert await anext(events) == TextDelta("x")
     await events.aclose()  # type: ignore[attr-defined]
     await gone.wait()
@@ -317,7 +295,7 @@ async def test_cancelling_the_consumer_closes_the_connection(
     provider: Any, connections: Connections, kit: Any
 ) -> None:
     provider.replies = [kit.stream(kit.said(*["x"] * 100_000), pause=0.01)]
-    task = asyncio.create_task(collect(model(provider, connections)))
+    task = asyncio.create_task(collect(kit.model(provider, connections)))
     await until(lambda: provider.open_streams)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -325,9 +303,9 @@ async def test_cancelling_the_consumer_closes_the_connection(
     await until(lambda: not provider.open_streams)
 
 
-def test_nothing_secret_is_in_representations() -> None:
+def test_nothing_secret_is_in_representations(kit: Any) -> None:
     class Provider:
         url = "http://127.0.0.1:9/v1"
 
-    line = model(Provider(), Connections(Outgoing(), 1, 1))
+    line = kit.model(Provider(), Connections(Outgoing(), 1, 1))
     assert "sk-secret-key" not in repr(vars(line)) + json.dumps(str(line._line))

@@ -80,6 +80,32 @@ async def test_addresses_of_users_do_not(serve: Serve, provider: Any, proxy: For
     assert len(provider.seen) == 1
 
 
+async def test_where_a_server_redirects_to_is_checked_and_reached_through_the_proxy(
+    serve: Serve, provider: Any, proxy: ForwardProxy, kit: Any
+) -> None:
+    elsewhere = provider.url.replace("127.0.0.1", "localhost") + "/chat/completions"
+    moved = kit.answer(307, headers={"location": elsewhere})
+    answer = provider.replies[0]
+    endpoints = {"custom": [custom(provider.url, fetch=False)]}
+    environment = {**QUIET, "PROXY": proxy.url}
+    for allowed in ([], [f"localhost:{provider.port}"]):
+        provider.replies = [moved, answer]
+        proxy.seen.clear()
+        yaml = {
+            "endpoints": {**endpoints, "allowedAddresses": allowed},
+            "plugins": {"endpoints": {"retries": 0}},
+        }
+        async with serve("endpoints", environment=environment, yaml=yaml) as server:
+            if allowed:
+                assert TextDelta("Hello ") in await chat(server)
+            else:
+                with pytest.raises(ModelFailure, match="Connection error"):
+                    await chat(server)
+        asked = [f"POST {provider.url}/chat/completions", f"POST {elsewhere}"]
+        assert proxy.seen == asked[: 1 + len(allowed)]
+    assert "authorization" not in provider.seen[-1].headers
+
+
 async def test_a_private_authority(serve: Serve, provider: Any, tmp_path: Path) -> None:
     authority = Authority(tmp_path, key_identifiers=False)
     tls = authority.server("localhost")

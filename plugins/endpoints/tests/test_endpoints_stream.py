@@ -236,6 +236,149 @@ def test_error_inside_the_stream() -> None:
     assert caught.value.status == 502
 
 
+ERRORS = {
+    "object": b'data: {"error":{"message":"overloaded","code":502}}\n\n',
+    "no code": b'data: {"error":{"message":"overloaded"}}\n\n',
+    "text": b'data: {"error":"overloaded"}\n\n',
+    "list": b'data: [{"error":{"message":"overloaded"}}]\n\n',
+    "object of vLLM": b'data: {"object":"error","message":"overloaded","code":400}\n\n',
+    "detail of FastAPI": b'data: {"detail":"overloaded"}\n\n',
+    "details of FastAPI": b'data: {"detail":[{"msg":"overloaded"}]}\n\n',
+    "status and message": b'data: {"message":"overloaded","status":503}\n\n',
+    "type error": b'data: {"type":"error","error":{"message":"overloaded"}}\n\n',
+    "event error": b'event: error\ndata: {"message":"overloaded"}\n\n',
+    "event error, text": b"event:error\ndata: overloaded\n\n",
+    "error line": b'error: {"code":500,"message":"overloaded"}\n\n',
+    "error line, text": b"error: overloaded\n",
+    "beside choices": b'data: {"choices":[{"delta":{"content":""},"finish_reason":"error"}],"error":{"message":"overloaded"}}\n\n',
+    "in the choice": b'data: {"choices":[{"delta":{},"error":{"message":"overloaded"}}]}\n\n',
+    "without an end": b'data: {"error":{"message":"overloaded"}}',
+}
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_an_error_leaves_what_was_said_before_it(error: bytes) -> None:
+    """In one network read, which proxies make of many."""
+    said = [chunk({"content": f"word{n} "}) for n in range(300)]
+    decoder = Decoder()
+    events = decoder.feed(sse(*said, done=False) + error)
+    with pytest.raises(ModelFailure, match="overloaded"):
+        decoder.finish()
+    assert text_of(events) == "".join(f"word{n} " for n in range(300))
+    with pytest.raises(ModelFailure, match="overloaded"):
+        decode(error)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'data: {"type":"ping"}\n\n', b'data: {"status":"processing"}\n\n', b'data: {"error":null}\n\n',
+     b"event: ping\ndata: {}\n\n", b'data: {"code":0,"message":"ok"}\n\n'],
+)  # fmt: skip
+def test_what_is_no_error(data: bytes) -> None:
+    assert decode(data + sse(*HELLO)) == EXPECTED
+
+
+def test_a_cut_leaves_what_was_said_before_it() -> None:
+    """Also what no blank line had ended yet."""
+    decoder = Decoder()
+    assert decoder.feed(sse(HELLO[0], done=False)[:-1]) == []
+    assert decoder.finish(cut=True) == [TextDelta("Grüß ")]
+    with pytest.raises(ModelFailure, match="connection") as caught:
+        decoder.check()
+    assert caught.value.cut
+
+
+def test_halves_of_characters_are_joined() -> None:
+    """Of UTF-16 pairs that servers cut into two deltas, in each kind of text."""
+
+    def escaped(name: str, *texts: str) -> bytes:
+        deltas = (f'{{"choices":[{{"delta":{{"{name}":"{text}"}}}}]}}' for text in texts)
+        return "".join(f"data: {delta}\n\n" for delta in deltas).encode()
+
+    halves = ("\\ud83d", "\\ude00 ok")
+    assert text_of(decode(escaped("content", *halves))) == "😀 ok"
+    assert text_of(decode(escaped("content", "a\\ud83d", "b", "\\ude00"))) == "a\ufffdb\ufffd"
+    assert text_of(decode(escaped("content", "a", "\\ud83d"))) == "a\ufffd"
+    assert text_of(decode(escaped("content", "\\ud83d\\ude00\\ud83d", "\\ude01"))) == "😀😁"
+    events = decode(escaped("reasoning_content", *halves))
+    thought = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
+    assert thought == "😀 ok"
+    raw = (b"\xed\xa0\xbd", b"\xed\xb8\x80 ok")  # the halves as bytes
+    cut = b"".join(b'data: {"choices":[{"delta":{"content":"' + h + b'"}}]}\n\n' for h in raw)
+    assert text_of(decode(cut)) == "😀 ok"
+    calls = b"".join(
+        b'data: {"choices":[{"delta":{"tool_calls":[{"index":%d,"id":"%d","function":{"name":"f",'
+        b'"arguments":"%b"}}]}}]}\n\n' % (index, index, text)
+        for index, text in ((0, b'{\\"x\\":\\"\\ud83d'), (1, b"{}"), (0, b'\\ude00\\"}'))
+    )
+    made = [event for event in decode(calls) if isinstance(event, ToolCallDelta)]
+    assert "".join(call.arguments for call in made if call.index == 0) == '{"x":"😀"}'
+    whole = b'{"choices":[{"message":{"content":"\\ud83d\\ude00 \\ud83d"},"finish_reason":"stop"}]}'
+    assert text_of(decode(whole)) == "😀 \ufffd"
+
+
+def test_of_several_answers_one_is_read() -> None:
+    def both(first: int, second: int, *texts: str) -> dict[str, Any]:
+        places = zip((first, second), texts, strict=True)
+        return {"choices": [{"index": at, "delta": {"content": text}} for at, text in places]}
+
+    events = decode(
+        sse(both(1, 0, "b1", "a1"), both(0, 1, "a2", "b2"), both(1, 2, "b3", "c"), *HELLO)
+    )
+    assert text_of(events) == "a1a2Grüß Gott 👋"
+
+
+def test_calls_of_the_former_wire() -> None:
+    def call(**members: Any) -> dict[str, Any]:
+        return chunk({"function_call": members})
+
+    pieces = (call(name="f", arguments=""), call(arguments='{"x":'), call(arguments="1}"))
+    expected = [
+        ToolCallDelta(0, "", "f", ""),
+        ToolCallDelta(0, "", "", '{"x":'),
+        ToolCallDelta(0, "", "", "1}"),
+        Finished("tool_calls"),
+    ]
+    assert decode(sse(*pieces, chunk({}, "function_call"))) == expected
+    message = {"content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    body = {"choices": [{"message": message, "finish_reason": "function_call"}]}
+    assert decode(json.dumps(body).encode()) == [
+        ToolCallDelta(0, "", "f", "{}"),
+        Finished("tool_calls"),
+    ]
+
+
+def test_reasoning_between_tags_is_no_text() -> None:
+    tagged = [chunk({"content": text}) for text in ("<th", "ink>", "hmm", "</think>", "Answer")]
+    expected = [ReasoningDelta("hmm"), TextDelta("Answer"), Finished("stop")]
+    assert decode(sse(*tagged, chunk({}, "stop"))) == expected
+    body = {"choices": [{"message": {"content": "<think>hmm</think>Answer"}}]}
+    assert decode(json.dumps(body).encode()) == expected
+    # A server that separates reasoning itself leaves no tags: these are what the model wrote.
+    apart = chunk({"reasoning_content": "hm"}), chunk({"content": "<think> begins it"})
+    assert text_of(decode(sse(*apart, chunk({}, "stop")))) == "<think> begins it"
+    call = chunk({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f"}}]})
+    assert decode(sse(chunk({"content": "a <"}), call, chunk({}, "stop")))[:2] == [
+        TextDelta("a "),
+        TextDelta("<"),
+    ]
+
+
+@pytest.mark.parametrize("line", [b"data: x\n", b"data:\n", b"x" * 1000])
+def test_an_endless_event_is_given_up(line: bytes) -> None:
+    """Whether it is one line or many; what came before it stays."""
+    decoder = Decoder()
+    assert decoder.feed(sse(HELLO[0], done=False)) == [TextDelta("Grüß ")]
+    block = line * (1_000_000 // len(line))
+    with pytest.raises(ModelFailure, match="too long"):
+        decode(*[block] * 200, decoder=decoder)
+
+
+def test_an_endless_unstreamed_answer_is_given_up() -> None:
+    with pytest.raises(ModelFailure, match="too long"):
+        decode(b'{"x":"', *[b"x" * 1_000_000] * 40)
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -82,6 +82,11 @@ class Config(BaseModel):
         False,
         "Ask every custom endpoint to report token usage at the end of a stream",
     )
+    need_finish_reason: bool = env(
+        "LOCUTORY_NEED_FINISH_REASON",
+        True,
+        "A stream that ends without finish_reason or usage was cut off; false: it was complete",
+    )
     guide: Literal["auto", "always", "never"] = env(
         "LOCUTORY_GUIDE",
         "auto",

@@ -107,8 +107,11 @@ class Deployment:
         return {**own, **common}
 
     def chosen(self, endpoint: str, model: str) -> bool:
-        """Did the operator choose this model for titles or memories? Then it need not be
-        listed."""
+        """Did the operator name this model, as a default of its endpoint, for titles or for
+        memories? Then the endpoint's server need not list it."""
+        custom = self.custom.get(endpoint)
+        if custom is not None and model in custom.models:
+            return True
         keeper = mapping(self.memory.get("agent"))
         if (keeper.get("provider"), keeper.get("model")) == (endpoint, model):
             return True

@@ -14,7 +14,6 @@ from locutory_endpoints.providers.reach import Reach, bearer, secrets_of
 from locutory_endpoints.wire.body import Dialect, request_base
 from locutory_endpoints.wire.headers import fill, personal
 from locutory_endpoints.wire.lists import Listing, Question
-from locutory_endpoints.wire.model import CompletionsModel, Line
 
 log = structlog.get_logger("locutory.endpoints")
 
@@ -104,20 +103,16 @@ class CustomProvider:
             await self._reach.refuse_private(url)
         headers = bearer(self._headers(found), key)
         dialect = dialect_of(found, self._reach.deployment.config.ask_usage)
-        return CompletionsModel(
-            Line(
-                client=self._reach.guarded() if found.user_url else self._reach.configured(url),
-                url=url
-                if found.options.get("directEndpoint") is True
-                else f"{url}/chat/completions",
-                headers=headers,
-                base=request_base(model, settings, principal.id, dialect),
-                dialect=dialect,
-                principal=principal,
-                retries=self._reach.retries(),
-                reasoning=reasoning_keys(found.params),
-                secrets=secrets_of(url, key, headers),
-            )
+        direct = found.options.get("directEndpoint") is True
+        return self._reach.line(
+            url if direct else f"{url}/chat/completions",
+            guarded=found.user_url,
+            headers=headers,
+            base=request_base(model, settings, principal.id, dialect),
+            dialect=dialect,
+            principal=principal,
+            reasoning=reasoning_keys(found.params),
+            secrets=secrets_of(url, key, headers),
         )
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
@@ -205,6 +200,7 @@ class CustomProvider:
             owner=owner,
             query=f"?user={owner}" if endpoint.user_query and owner else "",
             ollama=endpoint.name.lower().startswith("ollama"),
+            elsewhere=self._reach.elsewhere(url, guarded=endpoint.user_url),
         )
 
 

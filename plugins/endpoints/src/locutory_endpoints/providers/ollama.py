@@ -13,6 +13,7 @@ from locutory import Principal
 from locutory_contracts.models import ChatModel
 from locutory_endpoints.providers.reach import Reach, secrets_of
 from locutory_endpoints.wire.body import Dialect, request_base
+from locutory_endpoints.wire.lists import LARGEST, start
 from locutory_endpoints.wire.model import CompletionsModel, Line
 
 NAME = "ollama"
@@ -58,10 +59,15 @@ class OllamaProvider:
         url = self._reach.deployment.config.ollama_url.rstrip("/")
         try:
             client = self._reach.connections.configured(url, direct=True)
-            answer = await client.get(f"{url}/api/tags", timeout=PROBE_SECONDS)
-            models = orjson.loads(answer.content)["models"] if answer.status_code == 200 else []
+            headers = {"accept-encoding": "identity"}
+            async with (
+                asyncio.timeout(PROBE_SECONDS),
+                client.stream("GET", f"{url}/api/tags", headers=headers) as answer,
+            ):
+                body = await start(answer, LARGEST)
+            models = orjson.loads(body)["models"] if answer.status_code == 200 else []
             names = tuple(str(model["name"]) for model in models)
-        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError):
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError, TimeoutError):
             names = ()
         finally:
             self._looking = None
@@ -108,6 +114,7 @@ class OllamaProvider:
                 dialect=dialect,
                 principal=principal,
                 retries=self._reach.retries(),
+                strict=self._reach.deployment.config.need_finish_reason,
                 secrets=secrets_of(url, "", {}),
             )
         )

@@ -15,7 +15,6 @@ from locutory_endpoints.tables import defaults
 from locutory_endpoints.wire.body import Dialect, request_base
 from locutory_endpoints.wire.headers import personal
 from locutory_endpoints.wire.lists import Listing, Question
-from locutory_endpoints.wire.model import CompletionsModel, Line
 
 
 class OpenAIProvider:
@@ -104,6 +103,7 @@ class OpenAIProvider:
             client=self._reach.configured(url),
             headers={**headers, **self._organization(url)},
             official=url == OPENAI_BASE,
+            elsewhere=self._reach.elsewhere(url, guarded=False),
         )
 
     def _organization(self, url: str) -> dict[str, str]:
@@ -137,17 +137,14 @@ class OpenAIProvider:
         dialect = Dialect(
             official=True, usage=config.ask_usage, openrouter="openrouter" in url.lower()
         )
-        return CompletionsModel(
-            Line(
-                client=self._reach.guarded() if own_url else self._reach.configured(url),
-                url=f"{url}/chat/completions",
-                headers=headers,
-                base=request_base(model, settings, principal.id, dialect),
-                dialect=dialect,
-                principal=principal,
-                retries=self._reach.retries(),
-                secrets=secrets_of(url, key, configured),
-            )
+        return self._reach.line(
+            f"{url}/chat/completions",
+            guarded=own_url,
+            headers=headers,
+            base=request_base(model, settings, principal.id, dialect),
+            dialect=dialect,
+            principal=principal,
+            secrets=secrets_of(url, key, configured),
         )
 
     async def _open_azure(
@@ -188,18 +185,15 @@ class OpenAIProvider:
             dropped=resource.dropped,
         )
         base = request_base(model, settings, principal.id, dialect)
-        return CompletionsModel(
-            Line(
-                client=self._reach.guarded() if guarded else self._reach.configured(resource.url),
-                url=resource.url,
-                headers=headers,
-                base={**base, "model": resource.model},
-                dialect=dialect,
-                principal=principal,
-                retries=self._reach.retries(),
-                query=resource.query,
-                secrets=secrets_of(resource.url, resource.key, headers),
-            )
+        return self._reach.line(
+            resource.url,
+            guarded=guarded,
+            headers=headers,
+            base={**base, "model": resource.model},
+            dialect=dialect,
+            principal=principal,
+            query=resource.query,
+            secrets=secrets_of(resource.url, resource.key, headers),
         )
 
     async def _brought(

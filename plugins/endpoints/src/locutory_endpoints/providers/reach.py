@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -11,7 +12,8 @@ from locutory_endpoints.deployment import Current, Deployment
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.wire.connections import Connections
 from locutory_endpoints.wire.lists import ModelLists
-from locutory_endpoints.wire.model import Retries
+from locutory_endpoints.wire.model import CompletionsModel, Line, Retries
+from locutory_endpoints.wire.redirects import Elsewhere, same_host
 from locutory_http import AddressRefused, Guard
 
 OPENAI_BASE = "https://api.openai.com/v1"
@@ -43,6 +45,35 @@ class Reach:
     def guarded(self) -> httpx2.AsyncClient:
         """The client for an address that a user gave."""
         return self.connections.guarded(self.deployment.allowed_addresses)
+
+    def line(
+        self, url: str, *, guarded: bool, headers: Mapping[str, str], **more: Any
+    ) -> CompletionsModel:
+        """A model at an address; ``guarded``: a user gave it. ``more``: members of `Line`."""
+        return CompletionsModel(
+            Line(
+                client=self.guarded() if guarded else self.configured(url),
+                url=url,
+                headers=headers,
+                retries=self.retries(),
+                elsewhere=self.elsewhere(url, guarded=guarded),
+                strict=self.deployment.config.need_finish_reason,
+                **more,
+            )
+        )
+
+    def elsewhere(self, url: str, *, guarded: bool) -> Elsewhere:
+        """Clients for redirects of a server: the operator's own only to the server that the
+        operator named; everywhere else addresses are checked as those that users gave."""
+
+        async def client(target: str) -> httpx2.AsyncClient:
+            if guarded:
+                return self.guarded()
+            if same_host(url, target):
+                return self.configured(target)
+            return await self.connections.redirected(target, self.deployment.allowed_addresses)
+
+        return client
 
     async def refuse_private(self, url: str) -> None:
         """`ModelRefused` ``invalid_base_url`` for an address that users may not reach."""

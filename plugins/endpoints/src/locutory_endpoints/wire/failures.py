@@ -16,6 +16,12 @@ UNREACHABLE = "Connection error."
 UNTRUSTED = "Connection error: the certificate of the model's server is not trusted."
 SILENT = "Request timed out."
 CUT = "The connection to the model was lost before its answer was complete."
+INCOMPLETE = "The model stopped before its answer was complete."
+TOO_LONG = "The model's answer is too long."
+EMPTY = (
+    "The model ended without an answer. Perhaps the question is too long for it, or its server "
+    "is busy with another request."
+)
 UNREADABLE = "The model's answer could not be read."
 
 log = structlog.get_logger("locutory.endpoints")
@@ -28,6 +34,13 @@ _KEY_HELP = (
     "\n\nTroubleshooting URL: https://docs.langchain.com/oss/javascript/langchain/errors/"
     "MODEL_AUTHENTICATION/\n"
 )
+
+
+class EmptyAnswer(ModelFailure):
+    """A provider said that all is well, and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(EMPTY, cut=True)
 
 
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
@@ -98,7 +111,7 @@ def of_transport(error: httpx2.TransportError, *, started: bool) -> ModelFailure
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         return ModelFailure(UNREACHABLE, retryable=True)
     if isinstance(error, httpx2.TimeoutException):
-        return ModelFailure(SILENT)
+        return ModelFailure(SILENT, cut=started)
     if started:
-        return ModelFailure(CUT)
+        return ModelFailure(CUT, cut=True)
     return ModelFailure(UNREACHABLE, retryable=True)

@@ -64,6 +64,11 @@ _BODY_FIELDS = {
     "LIBRECHAT_BODY_PARENTMESSAGEID": "parentMessageId",
     "LIBRECHAT_BODY_MESSAGEID": "messageId",
 }
+_NOT_HERE = re.compile(
+    r"LIBRECHAT_OPENID_(?:(?:ACCESS_|ID_)?TOKEN|USER_ID|USER_EMAIL|USER_NAME|EXPIRES_AT)"
+    r"|LIBRECHAT_GRAPH_ACCESS_TOKEN"
+)
+"""Names that LibreChat knows, and that have no value here."""
 
 
 def expand(template: str, environment: Environment) -> str:
@@ -110,8 +115,9 @@ def _safe(value: str) -> str:
 def fill(
     headers: Mapping[str, str], principal: Principal, turn: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Headers with the caller and the turn filled in. What is not known becomes empty; a
-    header that is only an unknown value is left out when there is no ``turn`` (model lists)."""
+    """Headers with the caller and the turn filled in. What has no value becomes empty; a header
+    that is nothing else is left out when there is no ``turn`` (model lists). A name that does
+    not exist stays as it is written, so that the one who wrote it finds it."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
@@ -119,7 +125,7 @@ def fill(
             return _safe(_user_value(principal, _USER_FIELDS[name]))
         if name in _BODY_FIELDS:
             return _safe((turn or {}).get(_BODY_FIELDS[name], ""))
-        return ""
+        return "" if _NOT_HERE.fullmatch(name) else match[0]
 
     filled = {name: _PLACEHOLDER.sub(value, template) for name, template in headers.items()}
     if turn is None:

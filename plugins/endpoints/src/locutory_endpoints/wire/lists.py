@@ -5,6 +5,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ import httpx2
 import orjson
 import structlog
 
+from locutory_endpoints.wire.headers import to_wire
+from locutory_endpoints.wire.redirects import Elsewhere, sent
 from locutory_http import CertificateNotTrusted
 
 FRESH_SECONDS = 120.0
@@ -25,7 +28,9 @@ FAILED_SECONDS = 30.0
 """How long a provider that gave no list is left alone, so that nobody waits for it again."""
 
 _REMEMBERED = 1000
-_LARGEST = 8 * 1024 * 1024
+LARGEST = 8 * 1024 * 1024
+"""Bytes of a model list."""
+
 _OFFICIAL_KEEP = re.compile(r"text-davinci-003|gpt-|o\d+|chat-latest")
 _OFFICIAL_DROP = re.compile(r"audio|realtime")
 
@@ -54,6 +59,7 @@ class Question:
     query: str = ""
     ollama: bool = False
     official: bool = False
+    elsewhere: Elsewhere | None = field(default=None, repr=False)
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -174,18 +180,27 @@ async def _answer(question: Question) -> Listing:
     return Listing(tuple(dict.fromkeys(names)), _token_config(data))
 
 
+async def start(response: httpx2.Response, limit: int) -> bytes:
+    """The body, or its first ``limit`` bytes when it is longer."""
+    found = bytearray()
+    async with aclosing(response.aiter_bytes()) as pieces:
+        async for piece in pieces:
+            found += piece
+            if len(found) >= limit:
+                break
+    return bytes(found[:limit])
+
+
 async def _get(question: Question, url: str) -> Mapping[str, Any]:
-    headers = {"accept": "application/json", **question.headers}
-    async with question.client.stream("GET", url, headers=headers) as response:
+    headers = {"accept": "application/json", "accept-encoding": "identity", **question.headers}
+    pairs = to_wire(headers)
+    async with sent(question.client, "GET", url, pairs, question.elsewhere) as response:
         if response.status_code != 200:
             raise _Unexpected(f"status {response.status_code}")
-        parts, size = [], 0
-        async for piece in response.aiter_bytes():
-            parts.append(piece)
-            size += len(piece)
-            if size > _LARGEST:
-                raise _Unexpected("the list is too long")
-    body = orjson.loads(b"".join(parts))
+        answer = await start(response, LARGEST + 1)
+    if len(answer) > LARGEST:
+        raise _Unexpected("the list is too long")
+    body = orjson.loads(answer)
     if isinstance(body, list):  # together.ai
         return {"data": body}
     if not isinstance(body, dict):

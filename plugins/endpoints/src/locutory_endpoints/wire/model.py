@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,16 +11,20 @@ import httpx2
 import orjson
 
 from locutory import Principal
-from locutory_contracts.models import ModelCall, ModelEvent, ModelFailure
+from locutory_contracts.models import Finished, ModelCall, ModelEvent, ModelFailure, Usage
 from locutory_endpoints.wire import failures
 from locutory_endpoints.wire.body import Dialect, request_body
 from locutory_endpoints.wire.headers import fill, to_wire
+from locutory_endpoints.wire.redirects import Elsewhere, sent
 from locutory_endpoints.wire.stream import Decoder
 
 _LONGEST_ERROR = 64 * 1024
 _LONGEST_WAIT = 60.0
 _TAIL_SECONDS = 0.25
 _FINAL_CODES = frozenset(("insufficient_quota", "billing_hard_limit_reached"))
+
+AFTERWARDS_SECONDS = 5.0
+"""How long an answer that is over is waited for to be ended; its usage may still come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,9 @@ class Retries:
 @dataclass(frozen=True, slots=True)
 class Line:
     """Where and how a model is reached. ``headers`` may hold placeholders of the caller;
-    ``secrets`` are kept out of everything a user sees."""
+    ``secrets`` are kept out of everything a user sees. ``elsewhere``: the client for an address
+    that the server redirects to, ``None`` to follow nobody. ``strict``: an answer is over when
+    the model has said why it stopped, and cut off otherwise."""
 
     client: httpx2.AsyncClient = field(repr=False)
     url: str
@@ -57,6 +63,8 @@ class Line:
     query: Mapping[str, str] = field(default_factory=dict)
     reasoning: tuple[str, ...] = ("reasoning_content", "reasoning")
     secrets: Sequence[str] = field(default=(), repr=False)
+    elsewhere: Elsewhere | None = field(default=None, repr=False)
+    strict: bool = True
 
 
 class CompletionsModel:
@@ -69,63 +77,46 @@ class CompletionsModel:
         """The answer as it is made; closing the iterator closes the provider's connection.
 
         Raises `ModelFailure`. Busy or unreachable providers are tried again, but only as
-        long as nothing of the answer has come.
+        long as nothing of the answer has come. A stream without any answer is asked for once
+        more in one piece: then the server can say what is wrong.
         """
         line = self._line
-        body = request_body(line.base, call, line.dialect)
-        headers = to_wire(
-            {
-                "content-type": "application/json",
-                "accept": "text/event-stream, application/json",
-                "accept-encoding": "identity",
-                "user-agent": "locutory",
-                **_lower(fill(line.headers, line.principal, call.headers_context)),
-            }
-        )
-        content = orjson.dumps(body, default=_plain)
+        asked = _Asked(line, call)
         attempt = 0
         while True:
             started = False
+            pause = None
             try:
-                async with line.client.stream(
-                    "POST", line.url, content=content, headers=headers, params=line.query or None
+                async with sent(
+                    line.client,
+                    "POST",
+                    line.url,
+                    asked.headers,
+                    line.elsewhere,
+                    content=asked.content,
+                    params=dict(line.query) or None,
                 ) as response:
-                    if response.status_code != 200:
-                        refusal = await _read(response)
-                        if _stream_options_refused(response.status_code, refusal, body):
-                            body.pop("stream_options")
-                            content = orjson.dumps(body, default=_plain)
-                            continue
-                        failure = failures.of_status(response.status_code, refusal, line.secrets)
-                        if failures.code_of(refusal) in _FINAL_CODES:
-                            failure.retryable = False
-                        pause = failure.retry_after = _retry_after(response.headers)
-                    else:
-                        decoder = Decoder(line.reasoning, line.secrets)
-                        pieces = response.aiter_bytes()
-                        try:
-                            async for piece in pieces:
-                                for event in decoder.feed(piece):
-                                    started = True
-                                    yield event
-                                if decoder.done:
-                                    break
-                        except httpx2.RemoteProtocolError:
-                            if not started:
-                                raise
-                            # Servers that end a finished answer by dropping the connection
-                            # are many; `finish` tells whether it was finished.
-                            for event in decoder.finish(cut=True):
+                    if response.status_code == 200:
+                        async with aclosing(self._answer(response)) as events:
+                            async for event in events:
+                                started = started or not isinstance(event, Usage | Finished)
                                 yield event
-                            return
-                        for event in decoder.finish():
-                            yield event
-                        if decoder.done:
-                            await _drain(pieces)
                         return
+                    refusal = await _read(response)
+                if asked.without_options(response.status_code, refusal):
+                    continue
+                failure = failures.of_status(response.status_code, refusal, line.secrets)
+                if failures.code_of(refusal) in _FINAL_CODES:
+                    failure.retryable = False
+                pause = failure.retry_after = _retry_after(response.headers)
+            except failures.EmptyAnswer:
+                if started or not asked.in_one_piece():
+                    raise
+                continue
             except httpx2.TransportError as error:
                 failure = failures.of_transport(error, started=started)
-                pause = None
+            except httpx2.DecodingError as error:
+                raise ModelFailure(failures.UNREADABLE) from error
             except (httpx2.InvalidURL, httpx2.HTTPError, UnicodeError) as error:
                 raise ModelFailure(failures.UNREACHABLE) from error
             if started or not failure.retryable:
@@ -136,6 +127,74 @@ class CompletionsModel:
             attempt += 1
             await asyncio.sleep(wait)
 
+    async def _answer(self, response: httpx2.Response) -> AsyncGenerator[ModelEvent]:
+        """The events of a response. Its connection may break off once the answer is over:
+        servers that end it so are many."""
+        decoder = Decoder(self._line.reasoning, self._line.secrets)
+        broken: httpx2.TransportError | None = None
+        given = False
+        async with aclosing(response.aiter_bytes()) as pieces:
+            while not decoder.done:
+                try:
+                    piece = await _next(pieces, AFTERWARDS_SECONDS if decoder.stopped else None)
+                except httpx2.TransportError as error:
+                    broken = error
+                    break
+                if piece is None:
+                    break
+                for event in decoder.feed(piece):
+                    given = True
+                    yield event
+                decoder.check()
+            if broken is not None and not decoder.stopped:
+                for event in decoder.flush():
+                    given = True
+                    yield event
+                if not given or isinstance(broken, httpx2.TimeoutException):
+                    raise broken
+            for event in decoder.finish(cut=broken is not None, strict=self._line.strict):
+                yield event
+            decoder.check()
+            if decoder.done:
+                await _drain(pieces)
+
+
+class _Asked:
+    """A request as it is sent; it may be changed when a server cannot take it."""
+
+    def __init__(self, line: Line, call: ModelCall) -> None:
+        self._body = request_body(line.base, call, line.dialect)
+        self.headers = to_wire(
+            {
+                "content-type": "application/json",
+                "accept": "text/event-stream, application/json",
+                "accept-encoding": "identity",
+                **_lower(fill(line.headers, line.principal, call.headers_context)),
+            }
+        )
+        self.content = self._encoded()
+
+    def _encoded(self) -> bytes:
+        return orjson.dumps(self._body, default=_plain)
+
+    def without_options(self, status: int, refusal: bytes) -> bool:
+        """Leave out ``stream_options`` where a refusal names them; some servers know none."""
+        refused = status in (400, 422) and b"stream_options" in refusal
+        if not refused or "stream_options" not in self._body:
+            return False
+        del self._body["stream_options"]
+        self.content = self._encoded()
+        return True
+
+    def in_one_piece(self) -> bool:
+        """Ask for an unstreamed answer; false when that was asked for already."""
+        if self._body.get("stream") is not True:
+            return False
+        self._body["stream"] = False
+        self._body.pop("stream_options", None)
+        self.content = self._encoded()
+        return True
+
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
@@ -145,18 +204,31 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
+async def _next(pieces: AsyncIterator[bytes], seconds: float | None) -> bytes | None:
+    """The next piece; ``None`` at the end, and when it does not come in time."""
+    try:
+        if seconds is None:
+            return await anext(pieces)
+        async with asyncio.timeout(seconds) as clock:
+            return await anext(pieces)
+    except StopAsyncIteration:
+        return None
+    except TimeoutError:
+        if seconds is None or not clock.expired():
+            raise
+        return None
+
+
 async def _read(response: httpx2.Response) -> bytes:
     """The start of an error body; a provider that hangs on it must not hang the turn."""
-    parts: list[bytes] = []
-    size = 0
+    found = bytearray()
     with suppress(httpx2.HTTPError, TimeoutError):
-        async with asyncio.timeout(5):
-            async for piece in response.aiter_bytes():
-                parts.append(piece)
-                size += len(piece)
-                if size >= _LONGEST_ERROR:
+        async with asyncio.timeout(5), aclosing(response.aiter_bytes()) as pieces:
+            async for piece in pieces:
+                found += piece
+                if len(found) >= _LONGEST_ERROR:
                     break
-    return b"".join(parts)[:_LONGEST_ERROR]
+    return bytes(found[:_LONGEST_ERROR])
 
 
 async def _drain(pieces: AsyncIterator[bytes]) -> None:
@@ -165,11 +237,6 @@ async def _drain(pieces: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(_TAIL_SECONDS):
             async for _ in pieces:
                 pass
-
-
-def _stream_options_refused(status: int, refusal: bytes, body: Mapping[str, Any]) -> bool:
-    """Some servers know no ``stream_options``: they are asked again without."""
-    return status in (400, 422) and "stream_options" in body and b"stream_options" in refusal
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:

@@ -5,7 +5,7 @@ events in it. It is the hot path of every chat: no objects are made besides the 
 nothing is awaited.
 """
 
-import re
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,17 +18,16 @@ from locutory_contracts.models import (
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
-    Usage,
 )
 from locutory_endpoints.wire import failures
+from locutory_endpoints.wire.lines import Event, EventLines
+from locutory_endpoints.wire.surrogates import Joiner
+from locutory_endpoints.wire.thinking import ThinkTags
+from locutory_endpoints.wire.usage import read_usage
 
-LONGEST_EVENT = 32 * 1024 * 1024
-"""Bytes that one event, or a whole unstreamed answer, may have."""
+_MOST = 1000
+"""Calls, or parts of content, that are read from one chunk."""
 
-_MARK = b"\xef\xbb\xbf"  # byte order mark
-_LONE_SURROGATE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-)
 _loads = orjson.loads
 
 
@@ -39,7 +38,9 @@ class Decoder:
         reasoning: names of the members that hold reasoning, the first present one counts.
         secrets: texts that must not appear in failures.
 
-    After the last byte call `finish`. ``done`` says that the provider announced the end.
+    After the last byte call `finish`. A failure never takes away what was said before it: where
+    there are events to give first it is kept for `check`, which the next call does too.
+    ``done``: the provider announced the end. ``stopped``: the model told why it stopped.
     """
 
     def __init__(
@@ -49,187 +50,256 @@ class Decoder:
     ) -> None:
         self._reasoning = reasoning
         self._secrets = tuple(secrets)
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._data: list[bytes] = []
-        self._whole: bool | None = None
-        self._first = True
+        self._lines = EventLines()
+        self._tags: ThinkTags | None = ThinkTags()
+        self._joiner = Joiner()
+        self._failure: ModelFailure | None = None
         self._usage: Any = None
-        self._finished = False
+        self._counted = False
+        self._choice: Any = None
         self._calls: dict[str, int] = {}
         self._last_call = -1
-        self._understood = False
+        self._understood = self._garbage = self._said = False
+        self.stopped = False
         self.done = False
 
     def feed(self, piece: bytes) -> list[ModelEvent]:
-        """Events of the next bytes. Raises `ModelFailure` for an error object."""
+        """Events of the next bytes. Raises `ModelFailure`."""
+        self.check()
         out: list[ModelEvent] = []
-        if self._whole is None:
-            self._sniff(piece)
-        if self._whole or (b"\n" not in piece and b"\r" not in piece):
-            self._keep(piece)
-            return out
-        if self._parts:
-            self._parts.append(piece)
-            piece = b"".join(self._parts)
-            self._parts.clear()
-            self._size = 0
-        held = b""
-        if b"\r" in piece:
-            if piece[-1:] == b"\r":  # perhaps half of CRLF
-                piece, held = piece[:-1], b"\r"
-            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if self._first:
-            self._first = False
-            piece = piece.removeprefix(_MARK)
-        lines = piece.split(b"\n")
-        rest = lines.pop() + held
-        if rest:
-            self._keep(rest)
-        data = self._data
-        for line in lines:
-            if line[:5] == b"data:":
-                data.append(line[5:])
-            elif not line and data:
-                self._event(data, out)
-                data.clear()
+        try:
+            for event in self._lines.feed(piece):
+                self._event(event, out)
+            if self._lines.overflow:
+                raise ModelFailure(failures.TOO_LONG, cut=True)
+        except ModelFailure as failure:
+            self._fail(failure, out)
         return out
 
-    def finish(self, *, cut: bool = False) -> list[ModelEvent]:
+    def finish(self, *, cut: bool = False, strict: bool = False) -> list[ModelEvent]:
         """Events that only the end reveals: leftovers, the reason to stop, the usage.
 
-        Raises `ModelFailure` when nothing of the answer could be read, or when it was
-        ``cut`` before the model had said that it stopped.
+        Raises `ModelFailure` when nothing of the answer could be read, when it was ``cut``
+        before the model had said that it stopped, and, where one is ``strict``, when the model
+        had not said so.
         """
+        self.check()
         out: list[ModelEvent] = []
-        rest = b"".join(self._parts)
-        self._parts.clear()
-        if self._whole:
-            self._complete(rest, out)
-        else:
-            for line in rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
-                if line[:5] == b"data:":
-                    self._data.append(line[5:])
-            if self._data:
-                self._event(self._data, out)
-                self._data.clear()
+        try:
+            for event in self._lines.rest():
+                self._event(event, out)
+            self._end(cut, strict, out)
+        except ModelFailure as failure:
+            self._fail(failure, out)
+        return out
+
+    def flush(self) -> list[ModelEvent]:
+        """Text that was held back, when nothing more comes."""
+        out: list[ModelEvent] = []
+        self._flush(out)
+        return out
+
+    def check(self) -> None:
+        """Raise the failure that came after the last events."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, failure: ModelFailure, out: list[ModelEvent]) -> None:
+        self._flush(out)
+        if not out:
+            raise failure
+        self._failure = failure
+
+    def _end(self, cut: bool, strict: bool, out: list[ModelEvent]) -> None:
+        if left := self._joiner.left("reasoning"):
+            out.append(ReasoningDelta(left))
+        self._flush(out)
         if not self._understood:
-            raise ModelFailure(failures.CUT if cut else failures.UNREADABLE)
-        if cut and not self._finished and not self.done:
-            raise ModelFailure(failures.CUT)
-        if not self._finished:
-            self._finished = True
+            if cut:
+                raise ModelFailure(failures.CUT, cut=True)
+            if self._garbage or self._lines.noise or self._lines.whole:
+                raise ModelFailure(failures.UNREADABLE)
+            raise failures.EmptyAnswer
+        if not self.stopped and not self._counted and not self._lines.whole:
+            if cut and not self.done:
+                raise ModelFailure(failures.CUT, cut=True)
+            if strict and not self._said:
+                raise failures.EmptyAnswer
+            if strict:
+                raise ModelFailure(failures.INCOMPLETE, cut=True)
+        if not self.stopped:
+            self.stopped = True
             out.append(Finished("tool_calls" if self._last_call >= 0 else "stop"))
         usage = read_usage(self._usage)
         if usage is not None:
             out.append(usage)
-        return out
 
-    def _sniff(self, piece: bytes) -> None:
-        """Tell an unstreamed answer by its first character."""
-        start = piece.lstrip(_MARK + b" \t\r\n")
-        if start:
-            self._whole = start[:1] in (b"{", b"[")
+    # -- events --------------------------------------------------------------------------
 
-    def _keep(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size > LONGEST_EVENT:
-            raise ModelFailure(failures.UNREADABLE)
-        self._parts.append(piece)
-
-    def _event(self, data: list[bytes], out: list[ModelEvent]) -> None:
+    def _event(self, event: Event, out: list[ModelEvent]) -> None:
+        data = event.data
         text = data[0] if len(data) == 1 else b"\n".join(data)
         try:
             chunk = _loads(text)
         except orjson.JSONDecodeError:
-            self._odd(text, data, out)
+            self._odd(text, event, out)
             return
+        if event.error:
+            raise failures.of_stream(_told(chunk), self._secrets)
         self._chunk(chunk, out)
 
-    def _odd(self, text: bytes, data: list[bytes], out: list[ModelEvent]) -> None:
+    def _odd(self, text: bytes, event: Event, out: list[ModelEvent]) -> None:
         """Data that is no JSON: the end mark, several objects without blank lines between
         them, text with broken characters, or garbage, which is passed over."""
         if text.strip() == b"[DONE]":
             self.done = True
             return
-        if len(data) > 1:
-            for line in data:
-                self._event([line], out)
+        if len(event.data) > 1:
+            for line in event.data:
+                self._event(Event([line], event.error), out)
             return
-        repaired = _LONE_SURROGATE.sub(r"\\ufffd", text.decode("utf-8", "replace"))
-        try:
-            chunk = _loads(repaired)
-        except orjson.JSONDecodeError:
+        chunk = _lenient(text)
+        if event.error:
+            told = text.decode("utf-8", "replace").strip() if chunk is None else _told(chunk)
+            raise failures.of_stream(told, self._secrets)
+        if chunk is None:
+            self._garbage = True
             return
+        self._joiner.ragged = True
         self._chunk(chunk, out)
+        self._joiner.ragged = False
 
     def _chunk(self, chunk: Any, out: list[ModelEvent]) -> None:
         """One ``chat.completion.chunk``. Members of unexpected types are passed over."""
+        if chunk.__class__ is list and chunk:
+            chunk = chunk[0]  # as some send a whole answer, or its error
         try:
             choices = chunk.get("choices")
             if choices:
                 self._understood = True
                 choice = choices[0]
-                delta = choice.get("delta")
-                if delta:
-                    text = delta.get("content")
-                    if text:
-                        if text.__class__ is str:
-                            out.append(TextDelta(text))
-                        else:
-                            self._content(text, out)
-                    if len(delta) > 1 or not text:
-                        self._rare(delta, out)
-                reason = choice.get("finish_reason")
-                if reason and not self._finished:
-                    self._finished = True
-                    out.append(Finished(str(reason)))
-                if delta is None and "message" in choice:
-                    self._message(choice, out)
+                if len(choices) > 1 or choice.get("index") != self._choice:
+                    choice = self._chosen(choices)
+                if choice is not None:
+                    self._read_choice(choice, out)
             usage = chunk.get("usage")
             if usage:
                 self._usage = usage
                 self._understood = True
+                self._counted = self._counted or not choices
             if not choices or "error" in chunk:
-                self._error(chunk)
+                self._error(chunk, bare=choices is None and not usage)
         except (AttributeError, TypeError, KeyError, IndexError):
             return
 
-    def _error(self, chunk: Any) -> None:
+    def _chosen(self, choices: Any) -> Any:
+        """Of several answers to one question always the same: the lowest of the first chunk.
+        ``None`` when this chunk has nothing of it."""
+        if self._choice is None:
+            known = [found for each in choices if isinstance(found := each.get("index"), int)]
+            self._choice = min(known, default=None)
+        for choice in choices:
+            if choice.get("index") in (None, self._choice):
+                return choice
+        return None
+
+    def _read_choice(self, choice: Any, out: list[ModelEvent]) -> None:
+        delta = choice.get("delta")
+        if delta:
+            text = delta.get("content")
+            if text:
+                if text.__class__ is str:
+                    self._text(text, out)
+                else:
+                    self._content(text, out)
+            if len(delta) > 1 or not text:
+                self._rare(delta, out)
+        elif delta is None and "message" in choice:
+            self._rare(choice["message"], out, whole=True)
+        if choice.get("error"):
+            raise failures.of_stream(choice["error"], self._secrets)
+        reason = choice.get("finish_reason")
+        if reason and reason != "error" and not self.stopped:
+            self.stopped = True
+            self._flush(out)
+            out.append(Finished(_REASONS.get(reason, str(reason))))
+
+    def _error(self, chunk: Any, *, bare: bool) -> None:
+        """Fail when a chunk is an error. ``bare``: it has nothing that a chunk has."""
         error = chunk.get("error")
-        if error is None and chunk.get("object") == "error":
-            error = chunk
+        if error is None and bare:
+            code = chunk.get("code") or chunk.get("status") or chunk.get("status_code")
+            failed = isinstance(code, int) and 400 <= code < 600
+            if chunk.get("object") == "error" or chunk.get("type") == "error" or failed:
+                error = chunk
+            elif chunk.get("detail"):
+                error = chunk["detail"] if isinstance(chunk["detail"], str) else chunk
         if error:
             raise failures.of_stream(error, self._secrets)
 
-    def _rare(self, delta: Any, out: list[ModelEvent]) -> None:
-        """Members of a delta that few chunks have."""
+    # -- what a model says ---------------------------------------------------------------
+
+    def _text(self, text: str, out: list[ModelEvent]) -> None:
+        text = self._joiner.join("text", text)
+        if text:
+            self._said = True
+            if self._tags is None:
+                out.append(TextDelta(text))
+            else:
+                out += self._tags.feed(text)
+
+    def _thought(self, thought: Any, out: list[ModelEvent]) -> bool:
+        if not thought or not isinstance(thought, str):
+            return False
+        self._said = True
+        thought = self._joiner.join("reasoning", thought)
+        if thought:
+            self._flush(out)
+            # A server that separates reasoning leaves no tags: those in the text mean nothing.
+            self._tags = None
+            out.append(ReasoningDelta(thought))
+        return True
+
+    def _flush(self, out: list[ModelEvent]) -> None:
+        """Give what was held back of the text."""
+        left = self._joiner.left("text")
+        if left:
+            self._text(left, out)
+        if self._tags is not None:
+            out += self._tags.flush()
+
+    def _rare(self, delta: Any, out: list[ModelEvent], *, whole: bool = False) -> None:
+        """Members of a delta that few chunks have; all of them of a ``whole`` message."""
         for name in self._reasoning:
-            thought = delta.get(name)
-            if thought and isinstance(thought, str):
-                out.append(ReasoningDelta(thought))
+            if self._thought(delta.get(name), out):
                 break
-        calls = delta.get("tool_calls")
-        if calls:
-            for call in calls:
-                self._call(call, out)
+        content = delta.get("content") if whole else None
+        if isinstance(content, str):
+            self._text(content, out)
+        elif content:
+            self._content(content, out)
+        for position, call in enumerate((delta.get("tool_calls") or ())[:_MOST]):
+            self._call({**call, "index": position} if whole else call, out)
+        function = delta.get("function_call")
+        if isinstance(function, dict) and not delta.get("tool_calls"):
+            self._call({"index": 0, "function": function}, out)
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
-            out.append(TextDelta(refusal))
+            self._text(refusal, out)
 
     def _content(self, parts: Any, out: list[ModelEvent]) -> None:
         """Content as a list of parts, as some providers send it."""
-        for part in parts:
+        for part in parts[:_MOST]:
             if isinstance(part, str):
-                out.append(TextDelta(part))
+                self._text(part, out)
                 continue
             kind = part.get("type")
             if kind == "text" and isinstance(part.get("text"), str):
-                out.append(TextDelta(part["text"]))
+                self._text(part["text"], out)
             elif kind == "thinking":
                 thought = part.get("thinking")
-                pieces = [thought] if isinstance(thought, str) else [t.get("text") for t in thought]
-                out.extend(ReasoningDelta(t) for t in pieces if t and isinstance(t, str))
+                for piece in [thought] if isinstance(thought, str) else thought[:_MOST]:
+                    self._thought(piece if isinstance(piece, str) else piece.get("text"), out)
 
     def _call(self, call: Any, out: list[ModelEvent]) -> None:
         """A piece of a tool call; calls without an index are told apart by their id."""
@@ -244,69 +314,28 @@ class Decoder:
         arguments = function.get("arguments") or ""
         if not isinstance(arguments, str):
             arguments = orjson.dumps(arguments).decode()
+        arguments = self._joiner.join(index, arguments)
+        self._said = True
+        self._flush(out)
         out.append(ToolCallDelta(index, str(identity), str(name), arguments))
 
-    def _message(self, choice: Any, out: list[ModelEvent]) -> None:
-        """A whole message in place of deltas."""
-        message = choice["message"]
-        for name in self._reasoning:
-            thought = message.get(name)
-            if thought and isinstance(thought, str):
-                out.append(ReasoningDelta(thought))
-                break
-        content = message.get("content")
-        if isinstance(content, str) and content:
-            out.append(TextDelta(content))
-        elif content:
-            self._content(content, out)
-        for position, call in enumerate(message.get("tool_calls") or ()):
-            self._call({**call, "index": position}, out)
-        refusal = message.get("refusal")
-        if refusal and isinstance(refusal, str):
-            out.append(TextDelta(refusal))
 
-    def _complete(self, body: bytes, out: list[ModelEvent]) -> None:
-        """An unstreamed answer."""
-        try:
-            answer = _loads(body.removeprefix(_MARK))
-        except orjson.JSONDecodeError:
-            raise ModelFailure(failures.UNREADABLE) from None
-        if isinstance(answer, list) and answer:
-            answer = answer[0]
-        started = len(out)
-        self._chunk(answer, out)
-        for position in range(started, len(out)):
-            if isinstance(out[position], Finished):
-                out.append(out.pop(position))
-                break
+_REASONS = {"function_call": "tool_calls"}
 
 
-def _count(*values: Any) -> int:
-    for value in values:
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return int(value)
-    return 0
+def _told(chunk: Any) -> Any:
+    """The error in the data of an error event."""
+    return chunk.get("error") or chunk if isinstance(chunk, dict) else chunk
 
 
-def read_usage(usage: Any) -> Usage | None:
-    """Token counts in the spellings that providers use; ``None`` when there are none."""
-    if not isinstance(usage, dict):
+def _lenient(text: bytes) -> Any:
+    """JSON with halves of characters, escaped or not, and with bytes that are none; ``None``
+    for what is no JSON at all."""
+    try:
+        decoded = text.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        decoded = text.decode("utf-8", "replace")
+    try:
+        return json.loads(decoded)
+    except (ValueError, RecursionError):
         return None
-    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    details = details if isinstance(details, dict) else {}
-    prompt = _count(usage.get("prompt_tokens"), usage.get("input_tokens"))
-    completion = _count(usage.get("completion_tokens"), usage.get("output_tokens"))
-    total = _count(usage.get("total_tokens")) or prompt + completion
-    if not total:
-        return None
-    return Usage(
-        input_tokens=prompt,
-        output_tokens=completion,
-        total_tokens=total,
-        cache_read=_count(details.get("cached_tokens"), usage.get("prompt_cache_hit_tokens")),
-        cache_creation=_count(
-            details.get("cache_write_tokens"),
-            details.get("cache_creation_tokens"),
-            usage.get("cache_creation_input_tokens"),
-        ),
-    )
