@@ -144,6 +144,11 @@ def test_log_forgets_and_says_so() -> None:
     assert not EventLog().news(0)
 
 
+async def lost(feed: Feed) -> frames.Terminal:
+    """What a reader is told whose feed broke off."""
+    return frames.reconcile("terminal_payload_missing", feed.job.stream_id, feed.job.created_at)
+
+
 async def test_a_reader_that_cannot_keep_up_gets_a_snapshot() -> None:
     """The text that a slow reader puts together is exact, whatever it missed."""
     made = recorder()
@@ -164,7 +169,7 @@ async def test_a_reader_that_cannot_keep_up_gets_a_snapshot() -> None:
     async def left(feed) -> None:
         assert feed is made
 
-    stream = sse.EventStream(made, 2, resume=False, pulse=sse.Pulse(), left=left)
+    stream = sse.EventStream(made, 2, resume=False, pulse=sse.Pulse(), left=left, again=lost)
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, receive, send))
     for number in range(100):
         step.write(f"{number} ")
@@ -186,7 +191,8 @@ async def test_a_reader_that_cannot_keep_up_gets_a_snapshot() -> None:
     assert made.log.watchers == 0
 
 
-async def test_stream_that_breaks_off_has_no_end() -> None:
+async def test_stream_that_breaks_off_says_so() -> None:
+    """A proxy may make a clean end of a dropped connection."""
     made = recorder()
     messages: list[dict] = []
 
@@ -200,13 +206,14 @@ async def test_stream_that_breaks_off_has_no_end() -> None:
         return
 
     pulse = sse.Pulse()
-    stream = sse.EventStream(made, 1, resume=False, pulse=pulse, left=left)
+    stream = sse.EventStream(made, 1, resume=False, pulse=pulse, left=left, again=lost)
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, receive, send))
     await until(lambda: len(pulse) == 1)
     made.log.break_off()
     await asyncio.wait_for(task, PATIENCE)
     assert len(pulse) == 0
-    assert all(message.get("more_body", True) for message in messages)
+    assert messages[-1]["body"] == frames.reconcile("terminal_payload_missing", "c", 5).v1
+    assert messages[-1]["more_body"] is False
 
 
 def test_terminal_events_carry_the_readers_version() -> None:
@@ -371,6 +378,13 @@ def test_dates() -> None:
         ("**Bold**", "Bold"),
         ("x" * 200, "x" * 100),
         ("  \n ", ""),
+        ("<think>hmm</think>\nNice Title", "Nice Title"),
+        ("<THINK>\nhm\nm\n</THINK>\n\n**Nice   Title**", "Nice Title"),
+        ("<think>a</think><think>b</think>Nice Title", "Nice Title"),
+        ("hmm\n</think>\nNice Title", "Nice Title"),
+        ("<thinking>hmm</thinking>Nice Title", "Nice Title"),
+        ("<think>never closed", ""),
+        ("<think>hmm</think>", ""),
     ],
 )
 def test_titles_are_tidied(text: str, title: str) -> None:
@@ -436,7 +450,7 @@ async def test_a_reader_that_does_not_read_is_dropped(monkeypatch) -> None:
         gone.append(feed)
 
     pulse = sse.Pulse(0.02)
-    stream = sse.EventStream(made, 2, resume=False, pulse=pulse, left=left)
+    stream = sse.EventStream(made, 2, resume=False, pulse=pulse, left=left, again=lost)
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, receive, send))
     made.emit("x", {})
     await asyncio.wait_for(task, PATIENCE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -547,6 +548,34 @@ async def test_moderation(serve: Serve, kit) -> None:
         assert parse(refused.text)[1][1]["text"] == "error in moderation check"
         steer = await user.post("/steer", {"text": "x"})
         assert parse(steer.text)[1][1]["text"] == "error in moderation check"
+
+
+async def test_an_endless_judgement_blocks(serve: Serve, kit) -> None:
+    """What a foreign server sends is read to its limit, and no further."""
+    sent = 0
+
+    async def judge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+        with suppress(ConnectionError):
+            while sent < 100_000_000:
+                writer.write(b"x" * 100_000)
+                sent += 100_000
+                await writer.drain()
+        writer.close()
+
+    service = await asyncio.start_server(judge, "127.0.0.1", 0)
+    port = service.sockets[0].getsockname()[1]
+    environment = {
+        "OPENAI_MODERATION": "true",
+        "OPENAI_MODERATION_REVERSE_PROXY": f"http://127.0.0.1:{port}/v1/moderations",
+    }
+    async with service, serve("agents", SignIn(), kit.Models(), environment=environment) as server:
+        user = kit.chatter(server)
+        refused = await user.post("/Fake", user.body("fine"))
+        assert parse(refused.text)[1][1]["text"] == "error in moderation check"
+        assert sent < 50_000_000
 
 
 async def test_resume_finds_nothing_to_resume(serve: Serve, kit) -> None:

@@ -382,7 +382,7 @@ class BrokenSources(Plugin):
 
 class _Polite:
     async def context(self, turn: Turn) -> str | None:
-        return f"Say please to {turn.endpoint}."
+        return f"Say please to {turn.endpoint}." + "!" * turn.body.get("loud", 0)
 
 
 async def test_broken_sources_are_left_out(serve: Serve, kit) -> None:
@@ -394,6 +394,9 @@ async def test_broken_sources_are_left_out(serve: Serve, kit) -> None:
         assert events[-1].name == "final"
         assert models.calls[0].messages[0]["content"] == "Be kind.\n\nSay please to Fake."
         assert len(models.calls[0].tools) == 6
+        wide = {"maxContextTokens": 10_000_000, "loud": 1_000_000}
+        await kit.chatter(server).chat("ECHO:x", **wide)
+        assert len(models.calls[1].messages[0]["content"]) == 100_000
 
 
 def test_schemas_cannot_do_harm() -> None:

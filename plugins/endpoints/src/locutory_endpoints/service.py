@@ -264,7 +264,7 @@ class ModelCatalogue:
         if not isinstance(model, str) or not model:
             raise ModelRefused(_payload("missing_model", endpoint))
         settings["model"] = model
-        provider = await self._owner(endpoint, model, principal)
+        owner, provider = await self._owner(endpoint, model, principal)
         entry = mapping((await self.entries(principal)).get(endpoint))
         if entry.get("userProvide") or entry.get("userProvideURL"):
             refuse_expired(body.get("key"), endpoint)
@@ -281,7 +281,7 @@ class ModelCatalogue:
             endpoint=endpoint,
             endpoint_type="custom" if entry.get("type") == "custom" else None,
             model=model,
-            provider=_provider_name(endpoint, custom is not None and custom.openrouter),
+            provider=_provider_name(owner, endpoint, custom is not None and custom.openrouter),
             sender=sender(
                 endpoint,
                 model,
@@ -308,8 +308,8 @@ class ModelCatalogue:
         names = (await self.models(principal)).get(endpoint) or ()
         return names[0] if len(names) == 1 else None
 
-    async def _owner(self, endpoint: str, model: str, principal: Principal) -> Provider:
-        """The provider of an endpoint, after checking that it has the model."""
+    async def _owner(self, endpoint: str, model: str, principal: Principal) -> tuple[str, Provider]:
+        """The provider of an endpoint and its name, after checking that it has the model."""
         models = await self.models(principal)
         names = models.get(endpoint)
         if names is None:
@@ -322,7 +322,7 @@ class ModelCatalogue:
         for kind in ("entries", "models"):  # one that is not offered can say why it refuses
             for name, part in (await self._parts(kind, principal)).items():
                 if endpoint in part and (kind == "entries" or endpoint not in _WITHOUT_ENTRY):
-                    return self.providers()[name]
+                    return name, self.providers()[name]
         raise ModelRefused(f"No installed plugin speaks to '{endpoint}'.")
 
 
@@ -414,10 +414,15 @@ def _milliseconds(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and value > 0 else 0.0
 
 
-def _provider_name(endpoint: str, openrouter: bool) -> str:
-    """What usage events call the provider."""
+_SPEAKS_OPENAI = frozenset(("openai", "custom", "ollama"))
+
+
+def _provider_name(owner: str, endpoint: str, openrouter: bool) -> str:
+    """What usage events call the provider: of one that another plugin brought its own name."""
     if openrouter:
         return "openrouter"
+    if owner not in _SPEAKS_OPENAI:
+        return owner
     return endpoint if endpoint in defaults.BUILT_IN_ORDER else "openAI"
 
 

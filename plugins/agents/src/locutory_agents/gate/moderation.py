@@ -1,5 +1,6 @@
 """OpenAI's moderation of what users write (chat-stream §14)."""
 
+import asyncio
 from collections.abc import Sequence
 
 import httpx2
@@ -32,14 +33,15 @@ class Moderation:
         if self._client is None:
             self._client = self._outgoing.client(SECONDS, most=LARGEST)
         try:
-            answer = await self._client.post(
-                self._config.moderation_url,
-                json={"input": texts[0] if len(texts) == 1 else list(texts)},
-                headers={"authorization": f"Bearer {self._config.moderation_key}"},
-            )
+            async with asyncio.timeout(SECONDS):  # for the whole; the client's is for each step
+                answer = await self._client.post(
+                    self._config.moderation_url,
+                    json={"input": texts[0] if len(texts) == 1 else list(texts)},
+                    headers={"authorization": f"Bearer {self._config.moderation_key}"},
+                )
             answer.raise_for_status()
             flagged = any(result["flagged"] for result in answer.json()["results"])
-        except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx2.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
             reason = f"{type(error).__name__}: {error}"
             self._log.error("chat.moderation_failed", reason=reason)
             return FAILED

@@ -16,8 +16,8 @@ class Listener(Recorder):
     """Hands over what a run produces as it comes; pieces of text that the reader has not
     fetched yet become one."""
 
-    def __init__(self, job: Job) -> None:
-        super().__init__(job)
+    def __init__(self, job: Job, limit: int) -> None:
+        super().__init__(job, limit)
         self._events: deque[AgentEvent] = deque()
         self._numbers: dict[str, int] = {}
         self._shown: dict[str, list[Mapping[str, Any]]] = {}
@@ -33,11 +33,9 @@ class Listener(Recorder):
 
     def flush(self) -> None:
         steps, self._dirty = self._dirty, []
+        self.waiting = 0
         for step in steps:
-            step.dirty = False
-            part = step.part
-            text = "".join(step.pieces[part.sent :])
-            part.sent = len(step.pieces)
+            text = step.take()
             if text:
                 self._events.append(self._piece(step, text))
 

@@ -32,7 +32,8 @@ class Runs:
         """See the contract."""
         shop = self._workshop()
         agent = await shop.opener.stored(task.agent, task.body, principal)
-        listener, ledger = Listener(_job(principal, task)), Ledger(show_cost=False)
+        listener = Listener(_job(principal, task), shop.config.answer_bytes)
+        ledger = Ledger(show_cost=False)
         turn = _turn(principal, task, agent)
         run = await self._prepared(shop, agent, turn, task, listener, ledger)
         tokens = run.measure()

@@ -122,6 +122,6 @@ class EventLog:
         self.wake()
 
     def break_off(self) -> None:
-        """No more events can be had here; readers drop their connection to come again."""
+        """No more events can be had here; readers go on elsewhere."""
         self.broken = True
         self.wake()

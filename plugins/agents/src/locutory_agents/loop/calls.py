@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -14,16 +15,31 @@ from locutory_agents.loop.history import Message, tool_call
 from locutory_agents.turn.ids import nano
 from locutory_agents.turn.recorder import Recorder, Step
 from locutory_contracts.models import (
+    ChatModel,
     Finished,
+    ModelCall,
     ModelEvent,
     ModelFailure,
     ReasoningDelta,
+    ReasoningEnded,
     TextDelta,
     ToolCallDelta,
     Usage,
 )
 
 MAX_CALLS = 64
+
+
+@asynccontextmanager
+async def asked(chat: ChatModel, call: ModelCall) -> AsyncIterator[AsyncIterator[ModelEvent]]:
+    """The events of a model's answer; leaving the block ends the provider's work."""
+    events = chat.stream(call)
+    try:
+        yield events
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
 
 
 @dataclass(slots=True)
@@ -81,6 +97,11 @@ class Answer:
                 if step is None or wanted != kind:
                     step, kind = self._open(wanted), wanted
                 step.write(text)
+            elif what is ReasoningEnded:
+                self._close()
+                step = None
+                self._was_reasoning()
+                continue
             elif isinstance(event, ToolCallDelta):
                 self._close()
                 step = None
@@ -106,6 +127,13 @@ class Answer:
         self._step = step
         self._steps.append(step)
         return step
+
+    def _was_reasoning(self) -> None:
+        """The text of this answer was reasoning. Readers have seen it as text already; the
+        stored answer, and with it the last event, has it right."""
+        for step in self._steps:
+            if isinstance(step.part, TextPart):
+                step.part.kind = "think"
 
     def _message_id(self) -> str:
         """LibreChat takes over the provider's id, except around reasoning."""

@@ -18,7 +18,11 @@ CANCELLED = "[cancelled]"
 PER_MESSAGE = 4
 """Tokens that a message costs beyond its text, its role included."""
 
-_OLD_REASONING = re.compile(r"^:::thinking\n.*?\n:::\s*", re.DOTALL)
+_OLD_REASONING = re.compile(
+    r"^(?::::thinking\n.*?\n:::|\s*<think\b[^>]*>.*?</think\s*>)\s*", re.DOTALL | re.IGNORECASE
+)
+"""Reasoning that stands in the text of an answer: of LibreChat's older versions, and of models
+whose tags nobody had taken out."""
 
 
 @dataclass(slots=True)
@@ -149,7 +153,7 @@ def assistant_messages(content: Sequence[Any], agent_id: str) -> list[Message]:
     for part in of_agent(content, agent_id):
         kind = part.get("type")
         if kind == "text":
-            builder.text(_value(part, "text"))
+            builder.text(_OLD_REASONING.sub("", _value(part, "text")))
         elif kind == "think":
             builder.reasoning(_value(part, "think"))
         elif kind == "tool_call" and isinstance(part.get("tool_call"), Mapping):

@@ -12,6 +12,8 @@ from locutory import Services, iso
 from locutory_contracts.chat import CONTEXT_SOURCES, Turn
 
 CONTEXT_SECONDS = 5.0
+CONTEXT_CHARACTERS = 100_000
+"""What one source may add; the rest is cut."""
 
 _VARIABLE = re.compile(
     r"\{\{\s*(current_date|current_datetime|iso_datetime|current_user)\s*\}\}", re.IGNORECASE
@@ -67,4 +69,11 @@ async def added_context(services: Services, turn: Turn, log: BoundLogger) -> str
     )
     for name, error in gathered.failures.items():
         log.warning("chat.context_left_out", source=name, reason=type(error).__name__)
-    return "\n\n".join(text for text in gathered.results.values() if text)
+    found = []
+    for name, text in gathered.results.items():
+        if text and len(text) > CONTEXT_CHARACTERS:
+            log.warning("chat.context_cut", source=name, characters=len(text))
+            text = text[:CONTEXT_CHARACTERS]
+        if text:
+            found.append(text)
+    return "\n\n".join(found)

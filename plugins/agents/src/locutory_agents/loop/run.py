@@ -10,7 +10,7 @@ from structlog.stdlib import BoundLogger
 from locutory_agents.config import LoopLimits
 from locutory_agents.loop.agent import Agent
 from locutory_agents.loop.budget import Budget, Counted
-from locutory_agents.loop.calls import Answer, Call
+from locutory_agents.loop.calls import Answer, Call, asked
 from locutory_agents.loop.history import Item, Message, tool_result
 from locutory_agents.loop.tools import Toolbox
 from locutory_agents.turn.recorder import Recorder, Sealed
@@ -117,10 +117,9 @@ class AgentRun:
             headers_context=self._prompt.headers,
         )
         answer = Answer(self._recorder, self._agent.tags, self._limits, model.stream_rate_ms)
-        stream = model.chat.stream(call)
         context = "incomplete"
         try:
-            async with asyncio.timeout(None) as self._clock:
+            async with asked(model.chat, call) as stream, asyncio.timeout(None) as self._clock:
                 if self._steers is not None and self._steers.armed:
                     self._interrupt()
                 await answer.receive(stream)
@@ -139,9 +138,6 @@ class AgentRun:
             raise
         finally:
             self._clock = None
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
             if answer.usage is not None:
                 self._ledger.add(model, answer.usage, "message", self._open_recorder())
             elif context and (written := answer.written()):

@@ -1,15 +1,23 @@
 """``GET /api/agents/chat/stream/:streamId`` (chat-stream §6)."""
 
+import asyncio
+
 from starlette.responses import Response
 
 from locutory import Request
 from locutory_agents.jobs.feed import Feed
 from locutory_agents.routes.desk import Desk, may_see
+from locutory_agents.wire import frames
+from locutory_agents.wire.frames import Terminal
 from locutory_agents.wire.protocol import epoch_text, reply
 from locutory_agents.wire.sse import EventStream
 
 MAX_READERS = 100
 """Readers of one turn on one worker."""
+
+
+AGAIN_SECONDS = 5.0
+"""How long a reader whose feed broke off waits for the store."""
 
 
 class Stream:
@@ -50,6 +58,7 @@ class Stream:
             resume=request.query_text("resume") == "true",
             pulse=desk.pulse,
             left=self._left,
+            again=self._again,
         )
 
     @staticmethod
@@ -63,3 +72,25 @@ class Stream:
     async def _left(self, feed: Feed) -> None:
         self._desk.chat.reader_left(feed)
         await self._desk.chat.store.leave(feed)
+
+    async def _again(self, feed: Feed) -> Feed | Terminal:
+        """Where a reader goes on whose feed broke off: the feed as the store has it now, else
+        the event that sends the reader away."""
+        chat, job = self._desk.chat, feed.job
+        found, reason = None, "terminal_payload_missing"
+        if not chat.draining:
+            try:
+                async with asyncio.timeout(AGAIN_SECONDS):
+                    current = await chat.store.get(job.stream_id)
+                    if current is not None and current.created_at != job.created_at:
+                        reason = "generation_replaced"
+                    elif current is not None:
+                        found = await chat.store.follow(current)
+            except Exception as error:  # the store is away: readers elsewhere may fare better
+                self._desk.log.warning("chat.store_unreachable", reason=repr(error)[:200])
+        if found is not None and not found.log.broken:
+            await chat.store.leave(feed)
+            return found
+        if found is not None:
+            await chat.store.leave(found)
+        return frames.reconcile(reason, job.stream_id, job.created_at, told=frames.LOST)

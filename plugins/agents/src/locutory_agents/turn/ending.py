@@ -85,11 +85,18 @@ def partial_response(
 
 
 def response(
-    feed: Feed, ledger: Ledger, *, counted: int, prompt_tokens: int, reason: str, edited: bool
+    feed: Feed,
+    ledger: Ledger,
+    *,
+    counted: int,
+    prompt_tokens: int,
+    reason: str,
+    edited: bool,
+    cut: bool,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The whole answer as it is saved, and as it is shown. ``counted`` and
     ``prompt_tokens`` stand in for what the providers did not tell; ``reason`` is why the
-    model stopped."""
+    model stopped, ``cut`` says that it did not by itself."""
     transcript = feed.transcript
     output, prompt = ledger.output_tokens, ledger.input_tokens
     common: dict[str, Any] = {
@@ -104,7 +111,9 @@ def response(
     if reason not in ("", "stop", "tool_calls"):
         common["finish_reason"] = reason
     base = response_fields(feed.job)
-    saved = base | common | {"unfinished": False, "error": False}
+    if cut:
+        common["unfinished"] = True
+    saved = base | {"unfinished": False, "error": False} | common
     told = {"isEdited": edited, "promptTokens": prompt_tokens if prompt is None else prompt}
     return saved, base | told | common
 

@@ -20,7 +20,7 @@ from locutory_agents.turn import ending
 from locutory_agents.turn.plan import Plan
 from locutory_agents.turn.recorder import Recorder
 from locutory_agents.turn.request import ChatRequest
-from locutory_agents.turn.saving import SaveFailed, Saver
+from locutory_agents.turn.saving import NotStorable, SaveFailed, Saver
 from locutory_agents.turn.steering import SteerQueue
 from locutory_agents.turn.titling import Titling
 from locutory_agents.turn.usage import Ledger
@@ -56,13 +56,14 @@ class EndingTurn:
         self._request = request
         self._principal = principal
         self.job = job
-        self.recorder = Recorder(job)
+        self.recorder = Recorder(job, workshop.config.answer_bytes)
         self.steers = SteerQueue()
         self._ledger = Ledger(workshop.show_cost)
         self._saver = Saver(workshop.services, workshop.log, job.user, job.details)
         self._title = Titling(workshop, request, principal, self.recorder, self._ledger)
         self._lock = asyncio.Lock()
         self._ending: str | None = None
+        self._cut = False
         self._announced = False
         self._settled = False
         self._plan: Plan | None = None
@@ -83,11 +84,16 @@ class EndingTurn:
             return True
 
     async def _settle(self, status: str) -> bool:
-        """Ask the store. When it cannot be reached the owner decides alone: nobody else can
-        reach it either, and the answer must not be lost."""
+        """Ask the store. When it cannot be reached, or has lost the turn, the owner decides
+        alone: nobody else can reach it either, and the answer must not be lost."""
+        store = self._shop.store
         for delay in (0.2, 1.0, 3.0):
             try:
-                return await self._shop.store.settle(self.job, status)
+                if await store.settle(self.job, status):
+                    return True
+                if await store.get(self.job.stream_id) is not None:
+                    return False
+                break
             except Exception as error:
                 self._shop.log.warning("chat.store_unreachable", reason=repr(error)[:200])
                 await asyncio.sleep(delay)
@@ -116,9 +122,8 @@ class EndingTurn:
             user = self._request.user_message() | {"tokenCount": plan.prompt_tokens}
             stored = conversation or ending.unsaved_conversation(self.job)
             terminal = ending.final_event(stored, user, shown, pending)
-        except SaveFailed:
-            self._shop.log.exception("chat.save_failed", conversation=self.job.stream_id)
-            self._shop.tasks.spawn(self._saver.response(message, late=True), "save late")
+        except SaveFailed as failure:
+            self._save_late(message, failure)
         except Exception:
             self._shop.log.exception("chat.end_failed", conversation=self.job.stream_id)
         if self._ending == REPLACED:
@@ -139,6 +144,7 @@ class EndingTurn:
             prompt_tokens=first.first_prompt_tokens,
             reason=first.finish_reason,
             edited=self._request.edit is not None,
+            cut=self._cut,
         )
 
     def _begin_saving(self) -> None:
@@ -229,14 +235,19 @@ class EndingTurn:
         message["tokenCount"] = self._shop.tokens.count(message["text"])
         try:
             await self._saver.response(message)
-        except SaveFailed:
-            self._shop.log.exception("chat.save_failed", conversation=self.job.stream_id)
-            self._shop.tasks.spawn(self._saver.response(message, late=True), "save late")
+        except SaveFailed as failure:
+            self._save_late(message, failure)
             return message, True
         except Exception:
             self._shop.log.exception("chat.end_failed", conversation=self.job.stream_id)
             return message, True
         return message, False
+
+    def _save_late(self, message: Mapping[str, Any], failure: SaveFailed) -> None:
+        """Go on trying while nobody waits, unless that is futile."""
+        self._shop.log.error("chat.save_failed", conversation=self.job.stream_id, exc_info=failure)
+        if not isinstance(failure, NotStorable):
+            self._shop.tasks.spawn(self._saver.response(message, late=True), "save late")
 
     def readers_left(self) -> None:
         """Nobody watches any more: what was streamed is saved once, in case nobody returns."""

@@ -121,6 +121,7 @@ class LiveTurn(EndingTurn):
                 conversation=self.job.stream_id,
                 status=failure.status,
             )
+            self._cut = self._cut or failure.cut
             self.recorder.add_part(ending.error_part(str(failure)), run.tags)
         except TurnRefused as refusal:
             self.recorder.add_part({"type": "error", "error": refusal.payload}, run.tags)

@@ -168,6 +168,7 @@ class Plan:
         )
         if kept:
             recorder.job.details["kept"] = kept
+            recorder.charge(kept)
         built = []
         for number, (agent, offer) in enumerate(zip(self.agents, offers, strict=True)):
             built.append(
@@ -214,11 +215,7 @@ class Plan:
             system="\n\n".join(text for text in (instructions, context) if text),
             history=items(branch, agent.id, tokens),
             current=current,
-            headers={
-                "conversationId": request.conversation_id,
-                "parentMessageId": request.parent_id,
-                "messageId": request.response_id,
-            },
+            headers=request.headers_context,
         )
         return AgentRun(
             agent,

@@ -1,21 +1,41 @@
 """The writing end of a turn's feed.
 
 The hot path of the server: a piece of text is put on a list, and nothing else happens
-until somebody reads. Then all pieces that have come since become one event.
+until somebody reads, or many have come. Then all pieces that have come since become one event.
+
+What one turn may record is limited: an answer is kept in memory, and stored in one document.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from locutory_agents.config import ANSWER_BYTES
 from locutory_agents.jobs.feed import Feed
 from locutory_agents.jobs.store import Job
 from locutory_agents.jobs.transcript import PlainPart, TextPart, ToolPart
 from locutory_agents.turn.ids import milliseconds, nano
-from locutory_agents.wire.frames import Delta, arguments_delta, frame, text_delta
+from locutory_agents.wire.frames import Delta, arguments_delta, frame, text_delta, to_json
+from locutory_contracts.models import ModelFailure
+
+MANY_PIECES = 4096
+"""Pieces of text that may wait to become an event."""
+
+PART_BYTES = 512
+"""What a part costs besides its text: its run step, its members in the stored answer."""
+
+CUT = "\n[cut: the answer is too long]"
 
 
 class Sealed(Exception):
     """The turn has ended; nothing more is recorded."""
+
+
+class TooLong(ModelFailure):
+    """The turn has recorded as much as it may; what fitted is recorded."""
+
+    def __init__(self, limit: int) -> None:
+        size = f"{limit / 1_000_000:g} MB" if limit >= 100_000 else f"{limit} bytes"
+        super().__init__(f"The answer is too long: it was cut off after {size}.", cut=True)
 
 
 class Step:
@@ -38,27 +58,63 @@ class Step:
         self.dirty = False
 
     def write(self, piece: str) -> None:
-        """Stream a piece of text; `Sealed` when the turn has ended."""
+        """Stream a piece of text. `Sealed` when the turn has ended, `TooLong` when not all of
+        the piece fits."""
+        recorder = self._recorder
+        recorder.left -= len(piece) if piece.isascii() else _size(piece)
+        if recorder.left < 0:
+            self._write_what_fits(piece)
         if not self.dirty:
-            self._recorder.mark(self)
+            recorder.mark(self)
         self.pieces.append(piece)
+        recorder.waiting += 1
+        if recorder.waiting >= MANY_PIECES:
+            recorder.flush()
+
+    def _write_what_fits(self, piece: str) -> None:
+        recorder = self._recorder
+        room = recorder.left + _size(piece)
+        fitting = piece.encode("utf-8", "replace")[: max(0, room)].decode("utf-8", "ignore")
+        recorder.left = 0
+        if fitting:
+            if not self.dirty:
+                recorder.mark(self)
+            self.pieces.append(fitting)
+        raise TooLong(recorder.limit)
+
+    def take(self) -> str:
+        """The text that is not in the log yet; it counts as being there from now on."""
+        self.dirty = False
+        part, pieces = self.part, self.pieces
+        unsent = "".join(pieces[part.sent :])
+        if part.sent + 1 < len(pieces):
+            pieces[part.sent :] = [unsent]
+        if len(pieces) >= MANY_PIECES:
+            pieces[:] = ["".join(pieces)]
+        part.sent = len(pieces)
+        return unsent
 
     def flush(self) -> bytes | None:
         """The frame of what is not in the log yet."""
-        self.dirty = False
-        part = self.part
-        unsent = self.pieces[part.sent :]
-        part.sent = len(self.pieces)
-        return self.delta.frame("".join(unsent)) if unsent else None
+        unsent = self.take()
+        return self.delta.frame(unsent) if unsent else None
+
+
+def _size(text: str) -> int:
+    """Bytes of a text as it is stored."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 class Recorder(Feed):
-    """Records what a turn produces: content, run steps and events."""
+    """Records what a turn produces: content, run steps and events. ``limit``: bytes that it may
+    record in all, of which ``left`` are left; ``waiting``: pieces that are in no event yet."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, limit: int = ANSWER_BYTES) -> None:
         super().__init__(job)
         self._dirty: list[Step] = []
         self._next = 0
+        self.limit = self.left = limit
+        self.waiting = 0
         self.sealed = False
         self.run_id: str = job.details.get("responseMessageId", "")
         self.log.pending = self.flush
@@ -74,6 +130,7 @@ class Recorder(Feed):
     def flush(self) -> None:
         """Put pending text into the log."""
         steps, self._dirty = self._dirty, []
+        self.waiting = 0
         self.log.dirty = False
         for step in steps:
             made = step.flush()
@@ -97,9 +154,28 @@ class Recorder(Feed):
         self.flush()
         self.sealed = True
 
+    def _fit(self, text: str, mark: str = "") -> str:
+        """A text that comes whole, cut to what is left; a cut one ends with ``mark``."""
+        size = _size(text)
+        if size > self.left:
+            room = max(0, self.left - len(mark))
+            text = text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore") + mark
+            size = max(self.left, 0)
+        self.left -= size
+        return text
+
+    def charge(self, content: Any) -> bool:
+        """Count JSON values that are part of the answer; false when they do not fit."""
+        self.left -= len(to_json(content))
+        return self.left >= 0
+
     def _step(
         self, kind: str, details: Mapping[str, Any], number: int, tags: Mapping[str, Any]
     ) -> dict[str, Any]:
+        self.left -= PART_BYTES
+        if self.left < 0:
+            self.left = 0
+            raise TooLong(self.limit)
         step = {
             "stepIndex": number,
             "id": f"step_{nano()}",
@@ -154,6 +230,7 @@ class Recorder(Feed):
         }
         delta = {"type": "tool_calls", "tool_calls": [chunk]}
         self.emit("on_run_step_delta", {"id": step.run_step["id"], "delta": delta})
+        self._fit(text)
         step.pieces.append(text)
         step.part.sent = len(step.pieces)
 
@@ -162,6 +239,7 @@ class Recorder(Feed):
         number among the calls of one answer."""
         part, run_step = step.part, step.run_step
         assert isinstance(part, ToolPart)  # noqa: S101
+        result = {**result, "output": self._fit(result["output"], CUT)}
         call = {
             "args": result["args"],
             "name": part.call["name"],
@@ -218,7 +296,11 @@ class Recorder(Feed):
         self.transcript.usage.append(data)
 
     def attachment(self, data: dict[str, Any]) -> None:
-        """Something that a tool shows to the user."""
+        """Something that a tool shows to the user; left out when it does not fit any more."""
+        before = self.left
+        if not self.charge(data):
+            self.left = before
+            return
         self.send({"event": "attachment", "data": data})
         self.transcript.attachments.append(data)
 

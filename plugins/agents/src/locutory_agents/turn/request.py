@@ -79,6 +79,15 @@ class ChatRequest:
         """The text as the model gets it."""
         return with_quotes(self.text, self.quotes)
 
+    @property
+    def headers_context(self) -> dict[str, str]:
+        """The turn, as headers of model calls may name it."""
+        return {
+            "conversationId": self.conversation_id,
+            "parentMessageId": self.parent_id,
+            "messageId": self.response_id,
+        }
+
     def user_message(self) -> dict[str, Any]:
         """The user's message as clients see it."""
         return {

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+from bson.errors import BSONError
+from pymongo.errors import OperationFailure
 from structlog.stdlib import BoundLogger
 
 from locutory import Services
@@ -19,8 +21,29 @@ LATE_RETRIES = (2.0, 10.0, 30.0)
 """Further attempts after the client has been told to look for itself."""
 
 
+NOT_STORED = "The answer could not be stored: it is too large for the database, or not valid."
+
+_REFUSED = frozenset((2, 9, 14, 17, 22, 121, 10334, 17419, 17420))
+"""Codes of a database that refuses the document itself, as too large or malformed."""
+
+_ALWAYS = ("messageId", "conversationId", "parentMessageId", "isCreatedByUser", "sender")
+_KEPT = frozenset((*_ALWAYS, "endpoint", "model", "iconURL"))
+
+
 class SaveFailed(Exception):
     """A required write did not succeed."""
+
+
+class NotStorable(SaveFailed):
+    """The database does not take the answer, however often it is tried; a message that says so
+    is stored in its place."""
+
+
+def refused(error: Exception) -> bool:
+    """Is it the document that cannot be written, so that another try is as futile?"""
+    if isinstance(error, OperationFailure):
+        return error.code in _REFUSED
+    return isinstance(error, BSONError | OverflowError | RecursionError | TypeError | ValueError)
 
 
 class Saver:
@@ -48,11 +71,14 @@ class Saver:
     async def _insist(
         self, write: Callable[[], Awaitable[T]], delays: tuple[float, ...] = RETRIES
     ) -> T:
-        """Try a write again after faults; every write here may be repeated."""
+        """Try a write again after faults; every write here may be repeated. `NotStorable` at
+        once when it is the document that is at fault."""
         for delay in delays:
             try:
                 return await write()
             except Exception as error:
+                if refused(error):
+                    raise NotStorable(str(error)[:200]) from error
                 self._log.warning(
                     "chat.save_retried",
                     conversation=self._details.get("conversationId"),
@@ -62,7 +88,8 @@ class Saver:
         try:
             return await write()
         except Exception as error:
-            raise SaveFailed(str(error)) from error
+            failed = NotStorable if refused(error) else SaveFailed
+            raise failed(str(error)[:200]) from error
 
     async def request(self) -> Document | None:
         """The user's message, then the conversation. A regenerated answer belongs to a
@@ -101,19 +128,31 @@ class Saver:
         self, message: Mapping[str, Any], *, late: bool = False
     ) -> tuple[Document | None, Document | None]:
         """The answer, then the conversation again, so that it lists both messages. Returns
-        both documents. ``late``: try longer, nobody waits."""
+        both documents. ``late``: try longer, nobody waits. `NotStorable` when an error
+        message is stored instead."""
         history = self._history
         if history is None:
             return None, None
 
-        async def write() -> tuple[Document, Document | None]:
-            saved = await history.save_message(self._user, message, temporary=self._temporary)
-            return saved, await self._save_conversation(history)
+        def writing(
+            content: Mapping[str, Any],
+        ) -> Callable[[], Awaitable[tuple[Document, Document | None]]]:
+            async def write() -> tuple[Document, Document | None]:
+                saved = await history.save_message(self._user, content, temporary=self._temporary)
+                return saved, await self._save_conversation(history)
+
+            return write
 
         delays = LATE_RETRIES if late else RETRIES
         if not self.request_saved:
             await self.request()
-        return await self._insist(write, delays)
+        try:
+            return await self._insist(writing(message), delays)
+        except NotStorable:
+            kept = {key: value for key, value in message.items() if key in _KEPT}
+            told = {"text": "", "content": [{"type": "error", "error": NOT_STORED}]}
+            await self._insist(writing(kept | told | {"unfinished": True, "error": False}), delays)
+            raise
 
     async def title(self, text: str) -> None:
         """The title, when the conversation exists."""

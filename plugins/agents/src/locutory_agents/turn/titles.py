@@ -2,15 +2,18 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 
 from locutory import Cache, Services
 from locutory.access import Principal
+from locutory_agents.loop.calls import asked
 from locutory_agents.turn.usage import Ledger
 from locutory_contracts.conversations import TITLE_NAMESPACE
 from locutory_contracts.models import (
     CATALOGUE,
     ModelCall,
     PreparedModel,
+    ReasoningEnded,
     TextDelta,
     Usage,
 )
@@ -19,6 +22,8 @@ TITLE_SECONDS = 45.0
 KEPT_SECONDS = 120.0
 MAX_CHARACTERS = 100
 MAX_INPUT = 8_000
+MAX_OUTPUT = 20_000
+"""Characters of an answer after which no title is awaited any more."""
 
 PROMPT = (
     "Write a short title for the conversation below: five words at most, in the language of "
@@ -26,6 +31,9 @@ PROMPT = (
     "without a full stop. Answer with the title and nothing else."
 )
 
+_REASONING = re.compile(r"<think(?:ing)?\b[^>]*>.*?</think(?:ing)?\s*>", re.IGNORECASE | re.DOTALL)
+_UNOPENED = re.compile(r"^.*</think\s*>", re.IGNORECASE | re.DOTALL)
+_UNCLOSED = re.compile(r"<think\b[^>]*>.*$", re.IGNORECASE | re.DOTALL)
 _LABEL = re.compile(r"^\s*(?:#+\s*)?(?:title\s*:\s*)?", re.IGNORECASE)
 
 
@@ -35,8 +43,10 @@ def wanted(model: PreparedModel, *, new: bool, temporary: bool | None, enabled: 
 
 
 def clean(text: str) -> str:
-    """What a model answered, as a title: one line, no quotes."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    """What a model answered, as a title: one line, no quotes, no reasoning."""
+    for reasoning in (_REASONING, _UNOPENED, _UNCLOSED):
+        text = reasoning.sub("", text)
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     first = _LABEL.sub("", lines[0]) if lines else ""
     return first.strip(" \t\"'`*“”«»")[:MAX_CHARACTERS].strip()
 
@@ -49,10 +59,16 @@ class Titler:
         self._cache = cache
 
     async def make(
-        self, model: PreparedModel, principal: Principal, conversation: str, ledger: Ledger
+        self,
+        model: PreparedModel,
+        principal: Principal,
+        conversation: str,
+        headers: Mapping[str, str],
+        ledger: Ledger,
     ) -> str:
-        """A title for the text of a conversation; empty when the model gave none. Raises
-        what the provider raises, `TimeoutError` after 45 s."""
+        """A title for the text of a conversation; empty when the model gave none. ``headers``:
+        the turn, as in `ModelCall.headers_context`. Raises what the provider raises,
+        `TimeoutError` after 45 s."""
         async with asyncio.timeout(TITLE_SECONDS):
             prepared = await self._prepared(model, principal)
             settings = model.title
@@ -66,13 +82,19 @@ class Titler:
             else:
                 prompt = f"{prompt}\n\nConversation:\n{convo}"
             role = settings.message_role or "user"
-            found: list[str] = []
-            async for event in prepared.chat.stream(ModelCall([{"role": role, "content": prompt}])):
-                if isinstance(event, TextDelta):
-                    found.append(event.text)
-                elif isinstance(event, Usage):
-                    ledger.add(prepared, event, "title")
-            return clean("".join(found))
+            call = ModelCall([{"role": role, "content": prompt}], headers_context=headers)
+            found = ""
+            async with asked(prepared.chat, call) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta):
+                        found += event.text
+                    elif isinstance(event, ReasoningEnded):
+                        found = ""
+                    elif isinstance(event, Usage):
+                        ledger.add(prepared, event, "title")
+                    if len(found) > MAX_OUTPUT:
+                        break
+            return clean(found)
 
     async def _prepared(self, model: PreparedModel, principal: Principal) -> PreparedModel:
         """The model for titles: the configured one, else the turn's own. It is asked for

@@ -55,7 +55,9 @@ class Titling:
     async def _make(self, model: PreparedModel, text: str) -> str:
         job = self._recorder.job
         try:
-            title = await self._shop.titler.make(model, self._principal, text, self._ledger)
+            title = await self._shop.titler.make(
+                model, self._principal, text, self._request.headers_context, self._ledger
+            )
         except Exception as error:
             reason = type(error).__name__
             self._shop.log.info("chat.title_failed", conversation=job.stream_id, reason=reason)

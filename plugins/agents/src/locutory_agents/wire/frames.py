@@ -119,15 +119,22 @@ def failure(text: str) -> Terminal:
     return _versioned(_ERROR, {"error": text})
 
 
+CHANGED = "The state of this generation changed. Reload to see the saved answer."
+LOST = "The connection to this answer was lost. It may still be going on: reload to see it."
+
+
 def reconcile(
-    reason: str, conversation_id: str, created_at: int, status: str | None = None
+    reason: str,
+    conversation_id: str,
+    created_at: int,
+    status: str | None = None,
+    told: str = CHANGED,
 ) -> Terminal:
-    """Tells the reader to load the history again. Readers of version 1 do not know it and
-    get an error instead (chat-stream §6.8)."""
+    """Tells the reader to load the history again, and to come again when the turn still runs.
+    Readers of version 1 do not know it and get the error ``told`` instead (chat-stream §6.8)."""
     event: dict[str, Any] = {"final": True, "reconcile": True, "reconcileReason": reason}
     if status is not None:
         event["terminalStatus"] = status
     event["generationCreatedAt"] = created_at
     event["conversation"] = {"conversationId": conversation_id}
-    told = failure("The state of this generation changed. Reload to see the saved answer.")
-    return Terminal(told.v1, _versioned(_MESSAGE, event).v2)
+    return Terminal(failure(told).v1, _versioned(_MESSAGE, event).v2)

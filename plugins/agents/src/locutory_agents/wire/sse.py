@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from locutory_agents.jobs.feed import Feed
-from locutory_agents.wire.frames import PING
+from locutory_agents.wire.frames import PING, Terminal
 from locutory_agents.wire.protocol import HEADER
 
 BEAT_SECONDS = 7.5
@@ -49,9 +49,10 @@ class Pulse:
 class EventStream(Response):
     """Sends a feed to one reader until the feed ends or the reader goes.
 
-    A reader that cannot keep up falls out of the log and goes on from a snapshot. When
-    the feed breaks off the connection is dropped without an end, so that the reader comes
-    again (§6.10); an end without a last event would leave it waiting for ever.
+    A reader that cannot keep up falls out of the log and goes on from a snapshot. When the
+    feed breaks off (its store was away, this worker shuts down) the stream goes on with the
+    feed that ``again`` finds, else the reader is told to come again: some proxies make a clean
+    end of a dropped connection, and that would leave a reader waiting for ever (§6.10).
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class EventStream(Response):
         resume: bool,
         pulse: Pulse,
         left: Callable[[Feed], Awaitable[None]],
+        again: Callable[[Feed], Awaitable[Feed | Terminal]],
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -79,6 +81,7 @@ class EventStream(Response):
         self._resume = resume
         self._pulse = pulse
         self._left = left
+        self._again = again
         self._gone = False
         self._idle = False
         self._writing = False
@@ -132,13 +135,13 @@ class EventStream(Response):
         self._wake()
 
     async def _relay(self, send: Send) -> None:
-        feed, log = self._feed, self._feed.log
         message = {"type": "http.response.body", "body": b"", "more_body": True}
         position = 0
-        first = True
+        resume = self._resume
         while not self._gone:
-            frames = None if self._resume and first else log.read(position)
-            first = False
+            feed, log = self._feed, self._feed.log
+            frames = None if resume else log.read(position)
+            resume = False
             if frames is None:
                 snapshot, position = feed.sync()
                 frames = [snapshot]
@@ -157,9 +160,16 @@ class EventStream(Response):
                 self._writing = False
                 self._writes += 1
                 continue
-            if log.broken:
+            if not log.broken:
+                await self._wait(send, position)
+                continue
+            found = await self._again(feed)
+            if isinstance(found, Terminal):
+                await send({**message, "body": found.frame(self._version), "more_body": False})
                 return
-            await self._wait(send, position)
+            log.watchers -= 1
+            found.log.watchers += 1
+            self._feed, resume = found, True
 
     async def _wait(self, send: Send, position: int) -> None:
         """Until something happens; nothing new means that a keep-alive is due."""
