@@ -1,7 +1,5 @@
 """From the bytes of a response to server-sent events, whatever the network cuts apart."""
 
-from typing import NamedTuple
-
 LONGEST_EVENT = 16 * 1024 * 1024
 """Bytes that one event, or a whole unstreamed answer, may have."""
 
@@ -11,11 +9,8 @@ _LINE_COST = 64
 _MARK = b"\xef\xbb\xbf"  # byte order mark
 
 
-class Event(NamedTuple):
-    """The lines of one event's data. ``error``: the event says that it is one."""
-
-    data: list[bytes]
-    error: bool
+Event = tuple[list[bytes], bool]
+"""The lines of one event's data, and whether the event says that it is an error."""
 
 
 class EventLines:
@@ -60,8 +55,15 @@ class EventLines:
         rest = lines.pop() + held
         found: list[Event] = []
         for line in lines:
-            self._line(line, found)
-        self._keep(rest)
+            if line[:5] == b"data:" and not self._data:  # of nearly every line
+                self._data.append(line[5:])
+            elif line or self._error or not self._data:
+                self._line(line, found)
+            else:
+                found.append((self._data, False))
+                self._data, self._size = [], 0
+        if rest:
+            self._keep(rest)
         return found
 
     def _line(self, line: bytes, found: list[Event]) -> None:
@@ -74,13 +76,13 @@ class EventLines:
                     self._data.clear()
         elif not line:
             if self._data:
-                found.append(Event(self._data, self._error))
+                found.append((self._data, self._error))
                 self._data, self._size = [], 0
             self._error = False
         elif line[:6] == b"event:":
             self._error = line[6:].strip() == b"error"
         elif line[:6] == b"error:":  # llama.cpp before its server spoke events
-            found.append(Event([line[6:]], True))
+            found.append(([line[6:]], True))
         elif line[:1] != b":" and line[:3] != b"id:" and line[:6] != b"retry:":
             self.noise = True
 
@@ -90,7 +92,7 @@ class EventLines:
         left = bytes(self._buffer)
         self._buffer.clear()
         if self.whole:
-            return [Event([left.removeprefix(_MARK)], False)]
+            return [([left.removeprefix(_MARK)], False)]
         for line in left.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
             self._line(line, found)
         self._line(b"", found)

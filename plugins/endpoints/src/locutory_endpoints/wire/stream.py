@@ -20,7 +20,7 @@ from locutory_contracts.models import (
     ToolCallDelta,
 )
 from locutory_endpoints.wire import failures
-from locutory_endpoints.wire.lines import Event, EventLines
+from locutory_endpoints.wire.lines import EventLines
 from locutory_endpoints.wire.surrogates import Joiner
 from locutory_endpoints.wire.thinking import ThinkTags
 from locutory_endpoints.wire.usage import read_usage
@@ -68,8 +68,8 @@ class Decoder:
         self.check()
         out: list[ModelEvent] = []
         try:
-            for event in self._lines.feed(piece):
-                self._event(event, out)
+            for data, error in self._lines.feed(piece):
+                self._event(data, error, out)
             if self._lines.overflow:
                 raise ModelFailure(failures.TOO_LONG, cut=True)
         except ModelFailure as failure:
@@ -86,8 +86,8 @@ class Decoder:
         self.check()
         out: list[ModelEvent] = []
         try:
-            for event in self._lines.rest():
-                self._event(event, out)
+            for data, error in self._lines.rest():
+                self._event(data, error, out)
             self._end(cut, strict, out)
         except ModelFailure as failure:
             self._fail(failure, out)
@@ -136,30 +136,29 @@ class Decoder:
 
     # -- events --------------------------------------------------------------------------
 
-    def _event(self, event: Event, out: list[ModelEvent]) -> None:
-        data = event.data
+    def _event(self, data: list[bytes], error: bool, out: list[ModelEvent]) -> None:
         text = data[0] if len(data) == 1 else b"\n".join(data)
         try:
             chunk = _loads(text)
         except orjson.JSONDecodeError:
-            self._odd(text, event, out)
+            self._odd(text, data, error, out)
             return
-        if event.error:
+        if error:
             raise failures.of_stream(_told(chunk), self._secrets)
         self._chunk(chunk, out)
 
-    def _odd(self, text: bytes, event: Event, out: list[ModelEvent]) -> None:
+    def _odd(self, text: bytes, data: list[bytes], error: bool, out: list[ModelEvent]) -> None:
         """Data that is no JSON: the end mark, several objects without blank lines between
         them, text with broken characters, or garbage, which is passed over."""
         if text.strip() == b"[DONE]":
             self.done = True
             return
-        if len(event.data) > 1:
-            for line in event.data:
-                self._event(Event([line], event.error), out)
+        if len(data) > 1:
+            for line in data:
+                self._event([line], error, out)
             return
         chunk = _lenient(text)
-        if event.error:
+        if error:
             told = text.decode("utf-8", "replace").strip() if chunk is None else _told(chunk)
             raise failures.of_stream(told, self._secrets)
         if chunk is None:
@@ -240,7 +239,9 @@ class Decoder:
     # -- what a model says ---------------------------------------------------------------
 
     def _text(self, text: str, out: list[ModelEvent]) -> None:
-        text = self._joiner.join("text", text)
+        joiner = self._joiner
+        if joiner.ragged or joiner.halves:
+            text = joiner.join("text", text)
         if text:
             self._said = True
             if self._tags is None:

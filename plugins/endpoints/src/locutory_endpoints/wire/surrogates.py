@@ -9,22 +9,22 @@ from collections.abc import Hashable
 
 class Joiner:
     """Joins halves within each stream of text of one answer. ``ragged``: the texts at hand may
-    hold halves; others are not looked at."""
+    hold halves; others are not looked at. ``halves`` are those that wait for their other."""
 
     def __init__(self) -> None:
-        self._halves: dict[Hashable, str] = {}
+        self.halves: dict[Hashable, str] = {}
         self.ragged = False
 
     def join(self, stream: Hashable, text: str) -> str:
         """The text with whole characters; a first half at its end is kept for the next."""
-        if not self.ragged and not self._halves:
+        if not self.ragged and not self.halves:
             return text
-        text = self._halves.pop(stream, "") + text
+        text = self.halves.pop(stream, "") + text
         if text and "\ud800" <= text[-1] <= "\udbff":
-            self._halves[stream] = text[-1]
+            self.halves[stream] = text[-1]
             text = text[:-1]
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def left(self, stream: Hashable) -> str:
         """What stands for a half whose other half does not come any more."""
-        return "\ufffd" if self._halves.pop(stream, "") else ""
+        return "\ufffd" if self.halves.pop(stream, "") else ""

@@ -32,6 +32,11 @@ class _Code:
         self._run = ""
         self._run_starts_line = False
 
+    @property
+    def known(self) -> bool:
+        """Can ordinary characters change nothing more in this line?"""
+        return not self._run and len(self._line) >= _LONGEST_MARGIN
+
     def text(self, text: str) -> None:
         """Ordinary characters, none of them a backtick, a tilde or an end of line."""
         if text:
@@ -119,11 +124,12 @@ class ThinkTags:
 
     def _follow(self, text: str) -> None:
         """Keep track of lines in text that has no marks."""
-        head, newline, tail = text.rpartition("\n")
-        if newline:
+        if "\n" in text:
+            head, _, text = text.rpartition("\n")
             self._code.text(head)
             self._code.line()
-        self._code.text(tail)
+        if not self._code.known:
+            self._code.text(text)
 
     def _read(self, text: str) -> list[Said]:
         found: list[Said] = []
