@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import pytest
 from bson import ObjectId
-from structlog.testing import capture_logs
 
 from locutory import Plugin, Provide, hook
 from locutory.testing import PluginSuite, Serve, SignIn
@@ -107,13 +106,12 @@ async def test_capabilities_of_the_file(
 ) -> None:
     """It takes away; what nobody serves it cannot give, and a start says so."""
     yaml = {"endpoints": {"agents": {"capabilities": given}}}
-    with capture_logs() as lines:
-        async with serve(
-            "endpoints", SignIn(), Capable("web_search"), environment=QUIET, yaml=yaml
-        ) as server:
-            entry = (await get(server, "/api/endpoints"))["agents"]
-            assert entry["capabilities"] == offered
-    texts = [line["text"] for line in lines if line["event"] == "models.warning"]
+    async with serve(
+        "endpoints", SignIn(), Capable("web_search"), environment=QUIET, yaml=yaml
+    ) as server:
+        entry = (await get(server, "/api/endpoints"))["agents"]
+        assert entry["capabilities"] == offered
+        texts = [text for _, text in await server.kernel.advice(offline=True)]
     assert texts == ([f"endpoints.agents.capabilities: {vain}"] if vain else [])
 
 

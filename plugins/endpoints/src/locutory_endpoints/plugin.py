@@ -106,7 +106,11 @@ class EndpointsPlugin(Plugin):
 
             return Check("models", told, offline=True)
 
-        return [says(warning) for warning in self._current.deployment.warnings] or [says(None)]
+        warnings = self._current.deployment.warnings
+        return [
+            *([says(warning) for warning in warnings] or [says(None)]),
+            Check("capabilities", self._catalogue.advice, offline=True),
+        ]
 
     @hook
     def reload(self, ctx: Context) -> None:

@@ -120,15 +120,15 @@ class ModelCatalogue:
             self._entries = found = _built(sources, merged)
         return found
 
-    def advice(self) -> list[str]:
+    async def advice(self) -> str | None:
         """What the configuration offers in vain."""
         agents = mapping(self._deployment.section.get("agents"))
         if agents.get("capabilities") is None:
-            return []
+            return None
         vain = [name for name in wanted_capabilities(agents) if name not in self._capabilities()]
         if not vain:
-            return []
-        return [f"endpoints.agents.capabilities: no enabled plugin serves {', '.join(vain)}"]
+            return None
+        return f"endpoints.agents.capabilities: no enabled plugin serves {', '.join(vain)}"
 
     def _capabilities(self) -> frozenset[str]:
         """What plugins serve of agents; the same object as long as it is the same."""
