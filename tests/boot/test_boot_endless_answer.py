@@ -12,6 +12,7 @@ import pytest
 
 from locutory import discovery
 from locutory.testing import Serve
+from locutory.testing.waiting import until
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -63,13 +64,18 @@ async def begin(client: httpx2.AsyncClient) -> str:
     return str(started.json()["conversationId"])
 
 
+async def status(client: httpx2.AsyncClient, conversation: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await client.get(f"/api/agents/chat/status/{conversation}")).json()
+    return found
+
+
 async def stored(client: httpx2.AsyncClient, conversation: str) -> dict[str, Any]:
     """The answer, as soon as the turn is over."""
-    for _ in range(600):
-        status = (await client.get(f"/api/agents/chat/status/{conversation}")).json()
-        if status.get("active") is False:
-            break
-        await asyncio.sleep(0.1)
+
+    async def over() -> bool:
+        return (await status(client, conversation)).get("active") is False
+
+    await until(over)
     messages = (await client.get(f"/api/messages/{conversation}")).json()
     found: dict[str, Any] = messages[-1]
     return found
@@ -114,9 +120,11 @@ async def test_an_endless_answer_is_stopped_at_once(serve: Serve) -> None:
     ):
         client = (await Person(server.client).join("first@example.com")).client
         conversation = await begin(client)
-        while not running():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
+
+        async def begun() -> bool:
+            return bool((await status(client, conversation)).get("aggregatedContent"))
+
+        await until(begun)
         target = {"conversationId": conversation, "generationProtocolVersion": 2}
         stopped = await client.post("/api/agents/chat/abort", json=target)
         assert stopped.json()["success"] is True

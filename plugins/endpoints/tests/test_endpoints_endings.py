@@ -175,6 +175,17 @@ async def test_a_compressed_body_is_inflated_in_steps(
         assert str(failure) == failures.UNREADABLE
 
 
+async def test_a_refusal_that_cannot_be_read_counts_by_its_status(
+    provider: Any, connections: Connections, kit: Any
+) -> None:
+    whole = provider.replies[0]
+    provider.replies = [kit.answer(503, raw=b"x", headers={"content-encoding": "br"}), whole]
+    assert await outcome(kit.model(provider, connections)) == ("Hello world", None)
+    provider.replies = [kit.answer(400, raw=b"x", headers={"content-encoding": "br"})]
+    _, failure = await outcome(kit.model(provider, connections))
+    assert str(failure) == "400 status code (no body)"
+
+
 async def test_a_long_refusal_is_read_to_its_limit(
     provider: Any, connections: Connections, kit: Any
 ) -> None:

@@ -66,22 +66,37 @@ class _Body(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-async def bounded(response: httpx2.Response, most: int | None) -> httpx2.Response:
+class _Unreadable(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        raise httpx2.DecodingError("the body is packed in a way that was not asked for")
+        yield b""
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def bounded(response: httpx2.Response, most: int | None) -> httpx2.Response:
     """The response with a body that is packed no more, and that raises `BodyTooLarge` after
-    ``most`` bytes. `httpx2.DecodingError` for a way of packing that was not asked for."""
+    ``most`` bytes. Reading raises `httpx2.DecodingError` for a way of packing that was not
+    asked for; status and headers hold all the same."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     packed = encoding not in ("", "identity")
     stream = response.stream
     assert isinstance(stream, httpx2.AsyncByteStream)  # noqa: S101  (for the type only)
-    if packed and encoding not in _WINDOWS:
-        await stream.aclose()
-        raise httpx2.DecodingError("the body is packed in a way that was not asked for")
     if not packed and most is None:
         return response
     dropped = (b"content-encoding", b"content-length") if packed else ()
+    body: httpx2.AsyncByteStream
+    if packed and encoding not in _WINDOWS:
+        body = _Unreadable(stream)
+    else:
+        body = _Body(stream, _Unpacker(_WINDOWS[encoding]) if packed else None, most)
     return httpx2.Response(
         status_code=response.status_code,
         headers=[item for item in response.headers.raw if item[0].lower() not in dropped],
-        stream=_Body(stream, _Unpacker(_WINDOWS[encoding]) if packed else None, most),
+        stream=body,
         extensions=response.extensions,
     )

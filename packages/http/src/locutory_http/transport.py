@@ -76,7 +76,7 @@ class RoutedTransport(httpx2.AsyncBaseTransport):
             if proxy is not None and response.status_code == PROXY_REFUSES:
                 await response.aclose()
                 raise httpx2.ProxyError(f"{PROXY_REFUSES} Proxy Authentication Required")
-        return await bounded(response, self._most)
+        return bounded(response, self._most)
 
     def _way(self, proxy: Proxy | None, secure: bool) -> httpx2.AsyncHTTPTransport:
         secure = secure or (proxy is not None and proxy.scheme == "https")
@@ -179,7 +179,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             stream=_Body(response),
             extensions=response.extensions,
         )
-        return await bounded(answer, self._most)
+        return bounded(answer, self._most)
 
     async def aclose(self) -> None:
         """Close every connection."""
