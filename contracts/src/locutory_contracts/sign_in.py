@@ -19,8 +19,9 @@ class Identity:
 
     ``provider`` is the account's ``provider`` value (``google``, ``openid``, ``ldap`` …),
     ``key`` the field that holds the provider's id (``googleId``, ``openidId``, …),
-    ``subject`` that id, ``issuer`` the OpenID issuer without trailing slash, or ``None``.
-    ``email_verified``: the provider vouches for the address, which may be "" for OpenID.
+    ``subject`` that id, or "" where SAML tells one that the next sign-in will not have;
+    ``issuer`` the OpenID issuer without trailing slash, or ``None``. ``email``: the address,
+    or "" when the provider tells none; ``email_verified``: the provider vouches for it.
     ``fields`` are further account fields: ``name``, ``username``, ``avatar``,
     ``idOnTheSource``, ``tenantId``; ``role``, which is given to an account that exists, too.
     ``issuer_configured``: the issuer is the one of the deployment's settings, so accounts
@@ -39,8 +40,8 @@ class Identity:
 
 class IdentityRefused(Exception):
     """An identity may not sign in. ``code`` is for the log and the login page
-    (``auth_failed``, ``registration_closed``, ``domain``, ``other_provider``, ``unverified``,
-    ``closing``)."""
+    (``auth_failed``, ``registration_closed``, ``no_address``, ``domain``, ``other_provider``,
+    ``unverified``, ``closing``)."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -64,9 +65,11 @@ class SignIns(Protocol):
 
     async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
         """The id of the account of an identity: found by provider id (and issuer), else by a
-        verified address of an account of the same provider, else created. What the provider
-        says is written as contract oauth §4-§7 has it. ``address``: where the person comes
-        from, whose ban counts.
+        verified address of an account of the same provider, else created. An account that
+        has another id at the provider is found by its address in SAML only. None is created
+        without an address of the form ``x@y.z``. What the provider says is written as
+        contract oauth §4-§7 has it. ``address``: where the person comes from, whose ban
+        counts.
 
         `IdentityRefused` when the deployment does not allow it; `HTTPError` with the
         contract's answer for those who are banned, and 409, with a text for the person,

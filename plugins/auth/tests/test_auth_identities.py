@@ -118,9 +118,13 @@ class TestCreating:
         yaml = {"registration": {"allowedDomains": ["Example.com"]}}
         async with people(yaml=yaml) as someone:
             someone.service = someone.server.kernel.services.get(SIGN_INS)
-            for email in ("ann@evil.example", "ann@example.com.evil", "", "example.com@x"):
+            for email in ("ann@evil.example", "ann@example.com.evil"):
                 assert await refused(someone, google(email=email)) == "domain"
-            await someone.service.adopt(google(), may_register=True)
+            user = await someone.service.adopt(google(), may_register=True)
+            # Who is known and tells no address this time is judged by the stored one.
+            assert await someone.service.adopt(google(email=""), may_register=False) == user
+            await someone.add("bob@evil.example", provider="google", googleId="g2")
+            assert await refused(someone, google("g2", "")) == "domain"
 
     async def test_nonsense(self, ids: Any) -> None:
         assert await refused(ids, google("")) == "auth_failed"
@@ -207,10 +211,30 @@ class TestFinding:
         await ids.add("bob@example.com", provider="")
         assert await refused(ids, google(email="bob@example.com")) == "other_provider"
 
-    async def test_openid_without_an_address(self, ids: Any) -> None:
-        user = await ids.service.adopt(openid(email=""), may_register=True)
-        assert (await ids.account(""))["openidId"] == "o1"
-        assert await ids.service.adopt(openid(email=""), may_register=False) == user
+    @pytest.mark.parametrize("kind", [google, openid, saml, ldap])
+    @pytest.mark.parametrize("email", ["", "dwho", "ann@localhost", "@x.org", "ann@x..org"])
+    async def test_nobody_gets_in_without_an_address(self, ids: Any, kind: Any, email: str) -> None:
+        for subject in ("x1", "x2"):
+            assert await refused(ids, kind(subject, email)) == "no_address"
+        assert await ids.rows("users") == []
+
+    @pytest.mark.parametrize("email", ["", "dwho"])
+    async def test_accounts_from_before_addresses_were_demanded(self, ids: Any, email: str) -> None:
+        """They stay, and get the address as soon as the provider tells one."""
+        await ids.add(email, provider="openid", openidId="o1", openidIssuer=ISSUER)
+        await ids.add("x@x.org_y@x.org", provider="saml", samlId="s1")
+        user = await ids.service.adopt(openid(email=""), may_register=False)
+        assert str((await ids.account(email))["_id"]) == user
+        assert await ids.service.adopt(openid(), may_register=False) == user
+        assert str((await ids.account("ann@example.com"))["_id"]) == user
+        user = await ids.service.adopt(saml(), may_register=False)
+        assert str((await ids.account("sam@example.com"))["_id"]) == user
+
+    async def test_what_is_no_address_changes_nothing(self, ids: Any) -> None:
+        user = await ids.service.adopt(openid(), may_register=True)
+        for email in ("", "ann"):
+            assert await ids.service.adopt(openid(email=email), may_register=False) == user
+        assert str((await ids.account("ann@example.com"))["_id"]) == user
 
     async def test_saml_by_its_id_then_by_the_address(self, ids: Any) -> None:
         await ids.add("sam@example.com", provider="saml")
@@ -219,6 +243,33 @@ class TestFinding:
         assert (str(stored["_id"]), stored["samlId"], stored["name"]) == (user, "s1", "Ann")
         await ids.add("lou@example.com", provider="local")
         assert await refused(ids, saml("s2", "lou@example.com")) == "other_provider"
+
+    async def test_saml_ids_may_change(self, ids: Any) -> None:
+        """The address says who it is; the id is the one of the last sign-in."""
+        user = await ids.service.adopt(saml(), may_register=True)
+        for subject in ("s2", "s3"):
+            assert await ids.service.adopt(saml(subject), may_register=False) == user
+            assert (await ids.account("sam@example.com"))["samlId"] == subject
+        # An address that changed is found by the id, and kept.
+        assert await ids.service.adopt(saml("s3", "new@example.com"), may_register=False) == user
+        assert (await ids.account("sam@example.com"))["samlId"] == "s3"
+        unverified = saml("s4", email_verified=False)
+        assert await refused(ids, unverified) == "unverified"
+
+    async def test_saml_without_an_id_that_lasts(self, ids: Any) -> None:
+        found = await asyncio.gather(
+            *(ids.service.adopt(saml(""), may_register=True) for _ in range(4))
+        )
+        assert len(set(found)) == 1
+        stored = await ids.account("sam@example.com")
+        assert "samlId" not in stored
+        assert await ids.service.adopt(saml("s1"), may_register=False) == found[0]
+        assert await ids.service.adopt(saml(""), may_register=False) == found[0]
+        assert (await ids.account("sam@example.com"))["samlId"] == "s1"
+        for kind in (openid, ldap, google):
+            assert await refused(ids, kind("")) == "auth_failed"
+        other = await ids.service.adopt(saml("", "lou@example.com"), may_register=True)
+        assert other != found[0]
 
     async def test_ldap_by_its_id_only(self, ids: Any) -> None:
         await ids.add("ann@example.com", provider="ldap", ldapId="l1")

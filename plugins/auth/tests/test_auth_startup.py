@@ -181,3 +181,21 @@ class TestAdvice:
         yaml = {"registration": {"allowedDomains": ["example.org", entry, " Example.NET "]}}
         (text,) = await self.advice(serve, {}, yaml)
         assert text.startswith(f"registration.allowedDomains: '{entry}' matches no address")
+
+
+async def test_accounts_without_an_address_are_named(people: Any) -> None:
+    async with people() as someone:
+
+        async def advice() -> str:
+            checks = [check for _, check in someone.server.kernel.contributions.checks]
+            return " ".join([text for check in checks if (text := await check.run())])
+
+        await someone.add("ann@example.com")
+        assert "e-mail address" not in await advice()
+        for email in ("", "dwho", "a@x.org_b@x.org"):
+            await someone.add(email, provider="openid")
+        text = await advice()
+        for email in ("", "dwho", "a@x.org_b@x.org"):
+            assert f"{(await someone.account(email))['_id']} (openid)" in text
+        assert str((await someone.account("ann@example.com"))["_id"]) not in text
+        assert "OPENID_EMAIL_CLAIM" in text

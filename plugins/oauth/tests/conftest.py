@@ -103,20 +103,23 @@ class People(Plugin):
 
     async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
         self.identities.append(identity)
-        key: dict[str, Any] = {identity.key: identity.subject}
+        key: dict[str, Any] = {identity.key: identity.subject} if identity.subject else {}
         if identity.issuer is not None:
             key["openidIssuer"] = identity.issuer
-        known = await self.rows.find_one(key)
+        known = await self.rows.find_one(key) if identity.subject else None
         if known is None and identity.email:
             known = await self.rows.find_one({"email": identity.email})
             if known is not None:
                 if known.get("provider") != identity.provider:
                     raise IdentityRefused("other_provider", "another provider")
-                if not identity.email_verified or known.get(identity.key):
+                bound = known.get(identity.key) and identity.provider != "saml"
+                if not identity.email_verified or bound:
                     raise IdentityRefused("unverified", "an address is no proof")
         if known is None:
             if not may_register:
                 raise IdentityRefused("registration_closed", "registration is closed")
+            if not identity.email:
+                raise IdentityRefused("no_address", "no address")
             return await self.add(
                 **{"provider": identity.provider, "email": identity.email, **key},
                 emailVerified=identity.email_verified,

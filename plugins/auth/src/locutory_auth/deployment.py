@@ -4,11 +4,14 @@ import re
 
 from locutory import Check, Context
 from locutory_auth.config import Config
+from locutory_auth.documents import User
 from locutory_auth.mail.letters import Templates
 from locutory_auth.mail.services import known_service, near_services
 from locutory_contracts.sign_in import PASSWORD_CHECKS
 
 _SECRET_BYTES = 32
+_NO_ADDRESS = r"^[^@]*$|@.*@"
+_MOST_NAMED = 10
 _DOMAIN = re.compile(r"(?i)(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}")
 
 
@@ -84,6 +87,19 @@ def checks(ctx: Context) -> list[Check]:
             return "TURNSTILE_SECRET_KEY is set, but turnstile.siteKey is not: no page shows it"
         return None
 
+    async def addresses() -> str | None:
+        odd = {"email": {"$regex": _NO_ADDRESS}}
+        found = ctx.database[User].find(odd, {"provider": 1}, limit=_MOST_NAMED + 1)
+        named = [f"{each['_id']} ({each.get('provider')})" for each in await found.to_list()]
+        if not named:
+            return None
+        more = " and more" if len(named) > _MOST_NAMED else ""
+        return (
+            f"accounts without a usable e-mail address: {', '.join(named[:_MOST_NAMED])}{more}. "
+            "Let the provider tell it (OPENID_EMAIL_CLAIM, SAML_EMAIL_CLAIM, LDAP_EMAIL): it is "
+            "stored at the next sign-in"
+        )
+
     return [
         Check("token secrets", strong_secrets, offline=True),
         Check("LDAP", directory, offline=True),
@@ -93,4 +109,5 @@ def checks(ctx: Context) -> list[Check]:
         Check("mail templates", templates, offline=True),
         Check("allowed domains", domains, offline=True),
         Check("captcha", captcha, offline=True),
+        Check("e-mail addresses", addresses),
     ]

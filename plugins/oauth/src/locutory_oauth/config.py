@@ -6,8 +6,28 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from locutory import env, option
 from locutory.access import ADMIN_ROLE
+from locutory_oauth.saml.settings import SamlSettings
 
 TokenKind = Literal["access", "id", "userinfo"]
+ClientAuthentication = Literal["client_secret_basic", "client_secret_post"]
+
+OWN_PARAMETERS = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "redirect_uri",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
+"""Parameters of an authorization request that this server sets, or that would undo those."""
 
 
 class SocialSettings(BaseModel):
@@ -219,6 +239,15 @@ class OpenIdSettings(BaseModel):
         "ENTRA_ID_INCLUDE_OWNERS_AS_MEMBERS", False, "Owners of a group count as its members"
     )
 
+    openid_authorization_parameters: dict[str, str | int | None] = option(
+        dict,
+        "Further parameters of OpenID's authorization request, by name, such as prompt, "
+        "login_hint or acr_values; without a value one is not sent",
+    )
+    openid_client_authentication: ClientAuthentication | None = option(
+        None,
+        "How the client secret is shown to the OpenID provider; unset: in the ways that it offers",
+    )
     directory_seconds: float = option(
         5.0,
         "How long Microsoft Graph may take when people and groups are looked for, in seconds; "
@@ -243,6 +272,9 @@ class OpenIdSettings(BaseModel):
                 "OPENID_REQUIRED_ROLE needs OPENID_REQUIRED_ROLE_PARAMETER_PATH and "
                 f"OPENID_REQUIRED_ROLE_TOKEN_KIND ({', '.join(get_args(TokenKind))})"
             )
+        own = OWN_PARAMETERS & self.openid_authorization_parameters.keys()
+        if own:
+            raise ValueError(f"openid_authorization_parameters cannot set {', '.join(sorted(own))}")
         if self.openid_role_sync_api_enabled and not self.openid_role_sync_enabled:
             raise ValueError("OPENID_ROLE_SYNC_API_ENABLED needs OPENID_ROLE_SYNC_ENABLED=true")
         if self.openid_role_sync_enabled and not self.openid_role_sync_claim:
@@ -261,55 +293,6 @@ class SocialSection(BaseModel):
     socialLogins: list[str] | None = Field(  # noqa: N815  (the key of the file)
         None, description="Buttons of the login page, in order"
     )
-
-
-class SamlSettings(BaseModel):
-    """A SAML identity provider."""
-
-    saml_entry_point: str | None = env("SAML_ENTRY_POINT", None, "Sign-in address of the provider")
-    saml_issuer: str | None = env("SAML_ISSUER", None, "What this server calls itself")
-    saml_cert: str | None = env(
-        "SAML_CERT", None, "The provider's certificate: PEM, base64 or the path of a file"
-    )
-    saml_session_secret: SecretStr | None = env(
-        "SAML_SESSION_SECRET", None, "Signs the cookie of the login session"
-    )
-    saml_callback_url: str = env(
-        "SAML_CALLBACK_URL", "/oauth/saml/callback", "Address that the provider posts to"
-    )
-    saml_use_authn_response_signed: str = env(
-        "SAML_USE_AUTHN_RESPONSE_SIGNED",
-        "",
-        "Exactly 'true': the response must be signed instead of the assertion",
-        words=("true", "false"),
-    )
-    saml_idp_entity_id: str | None = env(
-        "LOCUTORY_SAML_IDP_ENTITY_ID",
-        None,
-        "Name of the provider; unset: whatever name the certificate's owner gives itself",
-    )
-    saml_email_claim: str | None = env("SAML_EMAIL_CLAIM", None, "Attribute of the e-mail address")
-    saml_username_claim: str | None = env("SAML_USERNAME_CLAIM", None, "Attribute of the user name")
-    saml_given_name_claim: str | None = env(
-        "SAML_GIVEN_NAME_CLAIM", None, "Attribute of the first name"
-    )
-    saml_family_name_claim: str | None = env(
-        "SAML_FAMILY_NAME_CLAIM", None, "Attribute of the family name"
-    )
-    saml_picture_claim: str | None = env("SAML_PICTURE_CLAIM", None, "Attribute of the picture")
-    saml_name_claim: str | None = env("SAML_NAME_CLAIM", None, "Attribute of the display name")
-    saml_button_label: str | None = env("SAML_BUTTON_LABEL", None, "Text of the SAML button")
-    saml_image_url: str | None = env("SAML_IMAGE_URL", None, "Image of the SAML button")
-
-    @property
-    def saml_configured(self) -> bool:
-        """Is SAML sign-in complete?"""
-        return bool(
-            self.saml_entry_point
-            and self.saml_issuer
-            and self.saml_cert
-            and self.saml_session_secret
-        )
 
 
 class Config(SocialSettings, OpenIdSettings, SamlSettings):

@@ -1,6 +1,6 @@
 """What a provider's answer comes down to: somebody who arrived, or a refusal."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,20 +44,24 @@ class RoleRules:
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """Tokens of an OpenID provider. ``claims`` are the verified ones of the id token."""
+    """Tokens of an OpenID provider. ``claims`` are the verified ones of the id token;
+    ``scope``: the granted one, ``None`` when it is the one that was asked for."""
 
     access: str = field(repr=False)
     id: str = field(repr=False)
     refresh: str | None = field(repr=False)
     claims: Mapping[str, Any] = field(repr=False)
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody whom a provider vouches for."""
+    """Somebody whom a provider vouches for. ``told``: the names of the claims or attributes
+    that it tells, for those who have to find the right one."""
 
     identity: Identity
     may_register: bool
+    told: Collection[str] = ()
     picture: Picture | None = None
     rules: RoleRules = field(default_factory=RoleRules)
     tokens: TokenSet | None = None

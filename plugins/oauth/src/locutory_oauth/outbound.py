@@ -46,6 +46,12 @@ class Outbound:
         made["headers"] |= _ACCEPT
         return {**made, "event_hooks": {"response": [self._note]}}
 
+    def client(self) -> "httpx2.AsyncClient":
+        """A client for one request or several."""
+        return self._outgoing.client(
+            SECONDS, most=LARGEST, headers=_ACCEPT, event_hooks={"response": [self._note]}
+        )
+
     async def _note(self, response: "httpx2.Response") -> None:
         if self._debug:  # no query, headers or body: they hold codes and tokens
             url = response.request.url.copy_with(query=None, username=None, password=None)
@@ -73,12 +79,7 @@ class Outbound:
         try:
             async with (
                 asyncio.timeout(SECONDS),
-                self._outgoing.client(
-                    SECONDS,
-                    most=LARGEST,
-                    headers=_ACCEPT,
-                    event_hooks={"response": [self._note]},
-                ) as client,
+                self.client() as client,
                 client.stream(
                     method,
                     url,

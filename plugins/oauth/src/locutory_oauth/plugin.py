@@ -76,6 +76,7 @@ class OAuthPlugin(Plugin):
             ctx.events,
             ctx.log,
             reuse=self._built.sessions if config.openid_reuse_tokens else None,
+            offline="offline_access" in (config.openid_scope or "").split(),
             after=self._built.after,
         )
         return OAuthRoutes(

@@ -147,15 +147,20 @@ class Workshop:
         ctx, config = self._ctx, self._config
         given = config.openid_client_secret
         secret = given.get_secret_value().strip() if given else ""
+        parameters = {
+            name: "" if value is None else str(value)
+            for name, value in config.openid_authorization_parameters.items()
+        }
         audience = config.openid_audience[:1]
+        in_body = "client_secret_post" if config.openid_generate_nonce else None
         registration = Registration(
             client_id=config.openid_client_id or "",
             redirect_uri=self._domain + config.openid_callback_url,
             scope=config.openid_scope or DEFAULT_SCOPE,
             secret=(lambda: secret) if secret else None,
             pkce=config.openid_use_pkce,
-            auth_method="client_secret_post" if config.openid_generate_nonce else None,
-            extra={"audience": audience[0]} if audience else {},
+            auth_method=config.openid_client_authentication or in_body,
+            extra={**({"audience": audience[0]} if audience else {}), **parameters},
         )
         leeway = config.openid_clock_tolerance
         client = self._client(config.openid_issuer or "", registration, leeway)

@@ -11,7 +11,7 @@ from locutory.access import ADMIN_ROLE
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.avatars import AVATARS
 from locutory_contracts.sign_in import ROLE_NAMES, SIGN_INS, AccountSignedIn, IdentityRefused
-from locutory_oauth.identity import Arrival, Picture, Refused
+from locutory_oauth.identity import Arrival, Picture, Refused, TokenSet
 
 if TYPE_CHECKING:
     from locutory_oauth.openid.reuse import OpenIdSessions
@@ -20,6 +20,13 @@ SYSTEM_ROLES = (ADMIN_ROLE, "USER")
 CHOSEN = "manual=true"
 """In the address of a picture that somebody chose (contract oauth, trap 10)."""
 
+_NO_ADDRESS = {
+    "openid": "set OPENID_EMAIL_CLAIM to the claim that holds it, or add a scope to OPENID_SCOPE",
+    "saml": "set SAML_EMAIL_CLAIM to the attribute that holds it",
+    "github": "the app needs the permission to read e-mail addresses",
+}
+_OTHER_NO_ADDRESS = "the person's account there needs one, and has to let this server see it"
+_MOST_NAMES = 50
 _LONGEST_URL = 2048
 _ORDINARY_ROLE = "USER"
 
@@ -31,6 +38,7 @@ class SignIn:
 
     Args:
         reuse: opens sessions of the provider's tokens, where that is configured.
+        offline: ``offline_access`` is among the scopes that are asked for.
         after: what else happens once somebody is signed in; its faults are only logged.
     """
 
@@ -41,12 +49,14 @@ class SignIn:
         log: structlog.stdlib.BoundLogger,
         *,
         reuse: "OpenIdSessions | None" = None,
+        offline: bool = False,
         after: Sequence[After] = (),
     ) -> None:
         self._services = services
         self._events = events
         self._log = log
         self._reuse = reuse
+        self._offline = offline
         self._after = after
 
     async def open(self, arrival: Arrival, tenant: str | None, request: Request) -> Sequence[str]:
@@ -89,7 +99,8 @@ class SignIn:
                     await sign_ins.adopt(changed, may_register=False)
                     self._log.info("oauth.role_changed", user=user_id, role=role)
         except IdentityRefused as refusal:
-            raise Refused(refusal.code, str(refusal)) from refusal
+            reason = _reason(refusal, arrival)
+            raise Refused(refusal.code, reason) from refusal
         return user_id
 
     async def _stored_role(self, role: str, tenant: str | None) -> str:
@@ -117,7 +128,10 @@ class SignIn:
                 await self._events.tell(AccountSignedIn(user_id, arrival.identity.provider))
                 return cookies
             self._log.warning(
-                "openid.no_refresh_token", advice="add offline_access to OPENID_SCOPE"
+                "openid.no_refresh_token",
+                user=user_id,
+                granted=tokens.scope or "as asked for",
+                advice=_refresh_token_advice(tokens, self._offline),
             )
         # Social logins do not ask for a second factor: the provider does (contract oauth §3).
         opened = await self._services.get(SIGN_INS).open(
@@ -150,6 +164,26 @@ class SignIn:
                 await accounts.update(user_id, {"avatar": url})
         except Exception:
             self._log.exception("oauth.picture_failed", user=user_id)
+
+
+def _reason(refusal: IdentityRefused, arrival: Arrival) -> str:
+    """A refusal, with what to do where a setting may help."""
+    if refusal.code != "no_address":
+        return str(refusal)
+    advice = _NO_ADDRESS.get(arrival.identity.provider, _OTHER_NO_ADDRESS)
+    names = ", ".join(sorted(arrival.told)[:_MOST_NAMES])
+    return f"{refusal}; {advice}" + (f" (it told: {names})" if names else "")
+
+
+def _refresh_token_advice(tokens: TokenSet, offline: bool) -> str:
+    if not offline:
+        return "add offline_access to OPENID_SCOPE"
+    if tokens.scope is not None and "offline_access" not in tokens.scope.split():
+        return "the provider did not grant offline_access: allow it there for this client"
+    return (
+        "offline_access was asked for: let the provider give this client refresh tokens, or see "
+        "what it needs for that, and set plugins.oauth.openid_authorization_parameters"
+    )
 
 
 def _role(current: str, admin: bool | None, given: str | None) -> str | None:

@@ -96,13 +96,20 @@ Forge = Callable[[dict[str, Any], dict[str, Any]], str]
 class Issuer:
     """An OpenID provider that does as the test says. ``forge`` makes the id token from its
     header and claims; ``told`` is what the user info says besides ``sub``; ``asked`` are the
-    requests for tokens, as forms with the client's credentials."""
+    requests for tokens, as forms with the client's credentials. ``takes``: does it take the
+    client's credentials of such a form? ``token_answer``: what the token endpoint answers
+    instead of tokens; ``token_members``: what its answers hold besides; ``signed_info`` makes
+    the body of the user info and its media type from the claims."""
 
     address: str = ""
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "k1"}))
     metadata: dict[str, Any] = field(default_factory=dict)
     changes: dict[str, Any] = field(default_factory=dict)
     told: dict[str, Any] | None = None
+    takes: Callable[[dict[str, str]], bool] = lambda _: True
+    token_answer: tuple[int, str] | None = None
+    token_members: dict[str, Any] = field(default_factory=dict)
+    signed_info: Callable[[dict[str, Any]], tuple[str, str]] | None = None
     forge: Forge | None = None
     refreshed: dict[str, Any] = field(default_factory=dict)
     access_claims: dict[str, Any] | None = None
@@ -134,10 +141,12 @@ class Issuer:
         }
 
     def agree(self, location: str, subject: str, *, add: str = "", **claims: Any) -> str:
-        """Sign in there; where the browser is sent then. ``add`` goes into that address."""
+        """Sign in there; where the browser is sent then. ``add`` goes into that address. A
+        claim that is ``None`` is left out."""
         sent = dict(parse_qsl(urlsplit(location).query))
         code = secrets.token_urlsafe(16)
-        self.grants[code] = {"sent": sent, "claims": {"sub": subject, **claims}}
+        usual = {"sub": subject, "email": f"{subject}@example.org"}
+        self.grants[code] = {"sent": sent, "claims": {**usual, **claims}}
         answer = urlencode({"code": code, "state": sent["state"]})
         return f"{sent['redirect_uri']}?{answer}{add}"
 
@@ -187,6 +196,10 @@ class Issuer:
         if basic.startswith("Basic "):
             form["basic"] = b64decode(basic[6:]).decode()
         self.asked.append(form)
+        if self.token_answer is not None:
+            return Response(self.token_answer[1], self.token_answer[0])
+        if not self.takes(form):
+            return JSONResponse({"error": "invalid_client"}, 401)
         kind = form["grant_type"]
         if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             if self.exchange_error:
@@ -212,13 +225,16 @@ class Issuer:
         sent = grant["sent"]
         access = secrets.token_urlsafe(16)
         if self.access_claims is not None:
-            access = self.token(self.claims("api", **grant["claims"], **self.access_claims))
+            access = self.token(
+                self.claims(**{"client_id": "api", **grant["claims"], **self.access_claims})
+            )
         found: dict[str, Any] = {"access_token": access, "token_type": "Bearer", "expires_in": 60}
         claims = self.claims(sent["client_id"], **grant["claims"])
         if not renewed:
             claims.setdefault("nonce", sent["nonce"])
         else:
             claims.update(self.refreshed)
+        found |= self.token_members
         if self.with_id_token:
             header = {"alg": "RS256", "kid": "k1"}
             forge = self.forge or (lambda header, claims: jwt.encode(header, claims, self.key))
@@ -238,9 +254,11 @@ class Issuer:
     async def _userinfo(self, request: Request) -> Response:
         access = request.headers["authorization"].removeprefix("Bearer ").partition("~")[0]
         grant = self.grants[f"access:{access}"]
-        if self.told is None:
-            return JSONResponse({"sub": grant["claims"]["sub"]})
-        return JSONResponse({"sub": grant["claims"]["sub"], **self.told})
+        told = {"sub": grant["claims"]["sub"], **(self.told or {})}
+        if self.signed_info is not None:
+            body, kind = self.signed_info(told)
+            return Response(body, media_type=kind)
+        return JSONResponse(told)
 
     async def _graph(self, request: Request) -> Response:
         """Groups in pages of two; only with a token that was exchanged."""

@@ -65,7 +65,7 @@ async def test_unverified_address_takes_over_nothing(site: Any, issuer: Any, ver
 
 async def test_google_needs_an_address(site: Any, issuer: Any) -> None:
     async with site(GOOGLE, addresses={"google": issuer.address}) as found:
-        back = await found.come_back(issuer.agree(await found.start("google"), "3"))
+        back = await found.come_back(issuer.agree(await found.start("google"), "3", email=None))
         assert back.headers["location"] == FAILED
 
 

@@ -143,6 +143,7 @@ async def test_unreachable_provider_does_not_stop_the_server(site: Any, oidc: An
 
 
 async def test_issuer_may_be_the_discovery_document(site: Any, oidc: Any) -> None:
+    await oidc.add("carl", email="carl@example.com")
     address = f"{oidc.issuer}/.well-known/openid-configuration"
     async with site(oidc.settings(OPENID_ISSUER=address)) as found:
         back = await found.come_back(await oidc.agree(await found.start("openid"), "carl"))
@@ -152,6 +153,7 @@ async def test_issuer_may_be_the_discovery_document(site: Any, oidc: Any) -> Non
 
 
 async def test_domain_client_with_a_path(site: Any, oidc: Any) -> None:
+    await oidc.add("dora", email="dora@example.com")
     settings = oidc.settings(DOMAIN_CLIENT="https://chat.example.com/app/")
     async with site(settings) as found:
         location = await oidc.agree(await found.start("openid"), "dora")
@@ -164,6 +166,7 @@ async def test_domain_client_with_a_path(site: Any, oidc: Any) -> None:
 
 
 async def test_redirect_goes_nowhere_else(site: Any, oidc: Any) -> None:
+    await oidc.add("dora", email="dora@example.com")
     async with site(oidc.settings()) as found:
         response = await found.browser.get(
             "/oauth/openid?redirect_to=https://evil.example&redirect_uri=https://evil.example"

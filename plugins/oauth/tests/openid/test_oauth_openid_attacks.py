@@ -279,7 +279,7 @@ async def test_unverified_address_takes_over_nothing(site: Any, issuer: Any) -> 
             {"email": "victim@example.com"},
             {"email": "victim@example.com", "email_verified": False},
             {"email": "victim@example.com", "email_verified": "false"},
-            {"preferred_username": "victim@example.com", "email_verified": True},
+            {"preferred_username": "victim@example.com", "email": None, "email_verified": True},
             {
                 "preferred_username": "victim@example.com",
                 "email": "",

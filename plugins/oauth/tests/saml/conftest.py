@@ -123,6 +123,7 @@ class IdentityProvider:
         self,
         name_id: str,
         *,
+        name_format: str | None = None,
         identity: Mapping[str, str | Sequence[str]] = MappingProxyType(
             {"email": "ada@example.com", "username": "ada"}
         ),
@@ -135,7 +136,8 @@ class IdentityProvider:
         digest_alg: str = "SHA256",
         name_format: str | None = None,
     ) -> str:
-        """A response as XML. ``name_format``: of the name, else that of addresses. The algorithms are named as `xmlsec.Transform` names them."""
+        """A response as XML. The algorithms are named as `xmlsec.Transform` names them;
+        ``name_format``: of the name, else that of addresses."""
         response = etree.Element(
             f"{{{SAMLP}}}Response",
             {"ID": f"_{uuid4().hex}", "Version": "2.0", "IssueInstant": instant()},

@@ -11,6 +11,7 @@ from locutory import StartupError
 CLIENT = "http://localhost:3080"
 FAILED = f"{CLIENT}/login?redirect=false&error=auth_failed"
 OURS = "https://chat.example.com"
+TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 SAMLP = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 SAML = "{urn:oasis:names:tc:SAML:2.0:assertion}"
@@ -92,6 +93,14 @@ async def test_configured_attributes(site: Any, idp: Any, post: Any) -> None:
         ({"email": "a@x.org", "given_name": "Ada"}, "Ada", "Ada"),
         ({"email": "a@x.org", "username": "ada"}, "ada", "ada"),
         ({"email": "a@x.org"}, "a@x.org", "a@x.org"),
+        ({"email": "a@x.org", "cn": "Ada L.", "username": "ada"}, "ada", "Ada L."),
+        ({"email": "a@x.org", "cn": "no", "displayName": "Ada", "given_name": "A"}, "A", "Ada"),
+        (
+            {"mail": "a@x.org", "given_name": ["Mul", "Ti"], "family_name": "Plex", "cn": "no"},
+            "Mul",
+            "Mul Plex",
+        ),
+        ({"email": "a@x.org", "username": ["ada", " ", "l"]}, "ada_l", "ada_l"),
     ],
 )
 async def test_what_replaces_missing_attributes(
@@ -101,6 +110,55 @@ async def test_what_replaces_missing_attributes(
         await post(found, idp.answer(await found.start("saml"), identity=identity))
         account = await found.people.only()
         assert (account["username"], account["name"]) == (username, name)
+
+
+@pytest.mark.parametrize(
+    ("identity", "address"),
+    [
+        ({"mail": ["multi@x.example", "multi.alias@x.example"]}, "multi@x.example"),
+        ({"mail": ["", "none", "b@x.example", "c@x.example"]}, "b@x.example"),
+        ({"mail": "none", "email": "b@x.example"}, "b@x.example"),
+        ({"urn:oid:0.9.2342.19200300.100.1.3": "b@x.example"}, "b@x.example"),
+        ({"mail": ["none"], "username": "c@x.example"}, None),
+        ({"username": "ada"}, None),
+        ({"mail": "ada@localhost"}, None),
+    ],
+)
+async def test_address_is_the_first_that_is_one(
+    site: Any, idp: Any, post: Any, logged: Any, identity: dict[str, Any], address: str | None
+) -> None:
+    async with site(idp.settings(SAML_EMAIL_CLAIM="mail")) as found:
+        for name_id in ("one", "two"):
+            back = await post(
+                found, idp.answer(await found.start("saml"), name_id, identity=identity)
+            )
+            assert back.headers["location"] == (FAILED if address is None else CLIENT)
+        if address is not None:
+            assert (await found.people.only())["email"] == address
+    if address is None:
+        assert set(logged.codes()) == {"no_address"}
+        assert "set SAML_EMAIL_CLAIM" in logged.text()
+        assert f"it told: {next(iter(identity))}" in logged.text()
+
+
+async def test_name_that_is_new_at_each_sign_in(site: Any, idp: Any, post: Any) -> None:
+    async with site(idp.settings()) as found:
+        for name_id in ("_random1", "_random2", "_random3"):
+            form = idp.answer(await found.start("saml"), name_id, name_format=TRANSIENT)
+            assert (await post(found, form)).headers["location"] == CLIENT
+            assert "samlId" not in await found.people.only()
+        other = {"identity": {"email": "bob@example.com"}}
+        form = idp.answer(await found.start("saml"), "_random4", name_format=TRANSIENT, **other)
+        assert (await post(found, form)).headers["location"] == CLIENT
+        assert await found.people.count() == 2
+
+
+async def test_name_that_changed(site: Any, idp: Any, post: Any) -> None:
+    async with site(idp.settings()) as found:
+        for name_id in ("old@example.com", "new@example.com"):
+            back = await post(found, idp.answer(await found.start("saml"), name_id))
+            assert back.headers["location"] == CLIENT
+            assert (await found.people.only())["samlId"] == name_id
 
 
 async def test_signed_response(site: Any, idp: Any, post: Any) -> None:

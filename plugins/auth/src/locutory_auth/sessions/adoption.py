@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import structlog
@@ -61,15 +61,18 @@ class Rules:
     ``rewritten``: fields that follow the provider at every sign-in. ``address``: when the
     e-mail address does: never; when the provider vouches for it; always; or always, and the
     address of another account is an error (strict). ``by_address``: an account is also found
-    by its verified address, and then gets the provider's id if ``binds``. ``unclaimed``:
-    accounts without any provider are its. ``administers``: its first account administers the
-    installation, as with e-mail registration.
+    by its verified address, and then gets the provider's id if ``binds``. ``rebinds``: also
+    if it had another id there, and a provider need not tell one that lasts; its addresses
+    say who somebody is. ``unclaimed``: accounts without any provider are its.
+    ``administers``: its first account administers the installation, as with e-mail
+    registration.
     """
 
     rewritten: tuple[str, ...] = ()
     address: Literal["never", "vouched", "always", "strict"] = "vouched"
     by_address: bool = True
     binds: bool = False
+    rebinds: bool = False
     unclaimed: bool = False
     administers: bool = False
 
@@ -77,7 +80,7 @@ class Rules:
 SOCIAL = Rules()
 RULES: Mapping[str, Rules] = {
     "openid": Rules(("name", "username", "idOnTheSource"), "always", binds=True, unclaimed=True),
-    "saml": Rules(("name", "username"), "never", binds=True),
+    "saml": Rules(("name", "username"), "never", binds=True, rebinds=True),
     "ldap": Rules(("name", "username"), "strict", by_address=False, binds=True, administers=True),
 }
 
@@ -110,41 +113,62 @@ class Adoption:
             raise ValueError(f"{identity.key} is no field for the id at a provider")
         if address:
             await self._gate.check_ip(address)
-        if not identity.subject:
-            raise IdentityRefused("auth_failed", "The provider did not say who this is")
-        if not self._domains.allow(identity.email):
-            raise IdentityRefused("domain", "Email domain not allowed")
         rules = RULES.get(identity.provider, SOCIAL)
-        account = await self._by_id(identity, rules)
-        if account is None:
-            try:
-                account = await self._by_address(identity, rules)
-            except IdentityRefused:
-                # Of the same person after all? It may have been made between the two looks.
-                account = await self._by_id(identity, rules)
-                if account is None:
-                    raise
+        if not identity.subject and not rules.rebinds:
+            raise IdentityRefused("auth_failed", "The provider did not say who this is")
+        identity = replace(identity, email=address_of(identity))
+        if identity.email and not self._domains.allow(identity.email):
+            raise IdentityRefused("domain", "Email domain not allowed")
+        account = await self._known(identity, rules)
         if account is None:
             if not may_register:
                 raise IdentityRefused("registration_closed", "Registration is not allowed.")
+            if not identity.email:
+                raise IdentityRefused("no_address", "The provider gave no e-mail address")
             try:
                 return await self._create(identity, rules)
             except DuplicateKeyError:
                 # Taken: by a sign-in of the same person at the same time, or by somebody else.
-                account = await self._by_id(identity, rules)
+                account = await self._known(identity, rules)
                 if account is None and rules.address == "strict":
                     raise await self._taken(identity) from None
                 if account is None:
                     raise IdentityRefused("other_provider", "The e-mail address is taken") from None
+        if not identity.email:
+            self._check_stored_address(account)
         if account.get(CLOSING) is not None:
             raise IdentityRefused("closing", "Account deletion is in progress")
         if await self._bans.of_account(account["_id"]) > time.time():
             raise banned()
         return await self._update(identity, rules, account)
 
+    def _check_stored_address(self, account: Mapping[str, Any]) -> None:
+        """What counts for somebody whose provider tells no address at this sign-in."""
+        email = account.get("email") or ""
+        if not self._domains.allow(email):
+            raise IdentityRefused("domain", "Email domain not allowed")
+        if not is_sound(email):  # from before this was refused
+            self._log.warning("account.no_address", user=str(account["_id"]))
+
+    async def _known(self, identity: Identity, rules: Rules) -> Mapping[str, Any] | None:
+        """The account of an identity."""
+        account = await self._by_id(identity, rules)
+        if account is not None:
+            return account
+        try:
+            return await self._by_address(identity, rules)
+        except IdentityRefused:
+            # Of the same person after all? It may have been made between the two looks.
+            account = await self._by_id(identity, rules)
+            if account is None:
+                raise
+            return account
+
     async def _by_id(self, identity: Identity, rules: Rules) -> Mapping[str, Any] | None:
         """The account of the provider's id. An OpenID id is one of its issuer; accounts from
         before issuers were stored have none."""
+        if not identity.subject:
+            return None
         chosen: list[dict[str, Any]] = [{identity.key: identity.subject}]
         if identity.issuer is not None:
             source = identity.fields.get("idOnTheSource")
@@ -163,17 +187,16 @@ class Adoption:
     async def _by_address(self, identity: Identity, rules: Rules) -> Mapping[str, Any] | None:
         """The account of the same address, if nothing speaks against its being the same
         person's."""
-        email = identity.email.strip().lower()
-        if not email or not rules.by_address:
+        if not identity.email or not rules.by_address:
             return None
-        account = await self._find(identity, {"email": email})
+        account = await self._find(identity, {"email": identity.email})
         if account is None:
             return None
         self._own(identity, rules, account)
         if not identity.email_verified:
             raise IdentityRefused("unverified", "The provider does not vouch for the address")
         subject, issuer = account.get(identity.key), account.get("openidIssuer")
-        if subject and subject != identity.subject:
+        if subject and subject != identity.subject and not rules.rebinds:
             raise IdentityRefused("auth_failed", "The address belongs to another identity")
         if identity.issuer is not None and issuer and issuer != identity.issuer:
             raise IdentityRefused("auth_failed", "The address belongs to another issuer")
@@ -198,11 +221,12 @@ class Adoption:
         fields = texts_of(identity, AT_CREATION)
         if identity.issuer is not None:
             fields["openidIssuer"] = identity.issuer
+        if identity.subject:
+            fields[identity.key] = identity.subject
         document = new_account(
-            identity.email.strip().lower(),
+            identity.email,
             provider=identity.provider,
             emailVerified=identity.email_verified,
-            **{identity.key: identity.subject},
             **fields,
         )
         await self._creation.store(document, may_administer=rules.administers)
@@ -214,11 +238,14 @@ class Adoption:
         # A role is given only when the provider's claims decide about it.
         fields = texts_of(identity, (*rules.rewritten, "role"))
         if rules.binds:
-            fields[identity.key] = identity.subject
             fields["provider"] = identity.provider
+            if identity.subject:
+                fields[identity.key] = identity.subject
             if identity.issuer is not None:
                 fields["openidIssuer"] = identity.issuer
         changed = {name: value for name, value in fields.items() if account.get(name) != value}
+        if identity.key in changed and account.get(identity.key):
+            self._log.info("account.identity_changed", user=str(user), provider=identity.provider)
         moved = self._moved(identity, rules, account)
         if moved:
             try:
@@ -254,12 +281,32 @@ class Adoption:
     @staticmethod
     def _moved(identity: Identity, rules: Rules, account: Mapping[str, Any]) -> dict[str, Any]:
         """The address to write, if it is another one and may be."""
-        email, vouched = identity.email.strip().lower(), identity.email_verified
-        if not email or email == account.get("email") or rules.address == "never":
+        email, vouched = identity.email, identity.email_verified
+        stored = account.get("email") or ""
+        if not email or email == stored or (rules.address == "never" and is_sound(stored)):
             return {}
         if rules.address == "vouched" and not vouched:
             return {}
         return {"email": email, "emailVerified": vouched}
+
+
+def is_address(email: str) -> bool:
+    """Has this text the form ``x@y.z``? LibreChat's database takes no account without."""
+    name, _, domain = email.rpartition("@")
+    labels = domain.split(".")
+    whole = all(labels) and not any(character.isspace() for character in domain)
+    return bool(name.strip()) and len(labels) > 1 and whole
+
+
+def is_sound(email: str) -> bool:
+    """`is_address`, and just one: not two that were joined."""
+    return is_address(email) and email.count("@") == 1
+
+
+def address_of(identity: Identity) -> str:
+    """The address of an identity as it is stored; "" for what is none."""
+    email = identity.email.strip().lower()
+    return email if is_address(email) else ""
 
 
 def texts_of(identity: Identity, names: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from locutory_auth.accounts.stored import CLOSING
 from locutory_auth.documents import User
 from locutory_auth.registration.creation import Creation, new_account
 from locutory_auth.registration.domains import Domains
-from locutory_auth.sessions.adoption import ABSENT, AT_CREATION, KEYS, texts_of
+from locutory_auth.sessions.adoption import ABSENT, AT_CREATION, KEYS, address_of, texts_of
 from locutory_contracts.sign_in import Identity, IdentityRefused
 
 _READ = {"_id": 1, "provider": 1, "emailVerified": 1, "openidIssuer": 1, "idOnTheSource": 1}
@@ -77,8 +77,8 @@ class Expectation:
         )
 
     async def _create(self, identity: Identity) -> str:
-        email = identity.email.strip().lower()
-        if "@" not in email:
+        email = address_of(identity)
+        if not email:
             raise IdentityRefused("auth_failed", "The directory knows no address")
         if not self._domains.allow(email):
             raise IdentityRefused("domain", "Email domain not allowed")

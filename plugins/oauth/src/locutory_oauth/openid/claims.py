@@ -7,6 +7,7 @@ from typing import Any
 from locutory_contracts.sign_in import Identity
 from locutory_oauth.config import OpenIdSettings
 from locutory_oauth.identity import is_true, text
+from locutory_oauth.values import first_address, first_text, joined_text
 
 Claims = Mapping[str, Any]
 
@@ -29,45 +30,45 @@ def at_path(claims: Any, path: str) -> Any:
     return claims
 
 
+def _configured(claims: Claims, path: str | None) -> Any:
+    path = (path or "").strip()
+    return at_path(claims, path) if path else None
+
+
 def email_of(settings: OpenIdSettings, claims: Claims) -> str:
-    """The configured claim when it is text, else email, preferred_username, upn; or ""."""
-    configured = (settings.openid_email_claim or "").strip()
-    names = ("email", "preferred_username", "upn")
-    for name in (configured, *names) if configured else names:
-        found = claims.get(name)
-        if isinstance(found, str) and found.strip():
-            return text(found)
-    return ""
+    """The first e-mail address in the configured claim, email, preferred_username and upn;
+    or ""."""
+    usual = (claims.get(name) for name in ("email", "preferred_username", "upn"))
+    return first_address(_configured(claims, settings.openid_email_claim), *usual)
 
 
 def _username(settings: OpenIdSettings, claims: Claims) -> str:
-    names = ("preferred_username", "username", "email")
-    chosen = settings.openid_username_claim
-    for name in (chosen,) if chosen else names:
-        found = claims.get(name)
-        if isinstance(found, list):
-            found = "_".join(text(part) for part in found)
-        if text(found):
-            return text(found)
-    return ""
+    usual = (claims.get(name) for name in ("preferred_username", "username"))
+    found = map(joined_text, (_configured(claims, settings.openid_username_claim), *usual))
+    return next(filter(None, found), "") or first_text(claims.get("email"))
 
 
 def _name(settings: OpenIdSettings, claims: Claims) -> str:
-    if settings.openid_name_claim:
-        return text(claims.get(settings.openid_name_claim))
-    parts = [text(claims.get("given_name")), text(claims.get("family_name"))]
-    full = " ".join(part for part in parts if part)
-    return full or text(claims.get("username")) or text(claims.get("email"))
+    parts = [first_text(claims.get(name)) for name in ("given_name", "family_name")]
+    return first_text(
+        _configured(claims, settings.openid_name_claim),
+        " ".join(parts) if all(parts) else None,
+        claims.get("name"),
+        *parts,
+        claims.get("username"),
+        claims.get("email"),
+    )
 
 
 def identity_of(
     settings: OpenIdSettings, claims: Claims, issuer: str, *, configured: bool = True
 ) -> Identity:
     """Who the claims speak of. ``claims``: of the verified id token, overlaid by the user
-    info; ``configured``: the issuer is the deployment's own. The address counts as verified only if it is the one that ``email_verified`` is
-    about: people may choose their preferred_username themselves."""
+    info; ``configured``: the issuer is the deployment's own. The address counts as verified
+    only if it is the one that ``email_verified`` is about: people may choose their
+    preferred_username themselves."""
     email = email_of(settings, claims)
-    vouched = is_true(claims.get("email_verified")) and email == text(claims.get("email"))
+    vouched = is_true(claims.get("email_verified")) and email == first_address(claims.get("email"))
     fields = {
         "username": _username(settings, claims),
         "name": _name(settings, claims),

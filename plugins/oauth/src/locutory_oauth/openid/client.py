@@ -1,21 +1,22 @@
 """The client's side of OpenID Connect: authorization request, code, refresh, user info."""
 
 import hmac
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx2
-from authlib.integrations.base_client import OAuthError  # type: ignore[import-untyped]
-from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]
+from locutory_oauth.identity import Refused, Start, TokenSet
+from locutory_oauth.oauth2 import TokenEndpoint, authorization_url, code_of
+from locutory_oauth.openid.discovery import TENANT, Discovery
+from locutory_oauth.openid.verification import TokenExpired, Verification
+from locutory_oauth.outbound import Outbound, Unreachable
+from locutory_oauth.received import receive
 
-from locutory_oauth.identity import Denied, Refused, Start, TokenSet
-from locutory_oauth.openid.discovery import TENANT, Discovery, Metadata
-from locutory_oauth.openid.verification import Verification
-from locutory_oauth.outbound import Outbound, Unreachable, reason_of
-
+OFFLINE = "offline_access"
 _ON_BEHALF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_TOKEN = re.compile(r"[\w-]+(?:\.[\w-]*){2}(?:(?:\.[\w-]*){2})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Registration:
 
     ``secret`` is asked for at each use (Apple's is signed anew), ``None`` makes a public
     client. ``auth_method`` overrides what discovery says; ``extra`` are further parameters of
-    the authorization request; ``userinfo``: ask that endpoint too.
+    the authorization request, "" for one that shall not be sent; ``userinfo``: ask that
+    endpoint too.
     """
 
     client_id: str
@@ -38,7 +40,7 @@ class Registration:
 
 
 class OpenIdClient:
-    """Talks to one provider. Keeps nothing between calls."""
+    """Talks to one provider."""
 
     def __init__(
         self,
@@ -51,41 +53,29 @@ class OpenIdClient:
         self.discovery = discovery
         self.verification = verification
         self._outbound = outbound
-
-    def _session(self, metadata: Metadata) -> AsyncOAuth2Client:
-        ours = self.registration
-        secret = None if ours.secret is None else ours.secret()
-        offered = metadata.auth_methods
-        method = "none"
-        if secret is not None:
-            # The standard's default is basic; of two that are offered LibreChat takes post.
-            method = "client_secret_post" if "client_secret_post" in offered else ""
-            method = ours.auth_method or method or "client_secret_basic"
-        return AsyncOAuth2Client(
-            client_id=ours.client_id,
-            client_secret=secret,
-            token_endpoint_auth_method=method,
-            scope=ours.scope,
-            redirect_uri=ours.redirect_uri,
-            code_challenge_method="S256",
-            **self._outbound.options(),
+        self._endpoint = TokenEndpoint(
+            outbound, registration.client_id, registration.secret, registration.auth_method
         )
 
     async def start(self, state: str) -> Start:
         """The authorization request, with a nonce, and a PKCE challenge where that is asked
         for or announced."""
-        metadata = await self.discovery.metadata()
+        ours, metadata = self.registration, await self.discovery.metadata()
         memory = {"nonce": secrets.token_urlsafe(32)}
-        if self.registration.pkce or metadata.pkce:
+        if ours.pkce or metadata.pkce:
             memory["verifier"] = secrets.token_urlsafe(48)
-        async with self._session(metadata) as session:
-            url, _ = session.create_authorization_url(
-                metadata.authorization_endpoint,
-                state=state,
-                nonce=memory["nonce"],
-                code_verifier=memory.get("verifier"),
-                **self.registration.extra,
-            )
+        more = {"nonce": memory["nonce"], **ours.extra}
+        if OFFLINE in ours.scope.split() and metadata.offline_needs_consent:
+            more.setdefault("prompt", "consent")
+        url = authorization_url(
+            metadata.authorization_endpoint,
+            client_id=ours.client_id,
+            redirect_uri=ours.redirect_uri,
+            scope=ours.scope,
+            state=state,
+            verifier=memory.get("verifier"),
+            more={name: value for name, value in more.items() if value},
+        )
         return Start(url, memory)
 
     async def redeem(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> TokenSet:
@@ -100,40 +90,39 @@ class OpenIdClient:
             raise Refused("mix_up", "the answer does not name its issuer")
         if named is not None and named != metadata.issuer and TENANT not in metadata.issuer:
             raise Refused("mix_up", "the answer comes from another issuer")
-        if "error" in answer:
-            raise Denied("denied", "the provider did not agree")
-        code = answer.get("code")
-        if not code:
-            raise Refused("answer", "the answer holds no code")
-        options = {"code_verifier": memory["verifier"]} if "verifier" in memory else {}
-        return await self._tokens(
-            metadata,
-            lambda session: session.fetch_token(
-                metadata.token_endpoint, grant_type="authorization_code", code=code, **options
-            ),
-            memory["nonce"],
-        )
+        form = {
+            "grant_type": "authorization_code",
+            "code": code_of(answer),
+            "redirect_uri": self.registration.redirect_uri,
+        }
+        if "verifier" in memory:
+            form["code_verifier"] = memory["verifier"]
+        found = await self._endpoint.ask(metadata.token_endpoint, form, metadata.auth_methods)
+        tokens = await self._tokens(found, memory["nonce"])
+        if not tokens.id:
+            raise Refused("tokens", "the provider gave no id token; is openid in the scopes?")
+        return tokens
 
     async def refresh(self, token: str, audience: str | None = None) -> TokenSet:
-        """New tokens for a refresh token. Without an id token in the answer ``id`` is "" and
-        ``claims`` are empty; the old refresh token stays when there is no new one."""
-        metadata = await self.discovery.metadata()
-        options = {"audience": audience} if audience else {}
-        return await self._tokens(
-            metadata,
-            lambda session: session.refresh_token(
-                metadata.token_endpoint, refresh_token=token, **options
-            ),
-            None,
-        )
+        """New tokens for a refresh token. Without an id token in the answer, or with one that
+        has expired, ``id`` is "" and ``claims`` are empty; the old refresh token stays when
+        there is no new one.
 
-    async def _tokens(
-        self, metadata: Metadata, ask: Callable[[AsyncOAuth2Client], Any], nonce: str | None
-    ) -> TokenSet:
-        answer = await self._ask(metadata, ask)
-        access, identity = answer.get("access_token"), answer.get("id_token")
-        if not isinstance(access, str) or not access:
-            raise Refused("tokens", "the provider gave no access token")
+        No scope is asked for: that means those which were granted (RFC 6749 §6), and a
+        provider refuses what it did not grant.
+        """
+        metadata = await self.discovery.metadata()
+        form = {"grant_type": "refresh_token", "refresh_token": token}
+        if audience:
+            form["audience"] = audience
+        found = await self._endpoint.ask(metadata.token_endpoint, form, metadata.auth_methods)
+        try:
+            return await self._tokens(found, None)
+        except TokenExpired:  # the first one once more
+            return await self._tokens({**found, "id_token": None}, None)
+
+    async def _tokens(self, answer: Mapping[str, Any], nonce: str | None) -> TokenSet:
+        access, identity = answer["access_token"], answer.get("id_token")
         claims: Mapping[str, Any] = {}
         if isinstance(identity, str) and identity:
             claims = await self.verification.id_token(
@@ -142,29 +131,14 @@ class OpenIdClient:
                 nonce=nonce,
                 access_token=access,
             )
-        elif nonce is not None:
-            raise Refused("tokens", "the provider gave no id token; is openid in the scopes?")
-        refresh = answer.get("refresh_token")
+        refresh, scope = answer.get("refresh_token"), answer.get("scope")
         return TokenSet(
             access=access,
             id=identity if isinstance(identity, str) else "",
             refresh=refresh if isinstance(refresh, str) and refresh else None,
             claims=claims,
+            scope=scope if isinstance(scope, str) else None,
         )
-
-    async def _ask(
-        self, metadata: Metadata, ask: Callable[[AsyncOAuth2Client], Any]
-    ) -> Mapping[str, Any]:
-        try:
-            async with self._session(metadata) as session:
-                answer: Mapping[str, Any] = await ask(session)
-                return answer
-        except OAuthError as error:
-            raise Refused("grant", f"the provider refuses: {error.error}") from error
-        except httpx2.HTTPError as error:
-            raise Unreachable(f"the token endpoint: {reason_of(error)}") from error
-        except ValueError as error:
-            raise Unreachable("the token endpoint does not answer with JSON") from error
 
     async def revoke(self, token: str) -> None:
         """Tell the provider that a refresh token is used no more (RFC 7009); nothing where it
@@ -172,45 +146,52 @@ class OpenIdClient:
         metadata = await self.discovery.metadata()
         if metadata.revocation_endpoint is None:
             return
-        try:
-            async with self._session(metadata) as session:
-                answer = await session.revoke_token(
-                    metadata.revocation_endpoint, token=token, token_type_hint="refresh_token"
-                )
-        except (OAuthError, httpx2.HTTPError, ValueError) as error:
-            raise Unreachable(f"the revocation endpoint: {reason_of(error)}") from error
-        if answer.status_code >= 400:
-            raise Unreachable(f"the revocation endpoint answers {answer.status_code}")
+        form = {"token": token, "token_type_hint": "refresh_token"}
+        what = "the revocation endpoint"
+        answer = await self._endpoint.send(
+            metadata.revocation_endpoint, form, metadata.auth_methods, what
+        )
+        if answer.status >= 400:
+            raise Unreachable(f"{what} answers {answer.status}")
 
     async def on_behalf(self, assertion: str, scope: str) -> tuple[str, float]:
         """Exchange an access token for one of another scope (Entra's on-behalf-of flow); the
         token, and how many seconds it is good for."""
         metadata = await self.discovery.metadata()
-        answer = await self._ask(
-            metadata,
-            lambda session: session.fetch_token(
-                metadata.token_endpoint,
-                grant_type=_ON_BEHALF,
-                assertion=assertion,
-                scope=scope,
-                requested_token_use="on_behalf_of",
-            ),
-        )
-        token, seconds = answer.get("access_token"), answer.get("expires_in")
-        if not isinstance(token, str) or not token:
-            raise Refused("grant", "the exchange gave no access token")
-        return token, float(seconds) if isinstance(seconds, int) and seconds > 0 else 3600.0
+        form = {
+            "grant_type": _ON_BEHALF,
+            "assertion": assertion,
+            "scope": scope,
+            "requested_token_use": "on_behalf_of",
+        }
+        answer = await self._endpoint.ask(metadata.token_endpoint, form, metadata.auth_methods)
+        seconds = answer.get("expires_in")
+        good = float(seconds) if isinstance(seconds, int) and seconds > 0 else 3600.0
+        return answer["access_token"], good
 
     async def userinfo(self, access_token: str, subject: str) -> Mapping[str, Any]:
-        """What the user info endpoint says about ``subject``; empty without an endpoint.
-        `Refused` when it speaks of somebody else."""
+        """What the user info endpoint says about ``subject``; empty without an endpoint. Where
+        the provider signs it, that is checked. `Refused` when it speaks of somebody else, or
+        cannot be believed."""
         metadata = await self.discovery.metadata()
         if metadata.userinfo_endpoint is None or not self.registration.userinfo:
             return {}
-        found = await self._outbound.object(
-            metadata.userinfo_endpoint, headers={"authorization": f"Bearer {access_token}"}
-        )
-        told = found.get("sub")
-        if not isinstance(told, str) or not hmac.compare_digest(told.encode(), subject.encode()):
+        what = "the user info"
+        headers = {
+            "authorization": f"Bearer {access_token}",
+            "accept": "application/json, application/jwt",
+        }
+        received = await receive(self._outbound, metadata.userinfo_endpoint, what, headers=headers)
+        if received.status != 200:
+            text = f"{what} answers with status {received.status}"
+            raise Unreachable(text, status=received.status)
+        found = received.object()
+        if found is None:
+            token = received.body.strip().decode("ascii", "replace")
+            if received.kind != "application/jwt" and not _TOKEN.fullmatch(token):
+                raise Unreachable(f"{what} is neither a JSON object nor a signed one")
+            found = await self.verification.userinfo(token, self.registration.client_id)
+        sub = found.get("sub")
+        if not isinstance(sub, str) or not hmac.compare_digest(sub.encode(), subject.encode()):
             raise Refused("subject", "the user info is about somebody else")
         return found

@@ -45,6 +45,8 @@ class Metadata:
     revocation_endpoint: str | None
     auth_methods: tuple[str, ...]
     algorithms: tuple[str, ...]
+    userinfo_algorithms: tuple[str, ...]
+    offline_needs_consent: bool
     pkce: bool
     names_itself: bool
 
@@ -101,9 +103,19 @@ def read_metadata(configured: str, document: Mapping[str, Any]) -> Metadata:
         revocation_endpoint=address("revocation_endpoint"),
         auth_methods=words("token_endpoint_auth_methods_supported"),
         algorithms=words("id_token_signing_alg_values_supported"),
+        userinfo_algorithms=words("userinfo_signing_alg_values_supported"),
+        offline_needs_consent=_offline_needs_consent(issuer, document),
         pkce="S256" in words("code_challenge_methods_supported"),
         names_itself=document.get("authorization_response_iss_parameter_supported") is True,
     )
+
+
+def _offline_needs_consent(issuer: str, document: Mapping[str, Any]) -> bool:
+    """Is ``offline_access`` ignored without ``prompt=consent`` (OpenID Connect Core §11)?
+    Entra has other conditions, and would ask for what only its administrators may give."""
+    prompts = document.get("prompt_values_supported")
+    offered = not isinstance(prompts, list) or "consent" in prompts
+    return offered and TENANT not in issuer and "msgraph_host" not in document
 
 
 def _origin(url: str) -> tuple[str, str]:

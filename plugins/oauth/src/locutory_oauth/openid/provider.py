@@ -63,6 +63,7 @@ class OpenIdProvider:
                 configured=issuer in own,
             ),
             may_register=True,
+            told=userinfo.keys(),
             picture=await self._picture(userinfo, bearer),
             rules=rules,
             tokens=tokens,
@@ -80,7 +81,7 @@ class OpenIdProvider:
                 token = await self._graph.exchanged(token, scope)
             return token, await self._client.userinfo(token, subject)
         except (Unreachable, Refused) as failure:
-            if isinstance(failure, Refused) and failure.code == "subject":
+            if isinstance(failure, Refused) and failure.code in ("subject", "userinfo"):
                 raise
             # The id token says enough to go on; a rule that needs more will fail by itself.
             self._log.warning("openid.userinfo_missing", reason=str(failure))

@@ -1,13 +1,11 @@
 """Sessions made of the provider's own tokens, and logging out there (contract oauth §5.4, §5.5)."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import structlog
 from bson import ObjectId
@@ -21,19 +19,17 @@ from locutory_contracts.sign_in import OutsideAnswer, OutsideEnd, OutsideSession
 from locutory_oauth.browser import COOKIE, Browsers, new_id, set_cookie
 from locutory_oauth.config import Config
 from locutory_oauth.identity import Refused, TokenSet, text
+from locutory_oauth.oauth2 import with_query
 from locutory_oauth.openid.client import OpenIdClient
 from locutory_oauth.openid.discovery import normal_issuer
+from locutory_oauth.openid.own_tokens import OwnTokens
+from locutory_oauth.openid.renewal import Renewal
 from locutory_oauth.openid.verification import TokenExpired, unverified_claims
 from locutory_oauth.outbound import Unreachable
 
 PROVIDER = "openid"
 _REFRESH = "refreshToken"
 _USER = "openid_user_id"
-_TURNS = "oauth:turned"
-_GRACE_SECONDS = 30.0
-_TURN_SECONDS = 15.0
-_FAILED_SECONDS = 5.0
-_POLL_SECONDS = 0.05
 _BUFFER_SECONDS = 30
 _REVOKE_SECONDS = 3.0
 
@@ -41,8 +37,8 @@ _REVOKE_SECONDS = 3.0
 class OpenIdSessions:
     """Implements `locutory_contracts.sign_in.OutsideSessions` and the authenticator "openid".
 
-    A provider's refresh token is turned once, however many tabs ask: all get the same
-    successor for 30 seconds.
+    The token of a session is an id token, or else an access token, that `authenticate` takes.
+    Where the provider renews a session without giving one, it is a token of our own.
     """
 
     def __init__(
@@ -61,9 +57,10 @@ class OpenIdSessions:
         self._config = config
         self._client = client
         self._browsers = browsers
-        self._cache = cache
         self._services = services
         self._key = OctKey.import_key(secret)
+        self._own = OwnTokens(secret, config.session_expiry / 1000)
+        self._renewal = Renewal(client, cache, config.openid_refresh_audience)
         self._login_page = login_page
         self._log = log
         self._secure = is_secure
@@ -79,8 +76,13 @@ class OpenIdSessions:
         opened = OutsideSession(user_id, str(ObjectId()), now())
         return await self._keep(new_id(), opened, tokens)
 
-    async def _keep(self, browser: str, opened: OutsideSession, tokens: TokenSet) -> list[str]:
+    async def _keep(
+        self, browser: str, opened: OutsideSession, tokens: TokenSet, own_until: float = 0.0
+    ) -> list[str]:
+        """Keep the tokens in the login session; its cookies. ``own_until``: how long it may
+        have tokens of our own."""
         value = {
+            "own_until": own_until,
             "user": opened.user_id,
             "access": tokens.access,
             "id": tokens.id,
@@ -117,22 +119,28 @@ class OpenIdSessions:
         account = None if user_id is None else await self._services.get(ACCOUNTS).find(user_id)
         if opened is None or account is None:
             return OutsideAnswer(302, None, location="/login")
-        ready = self._reusable(session) if session else None
+        ready = await self._reusable(session, account, opened) if session else None
         if ready is not None:
             return OutsideAnswer(200, {"token": ready, "user": account})
         try:
-            tokens = await self._turned(token)
+            tokens = await self._renewal.renewed(token)
         except (Refused, Unreachable) as failure:
             self._log.warning("openid.refresh_failed", user=user_id, reason=str(failure))
             return OutsideAnswer(403, "Invalid OpenID refresh token")
         if tokens.claims and not self._is_theirs(account, tokens.claims):
             self._log.warning("openid.refresh_for_another", user=user_id)
             return OutsideAnswer(302, None, location="/login")
-        if not tokens.id and session and _seconds_left(session["id"]) > 0:
+        if not tokens.id and session:
             tokens = replace(tokens, id=session["id"])
+        opened = replace(opened, id=opened.id or str(ObjectId()))
+        ready = await self._acceptable(account, tokens.id, tokens.access)
+        own_until = 0.0
+        if ready is None:
+            own_until = time.time() + self._own.seconds
+            ready = self._own.issue(opened, own_until)
         browser = self._browsers.identify(request) or new_id()
-        cookies = await self._keep(browser, opened, tokens)
-        return OutsideAnswer(200, {"token": tokens.id or tokens.access, "user": account}, cookies)
+        cookies = await self._keep(browser, opened, tokens, own_until)
+        return OutsideAnswer(200, {"token": ready, "user": account}, cookies)
 
     async def _session_of(
         self, request: Request, opened: OutsideSession | None
@@ -141,46 +149,33 @@ class OpenIdSessions:
         stored = await self._browsers.stored(request)
         return stored if opened is not None and stored.get("user") == opened.user_id else {}
 
-    def _reusable(self, session: Mapping[str, Any]) -> str | None:
-        """A token of the login session that need not be renewed yet."""
+    async def _reusable(
+        self, session: Mapping[str, Any], account: Account, opened: OutsideSession
+    ) -> str | None:
+        """A token for the login session, when it need not be renewed yet."""
         age = (time.time() - session["at"]) * 1000
         if not 0 <= age <= self._config.openid_reuse_max_session_age_ms:
             return None
-        for token in (session["id"], session["access"]):
-            if token and _seconds_left(token) > _BUFFER_SECONDS:
-                return str(token)
-        return None
+        tokens = (session["id"], session["access"])
+        ready = await self._acceptable(account, *tokens, seconds=_BUFFER_SECONDS)
+        until = session.get("own_until", 0.0)
+        if ready is None and opened.id is not None and until - time.time() > _BUFFER_SECONDS:
+            ready = self._own.issue(opened, until)
+        return ready
 
-    async def _turned(self, token: str) -> TokenSet:
-        """New tokens for a refresh token; those who ask at the same time share them."""
-        key = hashlib.sha256(token.encode()).hexdigest()
-        deadline = time.monotonic() + _TURN_SECONDS
-        while not await self._cache.add(_TURNS, key, {"state": "turning"}, _TURN_SECONDS):
-            found = await self._cache.get(_TURNS, key)
-            if found is not None and found["state"] == "turned":
-                return TokenSet(**found["tokens"])
-            if found is not None and found["state"] == "failed":
-                raise Refused("grant", "the provider refused a moment ago")
-            if time.monotonic() > deadline:
-                raise Unreachable("the provider takes too long")
-            await asyncio.sleep(_POLL_SECONDS)
-        try:
-            fresh = await self._client.refresh(token, self._config.openid_refresh_audience)
-        except BaseException as failure:
-            if isinstance(failure, Refused):
-                await self._cache.set(_TURNS, key, {"state": "failed"}, _FAILED_SECONDS)
-            else:
-                await self._cache.delete(_TURNS, key)
-            raise
-        tokens = replace(fresh, refresh=fresh.refresh or token)
-        value = {
-            "access": tokens.access,
-            "id": tokens.id,
-            "refresh": tokens.refresh,
-            "claims": dict(tokens.claims),
-        }
-        await self._cache.set(_TURNS, key, {"state": "turned", "tokens": value}, _GRACE_SECONDS)
-        return tokens
+    async def _acceptable(self, account: Account, *tokens: str, seconds: float = 0) -> str | None:
+        """The first of the provider's tokens that `authenticate` takes, and that is good for
+        more than ``seconds``."""
+        for token in tokens:
+            if not token or _seconds_left(token) <= seconds:
+                continue
+            try:
+                claims = await self._client.verification.bearer(token, self._audiences)
+            except (Refused, Unreachable):
+                continue
+            if self._is_theirs(account, claims):
+                return token
+        return None
 
     # Recognising a request
 
@@ -194,14 +189,17 @@ class OpenIdSessions:
         if opened is None:
             raise Unauthorized
         user_id = opened.user_id
+        claims: Mapping[str, Any] | None = None
         try:
-            claims = await self._client.verification.bearer(token.strip(), self._audiences)
+            if not self._own.is_for(token.strip(), opened):
+                verification = self._client.verification
+                claims = await verification.bearer(token.strip(), self._audiences)
         except TokenExpired:
             raise Unauthorized("jwt expired") from None
         except (Refused, Unreachable):
             raise Unauthorized("invalid token") from None
         account = await self._services.get(ACCOUNTS).find(user_id)
-        if account is None or not self._is_theirs(account, claims):
+        if account is None or (claims is not None and not self._is_theirs(account, claims)):
             raise Unauthorized
         return Principal(
             id=user_id,
@@ -294,14 +292,14 @@ class OpenIdSessions:
         back = self._config.openid_post_logout_redirect_uri or self._login_page
         client = {"client_id": self._client.registration.client_id}
         if not token:
-            return _with_query(endpoint, {"post_logout_redirect_uri": back, **client})
+            return with_query(endpoint, {"post_logout_redirect_uri": back, **client})
         query = {"post_logout_redirect_uri": back, "id_token_hint": token}
-        address = _with_query(endpoint, query)
+        address = with_query(endpoint, query)
         if len(address) <= self._config.openid_max_logout_url_length:
             return address
         hint = account.get("email") or account.get("username") or account.get("openidId")
         query = {"post_logout_redirect_uri": back, "logout_hint": str(hint or ""), **client}
-        return _with_query(endpoint, query)
+        return with_query(endpoint, query)
 
 
 def _began(claims: Mapping[str, Any]) -> datetime:
@@ -321,9 +319,3 @@ def _seconds_left(token: str) -> float:
     """How long a token is still good; 0 when it does not say."""
     expires = unverified_claims(token).get("exp")
     return expires - time.time() if isinstance(expires, int | float) else 0.0
-
-
-def _with_query(url: str, query: Mapping[str, str]) -> str:
-    parts = urlsplit(url)
-    pairs = [*parse_qsl(parts.query, keep_blank_values=True), *query.items()]
-    return urlunsplit(parts._replace(query=urlencode(pairs)))

@@ -47,6 +47,17 @@ def words(value: Any) -> list[str]:
     return []
 
 
+def names_in(value: Any) -> set[str]:
+    """Every name that a claim may mean: its `words`, and as providers tell a single role as
+    text and names hold spaces, the whole text and what stands between commas."""
+    found = set(words(value))
+    if isinstance(value, str):
+        found |= {value, *value.split(",")}
+    elif isinstance(value, list):
+        found |= {str(each) for each in value if type(each) is int}
+    return {name.strip() for name in found} - {""}
+
+
 class Roles:
     """The rules of a deployment."""
 
@@ -65,7 +76,7 @@ class Roles:
         kind = self._settings.openid_required_role_token_kind
         if not required or path is None or kind is None:
             return
-        held = words(await self._held(sources, kind, path))
+        held = names_in(await self._held(sources, kind, path))
         if not any(role in held for role in required):
             named = ", ".join(f'"{role}"' for role in required)
             which = named if len(required) == 1 else f"one of: {named}"
@@ -78,7 +89,7 @@ class Roles:
         if not role or not path or kind is None:
             return None
         held = await self._held(sources, kind, path)
-        return held is True or role in words(held)
+        return held is True or role in names_in(held)
 
     async def _held(self, sources: Sources, kind: TokenKind, path: str) -> Any:
         claims = sources.claims(kind)
@@ -102,7 +113,7 @@ class Roles:
             if resolved is None:
                 return None
             claims = {GROUPS: list(resolved)}
-        held = {role.lower() for role in words(at_path(claims, path))}
+        held = {role.lower() for role in names_in(at_path(claims, path))}
         wanted = [role for role in settings.openid_role_sync_role_priority if role.lower() in held]
         if settings.openid_role_sync_fallback_role:
             wanted.append(settings.openid_role_sync_fallback_role)

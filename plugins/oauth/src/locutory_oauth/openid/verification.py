@@ -1,5 +1,7 @@
 """Checking tokens that an OpenID provider signed (contract security §4)."""
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +12,7 @@ from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.util import urlsafe_b64decode
 
 from locutory_oauth.identity import Refused
-from locutory_oauth.openid.discovery import Discovery, Metadata
+from locutory_oauth.openid.discovery import Discovery
 
 ALGORITHMS = (
     "RS256",
@@ -63,7 +65,7 @@ class Verification:
         """The claims of an id token: signed by the issuer, named by it exactly, for this
         client and (with ``nonce``) for this sign-in, and not expired."""
         metadata = await self._discovery.metadata()
-        header, claims = await self._signed(token, metadata)
+        header, claims = await self._signed(token, metadata.algorithms or ("RS256",))
         checked = CodeIDToken(
             claims,
             header,
@@ -80,7 +82,7 @@ class Verification:
         """The claims of an id or access token that a client sends: signed by the issuer, for
         one of ``audiences``, and not expired."""
         metadata = await self._discovery.metadata()
-        header, claims = await self._signed(token, metadata)
+        header, claims = await self._signed(token, metadata.algorithms or ("RS256",))
         checked = CodeIDToken(
             claims,
             header,
@@ -90,6 +92,30 @@ class Verification:
             },
         )
         self._validate(checked)
+        return claims
+
+    async def userinfo(self, token: str, client_id: str) -> dict[str, Any]:
+        """The claims of signed user info: signed by the issuer, and of this issuer, for this
+        client and not expired where it says so (OpenID Connect Core §5.3.2)."""
+        if token.count(".") == 4:
+            text = "the user info is encrypted; the provider has to send it signed or plain"
+            raise Refused("userinfo", text)
+        metadata = await self._discovery.metadata()
+        announced = metadata.userinfo_algorithms or ALGORITHMS
+        try:
+            _, claims = await self._signed(token, announced)
+            if "iss" in claims and claims["iss"] != metadata.expected_issuer(claims):
+                raise Refused("issuer", "it names another issuer")
+            audiences = claims.get("aud", client_id)
+            if client_id not in (audiences if isinstance(audiences, list) else [audiences]):
+                raise Refused("audience", "it is for another client")
+            expires, begins = claims.get("exp", math.inf), claims.get("nbf", -math.inf)
+            if not _numbers(expires, begins):
+                raise Refused("expired", "its times are no numbers")
+            if not begins - self._leeway <= time.time() < expires + self._leeway:
+                raise Refused("expired", "it is not good now")
+        except Refused as refusal:
+            raise Refused("userinfo", f"signed user info: {refusal}") from refusal
         return claims
 
     def _validate(self, token: CodeIDToken) -> None:
@@ -104,11 +130,10 @@ class Verification:
             raise Refused("token", "the token has no usable subject")
 
     async def _signed(
-        self, token: str, metadata: Metadata
+        self, token: str, announced: Sequence[str]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         if len(token) > LONGEST:
             raise Refused("token", "the token is too long")
-        announced = metadata.algorithms or ("RS256",)
         registry = _Registry([name for name in ALGORITHMS if name in announced] or ["RS256"])
         try:
             header = jws.extract_compact(token.encode(), registry=registry).headers()
@@ -121,6 +146,10 @@ class Verification:
             kind = getattr(error, "error", type(error).__name__)
             raise Refused("token", f"the token is not acceptable: {kind}") from error
         return dict(decoded.header), dict(decoded.claims)
+
+
+def _numbers(*values: Any) -> bool:
+    return all(type(value) in (int, float) for value in values)
 
 
 def unverified_claims(token: str) -> Mapping[str, Any]:

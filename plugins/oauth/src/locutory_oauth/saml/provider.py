@@ -2,13 +2,26 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from locutory import Cache
 from locutory_contracts.sign_in import Identity
-from locutory_oauth.config import SamlSettings
-from locutory_oauth.identity import Arrival, Picture, Refused, Start, text
-from locutory_oauth.saml.response import SamlExchange
+from locutory_oauth.identity import Arrival, Picture, Refused, Start
+from locutory_oauth.saml.response import Assertion, SamlExchange
+from locutory_oauth.saml.settings import SamlSettings
+from locutory_oauth.values import first_address, first_text, joined_text
+
+_EMAIL = ("email", "mail", "urn:oid:0.9.2342.19200300.100.1.3")
+"""Where an address may be; LibreChat reads these too."""
+
+_NAME = (
+    "displayName",
+    "urn:oid:2.16.840.1.113730.3.1.241",
+    "http://schemas.microsoft.com/identity/claims/displayname",
+    "cn",
+    "urn:oid:2.5.4.3",
+)
+"""Where directories have the name that is shown."""
 
 _SEEN = "oauth:saml-assertion"
 
@@ -34,34 +47,42 @@ class SamlProvider:
             raise Refused("saml", "the assertion does not say who this is")
         if not await self._cache.add(_SEEN, assertion.id, 1, assertion.seconds):
             raise Refused("replay", "the assertion was used before")
-        return self._arrival(assertion.name_id, assertion.attributes)
+        return self._arrival(assertion)
 
-    def _arrival(self, name_id: str, attributes: Mapping[str, str]) -> Arrival:
-        settings = self._settings
+    def _arrival(self, assertion: Assertion) -> Arrival:
+        settings, attributes = self._settings, assertion.attributes
 
-        def claim(configured: str | None, usual: str) -> str:
-            return text(attributes.get(configured or usual) or attributes.get(usual))
+        def values(configured: str | None, *usual: str) -> list[Sequence[str]]:
+            return [attributes.get(name, ()) for name in (configured, *usual) if name]
 
-        email = claim(settings.saml_email_claim, "email")
-        username = claim(settings.saml_username_claim, "username")
-        given = claim(settings.saml_given_name_claim, "given_name")
-        family = claim(settings.saml_family_name_claim, "family_name")
-        if settings.saml_name_claim:
-            name = text(attributes.get(settings.saml_name_claim))
-        else:
-            name = " ".join(part for part in (given, family) if part) or username or email
+        email = first_address(*values(settings.saml_email_claim, *_EMAIL))
+        usernames = values(settings.saml_username_claim, "username")
+        username = next(filter(None, map(joined_text, usernames)), "")
+        given = first_text(*values(settings.saml_given_name_claim, "given_name"))
+        family = first_text(*values(settings.saml_family_name_claim, "family_name"))
+        name = first_text(
+            *values(settings.saml_name_claim),
+            f"{given} {family}" if given and family else None,
+            *values(None, *_NAME),
+            given,
+            family,
+            username,
+            email,
+        )
         fields = {"username": username or given or email, "name": name}
-        picture = claim(settings.saml_picture_claim, "picture")
-        file = hashlib.sha256(name_id.encode()).hexdigest() + ".png"
+        picture = first_text(*values(settings.saml_picture_claim, "picture"))
+        subject = assertion.name_id if assertion.lasts else ""
+        file = hashlib.sha256((subject or email).encode()).hexdigest() + ".png"
         return Arrival(
             identity=Identity(
                 provider="saml",
                 key="samlId",
-                subject=name_id,
+                subject=subject,
                 email=email,
                 email_verified=True,
                 fields={name: value for name, value in fields.items() if value},
             ),
             may_register=True,
+            told=attributes.keys(),
             picture=Picture(picture, file, stored=True) if picture else None,
         )

@@ -6,7 +6,7 @@ our request, for our address and our name, once, and its signature has the plain
 leaves no room for a second, unsigned assertion.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,12 +65,14 @@ class Party:
 @dataclass(frozen=True, slots=True)
 class Assertion:
     """What a response that passed says. ``id`` and ``seconds``: it must not be accepted again
-    for that long."""
+    for that long. ``lasts``: the name is the same at the next sign-in. ``attributes``: the
+    values by name."""
 
     id: str
     seconds: float
     name_id: str
-    attributes: Mapping[str, str]
+    lasts: bool
+    attributes: Mapping[str, Sequence[str]]
 
 
 class SamlExchange:
@@ -164,6 +166,7 @@ class SamlExchange:
             id=str(response.get_assertion_id()),
             seconds=max(1.0, expires - OneLogin_Saml2_Utils.now() + Names.ALLOWED_CLOCK_DRIFT),
             name_id=str(response.get_nameid() or "").strip(),
+            lasts=response.get_nameid_format() != Names.NAMEID_TRANSIENT,
             attributes=_attributes(response),
         )
 
@@ -226,13 +229,13 @@ def _issuer(document: etree._Element) -> str:
     return str(name)
 
 
-def _attributes(response: OneLogin_Saml2_Response) -> dict[str, str]:
-    """Attributes by name and by friendly name; several values are joined with ``_``."""
-    found: dict[str, str] = {}
+def _attributes(response: OneLogin_Saml2_Response) -> dict[str, list[str]]:
+    """The values of attributes by name and by friendly name."""
+    found: dict[str, list[str]] = {}
     named: Mapping[str, Any]
     for named in (response.get_friendlyname_attributes(), response.get_attributes()):
         for name, values in named.items():
-            texts = [value for value in values if isinstance(value, str)]
+            texts = [value for value in values if isinstance(value, str) and value.strip()]
             if texts:
-                found[name] = "_".join(texts)
+                found[name] = texts
     return found

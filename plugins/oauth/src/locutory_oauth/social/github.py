@@ -5,8 +5,9 @@ from typing import Any
 
 from locutory_oauth.config import SocialSettings
 from locutory_oauth.identity import text
-from locutory_oauth.outbound import Outbound
+from locutory_oauth.outbound import Outbound, Unreachable
 from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer
+from locutory_oauth.values import first_address
 
 SITE = "https://github.com"
 API = "https://api.github.com"
@@ -50,8 +51,7 @@ class GitHub(CodeFlow):
         """See `CodeFlow`."""
         headers = bearer(access_token, **self._headers)
         user = await self.outbound.object(f"{self._api}/user", headers=headers)
-        emails = await self.outbound.json(f"{self._api}/user/emails", headers=headers)
-        email, verified = _choose(emails)
+        email, verified = _choose(await self._emails(headers))
         return Profile(
             id=text(user.get("id")),
             email=email,
@@ -61,14 +61,25 @@ class GitHub(CodeFlow):
             picture=text(user.get("avatar_url")) or None,
         )
 
+    async def _emails(self, headers: Mapping[str, str]) -> Any:
+        try:
+            return await self.outbound.json(f"{self._api}/user/emails", headers=headers)
+        except Unreachable as failure:
+            if failure.status not in (403, 404):
+                raise
+            return None  # a GitHub App without the permission for addresses
+
 
 def _choose(emails: Any) -> tuple[str, bool]:
+    """The best address, and whether it is verified; ("", False) without one."""
     found: list[Mapping[str, Any]] = (
-        [item for item in emails if isinstance(item, dict)] if isinstance(emails, list) else []
+        [item for item in emails if isinstance(item, dict) and first_address(item.get("email"))]
+        if isinstance(emails, list)
+        else []
     )
     ranked = sorted(
         found, key=lambda item: (item.get("verified") is not True, item.get("primary") is not True)
     )
     if not ranked:
         return "", False
-    return text(ranked[0].get("email")), ranked[0].get("verified") is True
+    return first_address(ranked[0]["email"]), ranked[0].get("verified") is True
