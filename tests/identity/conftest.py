@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.identity.lemonldap import LemonLdap, missing_modules, start_lemonldap
 from tests.identity.simplesamlphp import WWW, SimpleSaml, start_simplesaml
 from tests.oracle.node import MODULES, node
 
@@ -95,3 +96,13 @@ def simplesaml(running: Running, tmp_path: Path) -> Callable[..., SimpleSaml]:
     folder = tmp_path / "simplesaml"
     folder.mkdir()
     return partial(start_simplesaml, running, folder)
+
+
+@pytest.fixture
+def lemonldap(running: Running, tmp_path: Path) -> Callable[..., LemonLdap]:
+    """``lemonldap(claims, **options)``: LemonLDAP::NG; see `start_lemonldap`."""
+    if missing_modules():
+        pytest.skip(f"Perl lacks {missing_modules()}: tests/identity/install.sh")
+    folder = tmp_path / "lemonldap"
+    folder.mkdir()
+    return partial(start_lemonldap, running, folder)
