@@ -1,5 +1,6 @@
 """Steps, facts, and durable facts in the outbox."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -171,6 +172,39 @@ async def test_a_crash_between_storing_and_telling_loses_nothing(
         await server.kernel.database[OutboxEntry].insert_one(entry)
         await server.kernel.events.outbox.deliver_pending()
         assert listener.heard == [Removed("barn")]
+
+
+async def test_a_start_that_is_stopped_leaves_nothing_running(
+    serve: Serve, make_plugin: Any
+) -> None:
+    """What the start catches up on ends before the database is closed."""
+    name, listener, begun, ended = "test_kernel_outbox_stop", Listener(), asyncio.Event(), []
+
+    async def hear(_: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    async def start() -> None:
+        plugin = make_plugin("ears", subscriptions=[On(Removed, hear)])
+        async with serve(plugin, database=name):
+            raise AssertionError("it should not have got so far")
+
+    async with serve(
+        make_plugin("mouth", subscriptions=[On(Removed, listener.hear)]), database=name
+    ) as server:
+        try:
+            await server.kernel.events.tell(Removed("shed"))
+            starting = asyncio.create_task(start())
+            await begun.wait()
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert ended == [True]
+        finally:
+            await server.kernel.database.client.drop_database(name)
 
 
 async def test_a_fact_of_another_version_holds_up_nothing(serve: Serve, make_plugin: Any) -> None:

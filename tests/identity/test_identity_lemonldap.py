@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from locutory.testing import Serve
-from tests.identity.house import FAILED, OURS, open_house
+from tests.identity.browser import OURS
+from tests.identity.house import FAILED, open_house
 
 pytestmark = pytest.mark.slow
 

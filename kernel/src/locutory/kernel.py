@@ -161,11 +161,10 @@ class Kernel:
         for owner, task in contributions.phases:
             add(owner, task)
         add(KERNEL, PhaseTask("startup checks", "checks", self._look))
-        add(KERNEL, PhaseTask("post-startup tasks", "outbox", self._catch_up))
-        add(
-            KERNEL,
-            PhaseTask("post-startup tasks", "jobs", self._start_jobs, self.background.stop),
-        )
+        # The first one that leaves work in the background: a start may end at any moment.
+        stop = self.background.stop
+        add(KERNEL, PhaseTask("post-startup tasks", "outbox", self._catch_up, stop))
+        add(KERNEL, PhaseTask("post-startup tasks", "jobs", self._start_jobs))
         contributions.jobs.append(
             (KERNEL, Job("outbox", 60, self._outbox.deliver_pending, exclusive=True))
         )
