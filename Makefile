@@ -29,7 +29,7 @@ run: $(VENV)/.installed ## start the server on http://localhost:3080
 test: $(VENV)/.developer ## every test but the slow ones
 	@$(BIN)/python -m pytest -q -n 4 -m "not slow"
 
-slow: $(VENV)/.developer ## fuzzing, recordings with plugins off, worker processes, timing
+slow: $(VENV)/.developer ## fuzzing, recordings with plugins off, worker processes, identity providers, timing
 	@$(BIN)/python -m pytest -q -n 2 -m slow --durations=20
 
 lint: $(VENV)/.developer ## style, types, and who may import whom

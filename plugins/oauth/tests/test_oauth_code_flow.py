@@ -154,6 +154,26 @@ async def test_github_addresses(
         assert found.people.identities[0].email_verified is verified
 
 
+async def test_who_tells_no_address(site: Any, services: Services, logged: Any) -> None:
+    """Nobody gets a new account; whoever is known by the id comes in. A GitHub App may lack
+    the permission for addresses (404), people of Facebook and Discord need not have one."""
+    user = f"/{VERSION}/me"
+    services.profiles = {
+        "/api/v3/user": {"id": 42, "login": "ada", "email": "shown@x.org"},
+        "/api/users/@me": {"id": "7", "username": "ada", "email": None},
+        user: {"id": "77", "name": "Ada"},
+    }
+    async with site(SETTINGS, addresses=services.addresses) as found:
+        for name, own in (("github", "42"), ("discord", "7"), ("facebook", "77")):
+            assert (await arrive(found, services, name)).headers["location"] == FAILED
+            known = {"provider": name, f"{name}Id": own, "email": f"{name}@x.org"}
+            await found.people.add(**known)
+            assert (await arrive(found, services, name)).headers["location"] == CLIENT
+        assert await found.people.count() == 3
+    assert set(logged.codes()) == {"no_address"}
+    assert "the permission to read e-mail addresses" in logged.text()
+
+
 async def test_github_enterprise(site: Any, services: Services) -> None:
     services.profiles = GITHUB
     settings = {
