@@ -1,29 +1,28 @@
 """What every flow of OAuth 2.0 needs: the authorization request, and the token endpoint."""
 
-import hashlib
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote_plus
+
+import httpx2
+from authlib.common.urls import add_params_to_uri  # type: ignore[import-untyped]
+from authlib.integrations.httpx_client import (  # type: ignore[import-untyped]
+    AsyncOAuth2Client,
+    OAuth2ClientAuth,
+)
+from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped]
 
 from locutory_oauth.identity import Denied, Refused
-from locutory_oauth.outbound import Outbound, Unreachable
-from locutory_oauth.received import Received, receive
+from locutory_oauth.outbound import Outbound, Unreachable, json_object, reachable
 
 POST = "client_secret_post"
 BASIC = "client_secret_basic"
+_BARE = "client_secret_basic, not form-encoded"
+_PUBLIC = "none"
 _WORD = 64
 _SENTENCE = 200
 _NO_SUCH_CLIENT = frozenset({"invalid_client", "unauthorized_client"})
 _SECRETS = ("code", "code_verifier", "refresh_token", "assertion")
-
-
-def with_query(url: str, query: Mapping[str, str]) -> str:
-    """An address with further members in its query."""
-    parts = urlsplit(url)
-    pairs = [*parse_qsl(parts.query, keep_blank_values=True), *query.items()]
-    return urlunsplit(parts._replace(query=urlencode(pairs)))
 
 
 def authorization_url(
@@ -37,19 +36,16 @@ def authorization_url(
     more: Mapping[str, str] | None = None,
 ) -> str:
     """Where a browser asks for a code. ``verifier``: of PKCE, whose challenge is sent."""
-    query = {
-        "response_type": "code",
-        "client_id": client_id,
-        "redirect_uri": redirect_uri,
-        "scope": scope,
-        "state": state,
-        **(more or {}),
-    }
-    if verifier is not None:
-        digest = hashlib.sha256(verifier.encode()).digest()
-        query["code_challenge"] = urlsafe_b64encode(digest).decode().rstrip("=")
-        query["code_challenge_method"] = "S256"
-    return with_query(endpoint, query)
+    client = OAuth2Client(
+        None,
+        client_id=client_id,
+        redirect_uri=redirect_uri,
+        scope=scope,
+        code_challenge_method="S256",
+    )
+    url, _ = client.create_authorization_url(endpoint, state=state, code_verifier=verifier)
+    found: str = add_params_to_uri(url, dict(more or {}))  # any names, those of Authlib's too
+    return found
 
 
 def code_of(answer: Mapping[str, str]) -> str:
@@ -78,16 +74,12 @@ def _printable(text: str, longest: int) -> str:
     return "".join(each for each in text if each.isprintable())[:longest].strip()
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """One way of showing the client's secret. ``encoded``: as the standard has it; some
-    servers take what stands in the header as it is."""
+class _Client(AsyncOAuth2Client):  # type: ignore[misc]
+    """Gives the answers of the token endpoint as they are: Authlib's errors hold no status, and
+    know no errors but the standard's."""
 
-    method: str
-    encoded: bool = True
-
-    def __str__(self) -> str:
-        return self.method if self.encoded else f"{self.method}, not form-encoded"
+    def parse_response_token(self, resp: httpx2.Response) -> httpx2.Response:
+        return resp
 
 
 class TokenEndpoint:
@@ -112,26 +104,31 @@ class TokenEndpoint:
         self._client_id = client_id
         self._secret = secret
         self._method = method
-        self._taken: _Way | None = None
+        self._taken = ""
 
-    def _ways(self, offered: Sequence[str], secret: str) -> list[_Way]:
+    def _ways(self, offered: Sequence[str], secret: str) -> list[str]:
+        """Ways of showing the secret, in the order in which they are tried."""
+        if self._secret is None:
+            return [_PUBLIC]
         if self._method is not None:
-            methods = [self._method]
+            ways = [self._method]
         else:
             # The standard's default is basic; of two that are offered LibreChat takes post.
-            methods = [each for each in (POST, BASIC) if each in offered] or [BASIC, POST]
-        ways = [_Way(method) for method in methods]
-        if BASIC in methods and _encoded(self._client_id, secret) != (self._client_id, secret):
-            ways.append(_Way(BASIC, encoded=False))
+            ways = [each for each in (POST, BASIC) if each in offered] or [BASIC, POST]
+        text = self._client_id + secret
+        if BASIC in ways and quote_plus(text) != text:
+            ways.append(_BARE)
         return sorted(ways, key=lambda way: way != self._taken)
 
-    def _shown(self, way: _Way, secret: str) -> tuple[dict[str, str], dict[str, str]]:
-        """Headers and form members that say who asks."""
-        if way.method == POST:
-            return {}, {"client_id": self._client_id, "client_secret": secret}
-        pair = (self._client_id, secret)
-        name, password = _encoded(*pair) if way.encoded else pair
-        return {"authorization": f"Basic {b64encode(f'{name}:{password}'.encode()).decode()}"}, {}
+    def _auth(self, way: str, secret: str) -> httpx2.Auth:
+        # Authlib's own header is not form-encoded, as RFC 6749 §2.3.1 has it; that of `_BARE`
+        # is for servers that take what stands there as it is.
+        if way == BASIC:
+            return httpx2.BasicAuth(quote_plus(self._client_id), quote_plus(secret))
+        if way == _BARE:
+            return httpx2.BasicAuth(self._client_id, secret)
+        auth: httpx2.Auth = OAuth2ClientAuth(self._client_id, secret, way)
+        return auth
 
     async def ask(
         self, url: str, form: Mapping[str, str], offered: Sequence[str] = ()
@@ -142,58 +139,63 @@ class TokenEndpoint:
         Args:
             offered: ways of showing the secret that the provider announces.
         """
-        received = await self.send(url, form, offered, "the token endpoint")
-        answer = received.object()
-        if received.status >= 500 or answer is None:
+        what = "the token endpoint"
+        response = await self._send(
+            offered, what, lambda client, auth: client.fetch_token(url, auth=auth, **form)
+        )
+        answer, status = json_object(response.content), response.status_code
+        if status >= 500 or answer is None:
             form_of = "" if answer is not None else ", and not with JSON"
-            text = f"the token endpoint answers with status {received.status}{form_of}"
-            raise Unreachable(text, status=received.status)
-        if received.status >= 400 or "error" in answer:
+            raise Unreachable(f"{what} answers with status {status}{form_of}", status=status)
+        if status >= 400 or "error" in answer:
             hidden = [form[name] for name in _SECRETS if name in form]
             hidden += [] if self._secret is None else [self._secret()]
-            reason = _reason(received, answer, hidden)
-            raise Refused("grant", f"the provider refuses: {reason}")
+            reason = _reason(answer, hidden)
+            raise Refused("grant", f"the provider refuses: {reason}, status {status}")
         access = answer.get("access_token")
         if not isinstance(access, str) or not access:
             raise Refused("tokens", "the provider gave no access token")
         return answer
 
-    async def send(
-        self, url: str, form: Mapping[str, str], offered: Sequence[str], what: str
-    ) -> Received:
+    async def revoke(self, url: str, token: str, offered: Sequence[str] = ()) -> None:
+        """Tell the revocation endpoint that a refresh token is used no more (RFC 7009);
+        `Unreachable` when it does not take that."""
+        what, hint = "the revocation endpoint", "refresh_token"
+        response = await self._send(
+            offered,
+            what,
+            lambda client, auth: client.revoke_token(url, token, token_type_hint=hint, auth=auth),
+        )
+        if response.status_code >= 400:
+            raise Unreachable(f"{what} answers {response.status_code}")
+
+    async def _send(
+        self,
+        offered: Sequence[str],
+        what: str,
+        request: Callable[[AsyncOAuth2Client, httpx2.Auth], Awaitable[httpx2.Response]],
+    ) -> httpx2.Response:
         """The answer to a request of this client; the last one, if it takes none."""
-        if self._secret is None:
-            public = {**form, "client_id": self._client_id}
-            return await receive(self._outbound, url, what, headers={}, form=public)
-        secret = self._secret()
-        for way in self._ways(offered, secret):
-            headers, members = self._shown(way, secret)
-            received = await receive(
-                self._outbound, url, what, headers=headers, form={**form, **members}
-            )
-            if not _no_such_client(received):
-                self._taken = way
-                break
-        return received
+        secret = "" if self._secret is None else self._secret()
+        async with _Client(self._client_id, **self._outbound.options()) as client:
+            for way in self._ways(offered, secret):
+                async with reachable(what):
+                    response = await request(client, self._auth(way, secret))
+                if not _no_such_client(response):
+                    self._taken = way
+                    break
+        return response
 
 
-def _encoded(client_id: str, secret: str) -> tuple[str, str]:
-    """Client id and secret as they go into the header (RFC 6749 §2.3.1)."""
-    return quote_plus(client_id), quote_plus(secret)
-
-
-def _no_such_client(received: Received) -> bool:
-    if not 400 <= received.status < 500:
+def _no_such_client(response: httpx2.Response) -> bool:
+    if not 400 <= response.status_code < 500:
         return False
-    answer = received.object() or {}
-    error = answer.get("error")
-    return error in _NO_SUCH_CLIENT if isinstance(error, str) else received.status == 401
+    error = (json_object(response.content) or {}).get("error")
+    return error in _NO_SUCH_CLIENT if isinstance(error, str) else response.status_code == 401
 
 
-def _reason(received: Received, answer: Mapping[str, Any], hidden: Iterable[str]) -> str:
+def _reason(answer: Mapping[str, Any], hidden: Iterable[str]) -> str:
     error = answer.get("error")
     if isinstance(error, dict):  # Facebook
-        reason = told(error.get("type"), error.get("message"), hidden)
-    else:
-        reason = told(error, answer.get("error_description"), hidden)
-    return f"{reason}, status {received.status}"
+        return told(error.get("type"), error.get("message"), hidden)
+    return told(error, answer.get("error_description"), hidden)

@@ -1,7 +1,8 @@
 """Requests to providers: bounded in time and size."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -72,13 +73,11 @@ class Outbound:
         body: Any = None,
     ) -> Any:
         """The JSON that an address answers with status 200; `Unreachable` otherwise."""
-        import httpx2
-
         content = None if body is None else orjson.dumps(body)
         given = {"content-type": "application/json"} if content else {}
         try:
             async with (
-                asyncio.timeout(SECONDS),
+                reachable(_place(url)),
                 self.client() as client,
                 client.stream(
                     method,
@@ -95,8 +94,6 @@ class Outbound:
                         wait=_seconds(response.headers.get("retry-after", "")),
                     )
                 return orjson.loads(await response.aread())
-        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-            raise Unreachable(f"{_place(url)}: {reason_of(error)}") from error
         except orjson.JSONDecodeError:
             raise Unreachable(f"{_place(url)} does not answer with JSON") from None
 
@@ -106,6 +103,33 @@ class Outbound:
         if not isinstance(found, dict):
             raise Unreachable(f"{_place(url)} does not answer with an object")
         return found
+
+    async def answer(self, url: str, what: str, headers: Mapping[str, str]) -> "httpx2.Response":
+        """The answer to a GET, whatever its status and form; `Unreachable`, which names
+        ``what``, when there is none."""
+        async with reachable(what), self.client() as client:
+            return await client.get(url, headers=headers)
+
+
+@asynccontextmanager
+async def reachable(what: str) -> AsyncIterator[None]:
+    """Requests that are answered in time; else `Unreachable`, which names ``what``."""
+    import httpx2
+
+    try:
+        async with asyncio.timeout(SECONDS):
+            yield
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
+        raise Unreachable(f"{what}: {reason_of(error)}") from error
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object of a body; ``None`` when it holds anything else."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def reason_of(error: Exception) -> str:

@@ -171,12 +171,13 @@ async def test_consent_is_not_asked_for_where_it_would_do_harm(
 
 async def test_further_parameters(site: Any, issuer: Any, query: Query) -> None:
     given = {"prompt": None, "acr_values": "mfa sms", "max_age": 0, "audience": "api://z"}
+    given["uri"] = "https://x.example/?y"
     yaml = {"plugins": {"oauth": {"openid_authorization_parameters": given}}}
     async with site(issuer.settings(OPENID_AUDIENCE="api://a"), yaml=yaml) as found:
         sent = query(await found.start("openid"))
         assert "prompt" not in sent
         assert (sent["acr_values"], sent["max_age"]) == ("mfa sms", "0")
-        assert sent["audience"] == "api://z"
+        assert (sent["audience"], sent["uri"]) == ("api://z", "https://x.example/?y")
     yaml["plugins"]["oauth"]["openid_authorization_parameters"] = {"prompt": "select_account"}
     async with site(issuer.settings(), yaml=yaml) as found:
         assert query(await found.start("openid"))["prompt"] == "select_account"

@@ -11,8 +11,7 @@ from locutory_oauth.identity import Refused, Start, TokenSet
 from locutory_oauth.oauth2 import TokenEndpoint, authorization_url, code_of
 from locutory_oauth.openid.discovery import TENANT, Discovery
 from locutory_oauth.openid.verification import TokenExpired, Verification
-from locutory_oauth.outbound import Outbound, Unreachable
-from locutory_oauth.received import receive
+from locutory_oauth.outbound import Outbound, Unreachable, json_object
 
 OFFLINE = "offline_access"
 _ON_BEHALF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -146,13 +145,7 @@ class OpenIdClient:
         metadata = await self.discovery.metadata()
         if metadata.revocation_endpoint is None:
             return
-        form = {"token": token, "token_type_hint": "refresh_token"}
-        what = "the revocation endpoint"
-        answer = await self._endpoint.send(
-            metadata.revocation_endpoint, form, metadata.auth_methods, what
-        )
-        if answer.status >= 400:
-            raise Unreachable(f"{what} answers {answer.status}")
+        await self._endpoint.revoke(metadata.revocation_endpoint, token, metadata.auth_methods)
 
     async def on_behalf(self, assertion: str, scope: str) -> tuple[str, float]:
         """Exchange an access token for one of another scope (Entra's on-behalf-of flow); the
@@ -181,14 +174,15 @@ class OpenIdClient:
             "authorization": f"Bearer {access_token}",
             "accept": "application/json, application/jwt",
         }
-        received = await receive(self._outbound, metadata.userinfo_endpoint, what, headers=headers)
-        if received.status != 200:
-            text = f"{what} answers with status {received.status}"
-            raise Unreachable(text, status=received.status)
-        found = received.object()
+        response = await self._outbound.answer(metadata.userinfo_endpoint, what, headers)
+        if response.status_code != 200:
+            text = f"{what} answers with status {response.status_code}"
+            raise Unreachable(text, status=response.status_code)
+        found: Mapping[str, Any] | None = json_object(response.content)
         if found is None:
-            token = received.body.strip().decode("ascii", "replace")
-            if received.kind != "application/jwt" and not _TOKEN.fullmatch(token):
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            token = response.content.strip().decode("ascii", "replace")
+            if kind != "application/jwt" and not _TOKEN.fullmatch(token):
                 raise Unreachable(f"{what} is neither a JSON object nor a signed one")
             found = await self.verification.userinfo(token, self.registration.client_id)
         sub = found.get("sub")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from authlib.common.urls import add_params_to_uri  # type: ignore[import-untyped]
 from bson import ObjectId
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -19,7 +20,6 @@ from locutory_contracts.sign_in import OutsideAnswer, OutsideEnd, OutsideSession
 from locutory_oauth.browser import COOKIE, Browsers, new_id, set_cookie
 from locutory_oauth.config import Config
 from locutory_oauth.identity import Refused, TokenSet, text
-from locutory_oauth.oauth2 import with_query
 from locutory_oauth.openid.client import OpenIdClient
 from locutory_oauth.openid.discovery import normal_issuer
 from locutory_oauth.openid.own_tokens import OwnTokens
@@ -290,16 +290,17 @@ class OpenIdSessions:
             self._log.warning("openid.no_end_session_endpoint")
             return None
         back = self._config.openid_post_logout_redirect_uri or self._login_page
-        client = {"client_id": self._client.registration.client_id}
-        if not token:
-            return with_query(endpoint, {"post_logout_redirect_uri": back, **client})
-        query = {"post_logout_redirect_uri": back, "id_token_hint": token}
-        address = with_query(endpoint, query)
-        if len(address) <= self._config.openid_max_logout_url_length:
-            return address
-        hint = account.get("email") or account.get("username") or account.get("openidId")
-        query = {"post_logout_redirect_uri": back, "logout_hint": str(hint or ""), **client}
-        return with_query(endpoint, query)
+        query = {"client_id": self._client.registration.client_id}
+        address: str
+        if token:
+            told = {"post_logout_redirect_uri": back, "id_token_hint": token}
+            address = add_params_to_uri(endpoint, told)
+            if len(address) <= self._config.openid_max_logout_url_length:
+                return address
+            hint = account.get("email") or account.get("username") or account.get("openidId")
+            query = {"logout_hint": str(hint or ""), **query}
+        address = add_params_to_uri(endpoint, {"post_logout_redirect_uri": back, **query})
+        return address
 
 
 def _began(claims: Mapping[str, Any]) -> datetime:
