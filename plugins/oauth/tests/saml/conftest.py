@@ -134,7 +134,6 @@ class IdentityProvider:
         sign_response: bool = False,
         sign_alg: str = "RSA_SHA256",
         digest_alg: str = "SHA256",
-        name_format: str | None = None,
     ) -> str:
         """A response as XML. The algorithms are named as `xmlsec.Transform` names them;
         ``name_format``: of the name, else that of addresses."""
