@@ -92,7 +92,7 @@ def oidc_provider(running: Running, tmp_path: Path) -> Callable[..., OpenIdProvi
 def simplesaml(running: Running, tmp_path: Path) -> Callable[..., SimpleSaml]:
     """``simplesaml(people, **metadata)``: SimpleSAMLphp, with attributes by user name."""
     if not WWW.exists() or shutil.which("php") is None:
-        pytest.skip("SimpleSAMLphp is not installed: tests/identity/install.sh")
+        pytest.skip("SimpleSAMLphp is not installed: tests/install.sh")
     folder = tmp_path / "simplesaml"
     folder.mkdir()
     return partial(start_simplesaml, running, folder)
@@ -102,7 +102,7 @@ def simplesaml(running: Running, tmp_path: Path) -> Callable[..., SimpleSaml]:
 def lemonldap(running: Running, tmp_path: Path) -> Callable[..., LemonLdap]:
     """``lemonldap(claims, **options)``: LemonLDAP::NG; see `start_lemonldap`."""
     if missing_modules():
-        pytest.skip(f"Perl lacks {missing_modules()}: tests/identity/install.sh")
+        pytest.skip(f"Perl lacks {missing_modules()}: tests/install.sh")
     folder = tmp_path / "lemonldap"
     folder.mkdir()
     return partial(start_lemonldap, running, folder)

@@ -83,7 +83,7 @@ def proxy(name: str, folder: Path, port: int, upstream: int) -> Iterator[None]:
     program, *options = _COMMANDS[name]
     found = shutil.which(program, path=path)
     if found is None:
-        pytest.skip(f"{program} is not installed")
+        pytest.skip(f"{program} is not installed: tests/install.sh")
     folder.mkdir()
     text = documented(name).replace("3080", str(upstream))
     for old, new in _CHANGES:

@@ -131,7 +131,7 @@ def provision(folder: Path, address: str) -> Path:
 def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samba]:
     """A domain controller that lives as long as the session."""
     if not Path("/usr/share/samba/setup/ad-schema").is_dir() or shutil.which("samba") is None:
-        pytest.skip("Samba is not installed: plugins/ldap/tests/install.sh (samba-ad-dc)")
+        pytest.skip("Samba is not installed: tests/install.sh (samba-ad-dc)")
     if os.geteuid() != 0:
         pytest.skip("Samba listens on port 389, which only root may")
     folder, address = tmp_path_factory.mktemp("samba"), free_address()
