@@ -18,6 +18,7 @@ from locutory_contracts.models import (
 )
 from locutory_contracts.offers import active_capabilities
 from locutory_contracts.prices import shown_prices
+from locutory_endpoints.agents_entry import agents_entry, place_agents, wanted_capabilities
 from locutory_endpoints.deployment import Current, Deployment, listed, mapping
 from locutory_endpoints.keystore import refuse_expired
 from locutory_endpoints.labels import sender
@@ -146,7 +147,7 @@ class ModelCatalogue:
         offered.pop("agents", None)
         if deployment.config.guide == "auto" and len(offered) > 1:
             offered.pop(GUIDE, None)
-        offered["agents"] = _agents_entry(
+        offered["agents"] = agents_entry(
             mapping(deployment.section.get("agents")),
             self._capabilities(),
             builder=self._services.find(STORED_AGENTS) is not None,
@@ -161,7 +162,7 @@ class ModelCatalogue:
             else:
                 place = deployment.custom_order
             merged[name] = {**entry, "order": place}
-        _place_agents(merged, ordered=bool(deployment.config.endpoints))
+        place_agents(merged, ordered=bool(deployment.config.endpoints))
         return dict(sorted(merged.items(), key=lambda item: item[1]["order"]))
 
     async def _build_models(self, principal: Principal) -> _Built:
@@ -329,44 +330,6 @@ class ModelCatalogue:
 def _payload(kind: str, info: str) -> str:
     escaped = encode(info).decode()
     return f'{{ "type": "{kind}", "info": {escaped} }}'
-
-
-def _agents_entry(
-    options: Mapping[str, Any], served: frozenset[str], *, builder: bool
-) -> dict[str, Any]:
-    """The entry ``agents``, which is always there (endpoints.md §10). What nobody serves, and a
-    builder without a place to keep agents, the client does not offer."""
-    wanted = wanted_capabilities(options)
-    capabilities = [name for name in wanted if name in served]
-    entry: dict[str, Any] = {
-        "userProvide": False,
-        "capabilities": capabilities,
-        "disableBuilder": options.get("disableBuilder") is True or not builder,
-    }
-    if isinstance(options.get("allowedProviders"), list):
-        entry["allowedProviders"] = options["allowedProviders"]
-    environments = mapping(options.get("statefulCodeSessions")).get("allowedEnvironments")
-    if isinstance(environments, list):
-        entry["statefulCodeSessions"] = {"allowedEnvironments": environments}
-    return entry
-
-
-def wanted_capabilities(options: Mapping[str, Any]) -> list[str]:
-    """``endpoints.agents.capabilities``, else LibreChat's defaults."""
-    given = options.get("capabilities")
-    return list(defaults.AGENT_CAPABILITIES if given is None else map(str, given))
-
-
-def _place_agents(entries: dict[str, dict[str, Any]], *, ordered: bool) -> None:
-    """The client opens a newcomer's first chat with the endpoint that comes first, and the
-    first message must be answered: ``agents`` cannot before an agent is chosen. So it does not
-    come first, unless the operator ordered the endpoints; never before the guide alone."""
-    agents = entries["agents"]
-    others = [entry for name, entry in entries.items() if name != "agents"]
-    if entries.keys() == {"agents", GUIDE}:
-        entries[GUIDE]["order"] = agents["order"] - 1
-    elif others and not ordered and agents["order"] <= min(entry["order"] for entry in others):
-        agents["order"] = max(entry["order"] for entry in others) + 1
 
 
 def _vertex_models(deployment: Deployment) -> list[str]:
