@@ -353,6 +353,16 @@ def test_commands_say_what_is_missing(run: Any, tmp_path: Path) -> None:
     assert "'abc' is not a valid whole number" in port.output
 
 
+def test_a_data_folder_that_is_a_file(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for words in (("user", "list"), ("doctor",), ("serve", "--port", "0")):
+        result = run("--data-dir", str(file), *words)
+        assert result.exit_code == 1
+        assert result.output.count("\n  ") == 1 + result.output.count("\n    ")
+        assert f"{file} is no folder" in result.output
+
+
 def test_looking_makes_no_database(run: Any, tmp_path: Path) -> None:
     """In a folder whose name is misspelt, say."""
     typo = tmp_path / "typo"

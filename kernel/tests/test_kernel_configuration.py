@@ -342,6 +342,18 @@ def test_no_plugin_at_all_is_told(chosen: dict[str, list[str]]) -> None:
     assert validate(Sources({}, {}), []).warnings == []
 
 
+def test_addresses_that_nobody_gave_name_the_port() -> None:
+    def found(**environment: str) -> tuple[str, str]:
+        kernel = validate(Sources(environment, {}), []).kernel
+        return kernel.domain_client, kernel.domain_server
+
+    assert found() == ("http://localhost:3080", "http://localhost:3080")
+    assert found(PORT="3240") == ("http://localhost:3240", "http://localhost:3240")
+    assert found(PORT="0") == ("http://localhost:3080", "http://localhost:3080")
+    given = found(PORT="3240", DOMAIN_CLIENT="https://chat.example")
+    assert given == ("https://chat.example", "http://localhost:3240")
+
+
 def test_outgoing_connections(tmp_path: Path) -> None:
     """A proxy that is none is a problem, told without its password; an authority that cannot
     be read is a warning, as in Node."""

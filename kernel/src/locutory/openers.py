@@ -119,6 +119,13 @@ def address_problems(config: KernelConfig) -> list[Problem]:
     return []
 
 
+def check_data_dir(data_dir: Path) -> None:
+    """`StartupError` when there is something else than a folder in its place."""
+    if data_dir.exists() and not data_dir.is_dir():
+        fix = "name a folder: it is made if it is not there"
+        raise StartupError(Problem("LOCUTORY_DATA_DIR", f"{data_dir} is no folder", fix))
+
+
 async def open_database(
     config: KernelConfig, data_dir: Path, *, join: bool = False, create: bool = True
 ) -> DatabaseSource:
@@ -129,6 +136,7 @@ async def open_database(
         raise StartupError(problems)
     if scheme in SERVERS:
         return DatabaseSource(uri)
+    check_data_dir(data_dir)
     factory: OpenerFactory = _opener(scheme).load()
     opener = factory(uri, data_dir)
     if join and (found := await opener.running()) is not None:

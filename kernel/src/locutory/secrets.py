@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from locutory.ciphers import Credentials
 from locutory.database import Database
 from locutory.errors import Problem, StartupError
+from locutory.openers import check_data_dir
 from locutory.responses import now
 from locutory_configfile import read_env
 
@@ -142,6 +143,7 @@ def load_credentials(
     made with random values when needed (mode 0600). ``StartupError`` lists every secret that
     is malformed; values are never shown. Without ``writes`` nothing is made or changed on disk.
     """
+    check_data_dir(data_dir)
     values, origins = _gather(environment, data_dir, writes=writes)
     problems = []
     for name in NAMES:

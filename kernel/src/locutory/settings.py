@@ -1,50 +1,35 @@
 """Settings: fields that know their environment variable, and LibreChat's way of reading them."""
 
-import ast
 import ipaddress
-import math
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from locutory_configfile.env_text import arithmetic, flag, from_text, kind_of
 from locutory_http import OutgoingSettings
 
+__all__ = [
+    "BadVariables",
+    "Environment",
+    "KernelConfig",
+    "allowed_words",
+    "arithmetic",
+    "env",
+    "env_name",
+    "env_text",
+    "environment_values",
+    "flag",
+    "from_text",
+    "is_flag",
+    "option",
+]
+
 Environment = Mapping[str, str]
-
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
-
-
-def arithmetic(text: str) -> float:
-    """The value of ``1000 * 60 * 15``; ``ValueError`` for anything but + - * / and numbers."""
-
-    def value(node: ast.expr) -> float:
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            return float(node.value)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            return -value(node.operand)
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
-        raise ValueError(f"'{text}' is not a number")
-
-    try:
-        return value(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ZeroDivisionError, RecursionError, OverflowError, MemoryError):
-        raise ValueError(f"'{text}' is not a number") from None
-
-
-def flag(text: str | None) -> bool:
-    """LibreChat's booleans: trimmed, case-insensitive 'true' is true, all else false."""
-    return text is not None and text.strip().lower() == "true"
+_PORT = 3080
 
 
 def env(
@@ -93,38 +78,7 @@ def allowed_words(field: FieldInfo) -> list[str]:
 
 def is_flag(field: FieldInfo) -> bool:
     """Is it on or off?"""
-    return _kind(field.annotation) is bool
-
-
-def _kind(annotation: Any) -> Any:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _kind(get_args(annotation)[0])
-    options = [arg for arg in get_args(annotation) if arg is not type(None)]
-    if origin not in (list, tuple, dict, set) and len(options) == 1:
-        return _kind(options[0])
-    return origin or annotation
-
-
-def _whole(text: str) -> int:
-    number = arithmetic(text)
-    if not math.isfinite(number):
-        raise ValueError(f"'{text}' is not a number")
-    return int(number)
-
-
-def from_text(annotation: Any, text: str) -> Any:
-    """An environment text as a value for a field: booleans, arithmetic, comma lists."""
-    kind = _kind(annotation)
-    if kind is bool:
-        return flag(text)
-    if kind is int:
-        return _whole(text)
-    if kind is float:
-        return arithmetic(text)
-    if kind in (list, tuple, set):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return text
+    return kind_of(field.annotation) is bool
 
 
 class BadVariables(ValueError):
@@ -160,7 +114,7 @@ class KernelConfig(OutgoingSettings):
     model_config = ConfigDict(extra="forbid")
 
     host: str = env("HOST", "localhost", "Address to listen on")
-    port: int = env("PORT", 3080, "Port to listen on; 0 takes a free one")
+    port: int = env("PORT", _PORT, "Port to listen on; 0 takes a free one")
     data_dir: Path | None = env(
         "LOCUTORY_DATA_DIR", None, "Folder of the embedded database, secrets and logs"
     )
@@ -279,6 +233,15 @@ class KernelConfig(OutgoingSettings):
         """Do people reach the server by https, as one of its public addresses says? An address
         without a scheme counts as such, unless it is this machine."""
         return any(map(_is_https, (self.domain_server, self.domain_client)))
+
+    @model_validator(mode="after")
+    def _own_port(self) -> Self:
+        """Addresses that nobody gave name the port that is listened on: links would lead
+        elsewhere."""
+        if self.port not in (0, _PORT):
+            for name in {"domain_client", "domain_server"} - self.model_fields_set:
+                object.__setattr__(self, name, f"http://localhost:{self.port}")
+        return self
 
     @field_validator("trusted_proxies")
     @classmethod

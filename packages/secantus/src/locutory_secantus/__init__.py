@@ -93,7 +93,8 @@ class EmbeddedDatabase:
                 Problem(
                     "database",
                     f"the built-in database on {self._folder.storage} did not start: {error}",
-                    f"its output is in {self._folder.log}; it ends with:\n{output}",
+                    f"its output is in {self._folder.log} (restore a backup if it says that files are"
+                    f" damaged); it ends with:\n{output}",
                 )
             ) from error
         except BaseException:
