@@ -78,7 +78,7 @@ async def test_nothing_configured(serve: Any) -> None:
         # The client offers no reset of which nobody would get the link.
         ({"ALLOW_PASSWORD_RESET": "true"}, {}),
         (
-            {"ALLOW_PASSWORD_RESET": "true", "EMAIL_HOST": "h", "EMAIL_FROM": "f"},
+            {"ALLOW_PASSWORD_RESET": "true", "EMAIL_HOST": "h", "EMAIL_FROM": "f@x.example"},
             {"passwordResetEnabled": True, "emailEnabled": True},
         ),
         ({"EMAIL_HOST": "h"}, {}),

@@ -154,7 +154,10 @@ async def test_issuer_may_be_the_discovery_document(site: Any, oidc: Any) -> Non
 
 async def test_domain_client_with_a_path(site: Any, oidc: Any) -> None:
     await oidc.add("dora", email="dora@example.com")
-    settings = oidc.settings(DOMAIN_CLIENT="https://chat.example.com/app/")
+    settings = oidc.settings(
+        DOMAIN_CLIENT="https://chat.example.com/app/",
+        SESSION_COOKIE_SECURE="false",  # our browser speaks http
+    )
     async with site(settings) as found:
         location = await oidc.agree(await found.start("openid"), "dora")
         back = await found.browser.get(location.removeprefix(CLIENT))
