@@ -4,9 +4,8 @@ import os
 import signal
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
-from socket import socket
+from socket import create_connection, socket
 
 import structlog
 import uvicorn
@@ -96,9 +95,9 @@ class Supervisor(Multiprocess):
         """Has the start of the worker that gets this request come to its end?"""
         host, port = self.sockets[0].getsockname()[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-        address = f"[{host}]" if ":" in host else host
         try:
-            with urllib.request.urlopen(f"http://{address}:{port}/readyz", timeout=1):
-                return True
+            with create_connection((host, port), timeout=1) as connection:
+                connection.sendall(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                return connection.recv(64).startswith(b"HTTP/1.1 200 ")
         except OSError:
             return False

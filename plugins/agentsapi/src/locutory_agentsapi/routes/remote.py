@@ -92,6 +92,7 @@ class RemoteRoutes:
             "responses/models": {200: _LIST},
             "models/{model}": {200: bodies.MODEL, 404: _unknown_model("agent_x")},
             "responses/{response_id}": {200: bodies.RESPONSE, 404: "No such response"},
+            "responses/{response_id}/input_items": {200: _LIST, 404: "No such response"},
         }
         return [
             *(
