@@ -204,7 +204,7 @@ async def test_an_endless_body_is_cut_off(server: Server) -> None:
 
 
 async def test_a_body_that_does_not_arrive_is_408(serve: Serve, raw_http: Any) -> None:
-    head = b"POST /api/echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = b"GET /metrics HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     async with serve(environment={"HTTP_REQUEST_TIMEOUT_MS": "400"}) as server:
         received = await raw_http(server.url, head + b"content-length: 10\r\n\r\n{")
     assert received.startswith(b"HTTP/1.1 408 ")

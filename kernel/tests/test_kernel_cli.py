@@ -370,3 +370,11 @@ def test_looking_makes_no_database(run: Any, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"no database is in {typo}" in result.output
     assert not typo.exists()
+
+
+def test_everything_wrong_is_said_at_once(run: Any) -> None:
+    yaml = {"plugins": {"disabled": ["nosuch"], "rose": {"colur": 1}}, "foo": 1}
+    result = run("config", "check", yaml=yaml, PORT="99999")
+    assert result.exit_code == 1
+    for expected in ("no plugin 'nosuch' is installed", "colur", "foo", "PORT"):
+        assert expected in result.output

@@ -139,3 +139,36 @@ async def test_a_fault_after_the_start_stays_with_its_plugin(
     (line,) = [line for line in lines if line["event"] == "start.task_failed"]
     assert (line["plugin"], line["task"]) == ("baker", "bake")
     assert line["exc_info"]
+
+
+class Misspelt(Plugin):
+    name = "misspelt"
+    summary = "Calls its hook by another name"
+
+    @hook
+    def route(self) -> list[Route]:
+        return []
+
+
+class Curious(Plugin):
+    name = "curious"
+    summary = "Asks for what hooks are not given"
+
+    @hook
+    def routes(self, context: Any) -> list[Route]:
+        return []
+
+
+def test_a_hook_that_does_not_exist_or_asks_for_too_much(tmp_path: Path) -> None:
+    text = refused(tmp_path, Misspelt())
+    assert "there is no hook 'route'" in text
+    assert "did you mean 'routes'?" in text
+    text = refused(tmp_path, Curious())
+    assert "its hook 'routes' takes context" in text
+    assert "may take 'ctx'" in text
+
+
+@pytest.mark.parametrize("returned", [Boom, "routes", 7])
+def test_a_hook_returns_a_list(tmp_path: Path, make_plugin: Any, returned: Any) -> None:
+    text = refused(tmp_path, make_plugin("single", checks=lambda _ctx: returned))
+    assert "its hook 'checks' failed: TypeError: it must return a list" in text

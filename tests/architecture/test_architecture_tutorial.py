@@ -5,16 +5,16 @@ import sys
 import types
 from pathlib import Path
 
-from locutory.testing import Serve, SignIn
+from locutory.testing import Serve
 
 TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 
 
 async def test_the_tutorial_works(serve: Serve) -> None:
     plugin, test = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text("utf-8"), re.DOTALL)
-    module = types.ModuleType("locutory_greeting")
-    sys.modules["locutory_greeting"] = module
-    module.__dict__.update({"Serve": Serve, "SignIn": SignIn})
+    package = types.ModuleType("locutory_greeting")
+    module = types.ModuleType("locutory_greeting.plugin")
+    sys.modules["locutory_greeting"], sys.modules["locutory_greeting.plugin"] = package, module
     exec(compile(plugin, "tutorial.md", "exec"), module.__dict__)  # noqa: S102
     exec(compile(test, "tutorial.md", "exec"), module.__dict__)  # noqa: S102
     await module.test_greeting(serve)

@@ -69,4 +69,6 @@ async def test_queries_keep_to_the_dialect(
                     isinstance(value, str) for key, value in query.items() if key != "$or"
                 ), command
         if command["name"] == "find" and not command.get("filter"):
-            assert command["find"] in ("roles", "systemgrants", "banners"), command
+            assert command["find"] in ("roles", "systemgrants", "banners", "locutory_leases"), (
+                command
+            )

@@ -1,5 +1,6 @@
 """Assembling: calls every plugin's hooks once, in order, and registers what they return."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,19 +31,23 @@ _ITEMS: Mapping[str, type[Any]] = {
 }
 
 
-def _check_marks(plugin: Plugin) -> None:
-    """A method with the name of a hook that is not marked would never be called."""
-    for name in vars(Hooks):
-        method = getattr(type(plugin), name, None)
-        if not name.startswith("_") and callable(method) and not hasattr(method, "locutory_impl"):
-            raise StartupError(
-                Problem(
-                    f"plugin {plugin.name}",
-                    f"its method '{name}' has the name of a hook, and is none",
-                    "put @hook above it, or give it another name",
-                    plugin.name,
-                )
-            )
+def _check_hooks(plugin: Plugin) -> None:
+    """A method with the name of a hook that is not marked would never be called, nor one that
+    is marked and has another name."""
+    hooks = [name for name in vars(Hooks) if not name.startswith("_")]
+    for name, method in inspect.getmembers(type(plugin), callable):
+        marked, wrong, fix = hasattr(method, "locutory_impl"), "", ""
+        if name in hooks and not marked:
+            wrong = f"its method '{name}' has the name of a hook, and is none"
+            fix = "put @hook above it, or give it another name"
+        elif marked and name not in hooks:
+            wrong = f"there is no hook '{name}'"
+            fix = nearest(name, hooks) or f"the hooks are: {', '.join(hooks)}"
+        elif marked and (more := {*inspect.signature(method).parameters} - {"self", "ctx"}):
+            wrong = f"its hook '{name}' takes {', '.join(sorted(more))}"
+            fix = "a hook may take 'ctx', and nothing else"
+        if wrong:
+            raise StartupError(Problem(f"plugin {plugin.name}", wrong, fix, plugin.name))
 
 
 @dataclass(slots=True)
@@ -93,7 +98,7 @@ class Assembly:
         self.manager = pluggy.PluginManager("locutory")
         self.manager.add_hookspecs(Hooks)
         for plugin in plugins:
-            _check_marks(plugin)
+            _check_hooks(plugin)
             try:
                 self.manager.register(plugin, plugin.name)
                 self.manager.check_pending()
@@ -108,7 +113,10 @@ class Assembly:
         caller = self.manager.subset_hook_caller(name, others)
         try:
             answers = caller(ctx=context)
-            return list(answers[0]) if answers and answers[0] is not None else []
+            found = answers[0] if answers and answers[0] is not None else ()
+            if isinstance(found, str | type) or not isinstance(found, Iterable):
+                raise TypeError(f"it must return a list, and returned {found!r}")
+            return list(found)
         except StartupError:
             raise
         except Exception as error:

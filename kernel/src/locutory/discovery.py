@@ -78,7 +78,7 @@ def load(points: Mapping[str, EntryPoint], names: Sequence[str]) -> list[Plugin]
                 Problem(
                     f"plugin {name}",
                     f"cannot be imported: {type(error).__name__}: {error}",
-                    f"reinstall it, or switch it off: plugins.disabled: [{name}]",
+                    f"correct or reinstall it, or switch it off: plugins.disabled: [{name}]",
                     name,
                     error,
                 )
@@ -90,7 +90,8 @@ def load(points: Mapping[str, EntryPoint], names: Sequence[str]) -> list[Plugin]
         if not wrong and not isinstance(getattr(plugin, "summary", None), str):
             wrong = "has no 'summary': a line that says what it does"
         if wrong:
-            problems.append(Problem(f"plugin {name}", wrong, plugin=name))
+            fix = "its entry point, its class and its 'name' belong together"
+            problems.append(Problem(f"plugin {name}", wrong, fix, name))
         plugins.append(plugin)
     if problems:
         raise StartupError(problems)

@@ -4,7 +4,7 @@ import re
 from importlib.metadata import EntryPoint, PackageNotFoundError, requires
 
 from locutory import discovery
-from locutory.configuration import Sources
+from locutory.configuration import Sources, validate
 from locutory.errors import Problem, StartupError
 from locutory.plugin import Plugin
 
@@ -14,12 +14,17 @@ def load_plugins(sources: Sources, *, safe: bool = False) -> list[Plugin]:
     plugins that the distribution ``locutory`` names among its requirements are loaded."""
     points = discovery.available()
     names, problems = discovery.choose(points, sources.yaml.get("plugins"))
-    if problems:
-        raise StartupError(problems)
     if safe:
         ours = _bundled()
         names = [name for name in names if _distribution(points[name]) in ours]
-    return discovery.load(points, names)
+    if not problems:
+        return discovery.load(points, names)
+    try:  # what else is wrong is said as well
+        plugins = discovery.load(points, names)
+        validate(sources, discovery.order(plugins), points)
+    except StartupError as error:
+        problems += [problem for problem in error.problems if problem not in problems]
+    raise StartupError(problems)
 
 
 def _distribution(point: EntryPoint) -> str:

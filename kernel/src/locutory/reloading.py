@@ -30,6 +30,9 @@ def reload(kernel: "Kernel", sources: Sources | None = None) -> None:
     except StartupError as error:
         log.error("config.reload_refused", problems=str(error))
         return
+    if kernel.configuration.yaml and not sources.yaml:
+        log.error("config.reload_refused", problems=f"{sources.path} is not there any more")
+        return
     kernel.configuration = checked
     kernel.environment = sources.environment
     for plugin in kernel.plugins:
@@ -57,7 +60,8 @@ def waiting(
     found += [
         env_name(info) or name
         for name, info in KernelConfig.model_fields.items()
-        if getattr(was.kernel, name) != getattr(is_now.kernel, name)
+        if name in was.kernel.model_fields_set | is_now.kernel.model_fields_set
+        and getattr(was.kernel, name) != getattr(is_now.kernel, name)
     ]
     before, after = _mapping(old.yaml.get("plugins")), _mapping(new.yaml.get("plugins"))
     found += [

@@ -114,7 +114,7 @@ class KernelConfig(OutgoingSettings):
     model_config = ConfigDict(extra="forbid")
 
     host: str = env("HOST", "localhost", "Address to listen on")
-    port: int = env("PORT", _PORT, "Port to listen on; 0 takes a free one")
+    port: int = env("PORT", _PORT, "Port to listen on; 0 takes a free one", ge=0, le=65535)
     data_dir: Path | None = env(
         "LOCUTORY_DATA_DIR", None, "Folder of the embedded database, secrets and logs"
     )

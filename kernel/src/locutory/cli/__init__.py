@@ -39,6 +39,8 @@ def _show_cause(error: BaseException) -> None:
     """Where in its code a plugin failed: the last place, or all of them with DEBUG_CONSOLE."""
     if os.environ.get("DEBUG_CONSOLE", "").lower() == "true":
         lines = "".join(traceback.format_exception(error)).splitlines()
+    elif isinstance(error, SyntaxError):
+        lines = [f"{error.filename}:{error.lineno}", f"  {(error.text or '').strip()}"]
     elif frames := traceback.extract_tb(error.__traceback__):
         place = frames[-1]
         lines = [f"{place.filename}:{place.lineno}, in {place.name}", f"  {place.line}"]

@@ -40,5 +40,5 @@ def dotted(path: Path) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the closest known word, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""

@@ -105,7 +105,12 @@ def of_stream(error: object, secrets: Iterable[str] = ()) -> ModelFailure:
 
 def of_transport(error: httpx2.TransportError, *, started: bool) -> ModelFailure:
     """The failure for a connection that broke or stayed silent; the log has the reason."""
-    log.warning("models.connection_failed", reason=str(error) or type(error).__name__)
+    try:
+        host = error.request.url.host
+    except RuntimeError:  # it was not made with a request
+        host = ""
+    reason = str(error) or type(error).__name__
+    log.warning("models.connection_failed", host=host, reason=reason)
     if isinstance(error, CertificateNotTrusted):
         return ModelFailure(UNTRUSTED)
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
