@@ -140,3 +140,15 @@ async def test_reload_reads_the_files_again(
         (tmp_path / "librechat.yaml").write_text("- not a mapping\n", "utf-8")
         server.kernel.reload()
         assert seen == [("green", None, None)]
+
+
+async def test_a_file_that_vanished_keeps_what_works(serve: Serve) -> None:
+    """Whoever moves the file away for a moment does not open what it closes."""
+    async with serve() as server:
+        kernel = server.kernel
+        kernel.reload(Sources({}, {"version": "1.3.14"}, path="librechat.yaml"))
+        assert kernel.configuration.yaml == {"version": "1.3.14"}
+        with structlog.testing.capture_logs() as lines:
+            kernel.reload(Sources({}, {}, path="librechat.yaml"))
+        assert [line["event"] for line in lines] == ["config.reload_refused"]
+        assert kernel.configuration.yaml == {"version": "1.3.14"}

@@ -30,7 +30,7 @@ def reload(kernel: "Kernel", sources: Sources | None = None) -> None:
     except StartupError as error:
         log.error("config.reload_refused", problems=str(error))
         return
-    if kernel.configuration.yaml and not sources.yaml:
+    if sources.path and kernel.configuration.yaml and not sources.yaml:
         log.error("config.reload_refused", problems=f"{sources.path} is not there any more")
         return
     kernel.configuration = checked
