@@ -347,3 +347,9 @@ async def test_java_client(server: Server) -> None:
         'unknown POST 404 {"message":"Endpoint not found"}',
         'POST 200 {"method":"POST","payload":{"a":1}}',
     ]
+
+
+async def test_a_body_that_is_too_large_is_refused_without_being_asked_for(server: Server) -> None:
+    head, _ = request("none", "POST", b"")
+    head = head.replace(b"Content-Length: 0", b"Expect: 100-continue\r\nContent-Length: 99999999")
+    assert [status for status, _ in await talk(server, head)] == [413]

@@ -60,6 +60,7 @@ class Body:
         self._encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
         declared = headers.get(b"content-length", b"")
         self._declared = int(declared) if declared.isdigit() else 0
+        self._asks = headers.get(b"expect", b"").lower() == b"100-continue"
         self._receive = receive
         self._until = asyncio.get_running_loop().time() + seconds
         self._data = bytearray()
@@ -86,7 +87,8 @@ class Body:
         if not signed_in:
             limit = min(limit, STRANGERS_BYTES)
         if not await self._read(limit):
-            await self._discard()
+            if not self._asks:  # else the client waits for a word before it sends anything
+                await self._discard()
             raise too_large()
         async with turn:
             return await asyncio.to_thread(self._load, limit, _MANY if signed_in else _FEW)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("locutory.health")
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 FAULT_SECONDS = 1.0
 """Between two looks, while all is well and while it is not."""
 
-_PATIENCE = 5.0
+_PATIENCE = 2.0
 
 
 class Readiness:

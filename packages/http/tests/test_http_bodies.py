@@ -23,12 +23,17 @@ def raw_deflate(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
+def two_members(data: bytes) -> bytes:
+    return gzip.compress(data[:1000]) + gzip.compress(data[1000:])
+
+
 @pytest.mark.parametrize(
     ("encoding", "pack"),
     [
         ("", bytes),
         ("identity", bytes),
         ("gzip", gzip.compress),
+        ("gzip", two_members),
         ("X-GZIP", gzip.compress),
         ("deflate", zlib.compress),
         ("deflate", raw_deflate),

@@ -450,3 +450,76 @@ def test_any_json_never_breaks_it(value: Any) -> None:
         decoder.finish()
     except ModelFailure:
         pass
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        chunk({}, "st\ud800"),
+        chunk({"tool_calls": [{"index": 0, "id": "c\ud800", "function": {"name": "n\ud800"}}]}),
+    ],
+)
+def test_halves_of_characters_in_other_places_can_be_stored(last: Any) -> None:
+    data = sse(chunk({"content": "hello"})) + b"data: " + json.dumps(last).encode() + b"\n\n"
+    events = decode(data)
+    assert text_of(events) == "hello"
+    for event in events:
+        for value in vars(event).values() if hasattr(event, "__dict__") else ():
+            str(value).encode()
+    repr(events).encode()
+
+
+def test_halves_of_characters_in_an_error_can_be_stored() -> None:
+    decoder = Decoder()
+    data = b'data: {"error":{"message":"bad \\ud800","code":"\\ud800"}}\n\n'
+    with pytest.raises(ModelFailure) as failure:
+        decode(data, decoder=decoder)
+    str(failure.value).encode()
+    assert "bad" in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        '{"prompt_tokens":1e308}',
+        '{"prompt_tokens":99999999999999999999}',
+        '{"prompt_tokens":NaN,"completion_tokens":Infinity}',
+        '{"prompt_tokens":-5,"completion_tokens":1000000001}',
+    ],
+)
+def test_counts_that_cannot_be_are_none(usage: str) -> None:
+    data = sse(chunk({"content": "u"}, "stop"), done=False)
+    data += f'data: {{"choices":[],"usage":{usage}}}\n\ndata: [DONE]\n\n'.encode()
+    assert decode(data) == [TextDelta("u"), Finished("stop")]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"text": "said", "index": 0, "finish_reason": "stop"},
+        {"delta": "said", "index": 0, "finish_reason": "stop"},
+        {"delta": {"content": {"type": "text", "text": "said"}}, "finish_reason": "stop"},
+        {"delta": {"content": "said"}, "index": 0.0, "finish_reason": "stop"},
+        {"delta": {"content": "said"}, "index": "0", "finish_reason": "stop"},
+    ],
+)
+def test_other_forms_of_text(choice: Any) -> None:
+    assert decode(sse({"choices": [choice]})) == [TextDelta("said"), Finished("stop")]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"code": 1302, "msg": "busy"}, "busy"),
+        ({"message": "quota", "type": "x"}, "quota"),
+        ({"errors": [{"message": "several"}]}, "several"),
+        ({"success": False, "message": "nope"}, "nope"),
+        ({"base_resp": {"status_code": 1008, "status_msg": "balance"}, "choices": None}, "balance"),
+    ],
+)
+def test_errors_in_other_forms_are_told(data: Any, expected: str) -> None:
+    decoder = Decoder()
+    events = decoder.feed(sse(chunk({"content": "hello"}), data, done=False))
+    assert events == [TextDelta("hello")]
+    with pytest.raises(ModelFailure, match=expected):
+        decoder.finish()

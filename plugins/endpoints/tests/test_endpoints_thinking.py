@@ -104,3 +104,35 @@ def test_nothing_grows_without_end() -> None:
         tags.feed(piece)
     assert len(tags._held) <= 30
     assert isinstance(tags.feed("x")[0], TextDelta | ReasoningDelta)
+
+
+@pytest.mark.parametrize(
+    ("before", "piece"),
+    [
+        ("hello ", "          <thinking>"),
+        ("hello ", "a</thinking>"),
+        ("hello ", "a<thinking>"),
+        ("<think>x</think>", "a</think>"),
+        ("", " <think></think>"),
+        ("", "`<think>` "),
+    ],
+)
+def test_many_tags_in_one_piece_are_read_once(before: str, piece: str) -> None:
+    """The text between them is looked at once, not once for each tag."""
+
+    class Counted(str):
+        """Counts the characters that are cut out of it."""
+
+        cut = 0
+
+        def __getitem__(self, place: object) -> str:
+            found = str.__getitem__(self, place)  # type: ignore[index]
+            Counted.cut += len(found)
+            return found
+
+    count = 2_000
+    text = Counted(piece * count)
+    tags = ThinkTags()
+    tags.feed(before)
+    tags._read(text)
+    assert Counted.cut < 4 * len(text) + 1000

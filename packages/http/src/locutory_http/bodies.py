@@ -26,9 +26,14 @@ class _Unpacker:
         self._begun = False
 
     def pieces(self, packed: bytes) -> Iterator[bytes]:
-        while packed and not self._unpacker.eof:
+        while packed:
+            if self._unpacker.eof:
+                if self._window != _GZIP:
+                    return
+                # A gzip file may have several members, one after the other.
+                self._unpacker = zlib.decompressobj(_GZIP)
             piece = self._unpack(packed)
-            packed = self._unpacker.unconsumed_tail
+            packed = self._unpacker.unused_data or self._unpacker.unconsumed_tail
             if piece:
                 yield piece
 

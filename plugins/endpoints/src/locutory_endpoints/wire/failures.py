@@ -45,6 +45,7 @@ class EmptyAnswer(ModelFailure):
 
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
     """A provider's text without our keys and addresses, short enough to show."""
+    text = text.encode("utf-8", "replace").decode()  # halves of characters cannot be stored
     for secret in secrets:
         text = text.replace(secret, "***")
     text = _KEY_LIKE.sub(r"\1-***", _CONTROL.sub("", text)).strip()

@@ -28,6 +28,8 @@ from locutory_endpoints.wire.usage import read_usage
 _MOST = 1000
 """Calls, or parts of content, that are read from one chunk."""
 
+_LONGEST_WORD = 1000
+
 _loads = orjson.loads
 
 
@@ -195,16 +197,18 @@ class Decoder:
         """Of several answers to one question always the same: the lowest of the first chunk.
         ``None`` when this chunk has nothing of it."""
         if self._choice is None:
-            known = [found for each in choices if isinstance(found := each.get("index"), int)]
+            known = [found for each in choices if (found := _index(each)) is not None]
             self._choice = min(known, default=None)
         for choice in choices:
-            if choice.get("index") in (None, self._choice):
+            if _index(choice) in (None, self._choice):
                 return choice
         return None
 
     def _read_choice(self, choice: Any, out: list[ModelEvent]) -> None:
         delta = choice.get("delta")
-        if delta:
+        if delta.__class__ is str:
+            self._text(delta, out)
+        elif delta:
             text = delta.get("content")
             if text:
                 if text.__class__ is str:
@@ -215,13 +219,15 @@ class Decoder:
                 self._rare(delta, out)
         elif delta is None and "message" in choice:
             self._rare(choice["message"], out, whole=True)
+        elif delta is None and isinstance(choice.get("text"), str):
+            self._text(choice["text"], out)  # of the completions that came before chats
         if choice.get("error"):
             raise failures.of_stream(choice["error"], self._secrets)
         reason = choice.get("finish_reason")
         if reason and reason != "error" and not self.stopped:
             self.stopped = True
             self._flush(out)
-            out.append(Finished(_REASONS.get(reason, str(reason))))
+            out.append(Finished(_REASONS.get(reason, _word(reason))))
 
     def _error(self, chunk: Any, *, bare: bool) -> None:
         """Fail when a chunk is an error. ``bare``: it has nothing that a chunk has."""
@@ -233,6 +239,8 @@ class Decoder:
                 error = chunk
             elif chunk.get("detail"):
                 error = chunk["detail"] if isinstance(chunk["detail"], str) else chunk
+            else:
+                error = _other_error(chunk)
         if error:
             raise failures.of_stream(error, self._secrets)
 
@@ -289,7 +297,9 @@ class Decoder:
             self._text(refusal, out)
 
     def _content(self, parts: Any, out: list[ModelEvent]) -> None:
-        """Content as a list of parts, as some providers send it."""
+        """Content as a list of parts, or one part, as some providers send it."""
+        if isinstance(parts, dict):
+            parts = [parts]
         for part in parts[:_MOST]:
             if isinstance(part, str):
                 self._text(part, out)
@@ -318,10 +328,35 @@ class Decoder:
         arguments = self._joiner.join(index, arguments)
         self._said = True
         self._flush(out)
-        out.append(ToolCallDelta(index, str(identity), str(name), arguments))
+        out.append(ToolCallDelta(index, _word(identity), _word(name), arguments))
 
 
 _REASONS = {"function_call": "tool_calls"}
+
+
+def _index(choice: Any) -> int | None:
+    """Which answer a choice belongs to; some servers write the number in other ways."""
+    try:
+        return int(choice.get("index"))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _other_error(chunk: Any) -> Any:
+    """The error in data that has nothing of an answer, in the forms of some providers."""
+    errors, base = chunk.get("errors"), chunk.get("base_resp")
+    if isinstance(errors, list) and errors:
+        return errors[0]
+    if isinstance(base, dict) and base.get("status_code") and base.get("status_msg"):
+        return {"message": base["status_msg"]}
+    said = chunk.get("message") or chunk.get("msg")
+    failed = chunk.get("success") is False or chunk.get("code") or chunk.get("type")
+    return {"message": said} if failed and isinstance(said, str) else None
+
+
+def _word(value: Any) -> str:
+    """A short text that can be stored."""
+    return str(value)[:_LONGEST_WORD].encode("utf-8", "replace").decode()
 
 
 def _told(chunk: Any) -> Any:

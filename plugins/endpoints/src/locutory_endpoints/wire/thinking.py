@@ -152,46 +152,53 @@ class ThinkTags:
 
     def _read_answer(self, text: str, at: int, found: list[Said]) -> int:
         done = start = at
+        said = False  # anything but blanks since the start
         for match in _TOKEN.finditer(text, at):
-            self._code.text(text[done : match.start()])
+            between = text[done : match.start()]
+            self._code.text(between)
+            said = said or bool(between.strip())
             done = match.end()
             token = match[0]
             if token == "\n":
                 self._code.line()
-            elif token[0] != "<":
+                continue
+            if token[0] != "<":
                 self._code.marks(token)
             elif self._code.inside:
                 self._code.text(token)
             else:
-                before = text[start : match.start()]
-                taken = self._tag(match[1] == "/", match[2].lower(), before, found)
-                if taken:
+                closing, name = match[1] == "/", match[2].lower()
+                if self._counts(closing, name, said):
+                    self._take(closing, name, text[start : match.start()], said, found)
                     return done
                 self._code.text(token)
+            said = True
         self._code.text(text[done:])
         found += self._say(text[start:])
         return len(text)
 
-    def _tag(self, closing: bool, name: str, before: str, found: list[Said]) -> bool:
-        """Take a tag outside code, after the text before it; false when it is only text."""
-        begun = self._begun or bool(before.strip())
+    def _counts(self, closing: bool, name: str, said: bool) -> bool:
+        """Is a tag outside code more than text? ``said``: there is text between the last tag
+        that counted and this one."""
+        begun = self._begun or said
         if not closing:
-            if name != "think" and begun and not self._tagged:
-                return False
-            found += self._say(before)
-            self._blank = ""
-            self._name, self._tagged, self._skip = name, True, True
-            return True
+            return name == "think" or not begun or self._tagged
         if name != "think" and begun:
             return False
-        if begun and self._tagged and not (self._skip and not before.strip()):
-            return False
+        return not (begun and self._tagged) or (self._skip and not said)
+
+    def _take(self, closing: bool, name: str, before: str, said: bool, found: list[Said]) -> None:
+        """Take a tag that counts, after the text before it."""
+        begun = self._begun or said
         found += self._say(before)
+        if not closing:
+            self._blank = ""
+            self._name, self._tagged, self._skip = name, True, True
+            return
         if begun and not self._tagged:
             found.append(ReasoningEnded())
         self._leave()
         self._tagged = True
-        return True
 
     def _leave(self) -> None:
         """The reasoning is over; blanks around its end belong to nobody."""

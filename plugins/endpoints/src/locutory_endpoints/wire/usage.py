@@ -4,10 +4,13 @@ from typing import Any
 
 from locutory_contracts.models import Usage
 
+_MOST = 10**9
+"""Tokens of one call that are believed; what says more is no count."""
+
 
 def _count(*values: Any) -> int:
     for value in values:
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MOST:
             return int(value)
     return 0
 
@@ -20,7 +23,7 @@ def read_usage(usage: Any) -> Usage | None:
     details = details if isinstance(details, dict) else {}
     prompt = _count(usage.get("prompt_tokens"), usage.get("input_tokens"))
     completion = _count(usage.get("completion_tokens"), usage.get("output_tokens"))
-    total = _count(usage.get("total_tokens")) or prompt + completion
+    total = _count(usage.get("total_tokens")) or min(prompt + completion, _MOST)
     if not total:
         return None
     return Usage(
