@@ -104,7 +104,7 @@ async def test_a_service_that_is_off_answers_503(serve: Serve, make_plugin: Any)
         ({"services": [CLOCK]}, "hook 'services' returned Service, not Provide"),
         ({"routes": 3}, "hook 'routes' failed: TypeError"),
         ({"routes": lambda _ctx: 1 / 0}, "ZeroDivisionError"),
-        ({"rutes": []}, "unknown hook 'rutes'"),
+        ({"rutes": []}, "there is no hook 'rutes'"),
     ],
 )
 async def test_a_wrong_plugin_does_not_start_and_is_named(
