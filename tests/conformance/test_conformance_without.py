@@ -32,7 +32,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ldap": (),
     "memories": ("memories", "endpoints"),  # a capability less
     "oauth": ("config-anonymous", "config-authenticated"),  # no buttons
-    "presets": ("presets", "config-authenticated"),  # hidden
+    "presets": ("presets", "config-authenticated"),  # and none is offered
     "projects": ("projects",),
     "prompts": ("prompts",),
     "roles": ("permissions", "config-authenticated"),  # no picker of people
