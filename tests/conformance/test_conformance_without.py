@@ -32,7 +32,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ldap": (),
     "memories": ("memories", "endpoints"),  # a capability less
     "oauth": ("config-anonymous", "config-authenticated"),  # no buttons
-    "presets": ("presets", "config-authenticated"),  # and none is offered
+    # Hidden; and its route is the one to which bad bodies are sent: those of unknown paths are
+    # not parsed.
+    "presets": ("presets", "config-authenticated", "bad-json", "body-too-large-413"),
     "projects": ("projects",),
     "prompts": ("prompts",),
     "roles": ("permissions", "config-authenticated"),  # no picker of people
