@@ -1,0 +1,7 @@
+"""A document database in one SQLite file, in the process, with the interface of MongoDB's driver."""
+
+from locutory_sqlite.collection import Collection
+from locutory_sqlite.database import Client, Database
+from locutory_sqlite.errors import StorageError
+
+__all__ = ["Client", "Collection", "Database", "StorageError"]

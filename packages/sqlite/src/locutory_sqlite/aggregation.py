@@ -1,0 +1,91 @@
+"""Running pipelines and ``distinct`` on stored collections: what comes first is left to an index."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bson.codec_options import CodecOptions
+
+from locutory_sqlite.filters import compile_filter
+from locutory_sqlite.ordering import MISSING, encode
+from locutory_sqlite.paths import elements, split
+from locutory_sqlite.pipeline import Source, compile_pipeline, run
+from locutory_sqlite.reading import Reading
+from locutory_sqlite.sorting import Order, order_of
+
+if TYPE_CHECKING:
+    from locutory_sqlite.cursor import Open
+    from locutory_sqlite.engine import Connection
+
+Document = dict[str, Any]
+Codec = CodecOptions[Document]
+
+
+def aggregate_rows(
+    name: str, stages: list[Mapping[str, Any]], codec: Codec, hint: str | None
+) -> "Open":
+    """Opens a pipeline on a reader."""
+    query, order, skip, limit, rest = _first(stages)
+    compiled_query = compile_filter(query)
+    compile_pipeline(rest, lambda *_: [])  # refuses at once what is not supported
+
+    def rows(reader: "Connection") -> Iterator[Document]:
+        stored = reader.catalog.collections.get(name)
+        source: Iterable[Document] = ()
+        if stored is not None:
+            reading = Reading(reader.sql, stored, codec)
+            plan = reading.plan(compiled_query, order, limited=bool(limit), hint=hint)
+            found = reading.rows(compiled_query, order, skip=skip, limit=limit, using=plan)
+            source = (document for _, _, document in found)
+        return run(compile_pipeline(rest, _source(reader, codec)), source)
+
+    return rows
+
+
+def _source(reader: "Connection", codec: Codec) -> Source:
+    """Other collections, for ``$lookup``."""
+
+    def read(
+        name: str, query: Mapping[str, Any], stages: list[Mapping[str, Any]]
+    ) -> list[Document]:
+        first = [{"$match": query}, *stages]
+        return list(aggregate_rows(name, first, codec, None)(reader))
+
+    return read
+
+
+def _first(
+    stages: list[Mapping[str, Any]],
+) -> tuple[Document, Order, int, int, list[Mapping[str, Any]]]:
+    """The filters, the sort, the skip and the limit that a pipeline begins with, and the rest."""
+    filters: list[Any] = []
+    order: Order = []
+    skip = limit = at = 0
+    while at < len(stages) and "$match" in stages[at]:
+        filters.append(stages[at]["$match"])
+        at += 1
+    if at < len(stages) and "$sort" in stages[at]:
+        order = order_of(stages[at]["$sort"])
+        at += 1
+    if at < len(stages) and "$skip" in stages[at]:
+        skip = int(stages[at]["$skip"])
+        at += 1
+    if at < len(stages) and "$limit" in stages[at] and stages[at]["$limit"] > 0:
+        limit = int(stages[at]["$limit"])
+        at += 1
+    if len(filters) == 1:
+        query = dict(filters[0])
+    else:
+        query = {"$and": filters} if filters else {}
+    return query, order, skip, limit, list(stages[at:])
+
+
+def distinct_values(path: str, documents: Iterable[Document]) -> list[Any]:
+    """Each value once, in MongoDB's order; arrays are taken apart."""
+    found: dict[bytes, Any] = {}
+    parts = split(path)
+    for document in documents:
+        for value in elements(document, parts, spread=False):
+            for one in value if isinstance(value, list) else [value]:
+                if one is not MISSING:
+                    found.setdefault(encode(one), one)
+    return [found[key] for key in sorted(found)]

@@ -1,0 +1,204 @@
+"""Bounds: between which values of a path the matches of a filter lie."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bson import Regex
+
+from locutory_sqlite.filters import Condition, Filter
+from locutory_sqlite.ordering import (
+    COMPLEMENT,
+    EMPTY_ARRAY,
+    KIND_ARRAY,
+    KIND_MAX,
+    KIND_MIN,
+    KIND_OBJECT,
+    KIND_REGEX,
+    KIND_STRING,
+    NULL,
+    encode,
+    kind_of,
+)
+
+Edge = tuple[bytes, bool]
+"""A place in the order of values: before (or, if true, behind) all that begins with the bytes."""
+
+Span = tuple[Edge, Edge]
+"""The values between two edges, in ascending order."""
+
+Range = tuple[bytes, bytes]
+"""The keys from the first, inclusive, up to the second, exclusive."""
+
+Bounds = Mapping[str, list[list[Span]]]
+"""By path: for each condition on it the spans in which a matching document has a key."""
+
+
+def successor(begin: bytes) -> bytes:
+    """The first bytes that come behind everything that begins with ``begin``."""
+    stripped = begin.rstrip(b"\xff")
+    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else b"\xff" * 16
+
+
+def _key(edge: Edge) -> bytes:
+    return successor(edge[0]) if edge[1] else edge[0]
+
+
+def turned(spans: list[Span], direction: int) -> list[Range]:
+    """As ranges of the component of an index with this direction, in ascending order."""
+    if direction == 1:
+        return [(_key(low), _key(high)) for low, high in spans]
+    return [(_key(_mirrored(high)), _key(_mirrored(low))) for low, high in reversed(spans)]
+
+
+def _mirrored(edge: Edge) -> Edge:
+    return edge[0].translate(COMPLEMENT), not edge[1]
+
+
+def is_point(span: Span) -> bool:
+    """Does the span hold one value only?"""
+    (low, behind), (high, also) = span
+    return low == high and not behind and also
+
+
+def admits_null(spans: list[Span]) -> bool:
+    """Do documents without the field lie in the spans?"""
+    return any(_key(low) <= NULL < _key(high) for low, high in spans)
+
+
+def choose(options: list[list[Span]], *, multikey: bool) -> list[Span]:
+    """The spans that all conditions on a path leave; of a multikey index only one of the
+    conditions counts, since different elements may fulfil the others."""
+    if len(options) == 1:
+        return options[0]
+    if multikey:
+        return min(options, key=lambda spans: (not all(map(is_point, spans)), len(spans)))
+    chosen = options[0]
+    for other in options[1:]:
+        chosen = [
+            (max(low, begin, key=_key), min(high, end, key=_key))
+            for low, high in chosen
+            for begin, end in other
+            if max(_key(low), _key(begin)) < min(_key(high), _key(end))
+        ]
+    return _joined(chosen)
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda span: _key(span[0])):
+        if joined and _key(span[0]) < _key(joined[-1][1]):
+            joined[-1] = (joined[-1][0], max(joined[-1][1], span[1], key=_key))
+        else:
+            joined.append(span)
+    return joined
+
+
+def bounds_of(query: Filter) -> dict[str, list[list[Span]]]:
+    """What the conditions of a filter say; the alternatives of an ``$or`` say what is common
+    to all of them."""
+    found: dict[str, list[list[Span]]] = {}
+    for condition in query.conditions:
+        spans = _spans(condition)
+        if spans is not None:
+            found.setdefault(condition.path, []).append(spans)
+    for clauses in query.branches:
+        each = [bounds_of(clause) for clause in clauses]
+        for path in each[0]:
+            if all(path in bounds for bounds in each):
+                union = [span for bounds in each for span in min(bounds[path], key=len)]
+                found.setdefault(path, []).append(_joined(union))
+    return found
+
+
+def ids_of(query: Filter) -> list[bytes] | None:
+    """The encoded ``_id`` values that a filter names, in order; ``None`` if it names none."""
+    for condition in query.conditions:
+        if condition.path != "_id":
+            continue
+        value = condition.value
+        if condition.operator == "$eq" and not isinstance(value, list):
+            return [encode(value)]
+        if (
+            condition.operator == "$in"
+            and isinstance(value, list)
+            and not any(isinstance(one, list) or _is_pattern(one) for one in value)
+        ):
+            return sorted({encode(one) for one in value})
+    return None
+
+
+def _is_pattern(value: Any) -> bool:
+    return isinstance(value, Regex) or hasattr(value, "pattern")
+
+
+def _point(encoded: bytes) -> Span:
+    return (encoded, False), (encoded, True)
+
+
+def _spans(condition: Condition) -> list[Span] | None:
+    """``None`` where an index says nothing."""
+    operator, value = condition.operator, condition.value
+    if operator == "$eq":
+        return _equal(value)
+    if operator == "$in" and isinstance(value, list):
+        if any(map(_is_pattern, value)):
+            return None
+        return _joined(list({span for one in value for span in _equal(one)}))
+    if operator in ("$gt", "$gte", "$lt", "$lte"):
+        return _between(operator, value)
+    if operator == "$regex":
+        return _prefix(value)
+    if operator == "$all" and isinstance(value, list) and value and not _is_pattern(value[0]):
+        return None if isinstance(value[0], dict) else _equal(value[0])
+    return None
+
+
+def _equal(value: Any) -> list[Span]:
+    if isinstance(value, list):
+        # It equals an array, whose keys are its elements, or an element of an array.
+        first = encode(value[0]) if value else EMPTY_ARRAY
+        return _joined([_point(first), _point(encode(value))])
+    return [_point(NULL if value is None else encode(value))]
+
+
+def _between(operator: str, value: Any) -> list[Span] | None:
+    if value is None:
+        return [_point(NULL)] if operator in ("$gte", "$lte") else []
+    kind = kind_of(value)
+    if kind in (KIND_ARRAY, KIND_OBJECT, KIND_REGEX, KIND_MIN, KIND_MAX):
+        return None
+    if isinstance(value, float) and value != value:
+        return [_point(encode(value))] if operator in ("$gte", "$lte") else []
+    encoded, bracket = encode(value), bytes((kind,))
+    if operator in ("$gt", "$gte"):
+        return [((encoded, operator == "$gt"), (bracket, True))]
+    return [((bracket, False), (encoded, operator == "$lte"))]
+
+
+_SPECIAL = frozenset("\\.^$*+?()[]{}|")
+
+
+def _prefix(value: Any) -> list[Span] | None:
+    """Of ``^text…``; ``None`` for every other regular expression."""
+    pattern, flags = getattr(value, "pattern", value), getattr(value, "flags", 0)
+    ignores_case_or_lines = flags & (2 | 8 | 64)
+    if (
+        not isinstance(pattern, str)
+        or pattern[:1] != "^"
+        or "|" in pattern
+        or ignores_case_or_lines
+    ):
+        return None
+    text = ""
+    for letter in pattern[1:]:
+        if letter in _SPECIAL:
+            if letter in "*?{":  # the letter before may be missing
+                text = text[:-1]
+            break
+        text += letter
+    if not text:
+        return None
+    begin = bytes((KIND_STRING,)) + text.encode()
+    # Expressions are found in strings, and are equal to stored expressions.
+    stored = ((bytes((KIND_REGEX,)), False), (bytes((KIND_REGEX + 1,)), False))
+    return [((begin, False), (successor(begin), False)), stored]

@@ -1,0 +1,446 @@
+"""A collection with the methods of the driver's ``AsyncCollection``."""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import bson
+from bson.codec_options import CodecOptions
+from pymongo import (
+    DeleteMany,
+    DeleteOne,
+    InsertOne,
+    ReplaceOne,
+    ReturnDocument,
+    UpdateMany,
+    UpdateOne,
+)
+from pymongo.errors import BulkWriteError, OperationFailure, WriteError
+from pymongo.operations import IndexModel
+from pymongo.results import (
+    BulkWriteResult,
+    DeleteResult,
+    InsertManyResult,
+    InsertOneResult,
+    UpdateResult,
+)
+
+from locutory_sqlite.aggregation import aggregate_rows, distinct_values
+from locutory_sqlite.cursor import FindCursor, ResultCursor, hint_name
+from locutory_sqlite.errors import INDEX_NOT_FOUND, invalid, not_supported
+from locutory_sqlite.filters import Filter, compile_filter
+from locutory_sqlite.indexes import Index
+from locutory_sqlite.mutations import Mutations
+from locutory_sqlite.projection import compile_projection
+from locutory_sqlite.reading import Reading
+from locutory_sqlite.sorting import order_of
+from locutory_sqlite.writing import with_id
+
+if TYPE_CHECKING:
+    from locutory_sqlite.database import Database
+    from locutory_sqlite.engine import Connection, Engine
+
+Document = dict[str, Any]
+Codec = CodecOptions[Document]
+
+# What the driver takes and what has no meaning here.
+_IGNORED = frozenset(
+    {
+        "session", "comment", "batch_size", "batchSize", "max_time_ms", "maxTimeMS", "allowDiskUse",
+        "allow_disk_use", "no_cursor_timeout", "cursor_type", "bypass_document_validation",
+        "maxAwaitTimeMS",
+    }
+)  # fmt: skip
+_UNSUPPORTED = ("collation", "array_filters", "let")
+
+
+def check_options(options: Mapping[str, Any], *known: str) -> None:
+    """``OperationFailure`` for an option that would change the meaning; ``TypeError`` for one
+    that the driver does not have either."""
+    for name, value in options.items():
+        if name in _IGNORED or name in known:
+            continue
+        if name in _UNSUPPORTED:
+            if value is not None:
+                raise not_supported(f"the option {name}")
+            continue
+        raise TypeError(f"unknown option {name!r}")
+
+
+class Collection:
+    """One collection of an open file; made by `Database.get_collection`."""
+
+    def __init__(self, database: "Database", name: str, codec: Codec) -> None:
+        self.database = database
+        self.name = name
+        self.full_name = f"{database.name}.{name}"
+        self.codec_options = codec
+        self._engine: Engine = database.client.engine
+        self._mutations = Mutations(self._engine, database.name, name, codec)
+
+    def __repr__(self) -> str:
+        return f"Collection({self.full_name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Collection) and (other.database, other.name) == (
+            self.database,
+            self.name,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.full_name, id(self._engine)))
+
+    def __bool__(self) -> bool:
+        raise NotImplementedError("compare with None instead: collection is not None")
+
+    def with_options(self, codec_options: Codec | None = None, **_options: Any) -> "Collection":
+        """The same collection, read with other codec options."""
+        return Collection(self.database, self.name, codec_options or self.codec_options)
+
+    # Reading
+
+    def _normal(self, query: Any) -> Document:
+        """A filter as the server would get it: dates in milliseconds, tuples as arrays."""
+        if not query:
+            return {}
+        return bson.decode(bson.encode(query, codec_options=self.codec_options), self.codec_options)
+
+    def _rows(
+        self, connection: "Connection", query: Filter, options: FindCursor
+    ) -> Iterator[Document]:
+        stored = connection.catalog.collections.get(self.name)
+        if stored is None:
+            return
+        reading = Reading(connection.sql, stored, self.codec_options)
+        limited = bool(options.limited)
+        plan = reading.plan(query, options.order, limited=limited, hint=options.hinted)
+        for _, _, document in reading.rows(
+            query, options.order, skip=options.skipped, limit=options.limited, using=plan
+        ):
+            yield document
+
+    def find(
+        self, filter: Mapping[str, Any] | None = None, projection: Any = None, **options: Any
+    ) -> FindCursor:
+        """A cursor over the matches. Keywords: ``sort``, ``skip``, ``limit``, ``hint``."""
+        check_options(options, "sort", "skip", "limit", "hint")
+        query = compile_filter(self._normal(filter))
+        project = None if projection is None else compile_projection(projection)
+
+        def run(reader: "Connection", cursor: FindCursor) -> Iterator[Document]:
+            rows = self._rows(reader, query, cursor)
+            return rows if project is None else map(project, rows)
+
+        def plan(reader: "Connection", cursor: FindCursor) -> Mapping[str, Any]:
+            stored = reader.catalog.collections.get(self.name)
+            if stored is None:
+                return {"stage": "EOF"}
+            reading = Reading(reader.sql, stored, self.codec_options)
+            found = reading.plan(
+                query, cursor.order, limited=bool(cursor.limited), hint=cursor.hinted
+            )
+            return found.describe()
+
+        return FindCursor(self._engine, run, plan, options)
+
+    async def find_one(
+        self, filter: Any = None, projection: Any = None, **options: Any
+    ) -> Document | None:
+        """The first match, or ``None``; ``filter`` may be an ``_id``."""
+        if filter is not None and not isinstance(filter, Mapping):
+            filter = {"_id": filter}
+        found = await self.find(filter, projection, **{**options, "limit": 1}).to_list()
+        return found[0] if found else None
+
+    async def aggregate(
+        self, pipeline: Sequence[Mapping[str, Any]], **options: Any
+    ) -> ResultCursor:
+        """A cursor over what comes out of a pipeline."""
+        check_options(options, "hint")
+        stages = [dict(stage) for stage in self._normal({"pipeline": list(pipeline)})["pipeline"]]
+        return ResultCursor(
+            self._engine,
+            aggregate_rows(self.name, stages, self.codec_options, hint_name(options.get("hint"))),
+        )
+
+    async def count_documents(self, filter: Mapping[str, Any], **options: Any) -> int:
+        """How many match."""
+        check_options(options, "skip", "limit", "hint")
+        cursor = self.find(filter, **options)
+        count = 0
+
+        def steps() -> Generator[None, None, int]:
+            nonlocal count
+            for _ in cursor._open(reader):
+                count += 1
+                if not count % 64:
+                    yield
+            return count
+
+        async with self._engine.snapshot() as reader:
+            return await self._engine.run(steps())
+
+    async def estimated_document_count(self, **options: Any) -> int:
+        """How many documents there are."""
+        check_options(options)
+        async with self._engine.snapshot() as reader:
+            stored = reader.catalog.collections.get(self.name)
+            if stored is None:
+                return 0
+
+            def steps() -> Generator[None, None, int]:
+                yield from ()
+                count = reader.sql.execute(f"SELECT count(*) FROM c{stored.number}")
+                return int(count.fetchone()[0])
+
+            return await self._engine.run(steps())
+
+    async def distinct(
+        self, key: str, filter: Mapping[str, Any] | None = None, **options: Any
+    ) -> list[Any]:
+        """The different values of a field, those of arrays each by itself."""
+        check_options(options, "hint")
+        return distinct_values(key, await self.find(filter, **options).to_list())
+
+    # Writing
+
+    async def insert_one(self, document: Any, **options: Any) -> InsertOneResult:
+        """Store a document, which gets an ``_id`` if it has none."""
+        check_options(options)
+        filled = with_id(document)
+        document.setdefault("_id", filled["_id"])
+        await self._mutations.insert([self._encoded(filled)])
+        return InsertOneResult(filled["_id"], True)
+
+    def _encoded(self, document: Mapping[str, Any]) -> bytes:
+        return bson.encode(document, codec_options=self.codec_options)
+
+    async def insert_many(
+        self, documents: Iterable[Any], ordered: bool = True, **options: Any
+    ) -> InsertManyResult:
+        """Store documents; ``BulkWriteError`` tells which were refused."""
+        check_options(options)
+        given = list(documents)
+        if not given:
+            raise TypeError("documents must be a non-empty list")
+        await self.bulk_write([InsertOne(document) for document in given], ordered=ordered)
+        return InsertManyResult([document["_id"] for document in given], True)
+
+    async def update_one(
+        self, filter: Mapping[str, Any], update: Any, upsert: bool = False, **options: Any
+    ) -> UpdateResult:
+        """Change the first match."""
+        check_options(options, "sort", "hint")
+        return await self._update(filter, update, upsert, options, many=False)
+
+    async def update_many(
+        self, filter: Mapping[str, Any], update: Any, upsert: bool = False, **options: Any
+    ) -> UpdateResult:
+        """Change every match."""
+        check_options(options, "hint")
+        return await self._update(filter, update, upsert, options, many=True)
+
+    async def replace_one(
+        self, filter: Mapping[str, Any], replacement: Any, upsert: bool = False, **options: Any
+    ) -> UpdateResult:
+        """Put another document in the place of the first match."""
+        check_options(options, "sort", "hint")
+        return await self._update(filter, replacement, upsert, options, many=False, replacing=True)
+
+    async def _update(
+        self,
+        filter: Mapping[str, Any],
+        update: Any,
+        upsert: bool,
+        options: Mapping[str, Any],
+        *,
+        many: bool,
+        replacing: bool = False,
+    ) -> UpdateResult:
+        raw = await self._mutations.update(
+            self._normal(filter),
+            self._update_document(update, replacing=replacing),
+            many=many,
+            upsert=upsert,
+            replacing=replacing,
+            order=order_of(options.get("sort")),
+        )
+        return UpdateResult(raw, True)
+
+    def _update_document(self, update: Any, *, replacing: bool) -> Any:
+        if not isinstance(update, Mapping):
+            raise not_supported("updates by a pipeline")
+        first = next(iter(update), "")
+        if replacing and first.startswith("$"):
+            raise ValueError("replacement can not include $ operators")
+        if not replacing and not first.startswith("$"):
+            raise ValueError("update only works with $ operators")
+        return self._normal(update)
+
+    async def delete_one(self, filter: Mapping[str, Any], **options: Any) -> DeleteResult:
+        """Remove the first match."""
+        check_options(options, "hint")
+        count = await self._mutations.delete(self._normal(filter), many=False)
+        return DeleteResult({"n": count, "ok": 1.0}, True)
+
+    async def delete_many(self, filter: Mapping[str, Any], **options: Any) -> DeleteResult:
+        """Remove every match."""
+        check_options(options, "hint")
+        count = await self._mutations.delete(self._normal(filter), many=True)
+        return DeleteResult({"n": count, "ok": 1.0}, True)
+
+    async def find_one_and_update(
+        self, filter: Mapping[str, Any], update: Any, projection: Any = None, **options: Any
+    ) -> Document | None:
+        """Change the first match; the document before or after, or ``None``."""
+        return await self._find_and(filter, update, projection, options, replacing=False)
+
+    async def find_one_and_replace(
+        self, filter: Mapping[str, Any], replacement: Any, projection: Any = None, **options: Any
+    ) -> Document | None:
+        """Replace the first match; the document before or after, or ``None``."""
+        return await self._find_and(filter, replacement, projection, options, replacing=True)
+
+    async def _find_and(
+        self,
+        filter: Mapping[str, Any],
+        update: Any,
+        projection: Any,
+        options: Mapping[str, Any],
+        *,
+        replacing: bool,
+    ) -> Document | None:
+        check_options(options, "sort", "hint", "upsert", "return_document")
+        found = await self._mutations.find_and_update(
+            self._normal(filter),
+            self._update_document(update, replacing=replacing),
+            upsert=bool(options.get("upsert")),
+            replacing=replacing,
+            order=order_of(options.get("sort")),
+            after=options.get("return_document") is ReturnDocument.AFTER,
+        )
+        return self._projected(found, projection)
+
+    async def find_one_and_delete(
+        self, filter: Mapping[str, Any], projection: Any = None, **options: Any
+    ) -> Document | None:
+        """Remove the first match; the document, or ``None``."""
+        check_options(options, "sort", "hint")
+        found = await self._mutations.find_and_delete(
+            self._normal(filter), order_of(options.get("sort"))
+        )
+        return self._projected(found, projection)
+
+    @staticmethod
+    def _projected(document: Document | None, projection: Any) -> Document | None:
+        if document is None or projection is None:
+            return document
+        return compile_projection(projection)(document)
+
+    async def bulk_write(
+        self, requests: Sequence[Any], ordered: bool = True, **options: Any
+    ) -> BulkWriteResult:
+        """Several writes in one transaction; ``BulkWriteError`` tells which were refused, and
+        what the others did is kept."""
+        check_options(options)
+        if not requests:
+            raise TypeError("requests must be a non-empty list")
+        prepared = [self._prepared(request) for request in requests]
+        details = await self._mutations.bulk(prepared, ordered=ordered)
+        if details["writeErrors"]:
+            raise BulkWriteError(details)
+        return BulkWriteResult(details, True)
+
+    def _prepared(self, request: Any) -> tuple[str, tuple[Any, ...]]:
+        if isinstance(request, InsertOne):
+            filled = with_id(request._doc)
+            request._doc.setdefault("_id", filled["_id"])
+            return "insert", (self._encoded(filled),)
+        query = self._normal(request._filter)
+        if isinstance(request, DeleteOne | DeleteMany):
+            return "delete", (query, isinstance(request, DeleteMany))
+        if isinstance(request, ReplaceOne):
+            update = self._update_document(request._doc, replacing=True)
+            return "update", (query, update, False, bool(request._upsert), True)
+        if isinstance(request, UpdateOne | UpdateMany):
+            update = self._update_document(request._doc, replacing=False)
+            many = isinstance(request, UpdateMany)
+            return "update", (query, update, many, bool(request._upsert), False)
+        raise TypeError(f"{request!r} is not a valid request")
+
+    # Indexes and the collection itself
+
+    async def create_index(self, keys: Any, **options: Any) -> str:
+        """Make an index; its name."""
+        return (await self.create_indexes([IndexModel(keys, **options)]))[0]
+
+    async def create_indexes(self, indexes: Sequence[IndexModel], **options: Any) -> list[str]:
+        """Make indexes; those that are there stay. ``OperationFailure`` where one of the same
+        name or keys differs, or where stored documents are not unique."""
+        check_options(options)
+        wanted = [Index.from_document(model.document) for model in indexes]
+        try:
+            return await self._mutations.create_indexes(wanted)
+        except WriteError as error:
+            raise OperationFailure(str(error), error.code, error.details) from error
+
+    async def index_information(self, **_options: Any) -> dict[str, Any]:
+        """The indexes by name, as the driver shows them."""
+        found = {}
+        for document in await (await self.list_indexes()).to_list():
+            name = document.pop("name")
+            found[name] = {**document, "key": list(document["key"].items())}
+        return found
+
+    async def list_indexes(self, **_options: Any) -> ResultCursor:
+        """A cursor over the definitions."""
+
+        def rows(reader: "Connection") -> Iterator[Document]:
+            stored = reader.catalog.collections.get(self.name)
+            return iter([index.to_document() for index in stored.all_indexes] if stored else [])
+
+        return ResultCursor(self._engine, rows)
+
+    async def drop_index(self, index_or_name: Any, **_options: Any) -> None:
+        """Remove an index; ``OperationFailure`` if it is not there."""
+        name = hint_name(index_or_name)
+        if name == "_id_":
+            raise invalid("cannot drop _id index", 72)
+
+        def work(writer: "Connection") -> None:
+            stored = writer.catalog.collections.get(self.name)
+            for index in stored.indexes if stored else ():
+                if index.name == name:
+                    writer.catalog.drop_index(writer.sql, index)
+                    return
+            raise invalid(f"index not found with name [{name}]", INDEX_NOT_FOUND)
+
+        await self._engine.write(work)
+
+    async def drop_indexes(self, **_options: Any) -> None:
+        """Remove every index but that of ``_id``."""
+
+        def work(writer: "Connection") -> None:
+            stored = writer.catalog.collections.get(self.name)
+            for index in list(stored.indexes) if stored else ():
+                writer.catalog.drop_index(writer.sql, index)
+
+        await self._engine.write(work)
+
+    async def drop(self, **_options: Any) -> None:
+        """Remove the collection with its documents and indexes."""
+        await self._engine.write(lambda writer: writer.catalog.drop(writer.sql, self.name))
+
+    async def rename(self, new_name: str, **options: Any) -> None:
+        """Give it another name; ``dropTarget`` removes a collection of that name first."""
+
+        def work(writer: "Connection") -> None:
+            catalog = writer.catalog
+            if self.name not in catalog.collections:
+                raise invalid(f"Source collection {self.full_name} does not exist", 26)
+            if new_name in catalog.collections:
+                if not options.get("dropTarget"):
+                    raise invalid("target namespace exists", 48)
+                catalog.drop(writer.sql, new_name)
+            catalog.rename(writer.sql, self.name, new_name)
+
+        await self._engine.write(work)

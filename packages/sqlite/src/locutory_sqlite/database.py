@@ -1,0 +1,183 @@
+"""The database and its client, with the methods of the driver's that beanie and plugins use."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from bson.codec_options import CodecOptions
+from pymongo.errors import CollectionInvalid, PyMongoError
+
+from locutory_sqlite.collection import Collection
+from locutory_sqlite.cursor import ResultCursor
+from locutory_sqlite.engine import Engine
+from locutory_sqlite.errors import not_supported
+
+if TYPE_CHECKING:
+    from locutory_sqlite.engine import Connection
+
+log = structlog.get_logger("locutory.database")
+
+EXPIRY_SECONDS = 60.0
+"""How often documents are looked for whose time has passed."""
+
+
+class Client:
+    """An open database file. ``await open()`` before use, ``await close()`` after it."""
+
+    def __init__(self, path: Path, *, tz_aware: bool = True) -> None:
+        self.engine = Engine(path)
+        self.codec_options: CodecOptions[dict[str, Any]] = CodecOptions(
+            tz_aware=tz_aware, tzinfo=UTC if tz_aware else None
+        )
+        self._databases: dict[str, Database] = {}
+        self._expiry: asyncio.Task[None] | None = None
+
+    async def open(self) -> "Client":
+        """Open the file, and begin to remove documents whose time has passed."""
+        await self.engine.open()
+        self._expiry = asyncio.create_task(self._expire())
+        return self
+
+    async def close(self) -> None:
+        """Finish what was begun, and close the file."""
+        task, self._expiry = self._expiry, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self.engine.close()
+
+    async def __aenter__(self) -> "Client":
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __getitem__(self, name: str) -> "Database":
+        return self.get_database(name)
+
+    def get_database(self, name: str = "LibreChat") -> "Database":
+        """The database; a file holds one, whatever its name."""
+        return self._databases.setdefault(name, Database(self, name))
+
+    @property
+    def admin(self) -> "Database":
+        """Takes ``ping`` and ``buildInfo``."""
+        return self["admin"]
+
+    def append_metadata(self, *_: object) -> None:
+        """The driver's name for the server's log; there is none."""
+
+    def start_session(self, **_options: Any) -> Any:
+        """Transactions over several calls are not supported."""
+        raise not_supported("sessions")
+
+    async def server_info(self) -> Mapping[str, Any]:
+        """``version``, as far as drivers look at it."""
+        return {"version": "8.0.0", "locutorySqlite": True}
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_SECONDS)
+            try:
+                await self.remove_expired()
+            except PyMongoError as error:
+                log.warning("database.expiry_failed", reason=str(error))
+
+    async def remove_expired(self) -> int:
+        """Remove documents whose time has passed, by the indexes that say so; their number."""
+        async with self.engine.snapshot() as reader:
+            due = [
+                (stored.name, index.keys[0][0], index.expire_after_seconds)
+                for stored in reader.catalog.collections.values()
+                for index in stored.indexes
+                if index.expire_after_seconds is not None and len(index.keys) == 1
+            ]
+        count = 0
+        for name, path, seconds in due:
+            before = datetime.now(UTC) - timedelta(seconds=seconds)
+            done = await self.get_database()[name].delete_many({path: {"$lt": before}})
+            count += done.deleted_count
+        return count
+
+
+class Database:
+    """The collections of a file."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client = client
+        self.name = name
+        self.codec_options = client.codec_options
+        self._collections: dict[str, Collection] = {}
+
+    def __repr__(self) -> str:
+        return f"Database({self.name!r})"
+
+    def __getitem__(self, name: str) -> Collection:
+        return self.get_collection(name)
+
+    def get_collection(self, name: str, **options: Any) -> Collection:
+        """A collection, which is made by its first document."""
+        if not name or "\0" in name:
+            raise CollectionInvalid("a collection needs a name")
+        found = self._collections.get(name)
+        if found is None:
+            found = self._collections[name] = Collection(self, name, self.codec_options)
+        return found.with_options(**options) if options else found
+
+    async def create_collection(self, name: str, **options: Any) -> Collection:
+        """Make an empty collection; ``CollectionInvalid`` if it is there."""
+        if options.get("capped") or options.get("timeseries") or options.get("validator"):
+            raise not_supported("collections with options")
+
+        def work(writer: "Connection") -> None:
+            if name in writer.catalog.collections:
+                raise CollectionInvalid(f"collection {name} already exists")
+            writer.catalog.create(writer.sql, name)
+
+        await self.client.engine.write(work)
+        return self[name]
+
+    async def list_collection_names(self, **options: Any) -> list[str]:
+        """The names; ``filter`` may hold a ``name`` or a type."""
+        wanted = (options.get("filter") or {}).get("name")
+        async with self.client.engine.snapshot() as reader:
+            names = sorted(reader.catalog.collections)
+        return [name for name in names if wanted is None or name == wanted]
+
+    async def list_collections(self, **_options: Any) -> ResultCursor:
+        """A cursor over ``{name, type}``."""
+
+        def rows(reader: "Connection") -> Iterator[dict[str, Any]]:
+            names = sorted(reader.catalog.collections)
+            return iter([{"name": name, "type": "collection"} for name in names])
+
+        return ResultCursor(self.client.engine, rows)
+
+    async def drop_collection(self, name: str, **_options: Any) -> None:
+        """Remove a collection; one that is not there is fine."""
+        await self[name].drop()
+
+    async def command(self, command: Any, *_: Any, **_options: Any) -> Mapping[str, Any]:
+        """``ping`` (raises when the file cannot be read or written) and ``buildInfo``."""
+        name = command if isinstance(command, str) else next(iter(command))
+        if name == "ping":
+            await self._ping()
+            return {"ok": 1.0}
+        if name.lower() == "buildinfo":
+            return {"ok": 1.0, "version": "8.0.0", "versionArray": [8, 0, 0, 0]}
+        raise not_supported(f"the command {name}")
+
+    async def _ping(self) -> None:
+        """A read; and a write where the last write failed, to see whether that is over."""
+        engine = self.client.engine
+        async with engine.snapshot():
+            pass
+        if engine.fault is not None:
+            await engine.write(
+                lambda writer: writer.sql.execute("UPDATE locutory_format SET number = number")
+            )

@@ -1,0 +1,283 @@
+"""The file: its connections, one writer that commits in groups, and readers that yield.
+
+Reads begin on the event loop; one that is not done after `LOOP_SECONDS` goes on in a thread.
+Writes of all callers go through one thread, and those that wait at the same moment share one
+transaction and so one wait for the disk. Other processes may have the file open.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from locutory_sqlite.catalog import Catalog, WrongFormat, prepare
+from locutory_sqlite.errors import StorageError, storage_error
+
+T = TypeVar("T")
+
+LOOP_SECONDS = 0.0015
+"""How long a read may hold the event loop."""
+
+BUSY_SECONDS = 20.0
+"""How long a write waits for another process."""
+
+_GROUP = 400
+_READER_THREADS = 4
+
+
+@dataclass(slots=True)
+class Connection:
+    """One connection with what it knows of the catalogue."""
+
+    sql: sqlite3.Connection
+    catalog: Catalog = field(default_factory=Catalog)
+
+    def begin(self) -> None:
+        """A transaction that sees one state of the file."""
+        self.sql.execute("BEGIN")
+        self.catalog.refresh(self.sql)
+
+    def end(self) -> None:
+        """Give that state up."""
+        if self.sql.in_transaction:
+            self.sql.execute("ROLLBACK")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+        cached_statements=400,
+    )  # fmt: skip
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -8192")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+Work = Callable[[Connection], T]
+Steps = Generator[None, None, T]
+"""A read that may be interrupted wherever it yields."""
+
+
+@dataclass(slots=True)
+class _Write:
+    work: Callable[[Connection], Any]
+    done: "asyncio.Future[Any]"
+    result: Any = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.done.done():
+            return
+        if self.error is None:
+            self.done.set_result(self.result)
+        else:
+            self.done.set_exception(self.error)
+
+
+class Engine:
+    """An open file. Must be opened and closed on the loop that uses it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.fault: StorageError | None = None
+        self._readers: list[Connection] = []
+        self._lent = 0
+        self._threads: ThreadPoolExecutor | None = None
+        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self) -> None:
+        """Make or open the file; `StorageError` says what keeps it from opening."""
+        self._loop = asyncio.get_running_loop()
+        first = await asyncio.to_thread(self._first)
+        self._threads = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="sqlite-reader")
+        self._writer = threading.Thread(
+            target=self._write_all, args=(first,), name="sqlite-writer", daemon=True
+        )
+        self._writer.start()
+
+    def _first(self) -> Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sql = _connect(self.path)
+            try:
+                sql.execute("PRAGMA journal_mode = WAL")
+                prepare(sql)
+            except BaseException:
+                sql.close()
+                raise
+            self.path.chmod(0o600)
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        except WrongFormat as error:
+            raise StorageError("The database was written by a newer version") from error
+        except OSError as error:
+            raise StorageError(f"The database cannot be opened: {error.strerror}") from error
+        return Connection(sql)
+
+    async def close(self) -> None:
+        """Finish the writes that were begun, and close every connection."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        self._writes.put(None)
+        await asyncio.to_thread(writer.join)
+        if self._threads is not None:
+            await asyncio.to_thread(self._threads.shutdown)
+        while self._readers:
+            self._readers.pop().sql.close()
+
+    # Reading
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A reader in a transaction, for as long as the block runs."""
+        reader = self.lend()
+        try:
+            yield reader
+        finally:
+            self.give_back(reader)
+
+    def lend(self) -> Connection:
+        """A reader in a transaction, until `give_back`."""
+        if self._writer is None:
+            raise StorageError("The database is closed")
+        try:
+            reader = self._readers.pop() if self._readers else Connection(_connect(self.path))
+            reader.begin()
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        return reader
+
+    def give_back(self, reader: Connection) -> None:
+        """End its transaction; one with a fault is closed."""
+        try:
+            reader.end()
+        except sqlite3.Error:
+            reader.sql.close()
+            return
+        if self._writer is None or len(self._readers) >= _READER_THREADS * 2:
+            reader.sql.close()
+        else:
+            self._readers.append(reader)
+
+    async def run(self, steps: "Steps[T]") -> T:
+        """What a read returns. It begins on the loop and goes on in a thread if it is long."""
+        until = time.perf_counter() + LOOP_SECONDS
+        try:
+            while time.perf_counter() < until:
+                next(steps)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        if self._threads is None or self._loop is None:
+            raise StorageError("The database is closed")
+        return await self._loop.run_in_executor(self._threads, _finish, steps)
+
+    # Writing
+
+    async def write(self, work: "Work[T]") -> T:
+        """What ``work`` returns, once it is on the disk. Raises what it raises, and then
+        nothing of it is kept; `StorageError` when it could not be stored."""
+        if self._writer is None or self._loop is None:
+            raise StorageError("The database is closed")
+        done: asyncio.Future[Any] = self._loop.create_future()
+        self._writes.put(_Write(work, done))
+        result: T = await asyncio.shield(done)
+        return result
+
+    def _write_all(self, writer: Connection) -> None:
+        """The writer's thread: groups of writes until `None` comes."""
+        while True:
+            first = self._writes.get()
+            group: list[_Write] = []
+            last = first is None
+            if first is not None:
+                group.append(first)
+            while len(group) < _GROUP and not self._writes.empty():
+                write = self._writes.get()
+                if write is None:
+                    last = True
+                    break
+                group.append(write)
+            if group:
+                writer = self._commit(writer, group)
+                self._answer(group)
+            if last:
+                writer.sql.close()
+                return
+
+    def _answer(self, group: list[_Write]) -> None:
+        def settle() -> None:
+            for write in group:
+                write.settle()
+
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(settle)
+
+    def _commit(self, writer: Connection, group: list[_Write]) -> Connection:
+        """One transaction for a group. The connection for the next one."""
+        try:
+            writer.sql.execute("BEGIN IMMEDIATE")
+            writer.catalog.refresh(writer.sql)
+            for write in group:
+                self._apply(writer, write, alone=len(group) == 1)
+            if writer.sql.in_transaction:
+                writer.sql.execute("COMMIT")
+            self.fault = None
+            return writer
+        except sqlite3.Error as error:
+            self.fault = fault = storage_error(error)
+            for write in group:
+                write.error = write.error or fault
+            return self._anew(writer)
+
+    def _apply(self, writer: Connection, write: _Write, *, alone: bool) -> None:
+        """One write of a group; its own error undoes only itself."""
+        sql = writer.sql
+        if not alone:
+            sql.execute("SAVEPOINT one")
+        try:
+            write.result = write.work(writer)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            write.error = error
+            writer.catalog.version = -1
+            sql.execute("ROLLBACK" if alone else "ROLLBACK TO one")
+        if not alone:
+            sql.execute("RELEASE one")
+
+    def _anew(self, writer: Connection) -> Connection:
+        """After a fault of the storage: a connection that does not remember it."""
+        with contextlib.suppress(sqlite3.Error):
+            writer.end()
+        with contextlib.suppress(sqlite3.Error):
+            fresh = Connection(_connect(self.path))
+            writer.sql.close()
+            return fresh
+        writer.catalog.version = -1
+        return writer
+
+
+def _finish(steps: "Steps[T]") -> T:
+    try:
+        while True:
+            next(steps)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    except sqlite3.Error as error:
+        raise storage_error(error) from error

@@ -1,0 +1,87 @@
+"""Dotted paths, as the server walks them."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from locutory_sqlite.ordering import MISSING
+
+Values = Callable[[dict[str, Any]], Iterator[Any]]
+
+
+@lru_cache(maxsize=4096)
+def split(path: str) -> tuple[str, ...]:
+    """The names of a path."""
+    return tuple(path.split("."))
+
+
+def walk(value: Any, parts: tuple[str, ...], at: int) -> tuple[Any, int]:
+    """Through objects, as far as the path or the first array: what is there, and the number of
+    names used; `MISSING` where the path ends before."""
+    while at < len(parts):
+        if not isinstance(value, dict):
+            if isinstance(value, list):
+                return value, at
+            return MISSING, len(parts)
+        value = value.get(parts[at], MISSING)
+        at += 1
+    return value, at
+
+
+def elements(
+    value: Any, parts: tuple[str, ...], at: int = 0, *, spread: bool = True
+) -> Iterator[Any]:
+    """What a condition on a path is tried on, one after the other: the value itself, and for an
+    array its elements before it (with ``spread``). `MISSING` where there is no such field;
+    nothing at all for an array in the middle of the path none of whose elements is an object."""
+    value, at = walk(value, parts, at)
+    if not isinstance(value, list):
+        yield value
+        return
+    if at == len(parts):
+        if spread:
+            yield from value
+        yield value
+        return
+    name = parts[at]
+    numeric = name.isdecimal()
+    for position, inner in enumerate(value):
+        if isinstance(inner, dict):
+            yield from elements(inner, parts, at, spread=spread)
+        if numeric and int(name) == position:
+            if at + 1 == len(parts):
+                yield inner
+                if spread and isinstance(inner, list):
+                    yield from inner
+            elif isinstance(inner, dict | list):
+                yield from elements(inner, parts, at + 1, spread=spread)
+
+
+@lru_cache(maxsize=4096)
+def values_at(path: str) -> Values:
+    """`elements` of a path, as a function of the document."""
+    parts = split(path)
+    if len(parts) > 1:
+        return lambda document: elements(document, parts)
+
+    def top(document: dict[str, Any]) -> Iterator[Any]:
+        value = document.get(path, MISSING)
+        if isinstance(value, list):
+            yield from value
+        yield value
+
+    return top
+
+
+def get(document: Any, parts: tuple[str, ...]) -> Any:
+    """What an aggregation's ``"$a.b"`` reads: through arrays it is the array of what their
+    elements have; `MISSING` where there is nothing."""
+    for at, name in enumerate(parts):
+        if isinstance(document, dict):
+            document = document.get(name, MISSING)
+        elif isinstance(document, list):
+            found = (get(inner, parts[at:]) for inner in document if isinstance(inner, dict | list))
+            return [inner for inner in found if inner is not MISSING]
+        else:
+            return MISSING
+    return document

@@ -1,0 +1,159 @@
+"""Reading by a plan: candidates, the filter's test, order, skip and limit."""
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions
+
+from locutory_sqlite.catalog import Stored
+from locutory_sqlite.filters import Filter
+from locutory_sqlite.indexes import Index
+from locutory_sqlite.planner import Plan, Range, plan
+from locutory_sqlite.sorting import Order, SortKey
+
+Row = tuple[int, bytes, dict[str, Any]]
+"""The number of a document's row, its BSON, and the document."""
+
+
+class Reading:
+    """One query on one collection, on one connection inside a transaction."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        stored: Stored,
+        codec: "CodecOptions[dict[str, Any]]",
+    ) -> None:
+        self._connection = connection
+        self._stored = stored
+        self._codec = codec
+
+    def plan(self, query: Filter, order: Order, *, limited: bool, hint: str | None = None) -> Plan:
+        """How the query is read; ``hint`` names the index to use."""
+        indexes = self._stored.all_indexes
+        if hint is not None:
+            indexes = [index for index in indexes if index.name == hint]
+        return plan(query, order, indexes, self.count_keys, limited=limited)
+
+    def count_keys(self, index: Index, ranges: Sequence[Range], most: int) -> int:
+        """How many keys lie in the ranges, counted up to ``most``."""
+        total = 0
+        table, key, _ = self._table(index)
+        for low, high in ranges:
+            total += self._connection.execute(
+                f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {key} >= ? AND {key} < ? LIMIT ?)",
+                (low, high, most - total),
+            ).fetchone()[0]
+            if total >= most:
+                break
+        return total
+
+    def _table(self, index: Index) -> tuple[str, str, str]:
+        """The table of an index, and its columns of keys and rows."""
+        if index.number == 0:
+            return f"c{self._stored.number}", "id", "row"
+        return f"i{index.number}", "key", "row"
+
+    def rows(
+        self,
+        query: Filter,
+        order: Order,
+        *,
+        skip: int = 0,
+        limit: int = 0,
+        using: Plan | None = None,
+    ) -> Iterator[Row]:
+        """The matches in order; a ``limit`` of 0 is none."""
+        chosen = using or self.plan(query, order, limited=bool(limit))
+        found = self._ordered(chosen, query.test, order, skip + limit if limit else 0)
+        for number, row in enumerate(found):
+            if number < skip:
+                continue
+            yield row
+            if limit and number + 1 == skip + limit:
+                return
+
+    def _ordered(
+        self, chosen: Plan, test: Callable[[dict[str, Any]], bool], order: Order, wanted: int
+    ) -> Iterator[Row]:
+        if not order:
+            yield from self._matching(self._candidates(chosen), test)
+            return
+        done = chosen.sorted if not chosen.parts else 0
+        if chosen.merge and done:
+            key = SortKey(order[:done])
+            parts = [self._matching(self._of_range(chosen, one), test) for one in chosen.ranges]
+            rows: Iterator[Row] = heapq.merge(*parts, key=lambda row: key(row[2]))
+        else:
+            rows = self._matching(self._candidates(chosen), test)
+        if done == len(order):
+            yield from rows
+        elif not done:
+            yield from _sorted(rows, SortKey(order), wanted)
+        else:
+            first, rest = SortKey(order[:done]), SortKey(order[done:])
+            for _, group in groupby(rows, key=lambda row: first(row[2])):
+                yield from _sorted(group, rest, wanted)
+
+    def _matching(
+        self, rows: Iterator[tuple[int, bytes]], test: Callable[[dict[str, Any]], bool]
+    ) -> Iterator[Row]:
+        decode, codec = bson.decode, self._codec
+        for row, raw in rows:
+            document = decode(raw, codec)
+            if test(document):
+                yield row, raw, document
+
+    def _candidates(self, chosen: Plan) -> Iterator[tuple[int, bytes]]:
+        if chosen.parts:
+            yield from _once(row for part in chosen.parts for row in self._candidates(part))
+        elif chosen.ids is not None:
+            table = f"c{self._stored.number}"
+            for identity in chosen.ids:
+                yield from self._connection.execute(
+                    f"SELECT row, document FROM {table} WHERE id = ?", (identity,)
+                )
+        elif chosen.index is None:
+            yield from self._connection.execute(
+                f"SELECT row, document FROM c{self._stored.number} ORDER BY row"
+            )
+        else:
+            ranges = reversed(chosen.ranges) if chosen.reverse else iter(chosen.ranges)
+            rows = (row for one in ranges for row in self._of_range(chosen, one))
+            yield from _once(rows) if chosen.index.multikey else rows
+
+    def _of_range(self, chosen: Plan, one: Range) -> Iterator[tuple[int, bytes]]:
+        assert chosen.index is not None
+        way = "DESC" if chosen.reverse else "ASC"
+        documents = f"c{self._stored.number}"
+        if chosen.index.number == 0:
+            text = (
+                f"SELECT row, document FROM {documents} WHERE id >= ? AND id < ? ORDER BY id {way}"
+            )
+        else:
+            text = (
+                f"SELECT d.row, d.document FROM i{chosen.index.number} AS i"
+                f" CROSS JOIN {documents} AS d ON d.row = i.row"
+                f" WHERE i.key >= ? AND i.key < ? ORDER BY i.key {way}"
+            )
+        return self._connection.execute(text, one)
+
+
+def _once(rows: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    seen: set[int] = set()
+    for row in rows:
+        if row[0] not in seen:
+            seen.add(row[0])
+            yield row
+
+
+def _sorted(rows: Iterator[Row], key: SortKey, wanted: int) -> Iterator[Row]:
+    """By the key, then by the order of insertion; only the first ``wanted`` if that is given."""
+    place = lambda row: (key(row[2]), row[0])  # noqa: E731
+    if wanted:
+        return iter(heapq.nsmallest(wanted, rows, key=place))
+    return iter(sorted(rows, key=place))
