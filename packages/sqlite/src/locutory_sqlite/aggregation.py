@@ -1,6 +1,6 @@
 """Running pipelines and ``distinct`` on stored collections: what comes first is left to an index."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions
@@ -21,7 +21,7 @@ Codec = CodecOptions[Document]
 
 
 def aggregate_rows(
-    name: str, stages: list[Mapping[str, Any]], codec: Codec, hint: str | None
+    name: str, stages: Sequence[Mapping[str, Any]], codec: Codec, hint: str | None
 ) -> "Open":
     """Opens a pipeline on a reader."""
     query, order, skip, limit, rest = _first(stages)
@@ -32,7 +32,7 @@ def aggregate_rows(
         stored = reader.catalog.collections.get(name)
         source: Iterable[Document] = ()
         if stored is not None:
-            reading = Reading(reader.sql, stored, codec)
+            reading = Reading(reader, stored, codec)
             plan = reading.plan(compiled_query, order, limited=bool(limit), hint=hint)
             found = reading.rows(compiled_query, order, skip=skip, limit=limit, using=plan)
             source = (document for _, _, document in found)
@@ -54,7 +54,7 @@ def _source(reader: "Connection", codec: Codec) -> Source:
 
 
 def _first(
-    stages: list[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]],
 ) -> tuple[Document, Order, int, int, list[Mapping[str, Any]]]:
     """The filters, the sort, the skip and the limit that a pipeline begins with, and the rest."""
     filters: list[Any] = []
@@ -72,10 +72,9 @@ def _first(
     if at < len(stages) and "$limit" in stages[at] and stages[at]["$limit"] > 0:
         limit = int(stages[at]["$limit"])
         at += 1
+    query: Document = {"$and": filters} if filters else {}
     if len(filters) == 1:
         query = dict(filters[0])
-    else:
-        query = {"$and": filters} if filters else {}
     return query, order, skip, limit, list(stages[at:])
 
 

@@ -198,7 +198,7 @@ def _prefix(value: Any) -> list[Span] | None:
         text += letter
     if not text:
         return None
-    begin = bytes((KIND_STRING,)) + text.encode()
+    begin = bytes((KIND_STRING,)) + text.encode().replace(b"\x00", b"\x00\xff")
     # Expressions are found in strings, and are equal to stored expressions.
     stored = ((bytes((KIND_REGEX,)), False), (bytes((KIND_REGEX + 1,)), False))
     return [((begin, False), (successor(begin), False)), stored]

@@ -7,10 +7,17 @@ insertion; an index is a table ``i<number>`` of keys, each with the row of its d
 
 import sqlite3
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
 
 from locutory_sqlite.indexes import Index
+
+STORED: CodecOptions[Any] = CodecOptions(
+    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+"""How stored documents are read for their keys: any BSON can be, dates of the year 10000 too."""
 
 FORMAT = 1
 ID_INDEX = Index("_id_", (("_id", 1),), unique=True)
@@ -62,7 +69,7 @@ class Catalog:
             "SELECT number, collection, definition, multikey FROM locutory_indexes ORDER BY number"
         )
         for number, collection, definition, multikey in connection.execute(query):
-            index = Index.from_document(bson.decode(definition))
+            index = Index.from_document(bson.decode(definition, STORED))
             index.number, index.multikey = number, bool(multikey)
             by_number[collection].indexes.append(index)
         self.collections = {stored.name: stored for stored in by_number.values()}

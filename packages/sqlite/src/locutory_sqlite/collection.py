@@ -1,6 +1,6 @@
 """A collection with the methods of the driver's ``AsyncCollection``."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import bson
@@ -14,8 +14,7 @@ from pymongo import (
     UpdateMany,
     UpdateOne,
 )
-from pymongo.errors import BulkWriteError, OperationFailure, WriteError
-from pymongo.operations import IndexModel
+from pymongo.errors import BulkWriteError
 from pymongo.results import (
     BulkWriteResult,
     DeleteResult,
@@ -24,12 +23,13 @@ from pymongo.results import (
     UpdateResult,
 )
 
+from locutory_sqlite.administration import Administration
 from locutory_sqlite.aggregation import aggregate_rows, distinct_values
 from locutory_sqlite.cursor import FindCursor, ResultCursor, hint_name
-from locutory_sqlite.errors import INDEX_NOT_FOUND, invalid, not_supported
+from locutory_sqlite.errors import not_supported
 from locutory_sqlite.filters import Filter, compile_filter
-from locutory_sqlite.indexes import Index
 from locutory_sqlite.mutations import Mutations
+from locutory_sqlite.options import check_options
 from locutory_sqlite.projection import compile_projection
 from locutory_sqlite.reading import Reading
 from locutory_sqlite.sorting import order_of
@@ -42,31 +42,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 Codec = CodecOptions[Document]
 
-# What the driver takes and what has no meaning here.
-_IGNORED = frozenset(
-    {
-        "session", "comment", "batch_size", "batchSize", "max_time_ms", "maxTimeMS", "allowDiskUse",
-        "allow_disk_use", "no_cursor_timeout", "cursor_type", "bypass_document_validation",
-        "maxAwaitTimeMS",
-    }
-)  # fmt: skip
-_UNSUPPORTED = ("collation", "array_filters", "let")
 
-
-def check_options(options: Mapping[str, Any], *known: str) -> None:
-    """``OperationFailure`` for an option that would change the meaning; ``TypeError`` for one
-    that the driver does not have either."""
-    for name, value in options.items():
-        if name in _IGNORED or name in known:
-            continue
-        if name in _UNSUPPORTED:
-            if value is not None:
-                raise not_supported(f"the option {name}")
-            continue
-        raise TypeError(f"unknown option {name!r}")
-
-
-class Collection:
+class Collection(Administration):
     """One collection of an open file; made by `Database.get_collection`."""
 
     def __init__(self, database: "Database", name: str, codec: Codec) -> None:
@@ -110,7 +87,7 @@ class Collection:
         stored = connection.catalog.collections.get(self.name)
         if stored is None:
             return
-        reading = Reading(connection.sql, stored, self.codec_options)
+        reading = Reading(connection, stored, self.codec_options)
         limited = bool(options.limited)
         plan = reading.plan(query, options.order, limited=limited, hint=options.hinted)
         for _, _, document in reading.rows(
@@ -134,7 +111,7 @@ class Collection:
             stored = reader.catalog.collections.get(self.name)
             if stored is None:
                 return {"stage": "EOF"}
-            reading = Reading(reader.sql, stored, self.codec_options)
+            reading = Reading(reader, stored, self.codec_options)
             found = reading.plan(
                 query, cursor.order, limited=bool(cursor.limited), hint=cursor.hinted
             )
@@ -147,7 +124,7 @@ class Collection:
     ) -> Document | None:
         """The first match, or ``None``; ``filter`` may be an ``_id``."""
         if filter is not None and not isinstance(filter, Mapping):
-            filter = {"_id": filter}
+            return await self.find_one({"_id": filter}, projection, **options)
         found = await self.find(filter, projection, **{**options, "limit": 1}).to_list()
         return found[0] if found else None
 
@@ -166,18 +143,8 @@ class Collection:
         """How many match."""
         check_options(options, "skip", "limit", "hint")
         cursor = self.find(filter, **options)
-        count = 0
-
-        def steps() -> Generator[None, None, int]:
-            nonlocal count
-            for _ in cursor._open(reader):
-                count += 1
-                if not count % 64:
-                    yield
-            return count
-
         async with self._engine.snapshot() as reader:
-            return await self._engine.run(steps())
+            return await self._engine.run(reader, lambda: sum(1 for _ in cursor.opened(reader)))
 
     async def estimated_document_count(self, **options: Any) -> int:
         """How many documents there are."""
@@ -186,13 +153,10 @@ class Collection:
             stored = reader.catalog.collections.get(self.name)
             if stored is None:
                 return 0
-
-            def steps() -> Generator[None, None, int]:
-                yield from ()
-                count = reader.sql.execute(f"SELECT count(*) FROM c{stored.number}")
-                return int(count.fetchone()[0])
-
-            return await self._engine.run(steps())
+            text = f"SELECT count(*) FROM c{stored.number}"
+            return await self._engine.run(
+                reader, lambda: int(reader.sql.execute(text).fetchone()[0]), long=True
+            )
 
     async def distinct(
         self, key: str, filter: Mapping[str, Any] | None = None, **options: Any
@@ -366,81 +330,3 @@ class Collection:
             many = isinstance(request, UpdateMany)
             return "update", (query, update, many, bool(request._upsert), False)
         raise TypeError(f"{request!r} is not a valid request")
-
-    # Indexes and the collection itself
-
-    async def create_index(self, keys: Any, **options: Any) -> str:
-        """Make an index; its name."""
-        return (await self.create_indexes([IndexModel(keys, **options)]))[0]
-
-    async def create_indexes(self, indexes: Sequence[IndexModel], **options: Any) -> list[str]:
-        """Make indexes; those that are there stay. ``OperationFailure`` where one of the same
-        name or keys differs, or where stored documents are not unique."""
-        check_options(options)
-        wanted = [Index.from_document(model.document) for model in indexes]
-        try:
-            return await self._mutations.create_indexes(wanted)
-        except WriteError as error:
-            raise OperationFailure(str(error), error.code, error.details) from error
-
-    async def index_information(self, **_options: Any) -> dict[str, Any]:
-        """The indexes by name, as the driver shows them."""
-        found = {}
-        for document in await (await self.list_indexes()).to_list():
-            name = document.pop("name")
-            found[name] = {**document, "key": list(document["key"].items())}
-        return found
-
-    async def list_indexes(self, **_options: Any) -> ResultCursor:
-        """A cursor over the definitions."""
-
-        def rows(reader: "Connection") -> Iterator[Document]:
-            stored = reader.catalog.collections.get(self.name)
-            return iter([index.to_document() for index in stored.all_indexes] if stored else [])
-
-        return ResultCursor(self._engine, rows)
-
-    async def drop_index(self, index_or_name: Any, **_options: Any) -> None:
-        """Remove an index; ``OperationFailure`` if it is not there."""
-        name = hint_name(index_or_name)
-        if name == "_id_":
-            raise invalid("cannot drop _id index", 72)
-
-        def work(writer: "Connection") -> None:
-            stored = writer.catalog.collections.get(self.name)
-            for index in stored.indexes if stored else ():
-                if index.name == name:
-                    writer.catalog.drop_index(writer.sql, index)
-                    return
-            raise invalid(f"index not found with name [{name}]", INDEX_NOT_FOUND)
-
-        await self._engine.write(work)
-
-    async def drop_indexes(self, **_options: Any) -> None:
-        """Remove every index but that of ``_id``."""
-
-        def work(writer: "Connection") -> None:
-            stored = writer.catalog.collections.get(self.name)
-            for index in list(stored.indexes) if stored else ():
-                writer.catalog.drop_index(writer.sql, index)
-
-        await self._engine.write(work)
-
-    async def drop(self, **_options: Any) -> None:
-        """Remove the collection with its documents and indexes."""
-        await self._engine.write(lambda writer: writer.catalog.drop(writer.sql, self.name))
-
-    async def rename(self, new_name: str, **options: Any) -> None:
-        """Give it another name; ``dropTarget`` removes a collection of that name first."""
-
-        def work(writer: "Connection") -> None:
-            catalog = writer.catalog
-            if self.name not in catalog.collections:
-                raise invalid(f"Source collection {self.full_name} does not exist", 26)
-            if new_name in catalog.collections:
-                if not options.get("dropTarget"):
-                    raise invalid("target namespace exists", 48)
-                catalog.drop(writer.sql, new_name)
-            catalog.rename(writer.sql, self.name, new_name)
-
-        await self._engine.write(work)

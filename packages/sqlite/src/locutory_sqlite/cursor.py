@@ -1,6 +1,7 @@
 """Cursors: the results of ``find`` and ``aggregate``, read in batches."""
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from pymongo.errors import InvalidOperation
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 Open = Callable[["Connection"], Iterator[Document]]
-
-_STEP = 16
-"""Documents between two looks at the clock."""
 
 _BATCH = 101
 
@@ -38,27 +36,27 @@ class ResultCursor:
         """May there be more?"""
         return not self._done or self._at < len(self._batch)
 
-    def _steps(self, most: int | None) -> Generator[None, None, list[Document]]:
-        if self._rows is None:
-            if self._reader is None:
-                self._reader = self._engine.lend()
-            self._rows = self._open(self._reader)
-        found: list[Document] = []
-        rows = self._rows
-        for document in rows:
-            found.append(document)
-            if most is not None and len(found) >= most:
-                return found
-            if not len(found) % _STEP:
-                yield
-        self._done = True
-        return found
+    def opened(self, reader: "Connection") -> Iterator[Document]:
+        """The documents, all of them, on this reader."""
+        return self._open(reader)
 
     async def _read(self, most: int | None) -> list[Document]:
         if self._done:
             return []
+        first = self._rows is None
         try:
-            return await self._engine.run(self._steps(most))
+            if self._reader is None:
+                self._reader = self._engine.lend()
+            reader = self._reader
+
+            def read() -> list[Document]:
+                if first or self._rows is None:
+                    self._rows = self._open(reader)
+                return list(islice(self._rows, most))
+
+            found = await self._engine.run(reader, read, long=not first)
+            self._done = most is None or len(found) < most
+            return found
         except BaseException:
             self._done = True
             raise

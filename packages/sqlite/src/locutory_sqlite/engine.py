@@ -7,11 +7,12 @@ transaction and so one wait for the disk. Other processes may have the file open
 
 import asyncio
 import contextlib
+import math
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,12 +33,18 @@ _GROUP = 400
 _READER_THREADS = 4
 
 
+class TooLong(Exception):
+    """A read has held the event loop for long enough; it begins again in a thread."""
+
+
 @dataclass(slots=True)
 class Connection:
-    """One connection with what it knows of the catalogue."""
+    """One connection with what it knows of the catalogue. ``until``: when a read on it raises
+    `TooLong`, by ``time.perf_counter``."""
 
     sql: sqlite3.Connection
     catalog: Catalog = field(default_factory=Catalog)
+    until: float = math.inf
 
     def begin(self) -> None:
         """A transaction that sees one state of the file."""
@@ -62,8 +69,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 Work = Callable[[Connection], T]
-Steps = Generator[None, None, T]
-"""A read that may be interrupted wherever it yields."""
+Read = Callable[[], T]
+"""A read; it may be begun twice."""
 
 
 @dataclass(slots=True)
@@ -170,20 +177,29 @@ class Engine:
         else:
             self._readers.append(reader)
 
-    async def run(self, steps: "Steps[T]") -> T:
-        """What a read returns. It begins on the loop and goes on in a thread if it is long."""
-        until = time.perf_counter() + LOOP_SECONDS
-        try:
-            while time.perf_counter() < until:
-                next(steps)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        except sqlite3.Error as error:
-            raise storage_error(error) from error
-        if self._threads is None or self._loop is None:
+    async def run(self, reader: Connection, read: "Read[T]", *, long: bool = False) -> T:
+        """What a read returns. It is tried on the loop first, unless it is known to be ``long``;
+        where that takes `LOOP_SECONDS` it begins again in a thread."""
+        if not long:
+            reader.until = time.perf_counter() + LOOP_SECONDS
+            with contextlib.suppress(TooLong):
+                try:
+                    return read()
+                except sqlite3.Error as error:
+                    raise storage_error(error) from error
+                finally:
+                    reader.until = math.inf
+        if self._threads is None or self._loop is None or self._writer is None:
             raise StorageError("The database is closed")
-        return await self._loop.run_in_executor(self._threads, _finish, steps)
+        thread = self._loop.run_in_executor(self._threads, _told, read)
+        try:
+            return await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            # The connection can be used by others when the thread has left it, not before.
+            reader.sql.interrupt()
+            await asyncio.wait([thread])
+            thread.exception()
+            raise
 
     # Writing
 
@@ -224,8 +240,8 @@ class Engine:
                 write.settle()
 
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
-            assert self._loop is not None
-            self._loop.call_soon_threadsafe(settle)
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(settle)
 
     def _commit(self, writer: Connection, group: list[_Write]) -> Connection:
         """One transaction for a group. The connection for the next one."""
@@ -257,6 +273,7 @@ class Engine:
             write.error = error
             writer.catalog.version = -1
             sql.execute("ROLLBACK" if alone else "ROLLBACK TO one")
+            writer.catalog.refresh(sql)  # the next of the group must not see what was undone
         if not alone:
             sql.execute("RELEASE one")
 
@@ -272,12 +289,8 @@ class Engine:
         return writer
 
 
-def _finish(steps: "Steps[T]") -> T:
+def _told(read: "Read[T]") -> T:
     try:
-        while True:
-            next(steps)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+        return read()
     except sqlite3.Error as error:
         raise storage_error(error) from error

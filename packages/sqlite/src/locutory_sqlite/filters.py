@@ -11,13 +11,8 @@ from bson.code import Code
 
 from locutory_sqlite import expressions
 from locutory_sqlite.errors import invalid, not_supported
-from locutory_sqlite.ordering import (
-    KIND_ARRAY,
-    KIND_NULL,
-    MISSING,
-    encode,
-    kind_of,
-)
+from locutory_sqlite.kinds import mod_test, type_test
+from locutory_sqlite.ordering import MISSING, encode, kind_of
 from locutory_sqlite.paths import elements, split, values_at
 
 Test = Callable[[dict[str, Any]], bool]
@@ -25,11 +20,6 @@ ValueTest = Callable[[Any], bool]
 
 _NUMBERS = (int, float)
 _IGNORED = frozenset({"$comment"})
-_TYPES = {
-    "double": 1, "string": 2, "object": 3, "array": 4, "binData": 5, "objectId": 7, "bool": 8,
-    "date": 9, "null": 10, "regex": 11, "javascript": 13, "int": 16, "timestamp": 17, "long": 18,
-    "decimal": 19, "minKey": -1, "maxKey": 127,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +116,8 @@ def _path_test(condition: Condition) -> Test:
         return _not(condition)
     values = values_at(condition.path)
     if condition.operator == "$exists":
-        there = lambda document: any(value is not MISSING for value in values(document))  # noqa: E731
-        return there if condition.value else lambda document: not there(document)
+        wanted = bool(condition.value)
+        return lambda document: any(v is not MISSING for v in values(document)) is wanted
     if condition.operator == "$all":
         return _all_of(condition)
     if (
@@ -201,9 +191,9 @@ def value_test(operator: str, operand: Any) -> ValueTest:
         case "$elemMatch":
             return _element_match(operand)
         case "$type":
-            return _type(operand)
+            return type_test(operand)
         case "$mod":
-            return _mod(operand)
+            return mod_test(operand)
     raise not_supported(f"the filter operator {operator}")
 
 
@@ -349,55 +339,6 @@ def _value_condition(condition: Condition) -> ValueTest:
     return value_test(condition.operator, condition.value)
 
 
-def _type(operand: Any) -> ValueTest:
-    wanted: set[int] = set()
-    for name in operand if isinstance(operand, list) else [operand]:
-        if name == "number":
-            wanted |= {1, 16, 18, 19}
-        elif isinstance(name, str) and name in _TYPES:
-            wanted.add(_TYPES[name])
-        elif isinstance(name, _NUMBERS) and name in _TYPES.values():
-            wanted.add(int(name))
-        else:
-            raise invalid(f"Unknown type name alias: {name}")
-    return lambda value: value is not MISSING and type_number(value) in wanted
-
-
-def type_number(value: Any) -> int:
-    """The number that BSON gives to a value's type."""
-    if isinstance(value, bool):
-        return 8
-    if isinstance(value, float):
-        return 1
-    if isinstance(value, int):
-        from bson.int64 import Int64
-
-        return 18 if isinstance(value, Int64) or not -(2**31) <= value < 2**31 else 16
-    return _NUMBER_OF_KIND[kind_of(value)]
-
-
-_NUMBER_OF_KIND = {
-    0x05: -1, 0x0A: 10, 0x14: 19, 0x1E: 2, 0x28: 3, 0x32: 4, 0x3C: 5, 0x46: 7, 0x50: 8, 0x5A: 9,
-    0x5F: 17, 0x64: 11, 0x78: 13, 0xF0: 127,
-}  # fmt: skip
-
-
-def _mod(operand: Any) -> ValueTest:
-    if not isinstance(operand, list) or len(operand) != 2:
-        raise invalid("malformed mod, needs an array of two numbers")
-    divisor, rest = (int(number) for number in operand)
-    if not divisor:
-        raise invalid("divisor cannot be 0")
-
-    def run(value: Any) -> bool:
-        if not isinstance(value, _NUMBERS) or isinstance(value, bool) or value != value:
-            return False
-        whole = int(value)
-        return abs(whole) % abs(divisor) * (1 if whole >= 0 else -1) == rest
-
-    return run
-
-
 def _expression(value: Any) -> Test:
     expression = expressions.compile_expression(value)
     return lambda document: expressions.truth(expression(expressions.scope_of(document)))
@@ -427,11 +368,10 @@ def _none_of(tests: list[Test]) -> Test:
 
 
 __all__ = [
-    "KIND_ARRAY",
-    "KIND_NULL",
     "Condition",
     "Filter",
     "compile_filter",
     "equals",
     "is_operators",
+    "value_test",
 ]

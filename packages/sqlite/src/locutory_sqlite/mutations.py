@@ -36,23 +36,24 @@ class Mutations:
     def _writing(self, writer: Connection, stored: Stored) -> Writing:
         return Writing(writer.sql, writer.catalog, stored, self._database)
 
-    def _stored(self, writer: Connection, *, create: bool) -> Stored | None:
-        if create:
-            return writer.catalog.create(writer.sql, self._name)
+    def _made(self, writer: Connection) -> Stored:
+        """The collection, made if it is not there."""
+        return writer.catalog.create(writer.sql, self._name)
+
+    def _known(self, writer: Connection) -> Stored | None:
         return writer.catalog.collections.get(self._name)
 
     def _rows(
         self, writer: Connection, stored: Stored, query: Filter, order: Order, *, many: bool
     ) -> list[Row]:
-        reading = Reading(writer.sql, stored, self._codec)
+        reading = Reading(writer, stored, self._codec)
         return list(reading.rows(query, order, limit=0 if many else 1))
 
     async def insert(self, documents: Sequence[bytes]) -> None:
         """Store encoded documents, all or none."""
 
         def work(writer: Connection) -> None:
-            stored = self._stored(writer, create=True)
-            assert stored is not None
+            stored = self._made(writer)
             writing = self._writing(writer, stored)
             for raw in documents:
                 writing.insert(raw)
@@ -85,12 +86,13 @@ class Mutations:
         many: bool,
         upsert: bool,
     ) -> Result:
-        stored = self._stored(writer, create=upsert)
-        rows = [] if stored is None else self._rows(writer, stored, query, order, many=many)
+        stored = self._known(writer)
         modified = 0
-        for row in rows:
-            assert stored is not None
-            modified += self._changed(writer, stored, row, change) is not None
+        rows: list[Row] = []
+        if stored is not None:
+            rows = self._rows(writer, stored, query, order, many=many)
+            for row in rows:
+                modified += self._changed(writer, stored, row, change) is not None
         if rows or not upsert:
             return {"n": len(rows), "nModified": modified, "ok": 1.0}
         identity = self._upserted(writer, query, change)["_id"]
@@ -108,8 +110,7 @@ class Mutations:
         return after
 
     def _upserted(self, writer: Connection, query: Filter, change: Update) -> Document:
-        stored = self._stored(writer, create=True)
-        assert stored is not None
+        stored = self._made(writer)
         document = change(inserted_by(query), inserting=True)
         if "_id" not in document:
             document = {"_id": ObjectId(), **document}
@@ -127,7 +128,7 @@ class Mutations:
     def _removed(
         self, writer: Connection, query: Filter, order: Order, *, many: bool
     ) -> tuple[int, Document | None]:
-        stored = self._stored(writer, create=False)
+        stored = self._known(writer)
         if stored is None:
             return 0, None
         rows = self._rows(writer, stored, query, order, many=many)
@@ -150,12 +151,11 @@ class Mutations:
         compiled, change = compile_filter(query), _compiled(update, replacing=replacing)
 
         def work(writer: Connection) -> Document | None:
-            stored = self._stored(writer, create=upsert)
+            stored = self._known(writer)
             rows = [] if stored is None else self._rows(writer, stored, compiled, order, many=False)
-            if not rows:
+            if stored is None or not rows:
                 inserted = self._upserted(writer, compiled, change) if upsert else None
                 return inserted if after else None
-            assert stored is not None
             raw = rows[0][1]
             changed = self._changed(writer, stored, rows[0], change)
             if after and changed is not None:
@@ -185,8 +185,7 @@ class Mutations:
             (raw,) = values
 
             def insert(writer: Connection) -> Result:
-                stored = self._stored(writer, create=True)
-                assert stored is not None
+                stored = self._made(writer)
                 self._writing(writer, stored).insert(raw)
                 return {"nInserted": 1}
 
@@ -242,8 +241,7 @@ class Mutations:
 
         def work(writer: Connection) -> list[str]:
             for index in wanted:
-                stored = self._stored(writer, create=True)
-                assert stored is not None
+                stored = self._made(writer)
                 if any(known.check_same(index) for known in stored.indexes):
                     continue
                 if index.keys == (("_id", 1),):

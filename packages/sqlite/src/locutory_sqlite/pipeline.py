@@ -9,9 +9,9 @@ from locutory_sqlite.expressions import Expression, compile_expression, scope_of
 from locutory_sqlite.filters import compile_filter
 from locutory_sqlite.ordering import MISSING, encode
 from locutory_sqlite.paths import elements, get, split
+from locutory_sqlite.places import deepcopy_document
 from locutory_sqlite.projection import compile_projection
 from locutory_sqlite.sorting import SortKey, order_of
-from locutory_sqlite.updates import deepcopy_document
 
 Document = dict[str, Any]
 Documents = Iterable[Document]
@@ -79,7 +79,7 @@ def _add_fields(operand: Any) -> Stage:
     def add(document: Document) -> Document:
         scope = scope_of(document)
         found = [(parts, expression(scope)) for parts, expression in fields]
-        changed = deepcopy_document(document)
+        changed: Document = deepcopy_document(document)
         for parts, value in found:
             _put(changed, parts, value)
         return changed

@@ -130,6 +130,8 @@ def _candidate(index: Index, query: Filter, bounds: Bounds, order: Order) -> _Ca
         options = bounds.get(path)
         if not options:
             break
+        if index.multikey and any(_in_one_array(path, known) for known, _ in index.keys[:bound]):
+            break  # different elements may fulfil the conditions on the two paths
         spans = choose(options, multikey=index.multikey)
         nulls = nulls and admits_null(spans)
         chosen = turned(spans, direction)
@@ -150,6 +152,10 @@ def _candidate(index: Index, query: Filter, bounds: Bounds, order: Order) -> _Ca
     plan_ = Plan(index, ranges)
     _order(plan_, index, order, exact, singles)
     return _Candidate(index, plan_, exact, bound)
+
+
+def _in_one_array(path: str, other: str) -> bool:
+    return path.partition(".")[0] == other.partition(".")[0]
 
 
 def _order(found: Plan, index: Index, order: Order, exact: int, singles: int) -> None:

@@ -1,6 +1,7 @@
 """Projections of ``find`` and of ``$project``."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from locutory_sqlite.errors import invalid, not_supported
@@ -70,7 +71,7 @@ def _compiled(fields: Document, *, keep_id: bool) -> Project:
             if keep_id and "_id" in document and "_id" not in expressions:
                 result = {"_id": document["_id"], **result}
         for path, place in slices.items():
-            _change(result, path.split("."), lambda value, p=place: _slice(value, p))
+            _change(result, path.split("."), partial(_slice, place))
         for path, test in matched.items():
             found = [v for v in document.get(path) or () if test({"x": [v]})]
             if found:
@@ -161,7 +162,7 @@ def _change(document: Any, names: list[str], work: Callable[[Any], Any]) -> None
             document[name] = work(document[name])
 
 
-def _slice(value: Any, place: Any) -> Any:
+def _slice(place: Any, value: Any) -> Any:
     if not isinstance(value, list):
         return value
     if isinstance(place, list):

@@ -1,7 +1,8 @@
 """Reading by a plan: candidates, the filter's test, order, skip and limit."""
 
 import heapq
-import sqlite3
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -9,14 +10,20 @@ from typing import Any
 import bson
 from bson.codec_options import CodecOptions
 
+from locutory_sqlite.bounds import Range
 from locutory_sqlite.catalog import Stored
+from locutory_sqlite.engine import Connection, TooLong
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
-from locutory_sqlite.planner import Plan, Range, plan
+from locutory_sqlite.planner import Plan, plan
 from locutory_sqlite.sorting import Order, SortKey
 
 Row = tuple[int, bytes, dict[str, Any]]
 """The number of a document's row, its BSON, and the document."""
+
+
+_STEP = 8
+"""Documents between two looks at the clock."""
 
 
 class Reading:
@@ -24,11 +31,12 @@ class Reading:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         stored: Stored,
         codec: "CodecOptions[dict[str, Any]]",
     ) -> None:
-        self._connection = connection
+        self._owner = connection
+        self._connection = connection.sql
         self._stored = stored
         self._codec = codec
 
@@ -84,9 +92,12 @@ class Reading:
             yield from self._matching(self._candidates(chosen), test)
             return
         done = chosen.sorted if not chosen.parts else 0
-        if chosen.merge and done:
+        if chosen.merge and done and chosen.index is not None:
             key = SortKey(order[:done])
-            parts = [self._matching(self._of_range(chosen, one), test) for one in chosen.ranges]
+            index = chosen.index
+            parts = [
+                self._matching(self._of_range(chosen, index, one), test) for one in chosen.ranges
+            ]
             rows: Iterator[Row] = heapq.merge(*parts, key=lambda row: key(row[2]))
         else:
             rows = self._matching(self._candidates(chosen), test)
@@ -102,8 +113,10 @@ class Reading:
     def _matching(
         self, rows: Iterator[tuple[int, bytes]], test: Callable[[dict[str, Any]], bool]
     ) -> Iterator[Row]:
-        decode, codec = bson.decode, self._codec
-        for row, raw in rows:
+        decode, codec, owner = bson.decode, self._codec, self._owner
+        for number, (row, raw) in enumerate(rows):
+            if not number % _STEP and owner.until < math.inf and time.perf_counter() > owner.until:
+                raise TooLong
             document = decode(raw, codec)
             if test(document):
                 yield row, raw, document
@@ -123,20 +136,19 @@ class Reading:
             )
         else:
             ranges = reversed(chosen.ranges) if chosen.reverse else iter(chosen.ranges)
-            rows = (row for one in ranges for row in self._of_range(chosen, one))
+            rows = (row for one in ranges for row in self._of_range(chosen, chosen.index, one))
             yield from _once(rows) if chosen.index.multikey else rows
 
-    def _of_range(self, chosen: Plan, one: Range) -> Iterator[tuple[int, bytes]]:
-        assert chosen.index is not None
+    def _of_range(self, chosen: Plan, index: Index, one: Range) -> Iterator[tuple[int, bytes]]:
         way = "DESC" if chosen.reverse else "ASC"
         documents = f"c{self._stored.number}"
-        if chosen.index.number == 0:
+        if index.number == 0:
             text = (
                 f"SELECT row, document FROM {documents} WHERE id >= ? AND id < ? ORDER BY id {way}"
             )
         else:
             text = (
-                f"SELECT d.row, d.document FROM i{chosen.index.number} AS i"
+                f"SELECT d.row, d.document FROM i{index.number} AS i"
                 f" CROSS JOIN {documents} AS d ON d.row = i.row"
                 f" WHERE i.key >= ? AND i.key < ? ORDER BY i.key {way}"
             )

@@ -1,6 +1,6 @@
 """Update documents: compiled once, applied to each document that matches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,6 @@ from locutory_sqlite.errors import (
     DOLLAR_PREFIXED,
     FAILED_TO_PARSE,
     IMMUTABLE_FIELD,
-    PATH_NOT_VIABLE,
     TYPE_MISMATCH,
     invalid,
     not_supported,
@@ -21,6 +20,8 @@ from locutory_sqlite.errors import (
 from locutory_sqlite.filters import Filter, compile_filter, is_operators, value_test
 from locutory_sqlite.ordering import MISSING, encode
 from locutory_sqlite.paths import split
+from locutory_sqlite.places import deepcopy_document, holder, read, write
+from locutory_sqlite.sorting import SortKey
 
 Document = dict[str, Any]
 Change = Callable[[Document, bool], None]
@@ -62,15 +63,6 @@ class Replacement(Update):
             raise write_error(text, IMMUTABLE_FIELD)
         first = {} if given is MISSING else {"_id": given}
         return {**first, **{k: v for k, v in self._document.items() if k != "_id"}}
-
-
-def deepcopy_document(value: Any) -> Any:
-    """A copy of the containers; values are never changed in place."""
-    if isinstance(value, dict):
-        return {name: deepcopy_document(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [deepcopy_document(inner) for inner in value]
-    return value
 
 
 def compile_update(update: Any) -> Update:
@@ -128,82 +120,19 @@ def _without_conflicts(paths: list[str]) -> None:
         before = path
 
 
-def _holder(document: Any, parts: tuple[str, ...], *, create: bool) -> Any:
-    """The object or array that holds the last name of a path; ``None`` where it is not there
-    and ``create`` is off."""
-    value = document
-    for number, part in enumerate(parts[:-1]):
-        if isinstance(value, dict):
-            inner = value.get(part, MISSING)
-            if inner is MISSING:
-                if not create:
-                    return None
-                inner = value[part] = {}
-        elif isinstance(value, list) and part.isdecimal():
-            position = int(part)
-            if position >= len(value):
-                if not create:
-                    return None
-                _fill(value, position)
-                value.append({})
-            inner = value[position]
-        elif create:
-            raise _not_viable(parts, number, value)
-        else:
-            return None
-        value = inner
-    if isinstance(value, dict) or (isinstance(value, list) and parts[-1].isdecimal()):
-        return value
-    if create:
-        raise _not_viable(parts, len(parts) - 1, value)
-    return None
-
-
-def _fill(values: list[Any], length: int) -> None:
-    if length > len(values) + 1_500_000:
-        raise write_error("can't backfill more than 1500000 elements", 2)
-    values.extend([None] * (length - len(values)))
-
-
-def _not_viable(parts: tuple[str, ...], number: int, value: Any) -> Exception:
-    where = f"{parts[number - 1]}: {value!r}"[:200] if number else repr(value)[:200]
-    text = f"Cannot create field '{parts[number]}' in element {{{where}}}"
-    return write_error(text, PATH_NOT_VIABLE)
-
-
-def _read(holder: Any, name: str) -> Any:
-    if isinstance(holder, dict):
-        return holder.get(name, MISSING)
-    if isinstance(holder, list) and int(name) < len(holder):
-        return holder[int(name)]
-    return MISSING
-
-
-def _write(holder: Any, name: str, value: Any) -> None:
-    if isinstance(holder, dict):
-        holder[name] = value
-        return
-    position = int(name)
-    if position < len(holder):
-        holder[position] = value
-    else:
-        _fill(holder, position)
-        holder.append(value)
-
-
 def _changing(parts: tuple[str, ...], work: Callable[[Any], Any], *, create: bool = True) -> Change:
     """Replaces the value of a path by ``work`` of it; ``MISSING`` from it changes nothing."""
 
     def change(document: Document, _inserting: bool) -> None:
-        holder = _holder(document, parts, create=create)
-        if holder is None:
+        place = holder(document, parts, create=create)
+        if place is None:
             return
-        before = _read(holder, parts[-1])
+        before = read(place, parts[-1])
         if before is MISSING and not create:
             return
         after = work(before)
         if after is not MISSING:
-            _write(holder, parts[-1], after)
+            write(place, parts[-1], after)
 
     return change
 
@@ -224,11 +153,11 @@ def _set_on_insert(parts: tuple[str, ...], operand: Any) -> Change:
 
 def _unset(parts: tuple[str, ...], _operand: Any) -> Change:
     def change(document: Document, _inserting: bool) -> None:
-        holder = _holder(document, parts, create=False)
-        if isinstance(holder, dict):
-            holder.pop(parts[-1], None)
-        elif isinstance(holder, list) and int(parts[-1]) < len(holder):
-            holder[int(parts[-1])] = None
+        place = holder(document, parts, create=False)
+        if isinstance(place, dict):
+            place.pop(parts[-1], None)
+        elif isinstance(place, list) and int(parts[-1]) < len(place):
+            place[int(parts[-1])] = None
 
     return change
 
@@ -288,7 +217,7 @@ def _array(before: Any, operator: str, name: str) -> list[Any]:
 
 
 def _push(parts: tuple[str, ...], operand: Any) -> Change:
-    modifiers = (
+    modifiers: Mapping[str, Any] = (
         operand if isinstance(operand, Mapping) and "$each" in operand else {"$each": [operand]}
     )
     unknown = set(modifiers) - {"$each", "$slice", "$sort", "$position"}
@@ -314,8 +243,6 @@ def _push(parts: tuple[str, ...], operand: Any) -> Change:
 
 def _sort(values: list[Any], order: Any) -> None:
     if isinstance(order, Mapping):
-        from locutory_sqlite.sorting import SortKey
-
         key = SortKey(list(order.items()))
         values.sort(key=lambda value: key(value if isinstance(value, dict) else {}))
     else:
@@ -386,11 +313,11 @@ def _rename(parts: tuple[str, ...], operand: Any) -> Change:
     target = _path(operand)
 
     def change(document: Document, _inserting: bool) -> None:
-        holder = _holder(document, parts, create=False)
-        if not isinstance(holder, dict) or parts[-1] not in holder:
+        place = holder(document, parts, create=False)
+        if not isinstance(place, dict) or parts[-1] not in place:
             return
-        value = holder.pop(parts[-1])
-        _write(_holder(document, target, create=True), target[-1], value)
+        value = place.pop(parts[-1])
+        write(holder(document, target, create=True), target[-1], value)
 
     return change
 
@@ -422,17 +349,19 @@ _OPERATORS: dict[str, Callable[[tuple[str, ...], Any], Change]] = {
 def inserted_by(query: Filter) -> Document:
     """The document that an upsert begins with: what the filter says of equality."""
     document: Document = {}
+    for path, value in _equalities(query):
+        parts = split(path)
+        write(holder(document, parts, create=True), parts[-1], deepcopy(value))
+    return document
+
+
+def _equalities(query: Filter) -> Iterator[tuple[str, Any]]:
     for condition in query.conditions:
         operator, value = condition.operator, condition.value
-        if operator == "$in" and isinstance(value, list) and len(value) == 1:
-            operator, value = "$eq", value[0]
-        if operator == "$all" and isinstance(value, list) and len(value) == 1:
+        if operator in ("$in", "$all") and isinstance(value, list) and len(value) == 1:
             operator, value = "$eq", value[0]
         if operator == "$eq":
-            parts = split(condition.path)
-            holder = _holder(document, parts, create=True)
-            _write(holder, parts[-1], deepcopy(value))
+            yield condition.path, value
     for clauses in query.branches:
         if len(clauses) == 1:
-            document.update(inserted_by(clauses[0]))
-    return document
+            yield from _equalities(clauses[0])

@@ -6,18 +6,12 @@ from typing import Any
 
 import bson
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
 
-from locutory_sqlite.catalog import Catalog, Stored
+from locutory_sqlite.catalog import STORED, Catalog, Stored
 from locutory_sqlite.errors import TOO_LARGE, duplicate_key, write_error
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.ordering import encode
 from locutory_sqlite.reading import Row
-
-STORED: CodecOptions[dict[str, Any]] = CodecOptions(
-    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
-)
-"""How stored documents are read for their keys: any BSON can be, dates of the year 10000 too."""
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of a document, as MongoDB has it."""
