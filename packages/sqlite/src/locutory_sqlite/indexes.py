@@ -132,7 +132,7 @@ class Index:
         return {}
 
 
-def _rows(document: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> list[tuple[Any, ...]]:
+def _rows(document: Any, paths: tuple[tuple[str, ...], ...]) -> list[tuple[Any, ...]]:
     """The values under the paths, a row for each element of the one array among them."""
     fixed: list[Any] = []
     array: list[Any] | None = None
@@ -176,7 +176,7 @@ def _spread(
     if not deeper:
         return [tuple(row)]
     numbers = list(deeper)
-    inner = element if isinstance(element, dict) else {}
+    inner = element if isinstance(element, dict | list) else {}
     found = []
     for values in _rows(inner, tuple(deeper.values())):
         for number, value in zip(numbers, values, strict=True):

@@ -50,9 +50,7 @@ def elements(
             yield from elements(inner, parts, at, spread=spread)
         if numeric and int(name) == position:
             if at + 1 == len(parts):
-                yield inner
-                if spread and isinstance(inner, list):
-                    yield from inner
+                yield inner  # not its elements, if it is an array
             elif isinstance(inner, dict | list):
                 yield from elements(inner, parts, at + 1, spread=spread)
 

@@ -1,5 +1,6 @@
 """Writing documents with their index keys, inside a transaction of the writer."""
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -88,10 +89,12 @@ class Writing:
 
     def fill(self, index: Index) -> None:
         """Write the keys of every document into a new index."""
-        rows = self._connection.execute(f"SELECT row, document FROM c{self._stored.number}")
-        for row, raw in rows:
-            document = bson.decode(raw, STORED)
-            self._add(index, document, index.entries(document), row)
+        text = f"SELECT row, document FROM c{self._stored.number}"
+        # An open cursor, kept by the traceback of an error, would lock the tables.
+        with contextlib.closing(self._connection.execute(text)) as rows:
+            for row, raw in rows:
+                document = bson.decode(raw, STORED)
+                self._add(index, document, index.entries(document), row)
 
 
 def _has_array(index: Index, document: Mapping[str, Any]) -> bool:
