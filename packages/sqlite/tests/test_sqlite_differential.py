@@ -36,8 +36,10 @@ class Generator(random.Random):
         kind = self.randrange(10)
         if kind < 5 or depth > 1:
             return self.scalar()
-        if kind < 7:
+        if kind < 6:
             return self.object()
+        if kind < 8:
+            return [self.object() for _ in range(self.randrange(1, 4))]
         return [self.value(depth + 1) for _ in range(self.randrange(4))]
 
     def documents(self) -> list[Document]:
@@ -94,6 +96,8 @@ class Generator(random.Random):
 
     def filter(self, depth: int = 0) -> Document:
         query = {self.choice(PATHS): self.condition() for _ in range(self.choice([1, 1, 1, 2, 2]))}
+        if self.random() < 0.2:  # of one array, where different elements may fulfil them
+            query = {path: self.choice([0, 1, True, "a", {"$gte": 0}]) for path in ("a.b", "a.c")}
         if depth < 2 and self.random() < 0.4:
             clauses = [self.filter(depth + 1) for _ in range(self.randrange(1, 4))]
             query[self.choice(["$or", "$or", "$and", "$nor"])] = clauses
@@ -169,7 +173,7 @@ def pairs(client: Client) -> Iterator[tuple[Any, Any]]:
 
 async def test_indexes_change_no_answer(pairs: Any) -> None:
     stages: set[str] = set()
-    for seed in range(120):
+    for seed in range(80):
         make = Generator(seed)
         plain, other = next(pairs)
         stored = make.documents()
@@ -203,7 +207,7 @@ async def attempted_indexes(collection: Any, make: Generator) -> None:
 
 async def test_indexes_change_no_update(pairs: Any) -> None:
     done = refused = 0
-    for seed in range(120):
+    for seed in range(80):
         make = Generator(seed)
         plain, other = next(pairs)
         stored = make.documents()
@@ -228,7 +232,7 @@ async def test_indexes_change_no_update(pairs: Any) -> None:
                 query = make.filter()
                 counts = [await c.count_documents(query) for c in (plain, other)]
                 assert counts[0] == counts[1], (seed, query)
-    assert done > 400
+    assert done > 250
     assert refused > 20
 
 

@@ -109,6 +109,8 @@ async def test_on_existing_data_and_conflicts(database: Database) -> None:
     with pytest.raises(OperationFailure) as caught:
         await c.drop_index("why")
     assert caught.value.code == 27
+    with pytest.raises(OperationFailure, match=r"\$nor"):
+        await c.create_index("z", partialFilterExpression={"$and": [{"$nor": [{"z": 1}]}]})
     with pytest.raises(OperationFailure, match="text"):
         await c.create_index([("x", "text")])
 

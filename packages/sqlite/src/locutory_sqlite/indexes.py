@@ -59,6 +59,7 @@ class Index:
         name = document.get("name") or "_".join(f"{path}_{way}" for path, way in keys)
         if document.get("sparse") and document.get("partialFilterExpression"):
             raise invalid("cannot mix partialFilterExpression and sparse options", 67)
+        _check_partial(document.get("partialFilterExpression") or {})
         return cls(
             name,
             tuple(keys),
@@ -130,6 +131,15 @@ class Index:
                 plain = (None if value is MISSING or value is _EMPTY else value for value in row)
                 return dict(zip((path for path, _ in self.keys), plain, strict=True))
         return {}
+
+
+def _check_partial(query: Mapping[str, Any]) -> None:
+    """The planner could not tell whether a filter implies these; MongoDB refuses them too."""
+    for key, value in query.items():
+        if key in ("$nor", "$expr"):
+            raise invalid(f"Expression not supported in partial index: {key}", 67)
+        for clause in value if key in ("$and", "$or") else ():
+            _check_partial(clause)
 
 
 def _rows(document: Any, paths: tuple[tuple[str, ...], ...]) -> list[tuple[Any, ...]]:
