@@ -1,24 +1,24 @@
-"""A small HTTP server under the control of a test."""
+"""A small HTTP server and a SOCKS proxy under the control of a test."""
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Self
 
 import pytest
 
+from locutory.testing.network import LocalServer
+
 
 @dataclass
-class Origin:
+class Origin(LocalServer):
     """Answers every request with ``reply``. ``seen``: the heads of requests."""
 
     scheme: str = "http"
-    port: int = 0
     reply: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
     seen: list[str] = field(default_factory=list)
-    _running: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     def url(self, host: str = "localhost") -> str:
         return f"{self.scheme}://{host}:{self.port}/v1/models"
@@ -28,36 +28,20 @@ class Origin:
         lines = [line for head in self.seen for line in head.split("\r\n")]
         return [line.partition(": ")[2] for line in lines if line.lower().startswith(f"{name}: ")]
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._running.add(task)
-        try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
-                while True:
-                    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                    self.seen.append(head)
-                    writer.write(self.reply)
-                    await writer.drain()
-                    if "connection: close" in head.lower():
-                        break
-        finally:
-            self._running.discard(task)
-            writer.close()
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            self.seen.append(head)
+            writer.write(self.reply)
+            await writer.drain()
+            if "connection: close" in head.lower():
+                break
 
     @asynccontextmanager
-    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["Origin"]:
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Self]:
         self.scheme = "https" if tls else "http"
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with super().running(tls):
             yield self
-        finally:
-            server.close()
-            for task in list(self._running):
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
-            await server.wait_closed()
 
 
 @pytest.fixture
@@ -66,14 +50,13 @@ async def origin() -> AsyncIterator[Origin]:
         yield made
 
 
-class Socks:
+@dataclass
+class Socks(LocalServer):
     """A SOCKS 5 proxy. ``seen``: host:port of every connection."""
 
-    def __init__(self) -> None:
-        self.port = 0
-        self.seen: list[str] = []
+    seen: list[str] = field(default_factory=list)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly((await reader.readexactly(2))[1])
         writer.write(b"\x05\x00")
         *_, kind = await reader.readexactly(4)
@@ -87,17 +70,12 @@ class Socks:
         writer.write(await there.read(65536))
         await writer.drain()
         back.close()
-        writer.close()
 
 
 @pytest.fixture
 async def socks() -> AsyncIterator[Socks]:
-    made = Socks()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    yield made
-    server.close()
-    await server.wait_closed()
+    async with Socks().running() as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A forward proxy and certificate authorities, for tests of outgoing connections."""
+"""Small servers, a forward proxy and certificate authorities, for tests of connections."""
 
 import asyncio
 import base64
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -94,28 +94,20 @@ def _general(name: str) -> x509.GeneralName:
 
 
 @dataclass
-class ForwardProxy:
-    """An HTTP proxy. ``seen``: the first line of every request, ``CONNECT host:port`` or an
-    absolute address. ``password``: "user:password" that it demands."""
+class LocalServer:
+    """Something that listens on a free port of 127.0.0.1 while a test runs. Whoever derives
+    from it writes `converse`."""
 
-    password: str = ""
-    seen: list[str] = field(default_factory=list)
-    port: int = 0
-    _running: set["asyncio.Task[Any]"] = field(default_factory=set)
+    port: int = field(default=0, init=False)
+    _running: set["asyncio.Task[Any]"] = field(default_factory=set, init=False)
 
-    @property
-    def place(self) -> str:
-        """Host and port."""
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """Its address, with the password if it demands one."""
-        return f"http://{self.password}@{self.place}" if self.password else f"http://{self.place}"
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection, which is closed afterwards."""
+        raise NotImplementedError
 
     @asynccontextmanager
-    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["ForwardProxy"]:
-        """Serve on a free port of 127.0.0.1."""
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Self]:
+        """Serve; afterwards every connection has ended."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
@@ -133,12 +125,32 @@ class ForwardProxy:
         self._running.add(task)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
-                await self._relay(reader, writer)
+                await self.converse(reader, writer)
         finally:
             self._running.discard(task)
             writer.close()
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+@dataclass
+class ForwardProxy(LocalServer):
+    """An HTTP proxy. ``seen``: the first line of every request, ``CONNECT host:port`` or an
+    absolute address. ``password``: "user:password" that it demands."""
+
+    password: str = ""
+    seen: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Its address, with the password if it demands one."""
+        return f"http://{self.password}@{self.place}" if self.password else f"http://{self.place}"
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request, passed on."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         method, target, _ = head.split("\r\n", 1)[0].split(" ")
         self.seen.append(f"{method} {target}")
