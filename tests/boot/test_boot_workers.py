@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -33,28 +34,39 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+def with_workers(folder: Path, redis_url: str, **more: str) -> dict[str, Any]:
+    """Arguments of `subprocess` for a server of two workers on a Redis."""
+    environment = {
+        **os.environ,
+        **ENVIRONMENT,
+        "HOST": "127.0.0.1",
+        "USE_REDIS": "true",
+        "REDIS_URI": redis_url,
+        "LOCUTORY_DATA_DIR": str(folder / "data"),
+        **more,
+    }
+    command = [str(Path(sys.executable).with_name("locutory")), "serve", "--workers", "2"]
+    return {"args": command, "env": environment, "cwd": folder}
+
+
+def settings(folder: Path, port: int, database_uri: str) -> dict[str, str]:
+    """Variables of one that has a port, a file and a database."""
+    return {
+        "PORT": str(port),
+        "CONFIG_PATH": str(folder / "librechat.yaml"),
+        "MONGO_URI": with_database(database_uri, f"workers_{port}"),
+    }
+
+
 @pytest.mark.slow
 async def test_any_worker_serves_any_chat(
     redis_url: str, database_uri: str, fake_model: str, tmp_path: Path
 ) -> None:
     port = free_port()
     (tmp_path / "librechat.yaml").write_text(json.dumps(custom_endpoint(fake_model)), "utf-8")
-    environment = {
-        **os.environ,
-        **ENVIRONMENT,
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-        "USE_REDIS": "true",
-        "REDIS_URI": redis_url,
-        "LOCUTORY_DATA_DIR": str(tmp_path / "data"),
-        "CONFIG_PATH": str(tmp_path / "librechat.yaml"),
-        "MONGO_URI": with_database(database_uri, f"workers_{port}"),
-    }
     log = (tmp_path / "server.log").open("wb")
-    command = [str(Path(sys.executable).with_name("locutory")), "serve", "--workers", "2"]
-    process = subprocess.Popen(  # noqa: ASYNC220  (returns at once)
-        command, env=environment, stdout=log, stderr=log, cwd=tmp_path
-    )
+    command = with_workers(tmp_path, redis_url, **settings(tmp_path, port, database_uri))
+    process = subprocess.Popen(**command, stdout=log, stderr=log)  # noqa: ASYNC220  (returns at once)
     base = f"http://127.0.0.1:{port}"
     try:
         async with httpx2.AsyncClient(
@@ -91,25 +103,12 @@ async def test_workers_end_with_their_supervisor(
     """However it ends: who starts the server again finds the port free."""
     port = free_port()
     (tmp_path / "librechat.yaml").write_text("version: 1.3.11\n", "utf-8")
-    environment = {
-        **os.environ,
-        **ENVIRONMENT,
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-        "USE_REDIS": "true",
-        "REDIS_URI": redis_url,
-        "LOCUTORY_DATA_DIR": str(tmp_path / "data"),
-        "CONFIG_PATH": str(tmp_path / "librechat.yaml"),
-        "MONGO_URI": with_database(database_uri, f"supervisor_{port}"),
-    }
-    command = [str(Path(sys.executable).with_name("locutory")), "serve", "--workers", "2"]
+    command = with_workers(tmp_path, redis_url, **settings(tmp_path, port, database_uri))
 
     async def started(name: str) -> "subprocess.Popen[bytes]":
         path = tmp_path / name
         with path.open("wb") as log:
-            process = subprocess.Popen(  # noqa: ASYNC220  (returns at once)
-                command, env=environment, stdout=log, stderr=log, cwd=tmp_path
-            )
+            process = subprocess.Popen(**command, stdout=log, stderr=log)  # noqa: ASYNC220  (returns at once)
         async with asyncio.timeout(90):
             while "is ready" not in path.read_text("utf-8"):
                 assert process.poll() is None, path.read_text("utf-8")
@@ -139,19 +138,8 @@ async def test_workers_end_with_their_supervisor(
 
 @pytest.mark.slow
 async def test_workers_that_cannot_start_are_not_called_ready(tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        **ENVIRONMENT,
-        "HOST": "127.0.0.1",
-        "PORT": "0",
-        "USE_REDIS": "true",
-        "REDIS_URI": "redis://127.0.0.1:1",
-        "LOCUTORY_DATA_DIR": str(tmp_path / "data"),
-    }
-    command = [str(Path(sys.executable).with_name("locutory")), "serve", "--workers", "2"]
-    done = await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, text=True, cwd=tmp_path
-    )
+    command = with_workers(tmp_path, "redis://127.0.0.1:1", PORT="0")
+    done = await asyncio.to_thread(subprocess.run, **command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "is ready" not in done.stderr + done.stdout
     assert "Redis does not answer" in done.stderr + done.stdout
