@@ -30,6 +30,7 @@ from locutory_sqlite.errors import not_supported
 from locutory_sqlite.filters import Filter, compile_filter
 from locutory_sqlite.mutations import Mutations
 from locutory_sqlite.options import check_options
+from locutory_sqlite.planner import Plan
 from locutory_sqlite.projection import compile_projection
 from locutory_sqlite.reading import Reading
 from locutory_sqlite.sorting import order_of
@@ -81,15 +82,24 @@ class Collection(Administration):
             return {}
         return bson.decode(bson.encode(query, codec_options=self.codec_options), self.codec_options)
 
+    def _planned(
+        self, connection: "Connection", query: Filter, options: FindCursor
+    ) -> tuple[Reading, Plan] | None:
+        """How a query is read; ``None`` where there is no such collection."""
+        stored = connection.catalog.collections.get(self.name)
+        if stored is None:
+            return None
+        reading = Reading(connection, stored, self.codec_options)
+        limited = bool(options.limited)
+        return reading, reading.plan(query, options.order, limited=limited, hint=options.hinted)
+
     def _rows(
         self, connection: "Connection", query: Filter, options: FindCursor
     ) -> Iterator[Document]:
-        stored = connection.catalog.collections.get(self.name)
-        if stored is None:
+        planned = self._planned(connection, query, options)
+        if planned is None:
             return
-        reading = Reading(connection, stored, self.codec_options)
-        limited = bool(options.limited)
-        plan = reading.plan(query, options.order, limited=limited, hint=options.hinted)
+        reading, plan = planned
         for _, _, document in reading.rows(
             query, options.order, skip=options.skipped, limit=options.limited, using=plan
         ):
@@ -108,14 +118,8 @@ class Collection(Administration):
             return rows if project is None else map(project, rows)
 
         def plan(reader: "Connection", cursor: FindCursor) -> Mapping[str, Any]:
-            stored = reader.catalog.collections.get(self.name)
-            if stored is None:
-                return {"stage": "EOF"}
-            reading = Reading(reader, stored, self.codec_options)
-            found = reading.plan(
-                query, cursor.order, limited=bool(cursor.limited), hint=cursor.hinted
-            )
-            return found.describe()
+            planned = self._planned(reader, query, cursor)
+            return {"stage": "EOF"} if planned is None else planned[1].describe()
 
         return FindCursor(self._engine, run, plan, options)
 
@@ -170,13 +174,14 @@ class Collection(Administration):
     async def insert_one(self, document: Any, **options: Any) -> InsertOneResult:
         """Store a document, which gets an ``_id`` if it has none."""
         check_options(options)
+        await self._mutations.insert([self._encoded(document)])
+        return InsertOneResult(document["_id"], True)
+
+    def _encoded(self, document: Any) -> bytes:
+        """A document to insert as it is stored; like the driver, gives it its ``_id``."""
         filled = with_id(document)
         document.setdefault("_id", filled["_id"])
-        await self._mutations.insert([self._encoded(filled)])
-        return InsertOneResult(filled["_id"], True)
-
-    def _encoded(self, document: Mapping[str, Any]) -> bytes:
-        return bson.encode(document, codec_options=self.codec_options)
+        return bson.encode(filled, codec_options=self.codec_options)
 
     async def insert_many(
         self, documents: Iterable[Any], ordered: bool = True, **options: Any
@@ -316,9 +321,7 @@ class Collection(Administration):
 
     def _prepared(self, request: Any) -> tuple[str, tuple[Any, ...]]:
         if isinstance(request, InsertOne):
-            filled = with_id(request._doc)
-            request._doc.setdefault("_id", filled["_id"])
-            return "insert", (self._encoded(filled),)
+            return "insert", (self._encoded(request._doc),)
         query = self._normal(request._filter)
         if isinstance(request, DeleteOne | DeleteMany):
             return "delete", (query, isinstance(request, DeleteMany))

@@ -56,6 +56,13 @@ class Connection:
         if self.sql.in_transaction:
             self.sql.execute("ROLLBACK")
 
+    def undo(self, savepoint: str = "") -> None:
+        """Take back what came since a savepoint, or all of the transaction, and forget the
+        catalogue that was undone with it."""
+        self.sql.execute(f"ROLLBACK TO {savepoint}" if savepoint else "ROLLBACK")
+        self.catalog.version = -1
+        self.catalog.refresh(self.sql)
+
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
@@ -271,9 +278,7 @@ class Engine:
             raise
         except Exception as error:
             write.error = error
-            writer.catalog.version = -1
-            sql.execute("ROLLBACK" if alone else "ROLLBACK TO one")
-            writer.catalog.refresh(sql)  # the next of the group must not see what was undone
+            writer.undo("" if alone else "one")
         if not alone:
             sql.execute("RELEASE one")
 

@@ -92,22 +92,18 @@ class Mutations:
         if stored is not None:
             rows = self._rows(writer, stored, query, order, many=many)
             for row in rows:
-                modified += self._changed(writer, stored, row, change) is not None
+                modified += self._changed(writer, stored, row, change) != row[1]
         if rows or not upsert:
             return {"n": len(rows), "nModified": modified, "ok": 1.0}
         identity = self._upserted(writer, query, change)["_id"]
         return {"n": 1, "nModified": 0, "upserted": identity, "ok": 1.0}
 
-    def _changed(
-        self, writer: Connection, stored: Stored, row: Row, change: Update
-    ) -> Document | None:
-        """Apply a change to a document that was read; ``None`` if that leaves it as it is."""
-        after = change(row[2])
-        raw = bson.encode(after, codec_options=self._codec)
-        if raw == row[1]:
-            return None
-        self._writing(writer, stored).replace(row, raw)
-        return after
+    def _changed(self, writer: Connection, stored: Stored, row: Row, change: Update) -> bytes:
+        """Apply a change to a document that was read: what is stored now."""
+        raw = bson.encode(change(row[2]), codec_options=self._codec)
+        if raw != row[1]:
+            self._writing(writer, stored).replace(row, raw)
+        return raw
 
     def _upserted(self, writer: Connection, query: Filter, change: Update) -> Document:
         stored = self._made(writer)
@@ -156,11 +152,8 @@ class Mutations:
             if stored is None or not rows:
                 inserted = self._upserted(writer, compiled, change) if upsert else None
                 return inserted if after else None
-            raw = rows[0][1]
             changed = self._changed(writer, stored, rows[0], change)
-            if after and changed is not None:
-                raw = bson.encode(changed, codec_options=self._codec)
-            return bson.decode(raw, self._codec)
+            return bson.decode(changed if after else rows[0][1], self._codec)
 
         return await self._engine.write(work)
 
@@ -220,9 +213,7 @@ class Mutations:
             try:
                 done = request(writer)
             except WriteError as error:
-                writer.sql.execute("ROLLBACK TO request")
-                writer.catalog.version = -1
-                writer.catalog.refresh(writer.sql)
+                writer.undo("request")
                 details = dict(error.details or {})
                 total["writeErrors"].append({**details, "index": number, "code": error.code})
                 if ordered:
