@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
@@ -21,6 +20,7 @@ from locutory_agentsapi.routes.running import (
     Pace,
     Run,
     begin,
+    completed,
     failure,
     task_of,
     while_waiting,
@@ -64,19 +64,11 @@ class Completions:
             task = task_of(request, agent, messages, conversation_id or str(uuid4()), head.id)
             patience = self._pace.first if streamed else None
             run = await while_waiting(request, begin(self._services, request, task, patience))
+            if streamed:
+                return EventStream(self._frames(run, head, form), run)
+            return await completed(request, run, _whole(run, head, form), self._log, agent)
         except BadRun as error:
             return refusal(error)
-        if streamed:
-            return EventStream(self._frames(run, head, form), run)
-        try:
-            return JSON(await while_waiting(request, _whole(run, head, form)))
-        except ClientDisconnect:
-            raise
-        except Exception as error:
-            self._log.info("agentsapi.run_failed", agent=agent["id"], reason=type(error).__name__)
-            return refusal(failure(error))
-        finally:
-            await run.close()
 
     async def _frames(self, run: Run, head: "Head", form: Form) -> AsyncIterator[bytes]:
         progress = _Progress(form)
@@ -163,7 +155,7 @@ def _call(event: ToolCallDelta) -> dict[str, Any]:
     return {"index": event.index, "id": event.id, "type": "function", "function": function}
 
 
-async def _whole(run: Run, head: Head, form: Form) -> dict[str, Any]:
+async def _whole(run: Run, head: Head, form: Form) -> JSON:
     text: list[str] = []
     reasoning: list[str] = []
     calls: dict[int, dict[str, Any]] = {}
@@ -186,7 +178,7 @@ async def _whole(run: Run, head: Head, form: Form) -> dict[str, Any]:
             {name: value for name, value in call.items() if name != "index"}
             for call in calls.values()
         ]
-    return {
+    data = {
         "id": head.id,
         "object": "chat.completion",
         "created": head.created,
@@ -194,6 +186,7 @@ async def _whole(run: Run, head: Head, form: Form) -> dict[str, Any]:
         "choices": [{"index": 0, "message": message, "finish_reason": progress.reason}],
         "usage": _usage(progress.usage),
     }
+    return JSON(data)
 
 
 def _usage(usage: Usage) -> dict[str, int]:

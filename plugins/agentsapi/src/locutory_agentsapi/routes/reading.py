@@ -14,6 +14,8 @@ from locutory_agentsapi.routes.items import (
 )
 from locutory_agentsapi.routes.messages import text_of
 from locutory_agentsapi.routes.remembered import Remembered
+from locutory_agentsapi.routes.responses import refusal
+from locutory_agentsapi.routes.running import BadRun
 from locutory_agentsapi.routes.threads import Threads, is_uuid, lineage, own_fields, text_in
 from locutory_contracts.conversations import Document
 
@@ -183,10 +185,4 @@ def _seconds(moment: Any) -> int | None:
 
 
 def _unknown(message: str) -> JSON:
-    error = {
-        "type": "not_found",
-        "message": message,
-        "code": "response_not_found",
-        "param": None,
-    }
-    return JSON({"error": error}, 404)
+    return refusal(BadRun(message, 404, "response_not_found"))

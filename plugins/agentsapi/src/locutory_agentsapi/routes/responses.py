@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import uuid4
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
@@ -20,6 +19,7 @@ from locutory_agentsapi.routes.running import (
     Pace,
     Run,
     begin,
+    completed,
     failure,
     task_of,
     while_waiting,
@@ -66,21 +66,13 @@ class Responses:
             task = task_of(request, agent, said, name, response_id)
             patience = self._pace.first if streamed else None
             run = await while_waiting(request, begin(self._services, request, task, patience))
+            items = Items(response_object(response_id, agent, body), form)
+            asked = Question(user, agent, name, before, messages, body.get("store"))
+            if streamed:
+                return EventStream(self._frames(run, items, asked), run)
+            await completed(request, run, _fill(items, run), self._log, agent)
         except BadRun as error:
             return refusal(error)
-        items = Items(response_object(response_id, agent, body), form)
-        asked = Question(user, agent, name, before, messages, body.get("store"))
-        if streamed:
-            return EventStream(self._frames(run, items, asked), run)
-        try:
-            await while_waiting(request, _fill(items, run))
-        except ClientDisconnect:
-            raise
-        except Exception as error:
-            self._log.info("agentsapi.run_failed", agent=agent["id"], reason=type(error).__name__)
-            return refusal(failure(error))
-        finally:
-            await run.close()
         await self._keeper.keep(asked, items)
         return JSON(items.response)
 

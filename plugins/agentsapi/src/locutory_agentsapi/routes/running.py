@@ -11,6 +11,7 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
+from structlog.stdlib import BoundLogger
 
 from locutory import HTTPError, Request, Services
 from locutory_contracts.agents import AGENT_RUNS, AgentEvent, AgentTask, StoredAgent
@@ -178,6 +179,22 @@ async def begin(
         await run.close()
         raise
     return run
+
+
+async def completed(
+    request: Request, run: Run, work: Coroutine[Any, Any, T], log: BoundLogger, agent: StoredAgent
+) -> T:
+    """The outcome of ``work``, which reads a run to its end; the run ends with it. `BadRun`
+    when it fails, `ClientDisconnect` when the caller hangs up before."""
+    try:
+        return await while_waiting(request, work)
+    except ClientDisconnect:
+        raise
+    except Exception as error:
+        log.info("agentsapi.run_failed", agent=agent["id"], reason=type(error).__name__)
+        raise failure(error) from error
+    finally:
+        await run.close()
 
 
 def task_of(
