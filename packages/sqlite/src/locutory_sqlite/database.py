@@ -75,6 +75,10 @@ class Client:
         for collection in await database.list_collection_names():
             await database.drop_collection(collection)
 
+    def get_default_database(self, default: str | None = None) -> "Database":
+        """The one database of the file, under the name ``default``."""
+        return self[default or "LibreChat"]
+
     @property
     def admin(self) -> "Database":
         """Takes ``ping`` and ``buildInfo``."""
