@@ -140,11 +140,11 @@ class Reading:
         elif chosen.ids is not None:
             table = f"c{self._stored.number}"
             for identity in chosen.ids:
-                yield from self._connection.execute(
+                yield from self._owner.select(
                     f"SELECT row, document FROM {table} WHERE id = ?", (identity,)
                 )
         elif chosen.index is None:
-            yield from self._connection.execute(
+            yield from self._owner.select(
                 f"SELECT row, document FROM c{self._stored.number} ORDER BY row"
             )
         else:
@@ -165,7 +165,7 @@ class Reading:
                 f" CROSS JOIN {documents} AS d ON d.row = i.row"
                 f" WHERE i.key >= ? AND i.key < ? ORDER BY i.key {way}"
             )
-        return self._connection.execute(text, one)
+        return self._owner.select(text, one)
 
 
 def _once(rows: Iterator[R]) -> Iterator[R]:
