@@ -138,7 +138,7 @@ class Database:
 
     async def create_collection(self, name: str, **options: Any) -> Collection:
         """Make an empty collection; ``CollectionInvalid`` if it is there."""
-        if options.get("capped") or options.get("timeseries") or options.get("validator"):
+        if any(map(options.get, ("capped", "collation", "timeseries", "validator", "viewOn"))):
             raise not_supported("collections with options")
 
         def work(writer: "Connection") -> None:
