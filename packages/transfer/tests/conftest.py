@@ -182,7 +182,7 @@ def raw_documents() -> Any:
     return Functions
 
 
-ODD_NAMES = ["a/b", "a.b", "%41", "ü x", "a:b?c*", "a\\b", 'a"b\'', "a\nb", "n" * 230, "ж" * 100]
+ODD_NAMES = ["a/b", "a.b", "%41", "ü x", "a:b?c*", "a\\b", "a\"b'", "a\nb", "n" * 230, "ж" * 100]
 
 
 @pytest.fixture
@@ -197,7 +197,9 @@ async def filled(
         await put_raw(database[name], [bson.encode({"_id": number})])
     await database.create_collection("empty")
     await database["empty"].create_index("a")
-    numbers = [{"_id": n, "n": n, "s": str(n % 7), **({"u": n} if n % 3 else {})} for n in range(3000)]
+    numbers = [
+        {"_id": n, "n": n, "s": str(n % 7), **({"u": n} if n % 3 else {})} for n in range(3000)
+    ]
     await database["numbers"].insert_many(numbers)
     indexed = database["numbers"]
     await indexed.create_index([("n", 1), ("s", -1)], unique=True, name="unique")

@@ -107,8 +107,9 @@ class _Copy:
         """Do both hold the same documents? `TransferError` when they do not although nothing
         has changed in the source since it was read."""
         total = read.documents
-        source = await fingerprint(self.source, name, total, self.progress)
         target = await fingerprint(self.target, name, total, self.progress)
+        # The source comes last: what was written to it up to now is noticed.
+        source = await fingerprint(self.source, name, total, self.progress)
         self.report.collections[name] = target.amount
         if source == target:
             return True

@@ -11,7 +11,11 @@ from bson.raw_bson import RawBSONDocument
 
 from locutory_transfer.reports import Amount, TransferError
 
-RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    tz_aware=True,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
 ANY: CodecOptions[dict[str, Any]] = CodecOptions(
     tz_aware=True,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
@@ -60,7 +64,7 @@ def identity(raw: bytes) -> bytes:
 
 def shown_identity(raw: bytes) -> str:
     """A document's ``_id`` for a message."""
-    return repr(RawBSONDocument(raw, ANY).get("_id"))[:200]  # type: ignore[arg-type]
+    return repr(bson.decode(raw, ANY).get("_id"))[:200]
 
 
 def with_identities(identities: Iterable[bytes]) -> RawBSONDocument:

@@ -17,7 +17,15 @@ _OF_THE_SERVER = frozenset({"v", "ns", "key", "background"})
 async def list_indexes(database: Database, name: str) -> list[dict[str, Any]]:
     """The definitions, that of ``_id`` among them."""
     collection = database.get_collection(name, codec_options=ANY)
-    return [dict(document) async for document in await collection.list_indexes()]
+    found = [dict(document) async for document in await collection.list_indexes()]
+    for definition in found:
+        if _is_of_id(definition):
+            definition.pop("unique", None)  # MongoDB refuses it where it goes without saying
+    return found
+
+
+def _is_of_id(definition: Mapping[str, Any]) -> bool:
+    return dict(definition["key"]) == {"_id": 1}
 
 
 async def create(database: Database, described: Described) -> list[str]:
@@ -48,7 +56,7 @@ async def make_indexes(
     notes: list[str] = []
     fatal: list[str] = []
     for definition in definitions:
-        if dict(definition["key"]) == {"_id": 1}:
+        if _is_of_id(definition):
             continue
         try:
             model = _model(definition, has_collation="collation" in options)

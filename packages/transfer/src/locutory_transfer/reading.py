@@ -113,6 +113,9 @@ class ArchiveReader:
             raise _damaged(f"it has a member {name!r} that its manifest does not name")
         for name in wanted - self._members.keys():
             raise _damaged(f"the member {name!r} is missing")
+        for entry in self.manifest.collections:
+            if self._members[entry.documents_member].file_size != entry.bytes:
+                raise _damaged(f"the member {entry.documents_member!r} has not the size it had")
 
     def __enter__(self) -> "ArchiveReader":
         return self
