@@ -4,7 +4,7 @@ import heapq
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import bson
@@ -92,6 +92,21 @@ class Reading:
             yield row
             if limit and number + 1 == skip + limit:
                 return
+
+    def raw_rows(
+        self, query: Filter, order: Order, *, skip: int, limit: int, using: Plan
+    ) -> Iterator[bytes]:
+        """The BSON of `rows`; none is decoded where neither the filter nor the order needs it."""
+        if not query.matches_all or using.merge or (order and using.sorted < len(order)):
+            for _, raw, _ in self.rows(query, order, skip=skip, limit=limit, using=using):
+                yield raw
+            return
+        owner = self._owner
+        found = islice(self._candidates(using), skip, skip + limit if limit else None)
+        for number, (_, raw) in enumerate(found):
+            if not number % _STEP and owner.until < math.inf and time.perf_counter() > owner.until:
+                raise TooLong
+            yield raw
 
     def _ordered(
         self, chosen: Plan, test: Callable[[dict[str, Any]], bool], order: Order, wanted: int
