@@ -188,6 +188,19 @@ async def test_indexes_that_are_refused(opened: Any) -> None:
 
 
 @pytest.mark.slow
+async def test_a_target_that_changes_documents_is_told(
+    opened: Any, raw_documents: Any, obsolete_types: list[bytes]
+) -> None:
+    source = await opened("sqlite", "a")
+    await raw_documents.put(source["x"], obsolete_types[2:])
+    with pytest.raises(TransferError, match="documents of x do not come back as they were written"):
+        await copy(source, await opened("mongodb", "b"), origin="a")
+    await raw_documents.put(source["x"], obsolete_types[:2])
+    with pytest.raises(TransferError, match="Documents of x are refused: invalid BSON"):
+        await copy(source, await opened("mongodb", "c"), origin="a")
+
+
+@pytest.mark.slow
 async def test_what_the_target_does_not_have_is_told(opened: Any) -> None:
     source, target = await opened("mongodb", "a"), await opened("sqlite", "b")
     await source.create_collection("capped", capped=True, size=4096)
