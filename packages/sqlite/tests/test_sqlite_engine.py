@@ -15,7 +15,8 @@ import pytest
 from pymongo.errors import DuplicateKeyError, InvalidOperation, OperationFailure
 
 from locutory_sqlite import Client, Database, StorageError
-from locutory_sqlite import engine as engine_module
+from locutory_sqlite import readers as readers_module
+from locutory_sqlite import writer as writer_module
 
 
 async def test_two_clients_see_each_others_writes_and_indexes(tmp_path: Path) -> None:
@@ -57,16 +58,17 @@ async def test_concurrent_updates_share_commits(
     c = database["c"]
     await c.insert_one({"_id": 1, "n": 0})
     groups: list[int] = []
-    commit = engine_module.Engine._commit
+    commit = writer_module.Writer._commit
 
-    def counted(self: Any, writer: Any, group: Any) -> Any:
+    def counted(self: Any) -> Any:
+        group = commit(self)
         groups.append(len(group))
-        return commit(self, writer, group)
+        return group
 
-    monkeypatch.setattr(engine_module.Engine, "_commit", counted)
+    monkeypatch.setattr(writer_module.Writer, "_commit", counted)
     await asyncio.gather(*(c.update_one({"_id": 1}, {"$inc": {"n": 1}}) for _ in range(200)))
     assert await c.find_one(1) == {"_id": 1, "n": 200}
-    assert sum(groups) == 200
+    assert sum(groups) >= 200  # more where a search was too long for the writer
     assert len(groups) < 100
 
 
@@ -109,15 +111,15 @@ async def test_a_long_read_leaves_the_loop(
     """Even one that finds nothing, or that sorts: seen by the threads that its rows are read in."""
     c = database["c"]
     await c.insert_many([{"_id": n, "n": -n} for n in range(2000)])
-    monkeypatch.setattr(engine_module, "LOOP_SECONDS", 0.0)
+    monkeypatch.setattr(readers_module, "LOOP_SECONDS", 0.0)
     threads: set[str] = set()
-    told = engine_module._told
+    told = readers_module._told
 
-    def seen(read: Any) -> Any:
+    def seen(reader: Any, read: Any) -> Any:
         threads.add(threading.current_thread().name)
-        return told(read)
+        return told(reader, read)
 
-    monkeypatch.setattr(engine_module, "_told", seen)
+    monkeypatch.setattr(readers_module, "_told", seen)
     for call in (
         c.find({"n": "none"}).to_list(),
         c.count_documents({"n": {"$gt": 5}}),
@@ -136,7 +138,7 @@ async def test_a_cancelled_read_gives_its_connection_back_clean(
 ) -> None:
     c = database["c"]
     await c.insert_many([{"_id": n, "n": n} for n in range(5000)])
-    monkeypatch.setattr(engine_module, "LOOP_SECONDS", 0.0)
+    monkeypatch.setattr(readers_module, "LOOP_SECONDS", 0.0)
     for number in range(5):
         task = asyncio.create_task(c.find({"n": {"$lt": 0}}).to_list())
         await asyncio.sleep(0.001)

@@ -42,6 +42,46 @@ def make_file(path: Path, *, create: bool) -> None:
         raise StorageError(f"The database cannot be opened: {error.strerror}: {path}") from error
 
 
+class Identity:
+    """Which file was opened. One that is removed or replaced meanwhile goes on to take writes,
+    which nobody would ever find again."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._wal = str(path), f"{path}-wal"
+        self._known = _number(self._file)
+        self._known_wal = _number(self._wal)
+
+    def check(self) -> None:
+        """`StorageError` where another file, or none, is in its place."""
+        if _number(self._file) != self._known:
+            raise StorageError(
+                "The database file was removed or replaced while it is open:"
+                " put it back, or restart the server"
+            )
+
+    def check_all(self) -> int:
+        """The same, also of the write-ahead log, whose size in bytes is returned."""
+        self.check()
+        try:
+            wal = os.stat(self._wal)
+        except FileNotFoundError:
+            wal = None
+        if wal is None or (wal.st_dev, wal.st_ino) != self._known_wal:
+            raise StorageError(
+                "The database's file of the name ending in -wal was removed while it is open:"
+                " put it back, or restart the server"
+            )
+        return wal.st_size
+
+
+def _number(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def enable_wal(sql: sqlite3.Connection, patience: float) -> None:
     """Turn on the write-ahead log. SQLite does not wait here for another process that does the
     same, whatever its timeout."""

@@ -1,6 +1,6 @@
 """Indexes: their definition, and the keys that a document has in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,9 @@ _IGNORED = frozenset({"background", "v", "ns", "hidden"})
 @dataclass(slots=True)
 class Index:
     """An index of a collection. ``number`` names its table; ``multikey``: did a document ever
-    have more than one key in it, so that two ranges on a path must not be intersected?"""
+    have more than one key in it, so that two ranges on a path must not be intersected? ``filled``:
+    the last row whose keys it has, ``None`` once it has them all. ``fields``: the top-level fields
+    on which the keys of a document depend."""
 
     name: str
     keys: tuple[tuple[str, int], ...]
@@ -34,6 +36,8 @@ class Index:
     expire_after_seconds: float | None = None
     number: int = 0
     multikey: bool = False
+    filled: int | None = None
+    fields: frozenset[str] = frozenset()
     _parts: tuple[tuple[str, ...], ...] = ()
     condition: Filter | None = field(default=None, repr=False, compare=False)
     """The compiled filter of a partial index."""
@@ -41,6 +45,8 @@ class Index:
     def __post_init__(self) -> None:
         self._parts = tuple(split(path) for path, _ in self.keys)
         self.condition = compile_filter(self.partial) if self.partial else None
+        names = {path for path, _ in self.keys} | set(_paths(self.partial or {}))
+        self.fields = frozenset(split(path)[0] for path in names)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Index":
@@ -130,6 +136,15 @@ class Index:
                 plain = (None if value is MISSING or value is EMPTY else value for value in row)
                 return dict(zip((path for path, _ in self.keys), plain, strict=True))
         return {}
+
+
+def _paths(query: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of a condition."""
+    for key, value in query.items():
+        if not key.startswith("$"):
+            yield key
+        for clause in value if key in ("$and", "$or") else ():
+            yield from _paths(clause)
 
 
 def _check_partial(query: Mapping[str, Any]) -> None:
