@@ -12,7 +12,6 @@ from locutory_sqlite.connection import Connection, TooLong, clock
 from locutory_sqlite.engine import Engine
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.mutations import Change, Mutations
-from locutory_sqlite.writer import PORTION_SECONDS
 from locutory_sqlite.writing import Writing
 
 Result = dict[str, Any]
@@ -86,11 +85,11 @@ class Bulk:
 
     def _portion(self, at: int, writer: Connection) -> "list[Result | WriteError]":
         """What some of the requests from ``at`` on come to; none if the first takes long."""
-        until = clock() + PORTION_SECONDS
+        begun = clock()
         found: list[Result | WriteError] = []
         writing: Writing | None = None
         for request in islice(self._requests, at, None):
-            if found and clock() > until:
+            if found and writer.portion_ends(begun):
                 break
             try:
                 if isinstance(request, Insert):

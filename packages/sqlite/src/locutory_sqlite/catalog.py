@@ -40,16 +40,13 @@ class WrongFormat(Exception):
 
 @dataclass(slots=True)
 class Stored:
-    """A collection of the file; ``indexes`` without that of ``_id``."""
+    """A collection of the file; ``indexes`` without that of ``_id``, and ``all_indexes`` that
+    can be read, that of ``_id`` first."""
 
     number: int
     name: str
     indexes: list[Index] = field(default_factory=list)
-
-    @property
-    def all_indexes(self) -> list[Index]:
-        """Those that can be read, that of ``_id`` first."""
-        return [ID_INDEX, *(index for index in self.indexes if index.filled is None)]
+    all_indexes: list[Index] = field(default_factory=lambda: [ID_INDEX])
 
 
 class Catalog:
@@ -80,6 +77,8 @@ class Catalog:
             index = self._index(known.get(number), number, definition)
             index.multikey, index.filled = bool(multikey), filled
             by_number[collection].indexes.append(index)
+            if filled is None:
+                by_number[collection].all_indexes.append(index)
         self._unfilled = [index for _, index in self._indexes.values() if index.filled is not None]
         self.collections = {stored.name: stored for stored in by_number.values()}
         self.version = version

@@ -4,7 +4,7 @@ import math
 import sqlite3
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ clock = time.perf_counter
 _CURSORS = 500  # after so many those that are gone are forgotten
 _CACHE_KILOBYTES = 8192
 _WAL_BYTES = 16 * 1024 * 1024
-"""To which the write-ahead log is cut when it begins anew."""
+"""How large the write-ahead log usually grows until it is brought into the file."""
 
 
 class TooLong(Exception):
@@ -27,6 +27,12 @@ class TooLong(Exception):
 class Cancelled(Exception):
     """Nobody waits for the read any more."""
 
+
+PORTION_SECONDS = 0.008
+"""How long one piece of work may keep other writes waiting."""
+
+LONGEST_PORTION_SECONDS = 0.05
+"""The same while no other is waiting: larger transactions cost less. Other processes may wait."""
 
 SLICE_SECONDS = 0.001
 PAUSE_SECONDS = 0.0001
@@ -39,7 +45,7 @@ class Connection:
     """One connection with what it knows of the catalogue.
 
     ``until``, by `clock`: when `late` is to be called, which raises or pauses. Whatever may go
-    on for long looks at it again and again.
+    on for long looks at it again and again. ``crowded``: do other writes wait?
     """
 
     sql: sqlite3.Connection
@@ -48,6 +54,7 @@ class Connection:
     pausing: bool = False
     cancelled: bool = False
     faulty: bool = False
+    crowded: Callable[[], bool] = bool
     _cursors: list[weakref.ref[sqlite3.Cursor]] = field(default_factory=list)
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -100,6 +107,11 @@ class Connection:
         time.sleep(PAUSE_SECONDS)
         self.until = clock() + SLICE_SECONDS
 
+    def portion_ends(self, begun: float) -> bool:
+        """Should a write that began then, by `clock`, leave the rest for another turn?"""
+        passed = clock() - begun
+        return passed > PORTION_SECONDS and (passed > LONGEST_PORTION_SECONDS or self.crowded())
+
     def cancel(self) -> None:
         """End what runs on it in a thread."""
         self.cancelled = True
@@ -117,6 +129,7 @@ def connect(path: Path, *, durable: bool, patience: float = 0.0) -> sqlite3.Conn
     try:
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KILOBYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_BYTES // 4096}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:

@@ -18,7 +18,6 @@ from locutory_sqlite.reading import Row
 from locutory_sqlite.search import Search
 from locutory_sqlite.sorting import Order
 from locutory_sqlite.updates import Replacement, Update, compile_update, inserted_by
-from locutory_sqlite.writer import PORTION_SECONDS
 from locutory_sqlite.writing import Writing, with_id
 
 Document = dict[str, Any]
@@ -52,7 +51,7 @@ class Mutations:
     ) -> None:
         self._engine = engine
         self._codec = codec
-        self.search = Search(engine, database, name, codec)
+        self.search = Search(engine, database, name)
 
     # In the writer
 
@@ -100,7 +99,7 @@ class Mutations:
         writing = self.search.writing(writer)
         writing.delete(row)
         writing.flush()
-        return row[2]
+        return bson.decode(row[1], self._codec)
 
     # By a caller
 
@@ -178,7 +177,7 @@ class Mutations:
         self, wanted: list[Index], writer: Connection
     ) -> tuple[list[Index], WriteError | None]:
         """A portion of it: the indexes that are not finished."""
-        until = clock() + PORTION_SECONDS
+        begun = clock()
         for at, index in enumerate(wanted):
             writing = self.search.writing(writer)
             stored = self.search.known(writer)
@@ -189,7 +188,7 @@ class Mutations:
             if made.filled is None:
                 continue
             try:
-                if not writing.fill(made, until):
+                if not writing.fill(made, begun):
                     return wanted[at:], None
             except WriteError as error:
                 writer.catalog.drop_index(writer.sql, made)

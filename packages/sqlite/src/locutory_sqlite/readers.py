@@ -31,6 +31,7 @@ CLOSING_SECONDS = 5.0
 DAMAGE_SECONDS = 2.0
 """How long the database counts as damaged after a read has found a damaged page."""
 
+_CHECK_SECONDS = 0.25  # a look at the file costs as much as a small read
 _THREADS = 4
 _IDLE = 8
 _SHAPES = 500
@@ -66,6 +67,7 @@ class Readers:
         self._idle: list[Connection] = []
         self._lent: set[Connection] = set()
         self.long = Shapes()
+        self._checked = -math.inf
         self._damage: tuple[StorageError, float] | None = None
         self._closed = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sqlite-reader")
@@ -78,7 +80,9 @@ class Readers:
         """A reader in a transaction, until `give_back`; `StorageError`."""
         if self._closed:
             raise StorageError("The database is closed")
-        self._identity.check()
+        if clock() > self._checked + _CHECK_SECONDS:
+            self._identity.check()
+            self._checked = clock()
         while self._idle:
             reader = self._idle.pop()
             try:

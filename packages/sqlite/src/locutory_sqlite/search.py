@@ -8,18 +8,16 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from bson.codec_options import CodecOptions
 from pymongo.errors import WriteError
 
-from locutory_sqlite.catalog import Stored
+from locutory_sqlite.catalog import STORED, Stored
 from locutory_sqlite.connection import Connection, TooLong, clock
 from locutory_sqlite.engine import Engine
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.reading import Reading, Row, shape_of
 from locutory_sqlite.sorting import Order
-from locutory_sqlite.writer import PORTION_SECONDS
 from locutory_sqlite.writing import Writing
 
 T = TypeVar("T")
@@ -47,13 +45,10 @@ class Done:
 class Search:
     """The matches of filters in one collection, for writing."""
 
-    def __init__(
-        self, engine: Engine, database: str, name: str, codec: "CodecOptions[dict[str, Any]]"
-    ) -> None:
+    def __init__(self, engine: Engine, database: str, name: str) -> None:
         self._engine = engine
         self._database = database
         self._name = name
-        self._codec = codec
 
     def known(self, connection: Connection) -> Stored | None:
         """The collection, if there is one."""
@@ -78,7 +73,7 @@ class Search:
             return []
         writer.until = clock() + seconds
         try:
-            reading = Reading(writer, stored, self._codec)
+            reading = Reading(writer, stored, STORED)
             return list(reading.rows(query, order, limit=0 if many else 1))
         finally:
             writer.until = inf
@@ -93,7 +88,7 @@ class Search:
             if stored is None:
                 return []
             begun = clock()
-            rows = Reading(reader, stored, self._codec).rows(query, order, limit=0 if many else 1)
+            rows = Reading(reader, stored, STORED).rows(query, order, limit=0 if many else 1)
             numbers = [number for number, _, _ in rows]
             if clock() - begun < SEARCH_SECONDS / 2:
                 self._engine.readers.long.discard(shape)
@@ -123,7 +118,7 @@ class Search:
         def again(writer: Connection, number: int) -> tuple[bool, T | None]:
             stored = self.known(writer)
             if stored is not None:
-                row = Reading(writer, stored, self._codec).row(number, query)
+                row = Reading(writer, stored, STORED).row(number, query)
                 if row is not None:
                     return True, use(writer, row)
             return False, None
@@ -177,7 +172,7 @@ class Search:
         stored = self.known(writer)
         if stored is None:
             return Done()
-        reading = Reading(writer, stored, self._codec)
+        reading = Reading(writer, stored, STORED)
         return self._apply(writer, left, lambda at: reading.row(left[at], query), step)
 
     def _apply(
@@ -189,9 +184,9 @@ class Search:
     ) -> Done:
         """One portion of the documents."""
         writing, done = self.writing(writer), Done()
-        until = clock() + PORTION_SECONDS
+        begun = clock()
         for at in range(len(numbers)):
-            if clock() > until and at:
+            if at and writer.portion_ends(begun):
                 done.left = numbers[at:]
                 break
             row = row_at(at)

@@ -23,15 +23,12 @@ log = structlog.get_logger("locutory.database")
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-PORTION_SECONDS = 0.008
-"""How long one piece of work should keep the others waiting."""
-
 _GROUP = 400
 _GROUP_SECONDS = 0.012
 _FAULT_SECONDS = 1.0  # patience after a fault, so that it shows soon whether it is over
 _TURN_SECONDS = 0.03
 _IDLE_SECONDS = 30.0
-_WAL_BYTES = 16 * 1024 * 1024
+_WAL_BYTES = 32 * 1024 * 1024  # more than a log that nothing hinders
 _IDLE_WAL_BYTES = 4 * 1024 * 1024
 _CHECKPOINT_MILLISECONDS = 50
 
@@ -64,7 +61,7 @@ class Writer:
         self, first: Connection, connect: Callable[[], Connection], identity: Identity
     ) -> None:
         self.fault: StorageError | None = None
-        self._connection = first
+        self._connection = self._made(first)
         self._connect = connect
         self._identity = identity
         self._loop = asyncio.get_running_loop()
@@ -76,6 +73,10 @@ class Writer:
         self._checkpoint_at = _WAL_BYTES
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
+
+    def _made(self, connection: Connection) -> Connection:
+        connection.crowded = lambda: bool(self._waiting) or not self._arriving.empty()
+        return connection
 
     async def write(self, work: "Work[T]") -> T:
         """What ``work`` returns, once it is on the disk. Raises what it raises, and then
@@ -219,7 +220,7 @@ class Writer:
         with contextlib.suppress(sqlite3.Error):
             old.end()
         try:
-            self._connection = self._connect()
+            self._connection = self._made(self._connect())
         except (sqlite3.Error, StorageError, OSError):
             old.catalog.version = -1
         else:

@@ -9,7 +9,7 @@ import bson
 from bson import ObjectId
 
 from locutory_sqlite.catalog import STORED, Stored
-from locutory_sqlite.connection import Connection, clock
+from locutory_sqlite.connection import Connection
 from locutory_sqlite.errors import TOO_LARGE, duplicate_key, write_error
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.ordering import encode
@@ -26,13 +26,14 @@ _FILLED_BYTES = 256 * 1024
 
 
 class Writing:
-    """Changes of one collection. Each of its methods does all or, raising, nothing.
+    """Changes of one collection, to rows that were read as `STORED`. Each of its methods does all or, raising, nothing.
 
     What cannot be refused is kept until `flush`, and then written a table at a time, which costs
     half. Before anything is read again, and at the end, call it.
     """
 
     def __init__(self, writer: Connection, stored: Stored, database: str) -> None:
+        self._writer = writer
         self._connection = writer.sql
         self._catalog = writer.catalog
         self._stored = stored
@@ -87,9 +88,8 @@ class Writing:
 
     def delete(self, row: Row) -> None:
         """Remove a document that was read."""
-        number, raw, _ = row
+        number, _, document = row
         if self._stored.indexes:
-            document = bson.decode(raw, STORED)
             for index in self._stored.indexes:
                 if _has(index, number):
                     self._removed.setdefault(index.number, []).extend(
@@ -157,9 +157,9 @@ class Writing:
 
     # Filling an index
 
-    def fill(self, index: Index, until: float) -> bool:
-        """Write the keys of the documents that a new index does not have yet, up to a time; is
-        it done? ``DuplicateKeyError``; then the index is of no use."""
+    def fill(self, index: Index, begun: float) -> bool:
+        """Write the keys of the documents that a new index does not have yet, for a portion's
+        time; is it done? ``DuplicateKeyError``; then the index is of no use."""
         while True:
             documents = self._documents_after(index.filled or 0)
             entries: list[Entry] = []
@@ -176,7 +176,7 @@ class Writing:
             self._catalog.set_filled(self._connection, index, max(documents, default=None))
             if not documents:
                 return True
-            if clock() > until:
+            if self._writer.portion_ends(begun):
                 return False
 
     def _documents_after(self, row: int) -> dict[int, dict[str, Any]]:
