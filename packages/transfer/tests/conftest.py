@@ -1,6 +1,7 @@
 """Databases of both kinds, and documents that are hard to keep."""
 
 import math
+import os
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -16,7 +17,6 @@ from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
 from pymongo import AsyncMongoClient
 
-from locutory_secantus.testing import server
 from locutory_sqlite import Client
 from locutory_transfer.documents import RAW
 
@@ -46,7 +46,14 @@ def kinds(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that speaks MongoDB's protocol."""
+    """A server that speaks MongoDB's protocol: the one that ``LOCUTORY_TEST_MONGO_URI`` names, or
+    SecantusDB."""
+    given = os.environ.get("LOCUTORY_TEST_MONGO_URI", "").strip()
+    if given:
+        yield given
+        return
+    from locutory_secantus.testing import server  # not installed for the fast tests
+
     with server(tmp_path_factory.mktemp("mongodb")) as uri:
         yield uri
 
