@@ -119,7 +119,7 @@ async def test_a_snapshot_sees_one_state(database: Database, client: Client) -> 
     with pytest.raises(OperationFailure, match="has ended"):
         await frozen["a"].find_one({})
     assert await database["a"].count_documents({}) == 301
-    assert len(client.engine._readers) >= 1
+    assert len(client.engine.readers._idle) >= 1
 
 
 async def test_a_cancelled_read_leaves_the_snapshot_usable(database: Database) -> None:
