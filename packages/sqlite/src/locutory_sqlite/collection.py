@@ -24,7 +24,8 @@ from pymongo.results import (
 )
 
 from locutory_sqlite.administration import Administration
-from locutory_sqlite.aggregation import aggregate_rows, distinct_values
+from locutory_sqlite.aggregation import aggregate_rows
+from locutory_sqlite.counting import Counting
 from locutory_sqlite.cursor import FindCursor, ResultCursor, hint_name
 from locutory_sqlite.errors import not_supported
 from locutory_sqlite.filters import Filter, compile_filter
@@ -44,7 +45,7 @@ Document = dict[str, Any]
 Codec = CodecOptions[Document]
 
 
-class Collection(Administration):
+class Collection(Administration, Counting):
     """One collection of an open file; made by `Database.get_collection`."""
 
     def __init__(self, database: "Database", name: str, codec: Codec) -> None:
@@ -75,12 +76,6 @@ class Collection(Administration):
         return Collection(self.database, self.name, codec_options or self.codec_options)
 
     # Reading
-
-    def _normal(self, query: Any) -> Document:
-        """A filter as the server would get it: dates in milliseconds, tuples as arrays."""
-        if not query:
-            return {}
-        return bson.decode(bson.encode(query, codec_options=self.codec_options), self.codec_options)
 
     def _planned(
         self, connection: "Connection", query: Filter, options: FindCursor
@@ -142,32 +137,6 @@ class Collection(Administration):
             self._engine,
             aggregate_rows(self.name, stages, self.codec_options, hint_name(options.get("hint"))),
         )
-
-    async def count_documents(self, filter: Mapping[str, Any], **options: Any) -> int:
-        """How many match."""
-        check_options(options, "skip", "limit", "hint")
-        cursor = self.find(filter, **options)
-        async with self._engine.snapshot() as reader:
-            return await self._engine.run(reader, lambda: sum(1 for _ in cursor.opened(reader)))
-
-    async def estimated_document_count(self, **options: Any) -> int:
-        """How many documents there are."""
-        check_options(options)
-        async with self._engine.snapshot() as reader:
-            stored = reader.catalog.collections.get(self.name)
-            if stored is None:
-                return 0
-            text = f"SELECT count(*) FROM c{stored.number}"
-            return await self._engine.run(
-                reader, lambda: int(reader.sql.execute(text).fetchone()[0]), long=True
-            )
-
-    async def distinct(
-        self, key: str, filter: Mapping[str, Any] | None = None, **options: Any
-    ) -> list[Any]:
-        """The different values of a field, those of arrays each by itself."""
-        check_options(options, "hint")
-        return distinct_values(key, await self.find(filter, **options).to_list())
 
     # Writing
 

@@ -1,0 +1,85 @@
+"""Counts and distinct values of a collection."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import bson
+from bson.codec_options import CodecOptions
+
+from locutory_sqlite.aggregation import distinct_values
+from locutory_sqlite.covering import Covering
+from locutory_sqlite.cursor import hint_name
+from locutory_sqlite.filters import compile_filter
+from locutory_sqlite.options import check_options
+from locutory_sqlite.ordering import encode
+
+if TYPE_CHECKING:
+    from locutory_sqlite.engine import Engine
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+
+class Counting:
+    """The methods of a `Collection` that tell of its documents without returning them."""
+
+    name: str
+    codec_options: "CodecOptions[Document]"
+    _engine: "Engine"
+
+    def _normal(self, query: Any) -> Document:
+        """A filter as the server would get it: dates in milliseconds, tuples as arrays."""
+        if not query:
+            return {}
+        return bson.decode(bson.encode(query, codec_options=self.codec_options), self.codec_options)
+
+    async def count_documents(self, filter: Mapping[str, Any], **options: Any) -> int:
+        """How many match."""
+        check_options(options, "skip", "limit", "hint")
+        query = compile_filter(self._normal(filter))
+        skip, limit = int(options.get("skip") or 0), int(options.get("limit") or 0)
+        hint = hint_name(options.get("hint"))
+
+        def count(reading: Covering) -> int:
+            chosen = reading.plan(query, [], limited=False, hint=hint)
+            return reading.count(query, chosen, skip=skip, limit=limit)
+
+        return await self._covered(count, 0)
+
+    async def _covered(self, work: Callable[[Covering], T], nothing: T) -> T:
+        """What ``work`` finds in the collection, or ``nothing`` if that is not there."""
+        async with self._engine.snapshot() as reader:
+            stored = reader.catalog.collections.get(self.name)
+            if stored is None:
+                return nothing
+            reading = Covering(reader, stored, self.codec_options)
+            return await self._engine.run(reader, lambda: work(reading))
+
+    async def estimated_document_count(self, **options: Any) -> int:
+        """How many documents there are."""
+        check_options(options)
+        async with self._engine.snapshot() as reader:
+            stored = reader.catalog.collections.get(self.name)
+            if stored is None:
+                return 0
+            text = f"SELECT count(*) FROM c{stored.number}"
+            return await self._engine.run(
+                reader, lambda: int(reader.sql.execute(text).fetchone()[0]), long=True
+            )
+
+    async def distinct(
+        self, key: str, filter: Mapping[str, Any] | None = None, **options: Any
+    ) -> list[Any]:
+        """The different values of a field, those of arrays each by itself."""
+        check_options(options, "hint")
+        query = compile_filter(self._normal(filter))
+        hint = hint_name(options.get("hint"))
+
+        def values(reading: Covering) -> list[Any]:
+            found = reading.distinct(query, key) if hint is None else None
+            if found is not None:
+                return sorted(found, key=encode)
+            chosen = reading.plan(query, [], limited=False, hint=hint)
+            return distinct_values(key, (row[2] for row in reading.rows(query, [], using=chosen)))
+
+        return await self._covered(values, [])
