@@ -24,14 +24,14 @@ class Counting:
     """The methods of a `Collection` that tell of its documents without returning them."""
 
     name: str
-    codec_options: "CodecOptions[Document]"
+    _codec: "CodecOptions[Document]"
     _engine: "Engine"
 
     def _normal(self, query: Any) -> Document:
         """A filter as the server would get it: dates in milliseconds, tuples as arrays."""
         if not query:
             return {}
-        return bson.decode(bson.encode(query, codec_options=self.codec_options), self.codec_options)
+        return bson.decode(bson.encode(query, codec_options=self._codec), self._codec)
 
     async def count_documents(self, filter: Mapping[str, Any], **options: Any) -> int:
         """How many match."""
@@ -52,7 +52,7 @@ class Counting:
             stored = reader.catalog.collections.get(self.name)
             if stored is None:
                 return nothing
-            reading = Covering(reader, stored, self.codec_options)
+            reading = Covering(reader, stored, self._codec)
             return await self._engine.run(reader, lambda: work(reading))
 
     async def estimated_document_count(self, **options: Any) -> int:

@@ -39,6 +39,11 @@ class Filter:
     branches: list[list["Filter"]] = field(default_factory=list)
     plain: bool = True
 
+    @property
+    def matches_all(self) -> bool:
+        """Does it ask for nothing?"""
+        return self.test is _all
+
 
 def compile_filter(query: Mapping[str, Any]) -> Filter:
     """``OperationFailure`` names what is malformed or not supported."""

@@ -4,7 +4,7 @@ import heapq
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any, TypeVar
 
 import bson
@@ -93,6 +93,21 @@ class Reading:
             if limit and number + 1 == skip + limit:
                 return
 
+    def raw_rows(
+        self, query: Filter, order: Order, *, skip: int, limit: int, using: Plan
+    ) -> Iterator[bytes]:
+        """The BSON of `rows`; none is decoded where neither the filter nor the order needs it."""
+        if not query.matches_all or using.merge or (order and using.sorted < len(order)):
+            for _, raw, _ in self.rows(query, order, skip=skip, limit=limit, using=using):
+                yield raw
+            return
+        owner = self._owner
+        found = islice(self._candidates(using), skip, skip + limit if limit else None)
+        for number, (_, raw) in enumerate(found):
+            if not number % _STEP and owner.until < math.inf and time.perf_counter() > owner.until:
+                raise TooLong
+            yield raw
+
     def _ordered(
         self, chosen: Plan, test: Callable[[dict[str, Any]], bool], order: Order, wanted: int
     ) -> Iterator[Row]:
@@ -140,12 +155,14 @@ class Reading:
         elif chosen.ids is not None:
             table = f"c{self._stored.number}"
             for identity in chosen.ids:
-                yield from self._owner.select(
-                    f"SELECT row, document FROM {table} WHERE id = ?", (identity,)
+                yield from chain(
+                    self._owner.select(
+                        f"SELECT row, document FROM {table} WHERE id = ?", (identity,)
+                    )
                 )
         elif chosen.index is None:
-            yield from self._owner.select(
-                f"SELECT row, document FROM c{self._stored.number} ORDER BY row"
+            yield from chain(
+                self._owner.select(f"SELECT row, document FROM c{self._stored.number} ORDER BY row")
             )
         else:
             ranges = reversed(chosen.ranges) if chosen.reverse else iter(chosen.ranges)
@@ -165,7 +182,8 @@ class Reading:
                 f" CROSS JOIN {documents} AS d ON d.row = i.row"
                 f" WHERE i.key >= ? AND i.key < ? ORDER BY i.key {way}"
             )
-        return self._owner.select(text, one)
+        # Unlike a cursor, it is not closed after the connection with a generator that failed.
+        return chain(self._owner.select(text, one))
 
 
 def _once(rows: Iterator[R]) -> Iterator[R]:
