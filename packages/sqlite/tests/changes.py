@@ -83,7 +83,7 @@ class Changes(Generator):
         """A filter from which a document may be made."""
         query: Document = {"_id": 100 + self.randrange(3)} if self.chance(0.5) else {}
         choices: list[Document] = [
-            {}, {"a": self.scalar()}, {"x.y": 1}, {"$and": [{"k": 1}, {"l": {"$eq": "b"}}]},
+            {}, {"a": self.bound()}, {"x.y": 1}, {"$and": [{"k": 1}, {"l": {"$eq": "b"}}]},
             {"$or": [{"k": 7}]}, {"k": {"$in": [7]}}, {"k": {"$in": [7, 8]}}, {"k": {"$gt": 9}, "l": 5},
             {"k": {"$all": [9]}}, {"k": {"x": 1}},
         ]  # fmt: skip
@@ -224,8 +224,8 @@ class Pipelines(Generator):
             case _:
                 # There {"b": 1} is {"b": True}, and arrays in arrays are taken apart.
                 lookup = {"from": "other", "localField": self.choice(["ids", "n"] if self.server else ["ids", "a", "n", "d", "a.b"]),
-                          "foreignField": self.choice(["a", "n", "_id", "d"]), "as": "found"}  # fmt: skip
-                if self.chance(0.3):
+                          "foreignField": self.choice(["_id", "n"] if self.server else ["a", "n", "_id", "d"]), "as": "found"}  # fmt: skip
+                if self.server or self.chance(0.3):  # in the order of the values there
                     lookup["pipeline"] = [{"$sort": {"_id": 1}}, {"$project": {"n": 1}}]
                 facet = {"one": [{"$limit": 2}], "two": [{"$match": {"n": 1}}, {"$unset": "n"}]}
                 return self.choice([{"$lookup": lookup}, {"$facet": facet}])

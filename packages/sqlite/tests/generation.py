@@ -159,8 +159,10 @@ class Generator(random.Random):
 
     def filter(self, depth: int = 0) -> Document:
         query = {self.choice(PATHS): self.condition() for _ in range(self.choice([1, 1, 1, 2, 2]))}
-        if self.server and "None" in str(query.get("a.0")):
-            query["a.0"] = 1  # there null at a position finds empty arrays
+        at = str(query.get("a.0", ""))
+        if self.server and ("None" in at or "$mod" in at):
+            # There null at a position finds empty arrays, and $mod looks into an array at it.
+            query["a.0"] = 1
         if self.chance(0.2):  # of one array, where different elements may fulfil them
             query = {path: self.choice([0, 1, True, "a", {"$gte": 0}]) for path in ("a.b", "a.c")}
         if depth < 2 and self.chance(0.4):

@@ -1,12 +1,8 @@
-"""The file under several clients, long reads, groups of writes, and a killed process."""
+"""The file under several clients, long reads, and groups of writes."""
 
 import asyncio
 import contextlib
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -175,62 +171,6 @@ async def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
         file.commit()
     with pytest.raises(StorageError, match="newer version"):
         await Client(tmp_path / "new.db").open()
-
-
-WRITER = """
-import asyncio, sys
-from pathlib import Path
-from locutory_sqlite import Client
-
-async def main():
-    async with Client(Path(sys.argv[1])) as client:
-        c = client["x"]["c"]
-        await c.create_index("n", unique=True)
-        async def write(lane):
-            number = await c.count_documents({"lane": lane})
-            while True:
-                await c.insert_one({"lane": lane, "n": f"{lane}-{number}", "pad": "x" * 500})
-                print(lane, number, flush=True)
-                number += 1
-        await asyncio.gather(*(write(lane) for lane in range(8)))
-
-asyncio.run(main())
-"""
-
-
-async def all_there(path: Path, acknowledged: set[str]) -> None:
-    async with Client(path) as client:
-        c = client["x"]["c"]
-        stored = await c.find().to_list()
-        assert acknowledged <= {row["n"] for row in stored}
-        for row in stored:
-            assert await c.count_documents({"n": row["n"]}) == 1
-
-
-@pytest.mark.slow
-def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "data.db"
-    acknowledged: set[str] = set()
-    for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        assert process.stdout is not None
-        for _ in range(300):
-            lane, number = process.stdout.readline().split()
-            acknowledged.add(f"{lane}-{number}")
-        process.send_signal(signal.SIGKILL)
-        for line in process.stdout:
-            if line.endswith("\n"):
-                acknowledged.add("-".join(line.split()))
-        process.wait()
-        process.stdout.close()
-        asyncio.run(all_there(path, acknowledged))
-        with contextlib.closing(sqlite3.connect(path)) as file:
-            assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 async def test_a_read_that_fails_does_not_keep_its_state_of_the_file(database: Database) -> None:

@@ -245,17 +245,27 @@ def kill_after(lines: int, command: list[str]) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("number", [6000, pytest.param(50_000, marks=pytest.mark.slow)])
 async def test_killed_at_any_moment(
-    kinds: tuple[str, str],
+    kinds: tuple[str, str], opened: Any, address: Callable[[str, str], str], raw_documents: Any
+) -> None:
+    await _killed(6000, kinds, opened, address, raw_documents)
+
+
+@pytest.mark.slow
+async def test_a_larger_one_is_killed(
+    opened: Any, address: Callable[[str, str], str], raw_documents: Any
+) -> None:
+    await _killed(50_000, ("sqlite", "sqlite"), opened, address, raw_documents)
+
+
+async def _killed(
     number: int,
+    kinds: tuple[str, str],
     opened: Any,
     address: Callable[[str, str], str],
     raw_documents: Any,
 ) -> None:
     """No document is lost, none is there twice."""
-    if number > 6000 and kinds != ("sqlite", "sqlite"):
-        number = 10_000  # the server is slow
     source, target = await opened(kinds[0], "source"), await opened(kinds[1], "target")
     documents = [bson.encode({"_id": n, "text": f"text {n}"}) for n in range(number)]
     await raw_documents.put(source["many"], documents)

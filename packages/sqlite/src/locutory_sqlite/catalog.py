@@ -25,6 +25,7 @@ ID_INDEX = Index("_id_", (("_id", 1),), unique=True)
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS locutory_format (number INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS locutory_probe (number INTEGER PRIMARY KEY, content BLOB)",
     "CREATE TABLE IF NOT EXISTS locutory_collections ("
     " number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
     "CREATE TABLE IF NOT EXISTS locutory_indexes ("
@@ -175,6 +176,11 @@ class Catalog:
             "UPDATE locutory_indexes SET multikey = 1 WHERE number = ?", (index.number,)
         )
         self._changed(connection)
+
+
+def probe(connection: sqlite3.Connection) -> None:
+    """Write as much as an ordinary write, to see whether the disk takes it."""
+    connection.execute("INSERT OR REPLACE INTO locutory_probe VALUES (1, zeroblob(131072))")
 
 
 def prepare(connection: sqlite3.Connection) -> None:

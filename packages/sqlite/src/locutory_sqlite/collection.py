@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import bson
@@ -27,14 +26,10 @@ from pymongo.results import (
 )
 
 from locutory_sqlite.administration import Administration
-from locutory_sqlite.aggregation import (
-    aggregate_rows,
-    distinct_values,
-    shape_of_pipeline,
-    takes_long,
-)
+from locutory_sqlite.aggregation import aggregate_rows, shape_of_pipeline, takes_long
 from locutory_sqlite.bulk import Bulk, Insert, Modify
 from locutory_sqlite.connection import clock
+from locutory_sqlite.counting import Counting
 from locutory_sqlite.cursor import FindCursor, ResultCursor, hint_name
 from locutory_sqlite.errors import not_supported
 from locutory_sqlite.filters import Filter
@@ -57,7 +52,7 @@ Document = dict[str, Any]
 Codec = CodecOptions[Document]
 
 
-class Collection(Administration):
+class Collection(Administration, Counting):
     """One collection of an open file; made by `Database.get_collection`."""
 
     def __init__(self, database: "Database", name: str, codec: Codec) -> None:
@@ -187,32 +182,6 @@ class Collection(Administration):
             return ResultCursor(self._engine, rows, shape=shape, long=long)
         shaped = lambda reader: map(self._shaped, rows(reader))  # noqa: E731
         return ResultCursor(self._engine, shaped, shape=shape, long=long)
-
-    async def count_documents(self, filter: Mapping[str, Any], **options: Any) -> int:
-        """How many match."""
-        check_options(options, "skip", "limit", "hint")
-        return await self.find(filter, **options).fold(lambda rows: sum(1 for _ in rows))
-
-    async def estimated_document_count(self, **options: Any) -> int:
-        """How many documents there are."""
-        check_options(options)
-
-        def count(reader: "Connection") -> int:
-            stored = reader.catalog.collections.get(self.name)
-            if stored is None:
-                return 0
-            text = f"SELECT count(*) FROM c{stored.number}"
-            return int(reader.sql.execute(text).fetchone()[0])
-
-        return await self._engine.read(count, long=True)
-
-    async def distinct(
-        self, key: str, filter: Mapping[str, Any] | None = None, **options: Any
-    ) -> list[Any]:
-        """The different values of a field, those of arrays each by itself."""
-        check_options(options, "hint")
-        plain = self.with_options(self._codec)
-        return await plain.find(filter, **options).fold(partial(distinct_values, key))
 
     # Writing
 

@@ -11,6 +11,7 @@ import structlog
 from bson.codec_options import CodecOptions
 from pymongo.errors import CollectionInvalid, PyMongoError
 
+from locutory_sqlite.checking import check_file
 from locutory_sqlite.collection import Collection
 from locutory_sqlite.cursor import ResultCursor
 from locutory_sqlite.engine import Engine
@@ -187,6 +188,10 @@ class Database:
     async def drop_collection(self, name: str, **_options: Any) -> None:
         """Remove a collection; one that is not there is fine."""
         await self[name].drop()
+
+    async def check(self) -> list[str]:
+        """What is wrong in the file, a sentence each; empty if nothing is. Reads all of it."""
+        return await self.client.engine.read(check_file, long=True)
 
     async def command(self, command: Any, *_: Any, **_options: Any) -> Mapping[str, Any]:
         """``ping`` (raises when the file cannot be read or written) and ``buildInfo``."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from locutory_sqlite.catalog import WrongFormat, prepare
+from locutory_sqlite.catalog import WrongFormat, prepare, probe
 from locutory_sqlite.connection import Connection, TooLong, connect
 from locutory_sqlite.errors import StorageError, storage_error
 from locutory_sqlite.file import Identity, enable_wal, make_file
@@ -33,12 +33,14 @@ class Engine:
         self._durable = durable
         self._readers: Readers | None = None
         self._writer: Writer | None = None
+        self._identity: Identity | None = None
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
         """Make or open the file; `StorageError` says what keeps it from opening, and
         ``FileNotFoundError`` that there is none, where none is to be made."""
         first, identity = await asyncio.to_thread(self._first)
+        self._identity = identity
         self._readers = Readers(self.path, identity)
         self._writer = Writer(first, self._connected, identity)
 
@@ -119,6 +121,8 @@ class Engine:
     async def check_storage(self) -> None:
         """`StorageError` when the file cannot be read or written now: a read; and a write where
         the last one failed, to see whether that is over."""
+        if self._identity is not None:
+            self._identity.check_all()
         async with self.snapshot() as reader:
             try:
                 reader.sql.execute("SELECT number FROM locutory_format").fetchone()
@@ -127,6 +131,5 @@ class Engine:
         if self.readers.damage is not None:
             raise self.readers.damage
         if self._writer is not None and self._writer.fault is not None:
-            await self.write(
-                lambda writer: writer.sql.execute("UPDATE locutory_format SET number = number")
-            )
+            await self.write(lambda writer: probe(writer.sql))
+            await self.write(lambda writer: writer.sql.execute("DELETE FROM locutory_probe"))

@@ -34,8 +34,12 @@ def make_file(path: Path, *, create: bool) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         if not path.is_file():
             raise StorageError(f"The database cannot be opened: {path} is not a file")
-        with contextlib.suppress(PermissionError):  # it belongs to another account
-            path.chmod(0o600)
+        if not os.access(path, os.W_OK):
+            raise StorageError(f"The database can only be read: check the permissions of {path}")
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            with contextlib.suppress(PermissionError):  # it belongs to another account
+                path.chmod(mode & 0o700)
     except FileNotFoundError:
         raise
     except OSError as error:

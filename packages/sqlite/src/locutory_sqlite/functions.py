@@ -13,7 +13,9 @@ from locutory_sqlite.arithmetic import (
     Overflow,
     absolute,
     decimal_of,
+    integer,
     is_number,
+    is_wide,
     is_zero,
     minus,
     quotient,
@@ -107,12 +109,15 @@ def _subtract(left: Any, right: Any) -> Any:
 
 
 def _multiply(values: list[Number]) -> Number:
-    product: Number = 1
-    for value in values:
+    if all(isinstance(value, int) for value in values):
+        exact = math.prod(int(value) for value in values if isinstance(value, int))
         try:
-            product = times(product, value)
+            return integer(exact, wide=any(map(is_wide, values)))
         except Overflow:
-            product = times(float(product), value)  # type: ignore[arg-type]
+            return float(exact)
+    product: Number = 1.0 if any(isinstance(value, float) for value in values) else 1
+    for value in values:
+        product = times(product, value)
     return product
 
 

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 import bson
 from bson.codec_options import CodecOptions
+from bson.errors import InvalidBSON
 
 from locutory_sqlite.bounds import Range
-from locutory_sqlite.catalog import Stored
+from locutory_sqlite.catalog import STORED, Stored
 from locutory_sqlite.connection import Connection, clock
-from locutory_sqlite.errors import invalid
+from locutory_sqlite.errors import StorageError, invalid
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.planner import Plan, plan
@@ -154,7 +155,10 @@ class Reading:
         for row, raw in rows:
             if clock() > owner.until or (len(raw) > _BIG and owner.until != inf):
                 owner.late()
-            document = decode(raw, codec)
+            try:
+                document = decode(raw, codec)
+            except InvalidBSON as error:
+                raise _not_decoded(raw, error) from error
             if test(document):
                 yield row, raw, document
 
@@ -216,6 +220,15 @@ def _sorted(rows: Iterator[Row], key: SortKey, wanted: int) -> Iterator[Row]:
         runs.append(run)
     merged = iter(runs[0]) if len(runs) == 1 else heapq.merge(*runs)
     return (row for _, _, row in merged)
+
+
+def _not_decoded(raw: bytes, error: InvalidBSON) -> Exception:
+    """The error itself where only the reader's options do not suit, say for dates."""
+    try:
+        bson.decode(raw, STORED)
+    except InvalidBSON:
+        return StorageError("The database file is damaged: restore a backup")
+    return error
 
 
 def shape_of(name: str, query: Filter, order: Order, *, limited: bool) -> Hashable:

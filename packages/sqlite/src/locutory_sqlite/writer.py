@@ -67,6 +67,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._arriving: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._waiting: deque[Write] = deque()
+        self._unanswered: set[asyncio.Future[Any]] = set()
         self._closing = threading.Event()
         self._hurry = threading.Event()
         self._turn = clock()
@@ -84,6 +85,8 @@ class Writer:
         if self._closing.is_set():
             raise StorageError("The database is closed")
         done: asyncio.Future[Any] = self._loop.create_future()
+        self._unanswered.add(done)
+        done.add_done_callback(self._unanswered.discard)
         self._arriving.put(Write(work, done))
         result: T = await asyncio.shield(done)
         return result
@@ -100,6 +103,9 @@ class Writer:
             await asyncio.to_thread(self._thread.join, CLOSING_SECONDS)
         if self._thread.is_alive():
             log.warning("database.close_failed", reason="the disk does not answer")
+            for done in list(self._unanswered):
+                if not done.done():
+                    done.set_exception(StorageError("The disk of the database does not answer"))
 
     # In the thread
 

@@ -91,7 +91,7 @@ class Writing:
         number, _, document = row
         if self._stored.indexes:
             for index in self._stored.indexes:
-                if _has(index, number):
+                if has_row(index, number):
                     self._removed.setdefault(index.number, []).extend(
                         [(key, number) for key in index.entries(document)]
                     )
@@ -122,7 +122,7 @@ class Writing:
         """Keys to remove and to add, by index: those of unique indexes at once, all or none."""
         done: list[tuple[str, Entry]] = []
         for index, old, new in changes:
-            if not index.unique or not _has(index, row):
+            if not index.unique or not has_row(index, row):
                 continue
             add = f"INSERT INTO i{index.number} (key, row) VALUES (?, ?)"
             remove = f"DELETE FROM i{index.number} WHERE key = ? AND row = ?"
@@ -138,7 +138,7 @@ class Writing:
                     raise self._duplicate(index, document, key) from None
                 done.append((remove, (key, row)))
         for index, old, new in changes:
-            if not _has(index, row):
+            if not has_row(index, row):
                 continue
             if not index.unique:
                 if old:
@@ -148,7 +148,7 @@ class Writing:
             self._see_arrays(index, document)
 
     def _see_arrays(self, index: Index, document: dict[str, Any]) -> None:
-        if not index.multikey and _has_array(index, document):
+        if not index.multikey and has_array(index, document):
             self._catalog.becomes_multikey(self._connection, index)
 
     def _duplicate(self, index: Index, document: dict[str, Any], key: bytes) -> Exception:
@@ -204,12 +204,12 @@ class Writing:
         raise AssertionError("a key that is there twice belongs to two rows")
 
 
-def _has(index: Index, row: int) -> bool:
+def has_row(index: Index, row: int) -> bool:
     """Does an index hold the keys of a row, or will it be filled with them?"""
     return index.filled is None or row <= index.filled
 
 
-def _has_array(index: Index, document: Mapping[str, Any]) -> bool:
+def has_array(index: Index, document: Mapping[str, Any]) -> bool:
     """Is an array on one of its paths? Even with a single key it is no single value then."""
     for path, _ in index.keys:
         value: Any = document
