@@ -132,3 +132,14 @@ def test_clients_of_several_loops(tmp_path: Path) -> None:
             assert await client["x"]["c"].find_one("all") == {"_id": "all", "n": 6}
 
     asyncio.run(both())
+
+
+async def test_none_is_made_beside_that_of_an_earlier_version(tmp_path: Path) -> None:
+    (tmp_path / "database").mkdir()
+    (tmp_path / "database" / "WiredTiger").touch()
+    with pytest.raises(StorageError, match="of an earlier version") as refused:
+        await open_address("sqlite:", tmp_path)
+    assert "database copy embedded: sqlite:database.sqlite" in refused.value.advice
+    assert not (tmp_path / "database.sqlite").exists()
+    await (await open_address("sqlite:database.sqlite", tmp_path)).close()
+    await (await open_address("sqlite:", tmp_path)).close()

@@ -30,8 +30,11 @@ TOO_LARGE = 10334
 class StorageError(ConnectionFailure):
     """The file cannot be read or written at the moment: full disk, locked, damaged, read-only.
 
-    What was acknowledged before is kept; the next call tries again.
+    What was acknowledged before is kept; the next call tries again. ``advice``: what the operator
+    does about it.
     """
+
+    advice = "docs/database.md tells what each fault means; locutory database check looks closer"
 
 
 def not_supported(what: str) -> OperationFailure:

@@ -3,11 +3,24 @@
 from pathlib import Path
 
 from locutory_sqlite.database import Client
+from locutory_sqlite.errors import StorageError
 
 FILE_NAME = "database.sqlite"
 """Of the database in the data directory."""
 
+_FORMER = Path("database", "WiredTiger")
+"""What the built-in database of earlier versions has left in the data directory."""
+
 _SCHEME = "sqlite:"
+
+
+class FormerDatabase(StorageError):
+    """There is no database of this kind, but one of an earlier version."""
+
+    advice = (
+        "move it: python3 install.py --all, then locutory database copy embedded:"
+        f" sqlite:{FILE_NAME} (or remove that folder to begin anew)"
+    )
 
 
 async def open_address(address: str, data_dir: Path, *, create: bool = True) -> Client:
@@ -16,9 +29,15 @@ async def open_address(address: str, data_dir: Path, *, create: bool = True) -> 
 
     Behind a ``?`` only ``synchronous=off`` is known: writes do not wait for the disk, which may
     lose them. ``ValueError`` for any other address, ``FileNotFoundError`` where there is no file
-    and ``create`` is off, `StorageError` where the file cannot be opened.
+    and ``create`` is off, `StorageError` where the file cannot be opened. For ``sqlite:`` none is
+    made beside that of an earlier version, which somebody expects to find: `FormerDatabase`.
     """
     path, durable = parse_address(address, data_dir)
+    former = data_dir / _FORMER
+    if address.strip().lower() == _SCHEME and not path.exists() and former.exists():
+        raise FormerDatabase(
+            f"The folder {former.parent} holds the database of an earlier version of Locutory"
+        )
     return await Client(path, create=create, durable=durable).open()
 
 
