@@ -3,7 +3,7 @@ answers the same. What that server does in another way than MongoDB's manual is 
 generators say so; numbers compare with their types, documents with the order of their fields.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -23,10 +23,19 @@ SEEDS = range(60)
 COUNTS = ("nInserted", "nMatched", "nModified", "nRemoved", "nUpserted")
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a server of MongoDB's protocol."""
+    from locutory_secantus.testing import server  # installed only where such tests run
+
+    with server(tmp_path_factory.mktemp("server")) as uri:
+        yield uri
+
+
 @pytest.fixture
-async def both(client: Client, database_uri: str) -> AsyncIterator[tuple[Any, Any]]:
+async def both(client: Client, address: str) -> AsyncIterator[tuple[Any, Any]]:
     """The databases: ours, and the server's."""
-    async with AsyncMongoClient[Document](database_uri, tz_aware=True) as server:
+    async with AsyncMongoClient[Document](address, tz_aware=True) as server:
         yield client["x"], server["sqlite_differential"]
 
 

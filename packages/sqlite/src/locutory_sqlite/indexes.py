@@ -71,7 +71,12 @@ class Index:
         name = document.get("name") or "_".join(f"{path}_{way}" for path, way in keys)
         if document.get("sparse") and document.get("partialFilterExpression"):
             raise invalid("cannot mix partialFilterExpression and sparse options", CANNOT_CREATE)
-        _check_partial(document.get("partialFilterExpression") or {})
+        partial = document.get("partialFilterExpression")
+        if partial is not None:
+            if not isinstance(partial, Mapping):
+                raise invalid("partialFilterExpression must be an object", CANNOT_CREATE)
+            compile_filter(partial)  # tells what is malformed
+            _check_partial(partial)
         seconds = document.get("expireAfterSeconds")
         if seconds is not None and (len(keys) > 1 or not is_number(seconds)):
             raise invalid("TTL indexes are single-field indexes with a number", CANNOT_CREATE)
@@ -80,7 +85,7 @@ class Index:
             tuple(keys),
             bool(document.get("unique")),
             bool(document.get("sparse")),
-            document.get("partialFilterExpression"),
+            partial,
             document.get("expireAfterSeconds"),
         )
 
