@@ -14,7 +14,7 @@ from locutory_sqlite.connection import Connection
 from locutory_sqlite.errors import storage_error
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.ordering import encode
-from locutory_sqlite.writing import has_array, has_row
+from locutory_sqlite.writing import has_row
 
 MOST = 1000
 """How many findings are told; a damaged file may have millions."""
@@ -98,7 +98,7 @@ class _Check:
                 yield self._about(row, f"is missing in the index {index.name}")
             else:
                 self._expected[index.number] += 1
-        if not index.multikey and has_array(index, document):
+        if not index.multikey and index.has_array(document):
             yield self._about(row, f"has an array, which the index {index.name} does not know of")
 
     def _surplus(self, index: Index) -> Iterator[str]:

@@ -36,8 +36,8 @@ LONGEST_PORTION_SECONDS = 0.05
 
 SLICE_SECONDS = 0.001
 PAUSE_SECONDS = 0.0001
-"""A read in a thread lets go of the interpreter for a moment after each slice, so that the event
-loop does not have to wait until it is taken away from it."""
+"""What takes long in a thread lets go of the interpreter for a moment after each slice, so that the
+event loop does not have to wait until it is taken away from it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +55,7 @@ class Connection:
     cancelled: bool = False
     faulty: bool = False
     crowded: Callable[[], bool] = bool
+    _pause_at: float = 0.0
     _cursors: list[weakref.ref[sqlite3.Cursor]] = field(default_factory=list)
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -108,8 +109,13 @@ class Connection:
         self.until = clock() + SLICE_SECONDS
 
     def portion_ends(self, begun: float) -> bool:
-        """Should a write that began then, by `clock`, leave the rest for another turn?"""
-        passed = clock() - begun
+        """Should a write that began then, by `clock`, leave the rest for another turn? Pauses
+        now and then."""
+        now = clock()
+        if now > self._pause_at:
+            time.sleep(PAUSE_SECONDS)
+            self._pause_at = now + PAUSE_SECONDS + SLICE_SECONDS
+        passed = now - begun
         return passed > PORTION_SECONDS and (passed > LONGEST_PORTION_SECONDS or self.crowded())
 
     def cancel(self) -> None:

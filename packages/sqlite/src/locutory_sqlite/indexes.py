@@ -12,7 +12,7 @@ from locutory_sqlite.errors import (
 )
 from locutory_sqlite.filters import Filter, compile_filter, is_operators
 from locutory_sqlite.ordering import COMPLEMENT, EMPTY_ARRAY, MISSING, encode
-from locutory_sqlite.paths import split
+from locutory_sqlite.paths import split, walk
 from locutory_sqlite.rows import EMPTY, rows_of
 
 _KNOWN = frozenset(
@@ -44,10 +44,13 @@ class Index:
     _parts: tuple[tuple[str, ...], ...] = ()
     condition: Filter | None = field(default=None, repr=False, compare=False)
     """The compiled filter of a partial index."""
+    _single: str = ""
 
     def __post_init__(self) -> None:
         self._parts = tuple(split(path) for path, _ in self.keys)
         self.condition = compile_filter(self.partial) if self.partial else None
+        if len(self.keys) == 1 and len(self._parts[0]) == 1:
+            self._single = self.keys[0][0]
         names = {path for path, _ in self.keys} | set(_paths(self.partial or {}))
         self.fields = frozenset(split(path)[0] for path in names)
 
@@ -120,8 +123,8 @@ class Index:
         ``WriteError`` for two arrays side by side."""
         if self.condition is not None and not self.condition.test(document):
             return []
-        if len(self.keys) == 1 and len(self._parts[0]) == 1:
-            value = document.get(self.keys[0][0], MISSING)
+        if self._single:
+            value = document.get(self._single, MISSING)
             if not isinstance(value, list):
                 if value is MISSING and self.sparse:
                     return []
@@ -130,19 +133,22 @@ class Index:
         rows = rows_of(document, self._parts)
         if self.sparse and all(value is MISSING for row in rows for value in row):
             return []
+        if len(rows) == 1:
+            return [self._key(rows[0])]
         return list(dict.fromkeys(self._key(row) for row in rows))
 
     def _key(self, row: tuple[Any, ...]) -> bytes:
-        return b"".join(
-            [
-                encoded if direction == 1 else encoded.translate(COMPLEMENT)
-                for encoded, (_, direction) in zip(
-                    (EMPTY_ARRAY if value is EMPTY else encode(value) for value in row),
-                    self.keys,
-                    strict=True,
-                )
-            ]
-        )
+        components = []
+        for value, (_, direction) in zip(row, self.keys, strict=True):
+            encoded = EMPTY_ARRAY if value is EMPTY else encode(value)
+            components.append(encoded if direction == 1 else encoded.translate(COMPLEMENT))
+        return b"".join(components)
+
+    def has_array(self, document: dict[str, Any]) -> bool:
+        """Is an array on one of its paths? Even with a single key it is no single value then."""
+        if self._single:
+            return isinstance(document.get(self._single), list)
+        return any(isinstance(walk(document, parts, 0)[0], list) for parts in self._parts)
 
     def values(self, document: dict[str, Any], key: bytes) -> dict[str, Any]:
         """The values that make a key of a document, for the error of a duplicate."""

@@ -87,7 +87,7 @@ class Readers:
             reader = self._idle.pop()
             try:
                 reader.begin()
-            except sqlite3.Error:
+            except Exception:  # a new connection tells what it is
                 reader.sql.close()
             else:
                 self._lent.add(reader)

@@ -71,6 +71,7 @@ class Writer:
         self._closing = threading.Event()
         self._hurry = threading.Event()
         self._turn = clock()
+        self._log_bytes = 0
         self._checkpoint_at = _WAL_BYTES
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -113,6 +114,8 @@ class Writer:
         while self._take():
             group = self._commit()
             self._answer(group)
+            if self._log_bytes > self._checkpoint_at:
+                self._checkpoint(self._log_bytes)
             self._give_way()
         with contextlib.suppress(sqlite3.Error):
             self._connection.sql.close()
@@ -168,7 +171,7 @@ class Writer:
             try:
                 self._identity.check_all()
                 self._begin(writer)
-            except (sqlite3.Error, StorageError):
+            except Exception:
                 group.extend(waiting)
                 waiting.clear()
                 raise
@@ -178,12 +181,10 @@ class Writer:
                 self._apply(writer, group[-1], alone=len(group) == 1 and not waiting)
             if writer.sql.in_transaction:
                 writer.sql.execute("COMMIT")
-            log_bytes = self._identity.check_all()
+            self._log_bytes = self._identity.check_all()
             self.fault = None
-            if log_bytes > self._checkpoint_at:
-                self._checkpoint(log_bytes)
-        except (sqlite3.Error, StorageError) as error:
-            self.fault = error if isinstance(error, StorageError) else storage_error(error)
+        except Exception as error:  # whatever it is, the thread must go on
+            self.fault = _as_storage_error(error)
             for write in group:
                 write.error = write.error or self.fault
             self._anew()
@@ -243,3 +244,11 @@ class Writer:
             busy = sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             sql.execute("PRAGMA busy_timeout = 0")
             self._checkpoint_at = bytes_ + _WAL_BYTES if busy else _WAL_BYTES
+
+
+def _as_storage_error(error: Exception) -> StorageError:
+    if isinstance(error, StorageError):
+        return error
+    if isinstance(error, sqlite3.Error):
+        return storage_error(error)
+    return StorageError(f"The database does not answer: {error!r}")

@@ -148,7 +148,7 @@ class Writing:
             self._see_arrays(index, document)
 
     def _see_arrays(self, index: Index, document: dict[str, Any]) -> None:
-        if not index.multikey and has_array(index, document):
+        if not index.multikey and index.has_array(document):
             self._catalog.becomes_multikey(self._connection, index)
 
     def _duplicate(self, index: Index, document: dict[str, Any], key: bytes) -> Exception:
@@ -207,17 +207,6 @@ class Writing:
 def has_row(index: Index, row: int) -> bool:
     """Does an index hold the keys of a row, or will it be filled with them?"""
     return index.filled is None or row <= index.filled
-
-
-def has_array(index: Index, document: Mapping[str, Any]) -> bool:
-    """Is an array on one of its paths? Even with a single key it is no single value then."""
-    for path, _ in index.keys:
-        value: Any = document
-        for part in path.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-            if isinstance(value, list):
-                return True
-    return False
 
 
 def _check_size(raw: bytes) -> None:
