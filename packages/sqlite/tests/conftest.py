@@ -10,7 +10,7 @@ from locutory_sqlite import Client, Database
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "data.db") as opened:
+    async with Client(tmp_path / "data.db", durable=False) as opened:
         yield opened
 
 

@@ -188,6 +188,19 @@ async def test_indexes_that_are_refused(opened: Any) -> None:
 
 
 @pytest.mark.slow
+async def test_a_target_that_changes_documents_is_told(
+    opened: Any, raw_documents: Any, obsolete_types: list[bytes]
+) -> None:
+    source = await opened("sqlite", "a")
+    await raw_documents.put(source["x"], obsolete_types[2:])
+    with pytest.raises(TransferError, match="documents of x do not come back as they were written"):
+        await copy(source, await opened("mongodb", "b"), origin="a")
+    await raw_documents.put(source["x"], obsolete_types[:2])
+    with pytest.raises(TransferError, match="Documents of x are refused: invalid BSON"):
+        await copy(source, await opened("mongodb", "c"), origin="a")
+
+
+@pytest.mark.slow
 async def test_what_the_target_does_not_have_is_told(opened: Any) -> None:
     source, target = await opened("mongodb", "a"), await opened("sqlite", "b")
     await source.create_collection("capped", capped=True, size=4096)
@@ -235,9 +248,25 @@ def kill_after(lines: int, command: list[str]) -> None:
 async def test_killed_at_any_moment(
     kinds: tuple[str, str], opened: Any, address: Callable[[str, str], str], raw_documents: Any
 ) -> None:
-    """50,000 documents (fewer where a server is slow): none is lost, none is there twice."""
+    await _killed(6000, kinds, opened, address, raw_documents)
+
+
+@pytest.mark.slow
+async def test_a_larger_one_is_killed(
+    opened: Any, address: Callable[[str, str], str], raw_documents: Any
+) -> None:
+    await _killed(50_000, ("sqlite", "sqlite"), opened, address, raw_documents)
+
+
+async def _killed(
+    number: int,
+    kinds: tuple[str, str],
+    opened: Any,
+    address: Callable[[str, str], str],
+    raw_documents: Any,
+) -> None:
+    """No document is lost, none is there twice."""
     source, target = await opened(kinds[0], "source"), await opened(kinds[1], "target")
-    number = 50_000 if kinds == ("sqlite", "sqlite") else 8000
     documents = [bson.encode({"_id": n, "text": f"text {n}"}) for n in range(number)]
     await raw_documents.put(source["many"], documents)
     await raw_documents.put(source["few"], documents[:1500])

@@ -111,7 +111,7 @@ async def test_any_byte_may_be_wrong(opened: Any, target: Any, archive: Path) ->
     content = read(archive)
     generator = random.Random(7)
     noticed = 0
-    for number in range(300):
+    for number in range(120):
         wrong = bytearray(content)
         wrong[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
         write(archive, wrong)
@@ -125,7 +125,7 @@ async def test_any_byte_may_be_wrong(opened: Any, target: Any, archive: Path) ->
             assert report.collections["notes"].documents == 20
             assert await other["notes"].count_documents({"text": {"$regex": "^note "}}) == 20
             assert "text_1" in await other["notes"].index_information()
-    assert noticed > 100
+    assert noticed > 40
 
 
 FOREIGN = {

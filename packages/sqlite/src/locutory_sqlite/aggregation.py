@@ -1,6 +1,6 @@
 """Running pipelines and ``distinct`` on stored collections: what comes first is left to an index."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions
@@ -8,7 +8,7 @@ from bson.codec_options import CodecOptions
 from locutory_sqlite.filters import compile_filter
 from locutory_sqlite.ordering import MISSING, encode
 from locutory_sqlite.paths import elements, split
-from locutory_sqlite.pipeline import Source, compile_pipeline, limit_of, run, skip_of
+from locutory_sqlite.pipeline import Source, compile_pipeline, limit_of, skip_of
 from locutory_sqlite.reading import Reading
 from locutory_sqlite.sorting import Order, order_of
 
@@ -36,9 +36,32 @@ def aggregate_rows(
             plan = reading.plan(compiled_query, order, limited=bool(limit), hint=hint)
             found = reading.rows(compiled_query, order, skip=skip, limit=limit, using=plan)
             source = (document for _, _, document in found)
-        return run(compile_pipeline(rest, _source(reader, codec)), source)
+        for stage in compile_pipeline(rest, _source(reader, codec)):
+            source = _watched(reader, stage(source))
+        return iter(source)
 
     return rows
+
+
+def _watched(reader: "Connection", documents: Iterable[Document]) -> Iterator[Document]:
+    """The documents; a stage that makes many of few is noticed too."""
+    for document in documents:
+        reader.tick()
+        yield document
+
+
+def shape_of_pipeline(name: str, stages: Sequence[Mapping[str, Any]]) -> Hashable:
+    """What pipelines have in common that take about as long: all but their values."""
+    parts: list[Any] = [name]
+    for stage in stages:
+        for operator, operand in stage.items():
+            parts += (operator, tuple(operand) if isinstance(operand, Mapping) else None)
+    return tuple(parts)
+
+
+def takes_long(stages: Sequence[Mapping[str, Any]]) -> bool:
+    """Is there a stage inside of which the time is not looked at?"""
+    return any("$facet" in stage for stage in stages)
 
 
 def _source(reader: "Connection", codec: Codec) -> Source:

@@ -50,6 +50,9 @@ def _key(edge: Edge) -> bytes:
 
 def turned(spans: list[Span], direction: int) -> list[Range]:
     """As ranges of the component of an index with this direction, in ascending order."""
+    if len(spans) == 1 and is_point(spans[0]):
+        key = spans[0][0][0] if direction == 1 else spans[0][0][0].translate(COMPLEMENT)
+        return [(key, successor(key))]
     if direction == 1:
         return [(_key(low), _key(high)) for low, high in spans]
     return [(_key(_mirrored(high)), _key(_mirrored(low))) for low, high in reversed(spans)]
@@ -134,7 +137,7 @@ def _inside(condition: Condition, found: dict[str, list[list[Span]]]) -> None:
             found.setdefault(f"{condition.path}.{inner.path}", []).append(spans)
 
 
-def says_all(condition: Condition) -> bool:
+def says_exactly(condition: Condition) -> bool:
     """Does a condition hold for every document whose key lies in its spans, if no array is on
     its path?"""
     operator, value = condition.operator, condition.value
@@ -151,7 +154,11 @@ _RANGES = frozenset({"$gt", "$gte", "$lt", "$lte"})
 def ids_of(query: Filter) -> list[bytes] | None:
     """The encoded ``_id`` values that a filter names, in order; ``None`` if it names none."""
     for condition in query.conditions:
-        if condition.path == "_id" and condition.operator in ("$eq", "$in") and says_all(condition):
+        if (
+            condition.path == "_id"
+            and condition.operator in ("$eq", "$in")
+            and says_exactly(condition)
+        ):
             if condition.operator == "$eq":
                 return [encode(condition.value)]
             return sorted({encode(one) for one in condition.value})

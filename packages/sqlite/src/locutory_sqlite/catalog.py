@@ -1,12 +1,13 @@
 """The catalogue: which collections and indexes a file has, and in which tables they are.
 
 A collection is a table ``c<number>`` of documents (BSON) with their encoded ``_id``, in the order of
-insertion; an index is a table ``i<number>`` of keys, each with the row of its document. The file's
-``user_version`` grows with every change, so that other processes notice.
+insertion; an index is a table ``i<number>`` of keys, each with the row of its document. While an index
+is filled, ``filled`` is the last row whose keys it has. The file's ``user_version`` grows with every
+change but that of ``filled``, so that other processes notice.
 """
 
 import sqlite3
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import bson
@@ -24,11 +25,13 @@ ID_INDEX = Index("_id_", (("_id", 1),), unique=True)
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS locutory_format (number INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS locutory_probe (number INTEGER PRIMARY KEY, content BLOB)",
     "CREATE TABLE IF NOT EXISTS locutory_collections ("
     " number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
     "CREATE TABLE IF NOT EXISTS locutory_indexes ("
     " number INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, name TEXT NOT NULL,"
-    " definition BLOB NOT NULL, multikey INTEGER NOT NULL DEFAULT 0, UNIQUE (collection, name))",
+    " definition BLOB NOT NULL, multikey INTEGER NOT NULL DEFAULT 0, filled INTEGER,"
+    " UNIQUE (collection, name))",
 )
 
 
@@ -38,16 +41,13 @@ class WrongFormat(Exception):
 
 @dataclass(slots=True)
 class Stored:
-    """A collection of the file; ``indexes`` without that of ``_id``."""
+    """A collection of the file; ``indexes`` without that of ``_id``, and ``all_indexes`` that
+    can be read, that of ``_id`` first."""
 
     number: int
     name: str
     indexes: list[Index] = field(default_factory=list)
-
-    @property
-    def all_indexes(self) -> list[Index]:
-        """That of ``_id`` first."""
-        return [ID_INDEX, *self.indexes]
+    all_indexes: list[Index] = field(default_factory=lambda: [ID_INDEX])
 
 
 class Catalog:
@@ -56,24 +56,48 @@ class Catalog:
     def __init__(self) -> None:
         self.version = -1
         self.collections: dict[str, Stored] = {}
+        self._indexes: dict[int, tuple[bytes, Index]] = {}
+        self._unfilled: list[Index] = []
 
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Read it again if another connection has changed it."""
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == self.version:
+            for index in self._unfilled:
+                self._read_filled(connection, index)
             return
         by_number: dict[int, Stored] = {}
         for number, name in connection.execute("SELECT number, name FROM locutory_collections"):
             by_number[number] = Stored(number, name)
         query = (
-            "SELECT number, collection, definition, multikey FROM locutory_indexes ORDER BY number"
+            "SELECT number, collection, definition, multikey, filled FROM locutory_indexes"
+            " ORDER BY number"
         )
-        for number, collection, definition, multikey in connection.execute(query):
-            index = Index.from_document(bson.decode(definition, STORED))
-            index.number, index.multikey = number, bool(multikey)
+        known, self._indexes = self._indexes, {}
+        for number, collection, definition, multikey, filled in connection.execute(query):
+            index = self._index(known.get(number), number, definition)
+            index.multikey, index.filled = bool(multikey), filled
             by_number[collection].indexes.append(index)
+            if filled is None:
+                by_number[collection].all_indexes.append(index)
+        self._unfilled = [index for _, index in self._indexes.values() if index.filled is not None]
         self.collections = {stored.name: stored for stored in by_number.values()}
         self.version = version
+
+    def _index(self, known: tuple[bytes, Index] | None, number: int, definition: bytes) -> Index:
+        """As it was read before, if it is the same: conditions of indexes are compiled once."""
+        if known is not None and known[0] == definition:
+            index = known[1]
+        else:
+            index = Index.from_document(bson.decode(definition, STORED))
+            index.number = number
+        self._indexes[number] = definition, index
+        return index
+
+    @staticmethod
+    def _read_filled(connection: sqlite3.Connection, index: Index) -> None:
+        query = "SELECT filled FROM locutory_indexes WHERE number = ?"
+        index.filled = connection.execute(query, (index.number,)).fetchone()[0]
 
     def _changed(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0] + 1
@@ -115,9 +139,10 @@ class Catalog:
         self._changed(connection)
 
     def add_index(self, connection: sqlite3.Connection, stored: Stored, index: Index) -> Index:
-        """Make the empty table of an index; the index with its number."""
+        """Make the empty table of an index, which is to be filled; the index as it is stored."""
         cursor = connection.execute(
-            "INSERT INTO locutory_indexes (collection, name, definition) VALUES (?, ?, ?)",
+            "INSERT INTO locutory_indexes (collection, name, definition, filled)"
+            " VALUES (?, ?, ?, 0)",
             (stored.number, index.name, bson.encode(index.to_document())),
         )
         number = cursor.lastrowid or 0
@@ -128,7 +153,15 @@ class Catalog:
         )
         connection.execute(f"CREATE TABLE i{number} ({columns}) WITHOUT ROWID")
         self._changed(connection)
-        return replace(index, number=number)
+        return self._indexes[number][1]
+
+    def set_filled(self, connection: sqlite3.Connection, index: Index, row: int | None) -> None:
+        """An index has the keys of every document up to a row; ``None``: of all, for ever."""
+        query = "UPDATE locutory_indexes SET filled = ? WHERE number = ?"
+        connection.execute(query, (row, index.number))
+        index.filled = row
+        if row is None:
+            self._changed(connection)
 
     def drop_index(self, connection: sqlite3.Connection, index: Index) -> None:
         """Remove an index and its table."""
@@ -138,10 +171,16 @@ class Catalog:
 
     def becomes_multikey(self, connection: sqlite3.Connection, index: Index) -> None:
         """A document has several keys in it from now on."""
+        index.multikey = True
         connection.execute(
             "UPDATE locutory_indexes SET multikey = 1 WHERE number = ?", (index.number,)
         )
         self._changed(connection)
+
+
+def probe(connection: sqlite3.Connection) -> None:
+    """Write as much as an ordinary write, to see whether the disk takes it."""
+    connection.execute("INSERT OR REPLACE INTO locutory_probe VALUES (1, zeroblob(131072))")
 
 
 def prepare(connection: sqlite3.Connection) -> None:

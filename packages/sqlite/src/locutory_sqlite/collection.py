@@ -1,6 +1,7 @@
 """A collection with the methods of the driver's ``AsyncCollection``."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import bson
@@ -25,16 +26,21 @@ from pymongo.results import (
 )
 
 from locutory_sqlite.administration import Administration
-from locutory_sqlite.aggregation import aggregate_rows, distinct_values
+from locutory_sqlite.aggregation import aggregate_rows, shape_of_pipeline, takes_long
+from locutory_sqlite.bulk import Bulk, Insert, Modify
+from locutory_sqlite.connection import clock
+from locutory_sqlite.counting import Counting
 from locutory_sqlite.cursor import FindCursor, ResultCursor, hint_name
 from locutory_sqlite.errors import not_supported
-from locutory_sqlite.filters import Filter, compile_filter
-from locutory_sqlite.mutations import Mutations
+from locutory_sqlite.filters import Filter
+from locutory_sqlite.late import LateFilter
+from locutory_sqlite.mutations import Change, Mutations
 from locutory_sqlite.options import check_options
 from locutory_sqlite.planner import Plan
 from locutory_sqlite.projection import compile_projection
 from locutory_sqlite.raw import as_raw, is_raw, raw_bytes, working_codec
-from locutory_sqlite.reading import Reading
+from locutory_sqlite.readers import LOOP_SECONDS
+from locutory_sqlite.reading import Reading, shape_of
 from locutory_sqlite.sorting import order_of
 from locutory_sqlite.writing import with_id
 
@@ -46,7 +52,7 @@ Document = dict[str, Any]
 Codec = CodecOptions[Document]
 
 
-class Collection(Administration):
+class Collection(Administration, Counting):
     """One collection of an open file; made by `Database.get_collection`."""
 
     def __init__(self, database: "Database", name: str, codec: Codec) -> None:
@@ -80,11 +86,13 @@ class Collection(Administration):
 
     # Reading
 
-    def _normal(self, query: Any) -> Document:
-        """A filter as the server would get it: dates in milliseconds, tuples as arrays."""
-        if not query:
-            return {}
-        return bson.decode(bson.encode(query, codec_options=self._codec), self._codec)
+    def _normal(self, document: Any) -> Document:
+        """As the server would get it: dates in milliseconds, tuples as arrays."""
+        return bson.decode(bson.encode(document, codec_options=self._codec), self._codec)
+
+    async def _filter(self, query: Any) -> Filter:
+        compiled = LateFilter(query, self._codec)
+        return await self._engine.readers.compute(compiled) if compiled.long else compiled()
 
     def _planned(
         self, connection: "Connection", query: Filter, options: FindCursor
@@ -131,21 +139,26 @@ class Collection(Administration):
     ) -> FindCursor:
         """A cursor over the matches. Keywords: ``sort``, ``skip``, ``limit``, ``hint``."""
         check_options(options, "sort", "skip", "limit", "hint")
-        query = compile_filter(self._normal(filter))
+        late = LateFilter(filter, self._codec)
+        if not late.long:
+            late()  # is refused at once
         project = None if projection is None else compile_projection(projection)
 
         def run(reader: "Connection", cursor: FindCursor) -> Iterator[Document]:
             if self._raw and project is None:
-                return self._raw_rows(reader, query, cursor)
-            rows = self._rows(reader, query, cursor)
+                return self._raw_rows(reader, late(), cursor)
+            rows = self._rows(reader, late(), cursor)
             shown = rows if project is None else map(project, rows)
             return map(self._shaped, shown) if self._raw else shown
 
         def plan(reader: "Connection", cursor: FindCursor) -> Mapping[str, Any]:
-            planned = self._planned(reader, query, cursor)
+            planned = self._planned(reader, late(), cursor)
             return {"stage": "EOF"} if planned is None else planned[1].describe()
 
-        return FindCursor(self._engine, run, plan, options)
+        def shape(cursor: FindCursor) -> Hashable:
+            return shape_of(self.name, late(), cursor.order, limited=bool(cursor.limited))
+
+        return FindCursor(self._engine, run, plan, shape, options, long=late.long)
 
     async def find_one(
         self, filter: Any = None, projection: Any = None, **options: Any
@@ -161,45 +174,21 @@ class Collection(Administration):
     ) -> ResultCursor:
         """A cursor over what comes out of a pipeline."""
         check_options(options, "hint")
-        stages = [dict(stage) for stage in self._normal({"pipeline": list(pipeline)})["pipeline"]]
-        rows = aggregate_rows(self.name, stages, self._codec, hint_name(options.get("hint")))
+        hint = hint_name(options.get("hint"))
+        stages: list[Document] = self._normal({"pipeline": list(pipeline)})["pipeline"]
+        rows = aggregate_rows(self.name, stages, self._codec, hint)
+        shape, long = shape_of_pipeline(self.name, stages), takes_long(stages)
         if not self._raw:
-            return ResultCursor(self._engine, rows)
-        return ResultCursor(self._engine, lambda reader: map(self._shaped, rows(reader)))
-
-    async def count_documents(self, filter: Mapping[str, Any], **options: Any) -> int:
-        """How many match."""
-        check_options(options, "skip", "limit", "hint")
-        cursor = self.find(filter, **options)
-        async with self._engine.snapshot() as reader:
-            return await self._engine.run(reader, lambda: sum(1 for _ in cursor.opened(reader)))
-
-    async def estimated_document_count(self, **options: Any) -> int:
-        """How many documents there are."""
-        check_options(options)
-        async with self._engine.snapshot() as reader:
-            stored = reader.catalog.collections.get(self.name)
-            if stored is None:
-                return 0
-            text = f"SELECT count(*) FROM c{stored.number}"
-            return await self._engine.run(
-                reader, lambda: int(reader.sql.execute(text).fetchone()[0]), long=True
-            )
-
-    async def distinct(
-        self, key: str, filter: Mapping[str, Any] | None = None, **options: Any
-    ) -> list[Any]:
-        """The different values of a field, those of arrays each by itself."""
-        check_options(options, "hint")
-        plain = self.with_options(self._codec)
-        return distinct_values(key, await plain.find(filter, **options).to_list())
+            return ResultCursor(self._engine, rows, shape=shape, long=long)
+        shaped = lambda reader: map(self._shaped, rows(reader))  # noqa: E731
+        return ResultCursor(self._engine, shaped, shape=shape, long=long)
 
     # Writing
 
     async def insert_one(self, document: Any, **options: Any) -> InsertOneResult:
         """Store a document, which gets an ``_id`` if it has none."""
         check_options(options)
-        await self._mutations.insert([self._encoded(document)])
+        await self._mutations.insert(self._encoded(document))
         identity = None if isinstance(document, RawBSONDocument) else document["_id"]
         return InsertOneResult(identity, True)
 
@@ -256,16 +245,15 @@ class Collection(Administration):
         replacing: bool = False,
     ) -> UpdateResult:
         raw = await self._mutations.update(
-            self._normal(filter),
-            self._update_document(update, replacing=replacing),
+            await self._filter(filter),
+            self._change(update, replacing=replacing),
             many=many,
             upsert=upsert,
-            replacing=replacing,
             order=order_of(options.get("sort")),
         )
         return UpdateResult(raw, True)
 
-    def _update_document(self, update: Any, *, replacing: bool) -> Any:
+    def _change(self, update: Any, *, replacing: bool) -> Change:
         if not isinstance(update, Mapping):
             raise not_supported("updates by a pipeline")
         first = next(iter(update), "")
@@ -273,18 +261,18 @@ class Collection(Administration):
             raise ValueError("replacement can not include $ operators")
         if not replacing and not first.startswith("$"):
             raise ValueError("update only works with $ operators")
-        return self._normal(update)
+        return Change.of(self._normal(update), replacing=replacing)
 
     async def delete_one(self, filter: Mapping[str, Any], **options: Any) -> DeleteResult:
         """Remove the first match."""
         check_options(options, "hint")
-        count = await self._mutations.delete(self._normal(filter), many=False)
+        count = await self._mutations.delete(await self._filter(filter), many=False)
         return DeleteResult({"n": count, "ok": 1.0}, True)
 
     async def delete_many(self, filter: Mapping[str, Any], **options: Any) -> DeleteResult:
         """Remove every match."""
         check_options(options, "hint")
-        count = await self._mutations.delete(self._normal(filter), many=True)
+        count = await self._mutations.delete(await self._filter(filter), many=True)
         return DeleteResult({"n": count, "ok": 1.0}, True)
 
     async def find_one_and_update(
@@ -310,10 +298,9 @@ class Collection(Administration):
     ) -> Document | None:
         check_options(options, "sort", "hint", "upsert", "return_document")
         found = await self._mutations.find_and_update(
-            self._normal(filter),
-            self._update_document(update, replacing=replacing),
+            await self._filter(filter),
+            self._change(update, replacing=replacing),
             upsert=bool(options.get("upsert")),
-            replacing=replacing,
             order=order_of(options.get("sort")),
             after=options.get("return_document") is ReturnDocument.AFTER,
         )
@@ -325,7 +312,7 @@ class Collection(Administration):
         """Remove the first match; the document, or ``None``."""
         check_options(options, "sort", "hint")
         found = await self._mutations.find_and_delete(
-            self._normal(filter), order_of(options.get("sort"))
+            await self._filter(filter), order_of(options.get("sort"))
         )
         return self._projected(found, projection)
 
@@ -338,28 +325,33 @@ class Collection(Administration):
     async def bulk_write(
         self, requests: Sequence[Any], ordered: bool = True, **options: Any
     ) -> BulkWriteResult:
-        """Several writes in one transaction; ``BulkWriteError`` tells which were refused, and
-        what the others did is kept."""
+        """Several writes; ``BulkWriteError`` tells which were refused, and what the others did
+        is kept."""
         check_options(options)
         if not requests:
             raise TypeError("requests must be a non-empty list")
-        prepared = [self._prepared(request) for request in requests]
-        details = await self._mutations.bulk(prepared, ordered=ordered)
+        prepared = []
+        until = clock() + LOOP_SECONDS
+        for request in requests:
+            prepared.append(await self._prepared(request))
+            if clock() > until:
+                await asyncio.sleep(0)
+                until = clock() + LOOP_SECONDS
+        bulk = Bulk(self._engine, self._mutations, prepared, ordered=ordered)
+        details = await bulk.run()
         if details["writeErrors"]:
             raise BulkWriteError(details)
         return BulkWriteResult(details, True)
 
-    def _prepared(self, request: Any) -> tuple[str, tuple[Any, ...]]:
+    async def _prepared(self, request: Any) -> Insert | Modify:
         if isinstance(request, InsertOne):
-            return "insert", (self._encoded(request._doc),)
-        query = self._normal(request._filter)
+            return Insert(self._encoded(request._doc))
         if isinstance(request, DeleteOne | DeleteMany):
-            return "delete", (query, isinstance(request, DeleteMany))
-        if isinstance(request, ReplaceOne):
-            update = self._update_document(request._doc, replacing=True)
-            return "update", (query, update, False, bool(request._upsert), True)
-        if isinstance(request, UpdateOne | UpdateMany):
-            update = self._update_document(request._doc, replacing=False)
+            query = await self._filter(request._filter)
+            return Modify(query, None, isinstance(request, DeleteMany))
+        if isinstance(request, ReplaceOne | UpdateOne | UpdateMany):
+            change = self._change(request._doc, replacing=isinstance(request, ReplaceOne))
+            query = await self._filter(request._filter)
             many = isinstance(request, UpdateMany)
-            return "update", (query, update, many, bool(request._upsert), False)
+            return Modify(query, change, many, bool(request._upsert))
         raise TypeError(f"{request!r} is not a valid request")

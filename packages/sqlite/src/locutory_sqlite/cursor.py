@@ -1,7 +1,7 @@
 """Cursors: the results of ``find`` and ``aggregate``, read in batches."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pymongo.errors import InvalidOperation
 
@@ -10,7 +10,9 @@ from locutory_sqlite.sorting import order_of
 
 if TYPE_CHECKING:
     from locutory_sqlite.engine import Connection, Engine
+    from locutory_sqlite.readers import Readers
 
+T = TypeVar("T")
 Document = dict[str, Any]
 Open = Callable[["Connection"], Iterator[Document]]
 
@@ -21,9 +23,16 @@ class ResultCursor:
     """The documents of an iterator that ``open`` makes on a reader; the reader is kept until the
     last one was read, so that they are of one state of the file."""
 
-    def __init__(self, engine: "Engine", open_: Open) -> None:
+    def __init__(
+        self, engine: "Engine", open_: Open, *, shape: Hashable = None, long: bool = False
+    ) -> None:
+        """``shape``: what it has in common with queries that take about as long; ``long``: it
+        is known to, so that it is not tried on the event loop."""
         self._engine = engine
         self._open = open_
+        self._shape_known = shape
+        self._long = long
+        self._readers: Readers | None = None
         self._reader: Connection | None = None
         self._rows: Iterator[Document] | None = None
         self._batch: list[Document] = []
@@ -36,17 +45,29 @@ class ResultCursor:
         """May there be more?"""
         return not self._done or self._at < len(self._batch)
 
-    def opened(self, reader: "Connection") -> Iterator[Document]:
-        """The documents, all of them, on this reader."""
-        return self._open(reader)
+    def _shape(self) -> Hashable:
+        return self._shape_known
+
+    async def fold(self, work: "Callable[[Iterator[Document]], T]") -> T:
+        """What is made of all of its documents, where they were read; it itself stays unread."""
+        self._unread()
+        return await self._engine.read(
+            lambda reader: work(self._open(reader)), long=self._long, shape=self._shape()
+        )
+
+    def _unread(self) -> None:
+        if self._rows is not None or self._done:
+            raise InvalidOperation("cannot set options after executing query")
 
     async def _read(self, most: int | None) -> list[Document]:
         if self._done:
             return []
         first = self._rows is None
         try:
+            if self._readers is None:
+                self._readers = self._engine.readers
             if self._reader is None:
-                self._reader = self._engine.lend()
+                self._reader = await self._readers.lend()
             reader = self._reader
 
             def read() -> tuple[list[Document], bool]:
@@ -54,7 +75,10 @@ class ResultCursor:
                     self._rows = self._open(reader)
                 return portion(self._rows, most)
 
-            found, self._done = await self._engine.run(reader, read, long=not first)
+            long = self._long or not first
+            found, self._done = await self._readers.run(
+                reader, read, long=long, shape=self._shape()
+            )
             return found
         except BaseException:
             self._done = True
@@ -95,8 +119,8 @@ class ResultCursor:
         self._done = True
         self._rows = None
         reader, self._reader = self._reader, None
-        if reader is not None:
-            self._engine.give_back(reader)
+        if reader is not None and self._readers is not None:
+            self._readers.give_back(reader)
 
     async def __aenter__(self) -> Self:
         return self
@@ -106,9 +130,9 @@ class ResultCursor:
 
     def __del__(self) -> None:
         reader, self._reader = getattr(self, "_reader", None), None
-        if reader is not None:
+        if reader is not None and self._readers is not None:
             self._rows = None
-            self._engine.give_back(reader)
+            self._readers.give_back(reader)
 
 
 class FindCursor(ResultCursor):
@@ -119,9 +143,13 @@ class FindCursor(ResultCursor):
         engine: "Engine",
         run: Callable[["Connection", "FindCursor"], Iterator[Document]],
         plan: Callable[["Connection", "FindCursor"], Mapping[str, Any]],
+        shape: Callable[["FindCursor"], Hashable],
         options: Mapping[str, Any],
+        *,
+        long: bool = False,
     ) -> None:
-        super().__init__(engine, lambda reader: run(reader, self))
+        super().__init__(engine, lambda reader: run(reader, self), long=long)
+        self._shape_of = shape
         self.order = order_of(options.get("sort"))
         self.skipped = int(options.get("skip") or 0)
         self.limited = abs(int(options.get("limit") or 0))
@@ -130,9 +158,8 @@ class FindCursor(ResultCursor):
         if options.get("batch_size"):
             self.batch_documents = max(int(options["batch_size"]), 1)
 
-    def _unread(self) -> None:
-        if self._rows is not None or self._done:
-            raise InvalidOperation("cannot set options after executing query")
+    def _shape(self) -> Hashable:
+        return None if self._long else self._shape_of(self)
 
     def sort(self, key_or_list: Any, direction: int | None = None) -> Self:
         """Order by a field, or by pairs of field and direction."""

@@ -11,6 +11,7 @@ import structlog
 from bson.codec_options import CodecOptions
 from pymongo.errors import CollectionInvalid, PyMongoError
 
+from locutory_sqlite.checking import check_file
 from locutory_sqlite.collection import Collection
 from locutory_sqlite.cursor import ResultCursor
 from locutory_sqlite.engine import Engine
@@ -116,7 +117,7 @@ class Client:
             due = [
                 (stored.name, index.keys[0][0], index.expire_after_seconds)
                 for stored in reader.catalog.collections.values()
-                for index in stored.indexes
+                for index in stored.all_indexes
                 if index.expire_after_seconds is not None and len(index.keys) == 1
             ]
         count = 0
@@ -188,22 +189,16 @@ class Database:
         """Remove a collection; one that is not there is fine."""
         await self[name].drop()
 
+    async def check(self) -> list[str]:
+        """What is wrong in the file, a sentence each; empty if nothing is. Reads all of it."""
+        return await self.client.engine.read(check_file, long=True)
+
     async def command(self, command: Any, *_: Any, **_options: Any) -> Mapping[str, Any]:
         """``ping`` (raises when the file cannot be read or written) and ``buildInfo``."""
         name = command if isinstance(command, str) else next(iter(command))
         if name == "ping":
-            await self._ping()
+            await self.client.engine.check_storage()
             return {"ok": 1.0}
         if name.lower() == "buildinfo":
             return {"ok": 1.0, "version": "8.0.0", "versionArray": [8, 0, 0, 0]}
         raise not_supported(f"the command {name}")
-
-    async def _ping(self) -> None:
-        """A read; and a write where the last write failed, to see whether that is over."""
-        engine = self.client.engine
-        async with engine.snapshot():
-            pass
-        if engine.fault is not None:
-            await engine.write(
-                lambda writer: writer.sql.execute("UPDATE locutory_format SET number = number")
-            )

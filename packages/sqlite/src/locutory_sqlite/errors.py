@@ -67,17 +67,37 @@ def duplicate_key(
     return DuplicateKeyError(text, DUPLICATE_KEY, details)
 
 
+_TEXTS = {
+    sqlite3.SQLITE_FULL: "The disk of the database is full",
+    sqlite3.SQLITE_BUSY: "The database is locked by another process",
+    sqlite3.SQLITE_LOCKED: "The database is locked by another process",
+    sqlite3.SQLITE_PROTOCOL: "The database is locked by another process",
+    sqlite3.SQLITE_READONLY: "The database can only be read: check the permissions of its folder",
+    sqlite3.SQLITE_PERM: "The database can only be read: check the permissions of its folder",
+    sqlite3.SQLITE_CANTOPEN: "The database cannot be opened: check its folder and permissions",
+    sqlite3.SQLITE_CORRUPT: "The database file is damaged: restore a backup",
+    sqlite3.SQLITE_NOTADB: "The database file is damaged: restore a backup",
+    sqlite3.SQLITE_IOERR: "The disk of the database gives errors, or has no space left",
+    sqlite3.SQLITE_INTERRUPT: "The database is closed",
+}
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the error is Python's own."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Has another process locked the file at the moment?"""
+    return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Can what was stored not be read?"""
+    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
+
+
 def storage_error(error: sqlite3.Error) -> StorageError:
     """SQLite's error in words that say what to do."""
-    text = str(error)
-    if "full" in text:
-        return StorageError("The disk of the database is full")
-    if "locked" in text or "busy" in text:
-        return StorageError("The database is locked by another process")
-    if "readonly" in text:
-        return StorageError("The database can only be read: check its folder's permissions")
-    if isinstance(error, sqlite3.DatabaseError) and (
-        "malformed" in text or "not a database" in text
-    ):
-        return StorageError("The database file is damaged: restore a backup")
-    return StorageError(f"The database does not answer: {text}")
+    text = _TEXTS.get(code_of(error))
+    return StorageError(text or f"The database does not answer: {error}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from locutory_sqlite.arithmetic import whole
 from locutory_sqlite.errors import FAILED_TO_PARSE, invalid, not_supported
-from locutory_sqlite.functions import FUNCTIONS, array, is_null, truth
+from locutory_sqlite.functions import FUNCTIONS, SEQUENCES, array, is_null, truth
 from locutory_sqlite.ordering import MISSING
 from locutory_sqlite.paths import get, split
 
@@ -92,19 +92,36 @@ def _operator(name: str, operand: Any) -> Expression:
     special = SPECIAL.get(name)
     if special is not None:
         return special(operand)
+    if name in SEQUENCES:
+        return _sequence(*SEQUENCES[name], operand)
     function = FUNCTIONS.get(name)
     if function is None:
         raise not_supported(f"the expression operator {name}")
     least, most, work = function
-    arguments = [
-        compile_expression(inner) for inner in (operand if isinstance(operand, list) else [operand])
-    ]
+    arguments = [compile_expression(inner) for inner in _list(operand)]
     if not least <= len(arguments) <= most:
         raise invalid(f"Expression {name} takes {least} to {most} arguments", 16020)
     if len(arguments) == 1:
         (only,) = arguments
         return lambda scope: work(only(scope))
     return lambda scope: work(*[argument(scope) for argument in arguments])
+
+
+def _sequence(
+    check: Callable[[Any], Any], work: Callable[[list[Any]], Any], operand: Any
+) -> Expression:
+    arguments = [compile_expression(inner) for inner in _list(operand)]
+
+    def run(scope: Scope) -> Any:
+        values = []
+        for argument in arguments:
+            value = argument(scope)
+            if is_null(value):
+                return None
+            values.append(check(value))
+        return work(values)
+
+    return run
 
 
 def _named(name: str, operand: Any, needed: tuple[str, ...], *optional: str) -> Mapping[str, Any]:
@@ -271,4 +288,13 @@ SPECIAL: dict[str, Callable[[Any], Expression]] = {
 }
 """The operators that do not evaluate all of their arguments, or that name variables."""
 
-__all__ = ["FUNCTIONS", "SPECIAL", "Expression", "Scope", "compile_expression", "scope_of", "truth"]
+__all__ = [
+    "FUNCTIONS",
+    "SEQUENCES",
+    "SPECIAL",
+    "Expression",
+    "Scope",
+    "compile_expression",
+    "scope_of",
+    "truth",
+]

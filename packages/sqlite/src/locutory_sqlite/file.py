@@ -34,12 +34,56 @@ def make_file(path: Path, *, create: bool) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         if not path.is_file():
             raise StorageError(f"The database cannot be opened: {path} is not a file")
-        with contextlib.suppress(PermissionError):  # it belongs to another account
-            path.chmod(0o600)
+        if not os.access(path, os.W_OK):
+            raise StorageError(f"The database can only be read: check the permissions of {path}")
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            with contextlib.suppress(PermissionError):  # it belongs to another account
+                path.chmod(mode & 0o700)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise StorageError(f"The database cannot be opened: {error.strerror}: {path}") from error
+
+
+class Identity:
+    """Which file was opened. One that is removed or replaced meanwhile goes on to take writes,
+    which nobody would ever find again."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._wal = str(path), f"{path}-wal"
+        self._known = _number(self._file)
+        self._known_wal = _number(self._wal)
+
+    def check(self) -> None:
+        """`StorageError` where another file, or none, is in its place."""
+        if _number(self._file) != self._known:
+            raise StorageError(
+                "The database file was removed or replaced while it is open:"
+                " put it back, or restart the server"
+            )
+
+    def check_all(self) -> int:
+        """The same, also of the write-ahead log, whose size in bytes is returned."""
+        self.check()
+        try:
+            wal = os.stat(self._wal)
+        except FileNotFoundError:
+            wal = None
+        if wal is None or (wal.st_dev, wal.st_ino) != self._known_wal:
+            raise StorageError(
+                "The database's file of the name ending in -wal was removed while it is open:"
+                " put it back, or restart the server"
+            )
+        return wal.st_size
+
+
+def _number(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def enable_wal(sql: sqlite3.Connection, patience: float) -> None:

@@ -13,7 +13,9 @@ from locutory_sqlite.arithmetic import (
     Overflow,
     absolute,
     decimal_of,
+    integer,
     is_number,
+    is_wide,
     is_zero,
     minus,
     quotient,
@@ -73,13 +75,15 @@ def _numeric(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _add(*values: Any) -> Any:
-    if any(map(is_null, values)):
-        return None
+def _number_or_date(value: Any) -> Any:
+    return value if isinstance(value, datetime) else _number("$add", value)
+
+
+def _add(values: list[Any]) -> Any:
     dates = [value for value in values if isinstance(value, datetime)]
     if len(dates) > 1:
         raise invalid("only one date allowed in an $add expression", 16612)
-    rest = total(_number("$add", value) for value in values if not isinstance(value, datetime))
+    rest = total(value for value in values if not isinstance(value, datetime))
     return _moved(dates[0], rest, 1) if dates else rest
 
 
@@ -104,13 +108,16 @@ def _subtract(left: Any, right: Any) -> Any:
         return float(left) - float(right)
 
 
-def _multiply(*values: Number) -> Number:
-    product: Number = 1
-    for value in values:
+def _multiply(values: list[Number]) -> Number:
+    if all(isinstance(value, int) for value in values):
+        exact = math.prod(int(value) for value in values if isinstance(value, int))
         try:
-            product = times(product, value)
+            return integer(exact, wide=any(map(is_wide, values)))
         except Overflow:
-            product = times(float(product), value)  # type: ignore[arg-type]
+            return float(exact)
+    product: Number = 1.0 if any(isinstance(value, float) for value in values) else 1
+    for value in values:
+        product = times(product, value)
     return product
 
 
@@ -154,19 +161,10 @@ def _slice(values: Any, *place: Any) -> Any:
     return values[start : start + counts[0]]
 
 
-def _concat(*values: Any) -> Any:
-    if any(map(is_null, values)):
-        return None
-    for value in values:
-        if not isinstance(value, str):
-            raise invalid(f"$concat only supports strings, not {type_name(value)}", 16702)
-    return "".join(values)
-
-
-def _concat_arrays(*values: Any) -> Any:
-    if any(map(is_null, values)):
-        return None
-    return [item for value in values for item in array("$concatArrays", value, 28664)]
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise invalid(f"$concat only supports strings, not {type_name(value)}", 16702)
+    return value
 
 
 def _coerced(name: str, value: Any) -> str:
@@ -229,9 +227,7 @@ def _extreme(values: tuple[Any, ...], choose: Callable[..., Any]) -> Any:
 
 _MOST = 1000
 FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
-    "$add": (0, _MOST, _add),
     "$subtract": (2, 2, _subtract),
-    "$multiply": (0, _MOST, _numeric("$multiply", _multiply)),
     "$divide": (2, 2, _numeric("$divide", _divide)),
     "$mod": (2, 2, _numeric("$mod", _mod)),
     "$abs": (1, 1, _numeric("$abs", absolute)),
@@ -249,8 +245,6 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "$first": (1, 1, lambda values: element("$first", values, 0)),
     "$last": (1, 1, lambda values: element("$last", values, -1)),
     "$slice": (2, 3, _slice),
-    "$concat": (0, _MOST, _concat),
-    "$concatArrays": (0, _MOST, _concat_arrays),
     "$toLower": (1, 1, lambda value: _coerced("$toLower", value).lower()),
     "$toUpper": (1, 1, lambda value: _coerced("$toUpper", value).upper()),
     "$toString": (1, 1, _to_string),
@@ -262,3 +256,15 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "$min": (1, _MOST, lambda *values: _extreme(values, min)),
 }
 """By name: the least and the greatest number of arguments, and the function of their values."""
+
+SEQUENCES: dict[str, tuple[Callable[[Any], Any], Callable[[list[Any]], Any]]] = {
+    "$add": (_number_or_date, _add),
+    "$multiply": (lambda value: _number("$multiply", value), _multiply),
+    "$concat": (_string, "".join),
+    "$concatArrays": (
+        lambda value: array("$concatArrays", value, 28664),
+        lambda values: [item for value in values for item in value],
+    ),
+}
+"""Those of any number of arguments, which are looked at one after the other until one is null: the
+check of an argument, and the function of them all."""

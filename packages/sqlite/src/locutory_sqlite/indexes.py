@@ -1,15 +1,16 @@
 """Indexes: their definition, and the keys that a document has in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from locutory_sqlite.arithmetic import is_number
 from locutory_sqlite.errors import (
     OPTIONS_CONFLICT,
     invalid,
     not_supported,
 )
-from locutory_sqlite.filters import Filter, compile_filter
+from locutory_sqlite.filters import Filter, compile_filter, is_operators
 from locutory_sqlite.ordering import COMPLEMENT, EMPTY_ARRAY, MISSING, encode
 from locutory_sqlite.paths import split
 from locutory_sqlite.rows import EMPTY, rows_of
@@ -17,6 +18,8 @@ from locutory_sqlite.rows import EMPTY, rows_of
 _KNOWN = frozenset(
     {"key", "name", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds"}
 )
+_IN_PARTIAL = frozenset({"$eq", "$in", "$gt", "$gte", "$lt", "$lte", "$exists", "$type"})
+CANNOT_CREATE = 67
 # What MongoDB takes as well and what changes nothing here.
 _IGNORED = frozenset({"background", "v", "ns", "hidden"})
 
@@ -24,7 +27,9 @@ _IGNORED = frozenset({"background", "v", "ns", "hidden"})
 @dataclass(slots=True)
 class Index:
     """An index of a collection. ``number`` names its table; ``multikey``: did a document ever
-    have more than one key in it, so that two ranges on a path must not be intersected?"""
+    have more than one key in it, so that two ranges on a path must not be intersected? ``filled``:
+    the last row whose keys it has, ``None`` once it has them all. ``fields``: the top-level fields
+    on which the keys of a document depend."""
 
     name: str
     keys: tuple[tuple[str, int], ...]
@@ -34,6 +39,8 @@ class Index:
     expire_after_seconds: float | None = None
     number: int = 0
     multikey: bool = False
+    filled: int | None = None
+    fields: frozenset[str] = frozenset()
     _parts: tuple[tuple[str, ...], ...] = ()
     condition: Filter | None = field(default=None, repr=False, compare=False)
     """The compiled filter of a partial index."""
@@ -41,6 +48,8 @@ class Index:
     def __post_init__(self) -> None:
         self._parts = tuple(split(path) for path, _ in self.keys)
         self.condition = compile_filter(self.partial) if self.partial else None
+        names = {path for path, _ in self.keys} | set(_paths(self.partial or {}))
+        self.fields = frozenset(split(path)[0] for path in names)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Index":
@@ -52,13 +61,20 @@ class Index:
         for path, direction in document["key"].items():
             if direction not in (1, -1):
                 raise not_supported(f"indexes of the kind {direction!r}")
+            if "$**" in split(path):
+                raise not_supported("wildcard indexes ($**)")
+            if any(not part or part.startswith("$") for part in split(path)):
+                raise invalid(f"Index keys cannot be named '{path}'", CANNOT_CREATE)
             keys.append((path, int(direction)))
         if not keys:
             raise invalid("an index needs at least one key")
         name = document.get("name") or "_".join(f"{path}_{way}" for path, way in keys)
         if document.get("sparse") and document.get("partialFilterExpression"):
-            raise invalid("cannot mix partialFilterExpression and sparse options", 67)
+            raise invalid("cannot mix partialFilterExpression and sparse options", CANNOT_CREATE)
         _check_partial(document.get("partialFilterExpression") or {})
+        seconds = document.get("expireAfterSeconds")
+        if seconds is not None and (len(keys) > 1 or not is_number(seconds)):
+            raise invalid("TTL indexes are single-field indexes with a number", CANNOT_CREATE)
         return cls(
             name,
             tuple(keys),
@@ -132,10 +148,23 @@ class Index:
         return {}
 
 
+def _paths(query: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of a condition."""
+    for key, value in query.items():
+        if not key.startswith("$"):
+            yield key
+        for clause in value if key in ("$and", "$or") else ():
+            yield from _paths(clause)
+
+
 def _check_partial(query: Mapping[str, Any]) -> None:
     """The planner could not tell whether a filter implies these; MongoDB refuses them too."""
     for key, value in query.items():
         if key in ("$nor", "$expr"):
-            raise invalid(f"Expression not supported in partial index: {key}", 67)
+            raise invalid(f"Expression not supported in partial index: {key}", CANNOT_CREATE)
         for clause in value if key in ("$and", "$or") else ():
             _check_partial(clause)
+        for operator, operand in value.items() if is_operators(value) else ():
+            if operator not in _IN_PARTIAL or (operator == "$exists" and not operand):
+                text = f"Expression not supported in partial index: {operator} {operand!r}"
+                raise invalid(text, CANNOT_CREATE)

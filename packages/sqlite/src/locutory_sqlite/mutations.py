@@ -1,6 +1,8 @@
-"""The writes of a collection: each is one piece of work for the writer."""
+"""The writes of a collection."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import bson
@@ -8,17 +10,36 @@ from bson import ObjectId
 from bson.codec_options import CodecOptions
 from pymongo.errors import WriteError
 
-from locutory_sqlite.catalog import Stored
-from locutory_sqlite.engine import Connection, Engine
-from locutory_sqlite.filters import Filter, compile_filter
+from locutory_sqlite.connection import Connection, clock
+from locutory_sqlite.engine import Engine
+from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
-from locutory_sqlite.reading import Reading, Row
+from locutory_sqlite.reading import Row
+from locutory_sqlite.search import Search
 from locutory_sqlite.sorting import Order
 from locutory_sqlite.updates import Replacement, Update, compile_update, inserted_by
 from locutory_sqlite.writing import Writing, with_id
 
 Document = dict[str, Any]
 Result = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Change:
+    """A compiled update, and the top-level fields that it may change (``None``: any)."""
+
+    apply: Update
+    fields: frozenset[str] | None
+
+    @classmethod
+    def of(cls, update: Document, *, replacing: bool) -> "Change":
+        """``OperationFailure`` names what is malformed or not supported."""
+        if replacing:
+            return cls(Replacement(update), None)
+        compiled = compile_update(update)
+        paths = [path for fields in update.values() for path in fields]
+        paths += update.get("$rename", {}).values()
+        return cls(compiled, frozenset(path.partition(".")[0] for path in paths))
 
 
 class Mutations:
@@ -29,221 +50,152 @@ class Mutations:
         self, engine: Engine, database: str, name: str, codec: "CodecOptions[Document]"
     ) -> None:
         self._engine = engine
-        self._database = database
-        self._name = name
         self._codec = codec
+        self.search = Search(engine, database, name)
 
-    def _writing(self, writer: Connection, stored: Stored) -> Writing:
-        return Writing(writer.sql, writer.catalog, stored, self._database)
+    # In the writer
 
-    def _made(self, writer: Connection) -> Stored:
-        """The collection, made if it is not there."""
-        return writer.catalog.create(writer.sql, self._name)
+    def change(self, change: Change, writing: Writing, row: Row) -> bytes:
+        """Apply a change to a document that was read: what is stored now."""
+        raw = bson.encode(change.apply(row[2]), codec_options=self._codec)
+        if raw != row[1]:
+            writing.replace(row, raw, change.fields)
+        return raw
 
-    def _known(self, writer: Connection) -> Stored | None:
-        return writer.catalog.collections.get(self._name)
+    def upserted(self, query: Filter, change: Change, writing: Writing) -> Document:
+        """Insert what a change makes of nothing: the document."""
+        document = change.apply(inserted_by(query), inserting=True)
+        if "_id" not in document:
+            document = {"_id": ObjectId(), **document}
+        raw = bson.encode(with_id(document), codec_options=self._codec)
+        writing.insert(raw)
+        return bson.decode(raw, self._codec)
 
-    def _rows(
-        self, writer: Connection, stored: Stored, query: Filter, order: Order, *, many: bool
-    ) -> list[Row]:
-        reading = Reading(writer, stored, self._codec)
-        return list(reading.rows(query, order, limit=0 if many else 1))
+    def apply(
+        self,
+        query: Filter,
+        change: Change,
+        upsert: bool,
+        writer: Connection,
+        row: Row | None,
+    ) -> Result:
+        """Update the match, or insert: ``{n, nModified, upserted?}``"""
+        if row is None and not upsert:
+            return {"n": 0, "nModified": 0, "ok": 1.0}
+        writing = self.search.writing(writer)
+        if row is None:
+            identity = self.upserted(query, change, writing)["_id"]
+            result = {"n": 1, "nModified": 0, "upserted": identity, "ok": 1.0}
+        else:
+            changed = self.change(change, writing, row) != row[1]
+            result = {"n": 1, "nModified": int(changed), "ok": 1.0}
+        writing.flush()
+        return result
 
-    async def insert(self, documents: Sequence[bytes]) -> None:
-        """Store encoded documents, all or none."""
+    def remove(self, writer: Connection, row: Row | None) -> Document | None:
+        """Remove the match: what it was."""
+        if row is None:
+            return None
+        writing = self.search.writing(writer)
+        writing.delete(row)
+        writing.flush()
+        return bson.decode(row[1], self._codec)
+
+    # By a caller
+
+    async def insert(self, raw: bytes) -> None:
+        """Store an encoded document."""
 
         def work(writer: Connection) -> None:
-            stored = self._made(writer)
-            writing = self._writing(writer, stored)
-            for raw in documents:
-                writing.insert(raw)
+            writing = self.search.writing(writer)
+            writing.insert(raw)
+            writing.flush()
 
         await self._engine.write(work)
 
     async def update(
-        self,
-        query: Document,
-        update: Document,
-        *,
-        many: bool,
-        upsert: bool,
-        replacing: bool,
-        order: Order,
+        self, query: Filter, change: Change, *, many: bool, upsert: bool, order: Order
     ) -> Result:
         """``{n, nModified, upserted?}``"""
-        compiled, change = compile_filter(query), _compiled(update, replacing=replacing)
-        return await self._engine.write(
-            lambda writer: self._apply(writer, compiled, change, order, many=many, upsert=upsert)
-        )
+        if many:
+            done = await self.search.each(
+                query, lambda writing, row: self.change(change, writing, row) != row[1]
+            )
+            if done.error is not None:
+                raise done.error
+            if done.matched or not upsert:
+                return {"n": done.matched, "nModified": done.modified, "ok": 1.0}
+        use = partial(self.apply, query, change, upsert)
+        return await self.search.first(query, order, use, certain=upsert)
 
-    def _apply(
-        self,
-        writer: Connection,
-        query: Filter,
-        change: Update,
-        order: Order,
-        *,
-        many: bool,
-        upsert: bool,
-    ) -> Result:
-        stored = self._known(writer)
-        modified = 0
-        rows: list[Row] = []
-        if stored is not None:
-            rows = self._rows(writer, stored, query, order, many=many)
-            for row in rows:
-                modified += self._changed(writer, stored, row, change) != row[1]
-        if rows or not upsert:
-            return {"n": len(rows), "nModified": modified, "ok": 1.0}
-        identity = self._upserted(writer, query, change)["_id"]
-        return {"n": 1, "nModified": 0, "upserted": identity, "ok": 1.0}
-
-    def _changed(self, writer: Connection, stored: Stored, row: Row, change: Update) -> bytes:
-        """Apply a change to a document that was read: what is stored now."""
-        raw = bson.encode(change(row[2]), codec_options=self._codec)
-        if raw != row[1]:
-            self._writing(writer, stored).replace(row, raw)
-        return raw
-
-    def _upserted(self, writer: Connection, query: Filter, change: Update) -> Document:
-        stored = self._made(writer)
-        document = change(inserted_by(query), inserting=True)
-        if "_id" not in document:
-            document = {"_id": ObjectId(), **document}
-        raw = bson.encode(with_id(document), codec_options=self._codec)
-        self._writing(writer, stored).insert(raw)
-        return bson.decode(raw, self._codec)
-
-    async def delete(self, query: Document, *, many: bool) -> int:
+    async def delete(self, query: Filter, *, many: bool) -> int:
         """How many were removed."""
-        compiled = compile_filter(query)
-        return await self._engine.write(
-            lambda writer: self._removed(writer, compiled, [], many=many)[0]
-        )
-
-    def _removed(
-        self, writer: Connection, query: Filter, order: Order, *, many: bool
-    ) -> tuple[int, Document | None]:
-        stored = self._known(writer)
-        if stored is None:
-            return 0, None
-        rows = self._rows(writer, stored, query, order, many=many)
-        writing = self._writing(writer, stored)
-        for row in rows:
-            writing.delete(row)
-        return len(rows), rows[0][2] if rows else None
+        if not many:
+            found = await self.search.first(query, [], self.remove, certain=False)
+            return int(found is not None)
+        return (await self.search.each(query, _deleted)).matched
 
     async def find_and_update(
-        self,
-        query: Document,
-        update: Document,
-        *,
-        upsert: bool,
-        replacing: bool,
-        order: Order,
-        after: bool,
+        self, query: Filter, change: Change, *, upsert: bool, order: Order, after: bool
     ) -> Document | None:
         """The first match as it was, or with ``after`` as it has become."""
-        compiled, change = compile_filter(query), _compiled(update, replacing=replacing)
 
-        def work(writer: Connection) -> Document | None:
-            stored = self._known(writer)
-            rows = [] if stored is None else self._rows(writer, stored, compiled, order, many=False)
-            if stored is None or not rows:
-                inserted = self._upserted(writer, compiled, change) if upsert else None
-                return inserted if after else None
-            changed = self._changed(writer, stored, rows[0], change)
-            return bson.decode(changed if after else rows[0][1], self._codec)
-
-        return await self._engine.write(work)
-
-    async def find_and_delete(self, query: Document, order: Order) -> Document | None:
-        """The first match, which is removed."""
-        compiled = compile_filter(query)
-        return await self._engine.write(
-            lambda writer: self._removed(writer, compiled, order, many=False)[1]
-        )
-
-    async def bulk(
-        self, requests: Sequence[tuple[str, tuple[Any, ...]]], *, ordered: bool
-    ) -> Result:
-        """The details of a bulk write; one that is refused undoes only itself."""
-        compiled = [self._compiled_request(*request) for request in requests]
-        return await self._engine.write(lambda writer: self._all(writer, compiled, ordered=ordered))
-
-    def _compiled_request(
-        self, kind: str, values: tuple[Any, ...]
-    ) -> Callable[[Connection], Result]:
-        if kind == "insert":
-            (raw,) = values
-
-            def insert(writer: Connection) -> Result:
-                stored = self._made(writer)
-                self._writing(writer, stored).insert(raw)
-                return {"nInserted": 1}
-
-            return insert
-        query = compile_filter(values[0])
-        if kind == "delete":
-            return lambda writer: {"nRemoved": self._removed(writer, query, [], many=values[1])[0]}
-        _, update, many, upsert, replacing = values
-        change = _compiled(update, replacing=replacing)
-
-        def run(writer: Connection) -> Result:
-            done = self._apply(writer, query, change, [], many=many, upsert=upsert)
-            if "upserted" in done:
-                return {"nUpserted": 1, "upserted": done["upserted"]}
-            return {"nMatched": done["n"], "nModified": done["nModified"]}
-
-        return run
-
-    def _all(
-        self,
-        writer: Connection,
-        requests: Sequence[Callable[[Connection], Result]],
-        *,
-        ordered: bool,
-    ) -> Result:
-        counts = ("nInserted", "nMatched", "nModified", "nRemoved", "nUpserted")
-        total: Result = {
-            "writeErrors": [], "writeConcernErrors": [], "upserted": [], **dict.fromkeys(counts, 0)
-        }  # fmt: skip
-        for number, request in enumerate(requests):
-            writer.sql.execute("SAVEPOINT request")
-            try:
-                done = request(writer)
-            except WriteError as error:
-                writer.undo("request")
-                details = dict(error.details or {})
-                total["writeErrors"].append({**details, "index": number, "code": error.code})
-                if ordered:
-                    break
+        def use(writer: Connection, row: Row | None) -> Document | None:
+            if row is None and not upsert:
+                return None
+            writing = self.search.writing(writer)
+            found: Document | None
+            if row is None:
+                inserted = self.upserted(query, change, writing)
+                found = inserted if after else None
             else:
-                for name in counts:
-                    total[name] += done.get(name, 0)
-                if "upserted" in done:
-                    total["upserted"].append({"index": number, "_id": done["upserted"]})
-            finally:
-                writer.sql.execute("RELEASE request")
-        return total
+                changed = self.change(change, writing, row)
+                found = bson.decode(changed if after else row[1], self._codec)
+            writing.flush()
+            return found
+
+        return await self.search.first(query, order, use, certain=upsert)
+
+    async def find_and_delete(self, query: Filter, order: Order) -> Document | None:
+        """The first match, which is removed."""
+        return await self.search.first(query, order, self.remove, certain=False)
 
     async def create_indexes(self, wanted: Sequence[Index]) -> list[str]:
-        """Make what is missing of them, filled with what is stored; their names."""
+        """Make what is missing of them, filled with what is stored; their names. Another process
+        may do the same at the same time: both fill it."""
+        return await self._engine.finish(self._create_indexes(wanted))
 
-        def work(writer: Connection) -> list[str]:
-            for index in wanted:
-                stored = self._made(writer)
-                if any(known.check_same(index) for known in stored.indexes):
-                    continue
-                if index.keys == (("_id", 1),):
-                    continue
+    async def _create_indexes(self, wanted: Sequence[Index]) -> list[str]:
+        left = [index for index in wanted if index.keys != (("_id", 1),)]
+        while left:
+            left, error = await self._engine.write(partial(self._fill, left))
+            if error is not None:
+                raise error
+        return [index.name for index in wanted]
+
+    def _fill(
+        self, wanted: list[Index], writer: Connection
+    ) -> tuple[list[Index], WriteError | None]:
+        """A portion of it: the indexes that are not finished."""
+        begun = clock()
+        for at, index in enumerate(wanted):
+            writing = self.search.writing(writer)
+            stored = self.search.known(writer)
+            assert stored is not None  # noqa: S101 - made by the line above
+            made = next((known for known in stored.indexes if known.check_same(index)), None)
+            if made is None:
                 made = writer.catalog.add_index(writer.sql, stored, index)
-                stored = writer.catalog.collections[self._name]
-                self._writing(writer, stored).fill(made)
-            return [index.name for index in wanted]
+            if made.filled is None:
+                continue
+            try:
+                if not writing.fill(made, begun):
+                    return wanted[at:], None
+            except WriteError as error:
+                writer.catalog.drop_index(writer.sql, made)
+                return [], error
+        return [], None
 
-        return await self._engine.write(work)
 
-
-def _compiled(update: Document, *, replacing: bool) -> Update:
-    return Replacement(update) if replacing else compile_update(update)
+def _deleted(writing: Writing, row: Row) -> bool:
+    writing.delete(row)
+    return True

@@ -4,16 +4,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bson import Decimal128
-from bson.int64 import Int64
-
 from locutory_sqlite.arithmetic import Number, Overflow, is_number, plus, times
 from locutory_sqlite.arrays import ARRAY_OPERATORS
 from locutory_sqlite.errors import TYPE_MISMATCH, invalid, not_supported, write_error
 from locutory_sqlite.kinds import type_name
 from locutory_sqlite.ordering import MISSING, encode
 from locutory_sqlite.paths import split
-from locutory_sqlite.places import Change, Document, changing, deepcopy_document, holder, write
+from locutory_sqlite.places import (
+    Change,
+    Document,
+    changing,
+    deepcopy_document,
+    holder,
+    source_of,
+    write,
+)
 
 
 def _set(parts: tuple[str, ...], operand: Any) -> Change:
@@ -44,9 +49,7 @@ def _unset(parts: tuple[str, ...], _operand: Any) -> Change:
 Make = Callable[[tuple[str, ...], Any], Change]
 
 
-def _arithmetic(
-    name: str, work: Callable[[Any, Any], Number], start: Callable[[Number], Number]
-) -> Make:
+def _arithmetic(name: str, work: Callable[[Any, Any], Number], *, from_zero: bool) -> Make:
     def make(parts: tuple[str, ...], operand: Any) -> Change:
         if not is_number(operand):
             text = f"Cannot {name} with non-numeric argument: {{{'.'.join(parts)}: {operand!r}}}"
@@ -54,7 +57,7 @@ def _arithmetic(
 
         def run(before: Any) -> Any:
             if before is MISSING:
-                return start(operand)
+                return work(0, operand) if from_zero else operand
             if not is_number(before):
                 text = (
                     f"Cannot apply ${name} to a value of non-numeric type. The field '{parts[-1]}'"
@@ -70,14 +73,6 @@ def _arithmetic(
         return changing(parts, run)
 
     return make
-
-
-def _zero_like(operand: Number) -> Number:
-    if isinstance(operand, Decimal128):
-        return Decimal128("0")
-    if isinstance(operand, float):
-        return 0.0
-    return Int64(0) if isinstance(operand, Int64) else 0
 
 
 def _extreme(keeps_new: Callable[[bytes, bytes], bool]) -> Make:
@@ -100,11 +95,7 @@ def _rename(parts: tuple[str, ...], operand: Any) -> Change:
         raise invalid(f"The source and target field for $rename must differ: '{operand}'")
 
     def change(document: Document, _inserting: bool) -> None:
-        place = holder(document, parts, create=False)
-        if isinstance(place, dict) and parts[-1] not in place:
-            return
-        if isinstance(place, list) and int(parts[-1]) >= len(place):
-            return
+        place = source_of(document, parts)
         if place is None:
             return
         _through_no_array(document, parts, "source")
@@ -135,8 +126,8 @@ OPERATORS: dict[str, Make] = {
     "$set": _set,
     "$unset": _unset,
     "$setOnInsert": _set_on_insert,
-    "$inc": _arithmetic("inc", plus, lambda operand: operand),
-    "$mul": _arithmetic("multiply", times, _zero_like),
+    "$inc": _arithmetic("inc", plus, from_zero=False),
+    "$mul": _arithmetic("multiply", times, from_zero=True),
     "$min": _extreme(lambda new, old: new < old),
     "$max": _extreme(lambda new, old: new > old),
     "$rename": _rename,

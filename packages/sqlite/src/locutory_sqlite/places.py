@@ -51,6 +51,23 @@ def holder(document: Any, parts: tuple[str, ...], *, create: bool) -> Any:
     return None
 
 
+def source_of(document: Any, parts: tuple[str, ...]) -> Any:
+    """The object or array with the last name of a path in it; ``None`` where that is not there.
+    ``WriteError`` for a path through something that is neither."""
+    value = document
+    for number, part in enumerate(parts):
+        if isinstance(value, dict):
+            inner = value.get(part, MISSING)
+        elif isinstance(value, list) and part.isdecimal():
+            inner = value[int(part)] if int(part) < len(value) else MISSING
+        else:
+            raise _not_viable(parts, number, value)
+        if inner is MISSING:
+            return None
+        holds, value = value, inner
+    return holds
+
+
 def _fill(values: list[Any], length: int) -> None:
     if length > len(values) + 1_500_000:
         raise write_error("can't backfill more than 1500000 elements", 2)

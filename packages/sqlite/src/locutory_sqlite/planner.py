@@ -4,18 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from locutory_sqlite.bounds import (
-    Bounds,
-    Range,
-    admits_null,
-    bounds_of,
-    choose,
-    ids_of,
-    is_point,
-    says_all,
-    successor,
-    turned,
-)
+from locutory_sqlite.bounds import Range, ids_of, successor
+from locutory_sqlite.choices import Choices
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.implied import implies
 from locutory_sqlite.indexes import Index
@@ -42,8 +32,7 @@ class Plan:
     ``index`` is ``None`` for the order of insertion (a whole scan), or with ``ids`` for a look-up
     by ``_id``. ``ranges`` are disjoint and ascending. ``sorted`` is the number of fields of
     the sort in whose order the rows come; with ``merge`` the ranges, or the ``parts``, are each
-    in that order. ``parts`` are plans whose rows are united. ``exact``: every key in the ranges
-    is that of a match, so that counting needs no documents.
+    in that order. ``parts`` are plans whose rows are united.
     """
 
     index: Index | None = None
@@ -53,7 +42,6 @@ class Plan:
     merge: bool = False
     ids: Sequence[bytes] | None = None
     parts: "Sequence[Plan]" = ()
-    exact: bool = False
 
     def describe(self) -> dict[str, Any]:
         """For ``explain``: the stage, as the server calls it, and its index."""
@@ -95,21 +83,37 @@ def plan(
         by_id = bool(order) and order[0][0] == "_id"
         ids = ids[::-1] if by_id and order[0][1] == -1 else ids
         return Plan(ids=ids, sorted=len(order) if by_id else 0)
-    bounds = bounds_of(query)
+    choices = Choices(query)
+    single = _single(query, choices, indexes)
+    if single is not None:
+        return single
     useful = []
     for index in indexes:
-        found = _candidate(index, query, bounds, order)
+        found = _candidate(index, query, choices, order)
         if found is not None and (found.bound or found.plan.sorted):
             useful.append(found)
     best = max(useful, key=lambda found: found.rank) if useful else None
-    if best is not None and best.unique_match:
-        return best.plan
-    if best is not None and limited and best.plan.sorted < len(order):
-        best = _in_order(useful, best, order, count)
+    if best is not None:
+        if best.unique_match:
+            return best.plan
+        if limited and best.plan.sorted < len(order):
+            best = _in_order(useful, best, order, count)
+        if limited and order and best.bound and best.plan.sorted == len(order):
+            return best.plan
     united = _united(query, order, indexes, count, limited=limited) if query.branches else None
     if united is None or best is None:
         return united or (best.plan if best is not None else Plan())
     return united if _better(united, best, order, count, limited=limited) else best.plan
+
+
+def _single(query: Filter, choices: "Choices", indexes: Sequence[Index]) -> Plan | None:
+    """The one key of a unique index that a filter names, if it does."""
+    for index in indexes:
+        if index.unique and all(path in choices.bounds for path, _ in index.keys):
+            found = _candidate(index, query, choices, [])
+            if found is not None and found.unique_match and len(found.plan.ranges) == 1:
+                return found.plan
+    return None
 
 
 def _in_order(
@@ -170,9 +174,8 @@ class _Candidate:
         return (self.unique_match, self.exact, self.bound, sorted_first)
 
 
-def _candidate(index: Index, query: Filter, bounds: Bounds, order: Order) -> _Candidate | None:
-    first = index.keys[0][0]
-    if first not in bounds and (not order or index.multikey):
+def _candidate(index: Index, query: Filter, choices: Choices, order: Order) -> _Candidate | None:
+    if index.keys[0][0] not in choices.bounds and (not order or index.multikey or index.sparse):
         return None
     if index.condition is not None and not implies(query, index.condition):
         return None
@@ -181,47 +184,31 @@ def _candidate(index: Index, query: Filter, bounds: Bounds, order: Order) -> _Ca
     ranges: list[Range] | None = None
     nulls = True
     for path, direction in index.keys:
-        options = bounds.get(path)
-        if not options:
+        chosen = choices.of(path, direction, multikey=index.multikey)
+        if chosen is None:
             break
         if index.multikey and any(_in_one_array(path, known) for known, _ in index.keys[:bound]):
             break  # different elements may fulfil the conditions on the two paths
-        spans = choose(options, multikey=index.multikey)
-        nulls = nulls and admits_null(spans)
-        chosen = turned(spans, direction)
-        if len(prefixes) * len(chosen) > MAX_RANGES:
+        if len(prefixes) * len(chosen.ranges) > MAX_RANGES:
             break
+        nulls = nulls and chosen.nulls
         bound += 1
-        if not all(map(is_point, spans)):
-            ranges = [(prefix + low, prefix + high) for prefix in prefixes for low, high in chosen]
+        if not chosen.points:
+            ranges = [
+                (prefix + low, prefix + high) for prefix in prefixes for low, high in chosen.ranges
+            ]
             break
-        prefixes = [prefix + low for prefix in prefixes for low, _ in chosen]
+        prefixes = [prefix + low for prefix in prefixes for low, _ in chosen.ranges]
         exact += 1
-        if len(chosen) == 1 and singles == exact - 1:
+        if len(chosen.ranges) == 1 and singles == exact - 1:
             singles += 1
     if index.sparse and nulls:  # documents without any of its fields are not in it
         return None
     if ranges is None:
         ranges = [(prefix, successor(prefix)) for prefix in prefixes]
-    found = Plan(index, ranges, exact=_says_all(query, index, bound))
+    found = Plan(index, ranges)
     _order(found, index, order, exact, singles)
     return _Candidate(index, found, exact, bound)
-
-
-def _says_all(query: Filter, index: Index, bound: int) -> bool:
-    """Do the ranges hold the matches and nothing else?"""
-    if not query.plain:
-        return False
-    if index.multikey and (
-        len(query.conditions) > 1 or "." in index.keys[0][0] or _admits_null(query)
-    ):
-        return False
-    paths = {path for path, _ in index.keys[:bound]}
-    return all(one.path in paths and says_all(one) for one in query.conditions)
-
-
-def _admits_null(query: Filter) -> bool:
-    return any(admits_null(spans) for each in bounds_of(query).values() for spans in each)
 
 
 def _in_one_array(path: str, other: str) -> bool:

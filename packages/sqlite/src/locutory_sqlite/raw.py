@@ -30,7 +30,7 @@ def working_codec(codec: "CodecOptions[Any]") -> "CodecOptions[dict[str, Any]]":
 
 def raw_bytes(document: Any) -> bytes:
     """The bytes to store of a raw document; ``_id`` comes first, and is made if there is none."""
-    raw: bytes = document.raw
+    raw = bytes(document.raw)  # the driver's may be a view of a larger piece of memory
     if raw[5:9] == b"_id\0":
         return raw
     return bson.encode(with_id(bson.decode(raw, STORED)))

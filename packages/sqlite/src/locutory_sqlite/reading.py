@@ -1,19 +1,19 @@
 """Reading by a plan: candidates, the filter's test, order, skip and limit."""
 
 import heapq
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import chain, groupby, islice
+from math import inf
 from typing import Any, TypeVar
 
 import bson
 from bson.codec_options import CodecOptions
+from bson.errors import InvalidBSON
 
 from locutory_sqlite.bounds import Range
-from locutory_sqlite.catalog import Stored
-from locutory_sqlite.engine import Connection, TooLong
-from locutory_sqlite.errors import invalid
+from locutory_sqlite.catalog import STORED, Stored
+from locutory_sqlite.connection import Connection, clock
+from locutory_sqlite.errors import StorageError, invalid
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.planner import Plan, plan
@@ -22,11 +22,13 @@ from locutory_sqlite.sorting import Order, SortKey
 Row = tuple[int, bytes, dict[str, Any]]
 """The number of a document's row, its BSON, and the document."""
 
+_BIG = 256 * 1024
+"""Bytes of a document that takes milliseconds to decode."""
 
 R = TypeVar("R", Row, tuple[int, bytes])
 
-_STEP = 8
-"""Documents between two looks at the clock."""
+_SORTED_AT_ONCE = 2000
+"""Sorting holds the interpreter; longer lists are sorted in runs, which are merged."""
 
 
 class Reading:
@@ -60,6 +62,7 @@ class Reading:
         total = 0
         table, key, _ = self._table(index)
         for low, high in ranges:
+            self._owner.tick()
             total += self._connection.execute(
                 f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {key} >= ? AND {key} < ? LIMIT ?)",
                 (low, high, most - total),
@@ -101,12 +104,19 @@ class Reading:
             for _, raw, _ in self.rows(query, order, skip=skip, limit=limit, using=using):
                 yield raw
             return
-        owner = self._owner
-        found = islice(self._candidates(using), skip, skip + limit if limit else None)
-        for number, (_, raw) in enumerate(found):
-            if not number % _STEP and owner.until < math.inf and time.perf_counter() > owner.until:
-                raise TooLong
+        for _, raw in islice(self._candidates(using), skip, skip + limit if limit else None):
+            self._owner.tick()
             yield raw
+
+    def row(self, number: int, query: Filter) -> Row | None:
+        """The document of a row, if it (still) matches."""
+        found = self._connection.execute(
+            f"SELECT document FROM c{self._stored.number} WHERE row = ?", (number,)
+        ).fetchone()
+        if found is None:
+            return None
+        document = bson.decode(found[0], self._codec)
+        return (number, found[0], document) if query.test(document) else None
 
     def _ordered(
         self, chosen: Plan, test: Callable[[dict[str, Any]], bool], order: Order, wanted: int
@@ -142,32 +152,41 @@ class Reading:
         self, rows: Iterator[tuple[int, bytes]], test: Callable[[dict[str, Any]], bool]
     ) -> Iterator[Row]:
         decode, codec, owner = bson.decode, self._codec, self._owner
-        for number, (row, raw) in enumerate(rows):
-            if not number % _STEP and owner.until < math.inf and time.perf_counter() > owner.until:
-                raise TooLong
-            document = decode(raw, codec)
+        for row, raw in rows:
+            if clock() > owner.until or (len(raw) > _BIG and owner.until != inf):
+                owner.late()
+            try:
+                document = decode(raw, codec)
+            except InvalidBSON as error:
+                raise _not_decoded(raw, error) from error
             if test(document):
                 yield row, raw, document
 
     def _candidates(self, chosen: Plan) -> Iterator[tuple[int, bytes]]:
+        # No generator that delegates to a cursor: it would close it when it is collected, which
+        # may be after the connection was closed.
         if chosen.parts:
-            yield from _once(row for part in chosen.parts for row in self._candidates(part))
-        elif chosen.ids is not None:
-            table = f"c{self._stored.number}"
-            for identity in chosen.ids:
-                yield from self._owner.select(
-                    f"SELECT row, document FROM {table} WHERE id = ?", (identity,)
-                )
-        elif chosen.index is None:
-            yield from self._owner.select(
-                f"SELECT row, document FROM c{self._stored.number} ORDER BY row"
-            )
-        else:
-            ranges = reversed(chosen.ranges) if chosen.reverse else iter(chosen.ranges)
-            rows = (row for one in ranges for row in self._of_range(chosen, chosen.index, one))
-            yield from _once(rows) if chosen.index.multikey else rows
+            return _once(chain.from_iterable(map(self._candidates, chosen.parts)))
+        if chosen.ids is not None:
+            return self._of_ids(chosen.ids)
+        if chosen.index is None:
+            text = f"SELECT row, document FROM c{self._stored.number} ORDER BY row"
+            return self._owner.rows(text)
+        ranges = reversed(chosen.ranges) if chosen.reverse else iter(chosen.ranges)
+        index = chosen.index
+        rows = chain.from_iterable(self._of_range(chosen, index, one) for one in ranges)
+        return _once(rows) if index.multikey else rows
+
+    def _of_ids(self, ids: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+        text = f"SELECT row, document FROM c{self._stored.number} WHERE id = ?"
+        for identity in ids:
+            self._owner.tick()
+            found = self._connection.execute(text, (identity,)).fetchone()
+            if found is not None:
+                yield found
 
     def _of_range(self, chosen: Plan, index: Index, one: Range) -> Iterator[tuple[int, bytes]]:
+        self._owner.tick()
         way = "DESC" if chosen.reverse else "ASC"
         documents = f"c{self._stored.number}"
         if index.number == 0:
@@ -180,7 +199,7 @@ class Reading:
                 f" CROSS JOIN {documents} AS d ON d.row = i.row"
                 f" WHERE i.key >= ? AND i.key < ? ORDER BY i.key {way}"
             )
-        return self._owner.select(text, one)
+        return self._owner.rows(text, one)
 
 
 def _once(rows: Iterator[R]) -> Iterator[R]:
@@ -193,7 +212,26 @@ def _once(rows: Iterator[R]) -> Iterator[R]:
 
 def _sorted(rows: Iterator[Row], key: SortKey, wanted: int) -> Iterator[Row]:
     """By the key, then by the order of insertion; only the first ``wanted`` if that is given."""
-    place = lambda row: (key(row[2]), row[0])  # noqa: E731
     if wanted:
-        return iter(heapq.nsmallest(wanted, rows, key=place))
-    return iter(sorted(rows, key=place))
+        return iter(heapq.nsmallest(wanted, rows, key=lambda row: (key(row[2]), row[0])))
+    keyed = ((key(row[2]), row[0], row) for row in rows)
+    runs = []
+    while run := sorted(islice(keyed, _SORTED_AT_ONCE)):
+        runs.append(run)
+    merged = iter(runs[0]) if len(runs) == 1 else heapq.merge(*runs)
+    return (row for _, _, row in merged)
+
+
+def _not_decoded(raw: bytes, error: InvalidBSON) -> Exception:
+    """The error itself where only the reader's options do not suit, say for dates."""
+    try:
+        bson.decode(raw, STORED)
+    except InvalidBSON:
+        return StorageError("The database file is damaged: restore a backup")
+    return error
+
+
+def shape_of(name: str, query: Filter, order: Order, *, limited: bool) -> Hashable:
+    """What queries have in common that take about as long: all but their values."""
+    conditions = tuple((condition.path, condition.operator) for condition in query.conditions)
+    return name, conditions, len(query.branches), tuple(order), limited

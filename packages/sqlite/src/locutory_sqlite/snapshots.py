@@ -2,26 +2,28 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Hashable
 from typing import TYPE_CHECKING
 
-from locutory_sqlite.engine import Connection, Engine, Read, T, Work
+from locutory_sqlite.connection import Connection
+from locutory_sqlite.engine import Engine
 from locutory_sqlite.errors import invalid
+from locutory_sqlite.readers import Read, Readers, T
+from locutory_sqlite.writer import Work
 
 if TYPE_CHECKING:
     from locutory_sqlite.database import Database
 
 
-class SnapshotEngine(Engine):
-    """All reads go over one reader, in one transaction, one after the other. It refuses writes."""
+class SnapshotReaders(Readers):
+    """One reader in one transaction; reads go over it one after the other."""
 
-    def __init__(self, engine: Engine, reader: Connection) -> None:
-        super().__init__(engine.path)
-        self._engine = engine
+    def __init__(self, readers: Readers, reader: Connection) -> None:
+        self._of = readers
         self._reader: Connection | None = reader
         self._turn = asyncio.Lock()
 
-    def lend(self) -> Connection:
+    async def lend(self) -> Connection:
         """The one reader; ``OperationFailure`` when the snapshot has ended."""
         if self._reader is None:
             raise invalid("The snapshot has ended")
@@ -30,20 +32,39 @@ class SnapshotEngine(Engine):
     def give_back(self, reader: Connection) -> None:
         """It stays in its transaction."""
 
-    async def run(self, reader: Connection, read: "Read[T]", *, long: bool = False) -> T:
+    async def run(
+        self,
+        reader: Connection,
+        read: "Read[T]",
+        *,
+        long: bool = False,
+        shape: Hashable = None,
+    ) -> T:
         """What a read returns, when its turn has come."""
         async with self._turn:
-            self.lend()
-            return await self._engine.run(reader, read, long=long)
+            await self.lend()
+            return await self._of.run(reader, read, long=long, shape=shape)
 
-    async def write(self, work: "Work[T]") -> T:
-        """``OperationFailure``."""
-        raise invalid("A snapshot can only be read")
+    async def compute(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, in a thread."""
+        return await self._of.compute(work)
 
     async def end(self) -> None:
         """Wait for the read that runs; later ones are refused."""
         async with self._turn:
             self._reader = None
+
+
+class SnapshotEngine(Engine):
+    """Reads of one state of the file. It refuses writes."""
+
+    def __init__(self, engine: Engine, readers: SnapshotReaders) -> None:
+        super().__init__(engine.path)
+        self._readers = readers
+
+    async def write(self, work: "Work[T]") -> T:
+        """``OperationFailure``."""
+        raise invalid("A snapshot can only be read")
 
 
 @contextlib.asynccontextmanager
@@ -52,8 +73,8 @@ async def snapshot(database: "Database") -> AsyncIterator["Database"]:
     in the write-ahead log, which grows by it."""
     client = database.client
     async with client.engine.snapshot() as reader:
-        engine = SnapshotEngine(client.engine, reader)
+        readers = SnapshotReaders(client.engine.readers, reader)
         try:
-            yield client.on(engine)[database.name]
+            yield client.on(SnapshotEngine(client.engine, readers))[database.name]
         finally:
-            await engine.end()
+            await readers.end()

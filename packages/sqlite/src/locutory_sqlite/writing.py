@@ -2,13 +2,14 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import bson
 from bson import ObjectId
 
-from locutory_sqlite.catalog import STORED, Catalog, Stored
+from locutory_sqlite.catalog import STORED, Stored
+from locutory_sqlite.connection import Connection
 from locutory_sqlite.errors import TOO_LARGE, duplicate_key, write_error
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.ordering import encode
@@ -17,22 +18,30 @@ from locutory_sqlite.reading import Row
 MAX_BYTES = 16 * 1024 * 1024
 """Of a document, as MongoDB has it."""
 
+Entry = tuple[bytes, int]
+"""A key of an index and the row of its document."""
+
+_FILLED_AT_ONCE = 100
+_FILLED_BYTES = 256 * 1024
+
 
 class Writing:
-    """Changes of one collection. Each of its methods does all or, raising, nothing that the
-    caller's savepoint does not undo."""
+    """Changes of one collection, to rows that were read as `STORED`. Each of its methods does all or, raising, nothing.
 
-    def __init__(
-        self, connection: sqlite3.Connection, catalog: Catalog, stored: Stored, database: str
-    ) -> None:
-        self._connection = connection
-        self._catalog = catalog
+    What cannot be refused is kept until `flush`, and then written a table at a time, which costs
+    half. Before anything is read again, and at the end, call it.
+    """
+
+    def __init__(self, writer: Connection, stored: Stored, database: str) -> None:
+        self._writer = writer
+        self._connection = writer.sql
+        self._catalog = writer.catalog
         self._stored = stored
         self._namespace = f"{database}.{stored.name}"
-        number = stored.number
-        self._insert = f"INSERT INTO c{number} (id, document) VALUES (?, ?)"
-        self._update = f"UPDATE c{number} SET document = ? WHERE row = ?"
-        self._delete = f"DELETE FROM c{number} WHERE row = ?"
+        self._removed: dict[int, list[Entry]] = {}
+        self._added: dict[int, list[Entry]] = {}
+        self._changed: list[tuple[bytes, int]] = []
+        self._deleted: list[tuple[int]] = []
 
     def insert(self, raw: bytes) -> None:
         """A new document, which has its ``_id``. ``DuplicateKeyError``, ``WriteError``."""
@@ -41,63 +50,166 @@ class Writing:
         identity = document["_id"]
         if isinstance(identity, list):
             raise write_error("The '_id' value cannot be of type array", 53)
+        entries = [(index, index.entries(document)) for index in self._stored.indexes]
+        table = f"c{self._stored.number}"
         try:
-            row = self._connection.execute(self._insert, (encode(identity), raw)).lastrowid
+            row = self._connection.execute(
+                f"INSERT INTO {table} (id, document) VALUES (?, ?)", (encode(identity), raw)
+            ).lastrowid
         except sqlite3.IntegrityError:
             raise duplicate_key(self._namespace, "_id_", {"_id": 1}, {"_id": identity}) from None
-        for index in self._stored.indexes:
-            self._add(index, document, index.entries(document), row or 0)
+        row = row or 0
+        try:
+            self._change_keys([(index, [], keys) for index, keys in entries], document, row)
+        except BaseException:
+            self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))
+            raise
 
-    def replace(self, row: Row, raw: bytes) -> None:
-        """Put a changed document in the place of the one that was read."""
+    def replace(self, row: Row, raw: bytes, fields: Collection[str] | None = None) -> None:
+        """Put a changed document in the place of the one that was read. ``fields``: no other
+        top-level fields have changed."""
         _check_size(raw)
         number, before_raw, _ = row
-        before, after = bson.decode(before_raw, STORED), bson.decode(raw, STORED)
-        for index in self._stored.indexes:
-            old, new = index.entries(before), index.entries(after)
-            if old != new:
-                kept = set(old) & set(new)
-                self._remove(index, [key for key in old if key not in kept], number)
-                self._add(index, after, [key for key in new if key not in kept], number)
-        self._connection.execute(self._update, (raw, number))
+        touched = [
+            index
+            for index in self._stored.indexes
+            if fields is None or not index.fields.isdisjoint(fields)
+        ]
+        if touched:
+            before, after = bson.decode(before_raw, STORED), bson.decode(raw, STORED)
+            changes = []
+            for index in touched:
+                old, new = index.entries(before), index.entries(after)
+                if old != new:
+                    gone, come = set(old).difference(new), set(new).difference(old)
+                    changes.append((index, list(gone), [key for key in new if key in come]))
+            self._change_keys(changes, after, number)
+        self._changed.append((raw, number))
 
     def delete(self, row: Row) -> None:
         """Remove a document that was read."""
-        number, raw, _ = row
-        document = bson.decode(raw, STORED)
-        for index in self._stored.indexes:
-            self._remove(index, index.entries(document), number)
-        self._connection.execute(self._delete, (number,))
+        number, _, document = row
+        if self._stored.indexes:
+            for index in self._stored.indexes:
+                if has_row(index, number):
+                    self._removed.setdefault(index.number, []).extend(
+                        [(key, number) for key in index.entries(document)]
+                    )
+        self._deleted.append((number,))
 
-    def _add(self, index: Index, document: dict[str, Any], keys: list[bytes], row: int) -> None:
-        text = f"INSERT INTO i{index.number} (key, row) VALUES (?, ?)"
-        for key in keys:
-            try:
-                self._connection.execute(text, (key, row))
-            except sqlite3.IntegrityError:
-                raise duplicate_key(
-                    self._namespace, index.name, dict(index.keys), index.values(document, key)
-                ) from None
-        if not index.multikey and _has_array(index, document):
-            index.multikey = True
+    def flush(self) -> None:
+        """Write what was kept back."""
+        execute = self._connection.executemany
+        for number, entries in self._removed.items():
+            entries.sort()
+            execute(f"DELETE FROM i{number} WHERE key = ? AND row = ?", entries)
+        for number, entries in self._added.items():
+            entries.sort()
+            execute(f"INSERT INTO i{number} (key, row) VALUES (?, ?)", entries)
+        table = f"c{self._stored.number}"
+        if self._changed:
+            execute(f"UPDATE {table} SET document = ? WHERE row = ?", self._changed)
+        if self._deleted:
+            execute(f"DELETE FROM {table} WHERE row = ?", self._deleted)
+        self._removed, self._added, self._changed, self._deleted = {}, {}, [], []
+
+    def _change_keys(
+        self,
+        changes: list[tuple[Index, list[bytes], list[bytes]]],
+        document: dict[str, Any],
+        row: int,
+    ) -> None:
+        """Keys to remove and to add, by index: those of unique indexes at once, all or none."""
+        done: list[tuple[str, Entry]] = []
+        for index, old, new in changes:
+            if not index.unique or not has_row(index, row):
+                continue
+            add = f"INSERT INTO i{index.number} (key, row) VALUES (?, ?)"
+            remove = f"DELETE FROM i{index.number} WHERE key = ? AND row = ?"
+            for key in old:
+                self._connection.execute(remove, (key, row))
+                done.append((add, (key, row)))
+            for key in new:
+                try:
+                    self._connection.execute(add, (key, row))
+                except sqlite3.IntegrityError:
+                    for text, entry in reversed(done):
+                        self._connection.execute(text, entry)
+                    raise self._duplicate(index, document, key) from None
+                done.append((remove, (key, row)))
+        for index, old, new in changes:
+            if not has_row(index, row):
+                continue
+            if not index.unique:
+                if old:
+                    self._removed.setdefault(index.number, []).extend([(key, row) for key in old])
+                if new:
+                    self._added.setdefault(index.number, []).extend([(key, row) for key in new])
+            self._see_arrays(index, document)
+
+    def _see_arrays(self, index: Index, document: dict[str, Any]) -> None:
+        if not index.multikey and has_array(index, document):
             self._catalog.becomes_multikey(self._connection, index)
 
-    def _remove(self, index: Index, keys: list[bytes], row: int) -> None:
-        text = f"DELETE FROM i{index.number} WHERE key = ? AND row = ?"
-        for key in keys:
-            self._connection.execute(text, (key, row))
+    def _duplicate(self, index: Index, document: dict[str, Any], key: bytes) -> Exception:
+        values = index.values(document, key)
+        return duplicate_key(self._namespace, index.name, dict(index.keys), values)
 
-    def fill(self, index: Index) -> None:
-        """Write the keys of every document into a new index."""
-        text = f"SELECT row, document FROM c{self._stored.number}"
+    # Filling an index
+
+    def fill(self, index: Index, begun: float) -> bool:
+        """Write the keys of the documents that a new index does not have yet, for a portion's
+        time; is it done? ``DuplicateKeyError``; then the index is of no use."""
+        while True:
+            documents = self._documents_after(index.filled or 0)
+            entries: list[Entry] = []
+            for row, document in documents.items():
+                entries += [(key, row) for key in index.entries(document)]
+                self._see_arrays(index, document)
+            entries.sort()
+            try:
+                self._connection.executemany(
+                    f"INSERT INTO i{index.number} (key, row) VALUES (?, ?)", entries
+                )
+            except sqlite3.IntegrityError:
+                raise self._first_duplicate(index, documents, entries) from None
+            self._catalog.set_filled(self._connection, index, max(documents, default=None))
+            if not documents:
+                return True
+            if self._writer.portion_ends(begun):
+                return False
+
+    def _documents_after(self, row: int) -> dict[int, dict[str, Any]]:
+        """The next documents, a bounded number of bytes."""
+        text = f"SELECT row, document FROM c{self._stored.number} WHERE row > ? ORDER BY row"
+        found: dict[int, dict[str, Any]] = {}
+        size = 0
         # An open cursor, kept by the traceback of an error, would lock the tables.
-        with contextlib.closing(self._connection.execute(text)) as rows:
-            for row, raw in rows:
-                document = bson.decode(raw, STORED)
-                self._add(index, document, index.entries(document), row)
+        with contextlib.closing(self._connection.execute(text, (row,))) as rows:
+            for number, raw in rows:
+                found[number] = bson.decode(raw, STORED)
+                size += len(raw)
+                if len(found) >= _FILLED_AT_ONCE or size > _FILLED_BYTES:
+                    break
+        return found
+
+    def _first_duplicate(
+        self, index: Index, documents: Mapping[int, dict[str, Any]], entries: list[Entry]
+    ) -> Exception:
+        text = f"SELECT row FROM i{index.number} WHERE key = ?"
+        for key, row in entries:
+            found = self._connection.execute(text, (key,)).fetchone()
+            if found is not None and found[0] != row:
+                return self._duplicate(index, documents[row], key)
+        raise AssertionError("a key that is there twice belongs to two rows")
 
 
-def _has_array(index: Index, document: Mapping[str, Any]) -> bool:
+def has_row(index: Index, row: int) -> bool:
+    """Does an index hold the keys of a row, or will it be filled with them?"""
+    return index.filled is None or row <= index.filled
+
+
+def has_array(index: Index, document: Mapping[str, Any]) -> bool:
     """Is an array on one of its paths? Even with a single key it is no single value then."""
     for path, _ in index.keys:
         value: Any = document

@@ -99,7 +99,8 @@ class _Copy:
                 await put(target, batch)
             found.add(batch)
             self.progress(Progress("writing", name, found.documents, total))
-        if not empty:
+        # All that was read is there now; with as many there is nothing else.
+        if not empty and await target.count_documents({}) != found.documents:
             await remove_others(target, source)
         return found
 

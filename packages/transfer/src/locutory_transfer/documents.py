@@ -126,7 +126,7 @@ async def batches(
     size = 0
     try:
         async for document in cursor:
-            raw: bytes = document.raw
+            raw = bytes(document.raw)  # the driver shows a large one in its reply's memory
             batch.append(raw)
             size += len(raw)
             if len(batch) == BATCH_DOCUMENTS or size > BATCH_BYTES:

@@ -1,11 +1,11 @@
 """Writing documents into a collection, and comparing what is in it."""
 
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
-from pymongo import DeleteOne, InsertOne
-from pymongo.errors import BulkWriteError, DocumentTooLarge
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from locutory_transfer.documents import (
     RAW,
@@ -15,6 +15,7 @@ from locutory_transfer.documents import (
     shown_identity,
     with_identities,
 )
+from locutory_transfer.indexes import reason
 from locutory_transfer.interface import Database, raw
 from locutory_transfer.reports import Progress, ProgressCallback, TransferError
 
@@ -37,33 +38,48 @@ async def insert(collection: Any, batch: list[bytes]) -> bool:
         if not faults:
             raise
         return False
-    except (BSONError, DocumentTooLarge) as error:
-        text = f"Documents of {collection.name} are refused: {error}"
+    except (OperationFailure, BSONError, DocumentTooLarge) as error:
+        text = f"Documents of {collection.name} are refused: {reason(error)}"
         raise TransferError(text) from error
     return True
 
 
 async def put(collection: Any, documents: list[bytes]) -> None:
     """Make the collection hold these documents as they are, whether older versions of them or
-    they themselves are there or not."""
+    they themselves are there or not. Broken off, it may have removed an old one only."""
     wanted = {identity(each): each for each in documents}
-    present: set[bytes] = set()
-    stale: list[bytes] = []
-    async for batch in batches(collection, with_identities(wanted)):
-        for each in batch:
-            key = identity(each)
-            present.add(key)
-            # What is found and not wanted has an equal _id of another type: 1 and 1.0.
-            if wanted.get(key) != each:
-                stale.append(key)
-    changed = [wanted[key] for key in stale if key in wanted]
-    new = [each for key, each in wanted.items() if key not in present]
-    if stale:
-        requests: list[Any] = [DeleteOne(with_identities([key])) for key in stale]
-        requests += [InsertOne(RawBSONDocument(each, RAW)) for each in changed]
-        await collection.bulk_write(requests, ordered=True)
-    if new and not await insert(collection, new):
+    missing = dict(wanted)
+    stale: set[bytes] = set()
+    async for each in _with(collection, list(wanted)):
+        key = identity(each)
+        if wanted.get(key) == each:
+            missing.pop(key, None)
+        else:
+            stale.add(key)  # changed, or of an equal _id of another type: 1 and 1.0
+    await _remove(collection, list(stale))
+    if missing and not await insert(collection, list(missing.values())):
         raise TransferError(f"Somebody else writes into {collection.name} of the target.")
+
+
+async def _with(
+    collection: Any, identities: list[bytes], projection: Mapping[str, Any] | None = None
+) -> AsyncIterator[bytes]:
+    """The documents of the collection that have these."""
+    for some in _portions(identities):
+        async for batch in batches(collection, with_identities(some), projection):
+            for each in batch:
+                yield each
+
+
+async def _remove(collection: Any, identities: list[bytes]) -> None:
+    for some in _portions(identities):
+        await collection.delete_many(with_identities(some))
+
+
+def _portions(identities: list[bytes]) -> Iterator[list[bytes]]:
+    """SecantusDB reads all documents for a longer list."""
+    for at in range(0, len(identities), 100):
+        yield identities[at : at + 100]
 
 
 async def remove_others(target: Any, source: Any) -> None:
@@ -71,11 +87,8 @@ async def remove_others(target: Any, source: Any) -> None:
     only_id = {"_id": 1}
     async for batch in batches(target, projection=only_id):
         wanted = [identity(each) for each in batch]
-        known: set[bytes] = set()
-        async for found in batches(source, with_identities(wanted), only_id):
-            known |= {identity(each) for each in found}
-        if gone := [key for key in wanted if key not in known]:
-            await target.delete_many(with_identities(gone))
+        known = {identity(each) async for each in _with(source, wanted, only_id)}
+        await _remove(target, [key for key in wanted if key not in known])
 
 
 async def fingerprint(

@@ -1,0 +1,138 @@
+"""One connection to the file, and how long what runs on it may go on without a pause."""
+
+import math
+import sqlite3
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from locutory_sqlite.catalog import Catalog
+
+clock = time.perf_counter
+
+_CURSORS = 500  # after so many those that are gone are forgotten
+_CACHE_KILOBYTES = 8192
+_WAL_BYTES = 16 * 1024 * 1024
+"""How large the write-ahead log usually grows until it is brought into the file."""
+
+
+class TooLong(Exception):
+    """A read has held the event loop for long enough, or a write the writer; it begins again
+    in another place."""
+
+
+class Cancelled(Exception):
+    """Nobody waits for the read any more."""
+
+
+PORTION_SECONDS = 0.008
+"""How long one piece of work may keep other writes waiting."""
+
+LONGEST_PORTION_SECONDS = 0.05
+"""The same while no other is waiting: larger transactions cost less. Other processes may wait."""
+
+SLICE_SECONDS = 0.001
+PAUSE_SECONDS = 0.0001
+"""A read in a thread lets go of the interpreter for a moment after each slice, so that the event
+loop does not have to wait until it is taken away from it."""
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One connection with what it knows of the catalogue.
+
+    ``until``, by `clock`: when `late` is to be called, which raises or pauses. Whatever may go
+    on for long looks at it again and again. ``crowded``: do other writes wait?
+    """
+
+    sql: sqlite3.Connection
+    catalog: Catalog = field(default_factory=Catalog)
+    until: float = math.inf
+    pausing: bool = False
+    cancelled: bool = False
+    faulty: bool = False
+    crowded: Callable[[], bool] = bool
+    _cursors: list[weakref.ref[sqlite3.Cursor]] = field(default_factory=list)
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """The rows of a query, one after the other, until `release`."""
+        cursor = self.sql.execute(query, values)
+        self._cursors.append(weakref.ref(cursor))
+        if not len(self._cursors) % _CURSORS:
+            self._cursors = [known for known in self._cursors if known() is not None]
+        return cursor
+
+    def release(self) -> None:
+        """End the queries that were begun. One that is not, because the traceback of an error
+        keeps it, would go on to see the old state of the file, and all later ones with it."""
+        for known in self._cursors:
+            cursor = known()
+            if cursor is not None:
+                cursor.close()
+        self._cursors.clear()
+
+    def begin(self) -> None:
+        """A transaction that sees one state of the file."""
+        self.sql.execute("BEGIN")
+        self.catalog.refresh(self.sql)
+
+    def end(self) -> None:
+        """Give that state up."""
+        self.release()
+        if self.sql.in_transaction:
+            self.sql.execute("ROLLBACK")
+
+    def undo(self, savepoint: str = "") -> None:
+        """Take back what came since a savepoint, or all of the transaction, and forget the
+        catalogue that was undone with it."""
+        self.release()
+        self.sql.execute(f"ROLLBACK TO {savepoint}" if savepoint else "ROLLBACK")
+        self.catalog.version = -1
+        self.catalog.refresh(self.sql)
+
+    def tick(self) -> None:
+        """Call it now and then in what may take long."""
+        if clock() > self.until:
+            self.late()
+
+    def late(self) -> None:
+        """Time is up: `TooLong`, or, of a read in a thread, a pause."""
+        if self.cancelled:
+            raise Cancelled
+        if not self.pausing:
+            raise TooLong
+        time.sleep(PAUSE_SECONDS)
+        self.until = clock() + SLICE_SECONDS
+
+    def portion_ends(self, begun: float) -> bool:
+        """Should a write that began then, by `clock`, leave the rest for another turn?"""
+        passed = clock() - begun
+        return passed > PORTION_SECONDS and (passed > LONGEST_PORTION_SECONDS or self.crowded())
+
+    def cancel(self) -> None:
+        """End what runs on it in a thread."""
+        self.cancelled = True
+        self.until = -math.inf
+        self.sql.interrupt()
+
+
+def connect(path: Path, *, durable: bool, patience: float = 0.0) -> sqlite3.Connection:
+    """A connection to a file that is there: SQLite must never make an empty one by itself.
+    ``patience``, in seconds, is for other processes that have it locked."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience,
+        isolation_level=None, check_same_thread=False, cached_statements=400,
+    )  # fmt: skip
+    try:
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KILOBYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_BYTES // 4096}")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
