@@ -302,10 +302,9 @@ async def test_a_page_is_read_by_the_ids_that_the_caller_reaches(stage: Any) -> 
 
 async def test_what_another_server_does_is_seen(stage: Any) -> None:
     """Two servers with one database: each sees the other's changes at once."""
-    name = "prompts_of_two_servers"
-    async with stage(database=name) as s:
+    async with stage() as s:
         group = await s.make()
-        async with stage(database=name) as t:
+        async with stage(database=s.server.database) as t:
             assert await t.names(t.ann) == ["Greeter"]
             await s.make(name="Second")
             assert set(await t.names(t.ann)) == {"Greeter", "Second"}
@@ -316,4 +315,3 @@ async def test_what_another_server_does_is_seen(stage: Any) -> None:
             await t.ann.delete(f"{GROUPS}/{group['_id']}")
             assert await s.names(s.ann, "groups") == ["Second"]
             assert await s.names(s.ann) == ["Second"]
-        await s.server.kernel.database.client.drop_database(name)
