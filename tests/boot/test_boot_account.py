@@ -23,7 +23,7 @@ def mentions(value: Any, user: str) -> bool:
 WORD = "heliotrope"
 """In everything that the person writes."""
 
-YAML = {
+YAML: dict[str, Any] = {
     "interface": {"remoteAgents": {"use": True, "create": True}},
     "memory": {"tokenLimit": 1000},
     "balance": {"enabled": True, "startBalance": 10_000_000},

@@ -180,7 +180,7 @@ async def test_turns_that_begin_together_are_refilled_once(
 ) -> None:
     one, two = kit.chat(), kit.chat()
     async with serve("balance", one, yaml=OFF) as server:
-        name = server.kernel.database.name
+        name = server.database
         books = kit.books(server)
         await books.insert(user, **record(timedelta(hours=2)))
         async with serve("balance", two, yaml=OFF, database=name):

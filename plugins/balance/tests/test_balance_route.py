@@ -72,7 +72,7 @@ async def test_the_first_look_makes_the_record(serve: Serve, user: str, kit: Any
 
 async def test_many_first_looks_make_one_record(serve: Serve, user: str, kit: Any) -> None:
     async with serve("balance", SignIn(), yaml=ON) as one:
-        name = one.kernel.database.name
+        name = one.database
         async with serve("balance", SignIn(), yaml=ON, database=name) as two:
             answers = await asyncio.gather(*(show(server, user) for server in [one, two] * 15))
             assert {answer.json()["tokenCredits"] for answer in answers} == {20000}

@@ -294,7 +294,7 @@ async def test_fifty_turns_at_once_are_all_charged(serve: Serve, user: str, kit:
     yaml = {"balance": {"enabled": True, "startBalance": 100_000}}
     one, two = kit.chat(seconds=0.05), kit.chat(seconds=0.05)
     async with serve("balance", one, yaml=yaml) as server:
-        books, name = kit.books(server), server.kernel.database.name
+        books, name = kit.books(server), server.database
         async with serve("balance", two, yaml=yaml, database=name):
             errors = await asyncio.gather(
                 *(chat.whole(chat.turn(user), 10, kit.used(10, 1)) for chat in [one, two] * 25)
@@ -309,7 +309,7 @@ async def test_fifty_turns_at_once_are_all_charged(serve: Serve, user: str, kit:
 async def test_two_servers_never_spend_a_credit_twice(serve: Serve, user: str, kit: Any) -> None:
     one, two = kit.chat(), kit.chat()
     async with serve("balance", one, yaml=ON) as server:
-        books, name = kit.books(server), server.kernel.database.name
+        books, name = kit.books(server), server.database
         async with serve("balance", two, yaml=ON, database=name):
             turns = [(chat, chat.turn(user)) for chat in [one, two] * 10]
             errors = await asyncio.gather(*(chat.start(turn, 80) for chat, turn in turns))

@@ -8,25 +8,13 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from locutory_contracts.portability import PORTABLE
+from locutory_prompts.listing.lists import MINE, Selection
+from locutory_prompts.listing.order import SORT, Place
 
 ANN = "a" * 24
 BEN = "b" * 24
 GROUPS = "/api/prompts/groups"
 BOTH = pytest.mark.parametrize("roles", [True, False], ids=["shared", "alone"])
-# With everything kept in memory, and without.
-KEPT = pytest.mark.parametrize("kept", [20_000, 0], ids=["kept", "read"])
-
-
-def options(kept: int) -> dict[str, Any]:
-    """Configuration with so many groups kept in memory."""
-    shares = {"use": True, "share": True, "public": True}
-    return {
-        "yaml": {
-            "interface": {"prompts": shares},
-            "plugins": {"prompts": {"remembered_groups": kept}},
-        }
-    }
 
 
 async def fill(s: Any, number: int, user: str = ANN, **fields: Any) -> list[ObjectId]:
@@ -111,12 +99,9 @@ async def test_rows_hold_what_the_client_shows(stage: Any, roles: bool) -> None:
 
 
 @BOTH
-@KEPT
 @pytest.mark.parametrize("number", [25, 350])
-async def test_pages_cover_everything_once_in_order(
-    stage: Any, roles: bool, kept: int, number: int
-) -> None:
-    async with stage(roles=roles, **options(kept)) as s:
+async def test_pages_cover_everything_once_in_order(stage: Any, roles: bool, number: int) -> None:
+    async with stage(roles=roles) as s:
         await fill(s, number)
         await fill(s, 7, BEN, name="Foreign")
         every = (await s.ann.get("/api/prompts/all")).json()
@@ -204,9 +189,8 @@ async def test_a_bad_cursor_does_not_count(stage: Any) -> None:
 
 
 @BOTH
-@KEPT
-async def test_a_part_of_the_name_in_any_case(stage: Any, roles: bool, kept: int) -> None:
-    async with stage(roles=roles, **options(kept)) as s:
+async def test_a_part_of_the_name_in_any_case(stage: Any, roles: bool) -> None:
+    async with stage(roles=roles) as s:
         for name in ("Alpha one", "ALPHA two", "Beta (x)", "50% off", "Ärger"):
             await s.make(name=name)
         for where in ("all", "groups"):
@@ -220,9 +204,8 @@ async def test_a_part_of_the_name_in_any_case(stage: Any, roles: bool, kept: int
         assert [row["name"] for row in answer.json()] == ["Beta (x)"]
 
 
-@KEPT
-async def test_categories_of_lists(stage: Any, kept: int) -> None:
-    async with stage(**options(kept)) as s:
+async def test_categories_of_lists(stage: Any) -> None:
+    async with stage() as s:
         await s.make(name="mine", category="code")
         await s.make(name="plain", category="")
         shared = await s.make(s.ben, name="shared", category="code")
@@ -248,7 +231,6 @@ async def test_categories_of_lists(stage: Any, kept: int) -> None:
 
 
 async def test_everybodys_rows_among_many(stage: Any) -> None:
-    """Above a few hundred, what is public is asked for at once."""
     async with stage() as s:
         await fill(s, 320)
         common = await s.make(s.ben, name="common")
@@ -284,12 +266,45 @@ async def test_old_documents(stage: Any) -> None:
         assert "productionPrompt" not in one.json()
 
 
-async def test_what_another_server_does_is_seen(stage: Any, serve: Any) -> None:
+async def test_pages_hold_groups_without_dates_and_uses(stage: Any) -> None:
+    """They come last, and each is on one page."""
+    async with stage() as s:
+        ids = await fill(s, 12)
+        groups = s.collection("promptgroups")
+        for field, some in (("numberOfGenerations", ids[3:7]), ("updatedAt", ids[5:10])):
+            await groups.update_many({"_id": {"$in": some}}, {"$unset": {field: ""}})
+        every = await s.names(s.ann)
+        assert every[-4:] == ["P3", "P4", "P5", "P6"]
+        collected: list[str] = []
+        cursor = None
+        for _ in ids:
+            query = {"limit": 1, **({"cursor": cursor} if cursor else {})}
+            page = (await s.ann.get(GROUPS, params=query)).json()
+            collected += [row["name"] for row in page["promptGroups"]]
+            cursor = page["after"]
+        assert cursor is None
+        assert collected == every
+
+
+async def test_a_page_is_read_by_the_ids_that_the_caller_reaches(stage: Any) -> None:
+    """Or, where nothing is shared, by an index: never all groups."""
+    place = Place(1.0, datetime(2026, 1, 1, tzinfo=UTC), ObjectId())
+    async with stage() as s:
+        ids = await fill(s, 30)
+        for reached in ({"_id": {"$in": ids}}, {"author": ObjectId(ANN), "tenantId": None}):
+            for selection in (Selection(), Selection("p1", MINE), Selection("", "code")):
+                for after in (None, place):
+                    wanted = {"$and": [reached, selection.filter(ObjectId(ANN), after)]}
+                    found = s.collection("promptgroups").find(wanted).sort(SORT).limit(11)
+                    plan = (await found.explain())["queryPlanner"]["winningPlan"]
+                    assert plan["stage"] == ("IDHACK" if "_id" in reached else "IXSCAN"), plan
+
+
+async def test_what_another_server_does_is_seen(stage: Any) -> None:
     """Two servers with one database: each sees the other's changes at once."""
     async with stage() as s:
         group = await s.make()
-        name = s.server.kernel.database.name
-        async with stage(database=name) as t:
+        async with stage(database=s.server.database) as t:
             assert await t.names(t.ann) == ["Greeter"]
             await s.make(name="Second")
             assert set(await t.names(t.ann)) == {"Greeter", "Second"}
@@ -300,42 +315,3 @@ async def test_what_another_server_does_is_seen(stage: Any, serve: Any) -> None:
             await t.ann.delete(f"{GROUPS}/{group['_id']}")
             assert await s.names(s.ann, "groups") == ["Second"]
             assert await s.names(s.ann) == ["Second"]
-
-
-async def test_groups_of_the_past(stage: Any) -> None:
-    """A restored export has old dates; it is in the next list all the same."""
-    async with stage() as s:
-        await fill(s, 5)
-        assert len(await s.names(s.ann, "groups")) == 5
-        portable = s.server.kernel.services.named(PORTABLE, "prompt")
-        record = {
-            "id": "x",
-            "name": "Restored",
-            "createdAt": "2020-01-01T00:00:00.000Z",
-            "updatedAt": "2020-01-01T00:00:00.000Z",
-            "versions": [{"prompt": "text"}],
-        }
-        assert await portable.restore(ANN, record, {})
-        assert (await s.names(s.ann, "groups"))[-1] == "Restored"
-
-
-async def test_more_groups_than_are_kept(stage: Any) -> None:
-    async with stage(**options(10)) as s:
-        await fill(s, 9)
-        first = await s.names(s.ann, "groups")
-        await s.make(name="one more")
-        await s.make(name="two more")
-        assert set(await s.names(s.ann)) == {*first, "one more", "two more"}
-        await s.collection("promptgroups").delete_many({"name": {"$in": first[:5]}})
-        assert len(await s.names(s.ann)) == 6
-
-
-async def test_text_beyond_what_is_remembered(stage: Any) -> None:
-    yaml = {"plugins": {"prompts": {"remembered_bytes": 2000}}}
-    async with stage(yaml=yaml) as s:
-        ids = await fill(s, 12)
-        for _ in range(2):
-            rows = (await s.ann.get("/api/prompts/all")).json()
-            assert {row["productionPrompt"]["prompt"] for row in rows} == {
-                f"text {at}" for at in range(len(ids))
-            }

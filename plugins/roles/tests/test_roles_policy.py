@@ -233,7 +233,7 @@ async def test_servers_tell_each_other_through_redis(serve: Serve, redis_address
             SignIn(),
             environment=environment,
             yaml=yaml,
-            database=first.kernel.database.name,
+            database=first.database,
         ) as second,
     ):
         assert not await policy(second).allows(USER, "PROMPTS", "SHARE")

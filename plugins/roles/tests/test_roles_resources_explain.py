@@ -214,12 +214,15 @@ async def locutory(folder: Path, uri: str, *words: str) -> tuple[int, str]:
 
 
 async def test_the_command_line(databases: Databases, tmp_path: Path) -> None:
+    name = f"explain_{tmp_path.name}"
+    async with databases.opened(name):
+        pass  # now it is there
     for words, code, text in (
         (("anonymous", "get", "/api/roles/USER"), 1, "refused  signed in: not signed in"),
         (("anonymous", "GET", "/nowhere"), 2, "no route serves GET /nowhere"),
         (("anonymous", "GET", "/api/roles/USER", "--resource", "agent"), 2, "write TYPE:ID"),
         (("anonymous", "GET", "/api/roles/USER", "--right", "fly"), 2, "fly"),
     ):
-        done = await locutory(tmp_path, databases.address(f"explain_{tmp_path.name}"), *words)
+        done = await locutory(tmp_path, databases.address(name), *words)
         assert done[0] == code, done[1]
         assert text in done[1]

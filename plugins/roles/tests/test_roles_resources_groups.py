@@ -114,7 +114,7 @@ async def test_a_deleted_account_leaves_nothing(stage: Any) -> None:
 
 async def test_an_account_deleted_while_the_plugin_was_off(serve: Serve, stage: Any) -> None:
     async with stage() as s:
-        name = s.server.kernel.database.name
+        name = s.server.database
         resource = await s.owned("agent", ME)
         await s.collection("locutory_outbox").insert_one(
             {
@@ -164,7 +164,7 @@ async def test_servers_tell_each_other_about_groups(stage: Any, redis_address: s
     environment = {"USE_REDIS": "true", "REDIS_URI": redis_address}
     environment["USER_PRINCIPALS_CACHE_TTL_MS"] = "3600000"
     async with stage(environment=environment) as first:
-        name = first.server.kernel.database.name
+        name = first.server.database
         async with stage(environment=environment, database=name) as second:
             person = await first.person("Olga")
             resource = await shared_with(first, await first.group("readers", person))

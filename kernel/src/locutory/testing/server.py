@@ -73,11 +73,13 @@ class SignIn(Plugin):
 
 @dataclass(slots=True)
 class Server:
-    """A running server: its kernel, its address, and a client bound to it."""
+    """A running server: its kernel, its address, a client bound to it, and the name of its
+    database, which another server may share."""
 
     kernel: Kernel
     url: str
     client: httpx2.AsyncClient
+    database: str
 
     def connect(self, bearer: str | None = None) -> httpx2.AsyncClient:
         """Another client with a cookie jar of its own; close it with ``async with``."""
@@ -187,6 +189,7 @@ class Serve:
                         timeout=PATIENCE,
                         trust_env=False,
                     ),
+                    name,
                 )
                 async with server.client:
                     yield server

@@ -17,18 +17,6 @@ class AgentBuilderConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    remembered_agents: int = option(
-        20_000,
-        "Agents whose list rows and order are kept in memory for fast lists; in a database with "
-        "more, lists read what they show. 0: never kept",
-        ge=0,
-    )
-    reread_seconds: float = option(
-        300.0,
-        "After how long everything that is kept in memory is read again. Changes are noticed "
-        "at once; this is for documents that were written without updatedAt",
-        gt=0,
-    )
     max_agent_bytes: int = option(
         12 * 1024 * 1024,
         "Largest stored agent with its versions; above it the oldest versions go. A document "

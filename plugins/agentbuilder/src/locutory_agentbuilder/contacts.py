@@ -11,8 +11,6 @@ from locutory_contracts.access import ACCESS
 from locutory_contracts.accounts import Account
 from locutory_contracts.people import PEOPLE
 
-_PORTION = 50
-
 
 class Contacts:
     """Names of the owners of agents. What looks like an e-mail address is never shown."""
@@ -43,11 +41,8 @@ class Contacts:
 
     async def _owners(self, agents: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """The owner to name: the author while he owns the agent, else another owner."""
-        access, keys = self._services.find(ACCESS), list(agents)
-        held: dict[str, set[str]] = {}
-        if access is not None:
-            for start in range(0, len(keys), _PORTION):
-                held.update(await access.owners(KIND, keys[start : start + _PORTION]))
+        access = self._services.find(ACCESS)
+        held = {} if access is None else await access.owners(KIND, list(agents))
         owners = {}
         for key, agent in agents.items():
             author, others = str(agent.get("author")), held.get(key) or set()

@@ -71,8 +71,11 @@ class Agent(Document):
             _index(("mcpServerNames", 1), ("tenantId", 1)),
             _index(("updatedAt", -1), ("_id", 1)),
             _index(("edges.to", 1)),
-            # Not LibreChat's: finds what an account wrote.
+            # Not LibreChat's: find what an account wrote, and what names an agent or account
+            # that is deleted.
             _index(("author", 1)),
+            _index(("edges.from", 1)),
+            _index(("versions.updatedBy", 1)),
         ]
 
 

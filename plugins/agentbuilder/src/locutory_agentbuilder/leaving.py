@@ -9,7 +9,7 @@ from locutory import Database, Principal, Services
 from locutory.database import Raw
 from locutory_agentbuilder.documents import Leaving
 from locutory_agentbuilder.kind import KIND
-from locutory_agentbuilder.service import Agents, chunks
+from locutory_agentbuilder.service import Agents
 from locutory_contracts.access import ACCESS, OWNER
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 
@@ -32,18 +32,15 @@ class Farewell:
         # No role and no groups: entries that name the account itself.
         himself = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
         owned = [ObjectId(key) for key in await access.reachable(himself, KIND, OWNER)]
-        writes = []
-        for chunk in chunks(owned):
-            read = self._agents.collection.find({"_id": {"$in": chunk}}, {"author": 1})
-            foreign = [
-                str(agent["_id"])
-                for agent in await read.to_list()
-                if agent.get("author") != ObjectId(step.user_id)
-            ]
-            for agent, owners in (await access.owners(KIND, foreign)).items():
-                if owners == {step.user_id}:
-                    note = {"$set": {"user": step.user_id}}
-                    writes.append(UpdateOne({"_id": ObjectId(agent)}, note, upsert=True))
+        others = {"_id": {"$in": owned}, "author": {"$ne": ObjectId(step.user_id)}}
+        foreign = await self._agents.collection.find(others, {"_id": 1}).to_list()
+        owners = await access.owners(KIND, [str(agent["_id"]) for agent in foreign])
+        note = {"$set": {"user": step.user_id}}
+        writes = [
+            UpdateOne({"_id": ObjectId(agent)}, note, upsert=True)
+            for agent, users in owners.items()
+            if users == {step.user_id}
+        ]
         if writes:
             await self._database[Leaving].bulk_write(writes, ordered=False)
 
@@ -60,15 +57,13 @@ class Farewell:
         await self._database[Leaving].delete_many({"user": fact.user_id})
 
     async def _settle(self, user: ObjectId, agents: list[ObjectId]) -> None:
-        access = self._services.find(ACCESS)
-        for chunk in chunks(agents):
-            keys = [str(agent) for agent in chunk]
-            owners = {} if access is None else await access.owners(KIND, keys)
-            heirs = {agent: owners.get(str(agent), set()) - {str(user)} for agent in chunk}
-            await self._agents.remove([agent for agent in chunk if not heirs[agent]])
-            for agent in chunk:
-                if heirs[agent]:
-                    await self._hand_over(user, agent, ObjectId(min(heirs[agent])))
+        access, keys = self._services.find(ACCESS), [str(agent) for agent in agents]
+        owners = {} if access is None else await access.owners(KIND, keys)
+        heirs = {agent: owners.get(str(agent), set()) - {str(user)} for agent in agents}
+        await self._agents.remove([agent for agent in agents if not heirs[agent]])
+        for agent in agents:
+            if heirs[agent]:
+                await self._hand_over(user, agent, ObjectId(min(heirs[agent])))
 
     async def _hand_over(self, user: ObjectId, agent: ObjectId, heir: ObjectId) -> None:
         def inherit(document: Raw) -> tuple[Raw, list[str]]:

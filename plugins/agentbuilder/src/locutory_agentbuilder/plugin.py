@@ -26,7 +26,6 @@ from locutory_agentbuilder.definition.resources import Resources
 from locutory_agentbuilder.documents import Agent, AgentCategory, Leaving
 from locutory_agentbuilder.kind import KIND, PERMISSION, REMOTE, AgentKind
 from locutory_agentbuilder.leaving import Farewell
-from locutory_agentbuilder.listing.catalogue import Catalogue
 from locutory_agentbuilder.listing.lists import Lists
 from locutory_agentbuilder.listing.tools import ToolList
 from locutory_agentbuilder.portable import RECORD, PortableAgents
@@ -110,10 +109,8 @@ class AgentBuilderPlugin(Plugin):
 
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
-        config: AgentBuilderConfig = ctx.config
         contacts = Contacts(ctx.services, ctx.log)
-        catalogue = Catalogue(self._agents, config.remembered_agents, config.reread_seconds)
-        lists = Lists(self._agents, self._rights, catalogue, contacts)
+        lists = Lists(self._agents, self._rights, contacts)
         return [
             *ListRoutes(lists, self._categories, ToolList(ctx.services, ctx.log)).all(),
             *AgentRoutes(self._agents, self._rights, self._workshop, contacts).all(),

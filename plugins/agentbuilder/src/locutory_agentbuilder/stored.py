@@ -1,13 +1,13 @@
 """The service `STORED_AGENTS`: agents for those who run them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from locutory import Decision, Principal
-from locutory.database import Raw
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.kind import REMOTE
 from locutory_agentbuilder.rights import Rights, object_id
-from locutory_agentbuilder.service import Agents, chunks, object_ids
+from locutory_agentbuilder.service import Agents, object_ids
 from locutory_contracts.access import VIEW
 from locutory_contracts.agents import StoredAgent
 
@@ -33,18 +33,10 @@ class Stored:
     async def reachable(self, principal: Principal) -> Sequence[StoredAgent]:
         """See the contract. While nothing can be shared: what the caller wrote."""
         shared = self._rights.shared
-        found: list[Raw] = []
-        if shared is None:
-            own = {"author": object_id(principal.id), "tenantId": principal.tenant}
-            found = await self._agents.collection.find(own, WITHOUT_VERSIONS).to_list()
-        else:
-            keys = object_ids(await shared.reachable(principal, REMOTE))
-            for chunk in chunks(keys):
-                wanted = {"_id": {"$in": chunk}, "tenantId": principal.tenant}
-                found += await self._agents.collection.find(wanted, WITHOUT_VERSIONS).to_list()
-        return sorted(found, key=_changed, reverse=True)
-
-
-def _changed(agent: Raw) -> tuple[float, str]:
-    moment = agent.get("updatedAt")
-    return (moment.timestamp() if moment is not None else 0.0, str(agent["_id"]))
+        wanted: dict[str, Any] = {"author": object_id(principal.id)}
+        if shared is not None:
+            reachable = await shared.reachable(principal, REMOTE)
+            wanted = {"_id": {"$in": object_ids(reachable)}}
+        wanted["tenantId"] = principal.tenant
+        found = self._agents.collection.find(wanted, WITHOUT_VERSIONS)
+        return await found.sort({"updatedAt": -1, "_id": -1}).to_list()

@@ -216,4 +216,6 @@ class ToolCall(Document):
             _TENANT,
             _index(("messageId", 1), ("user", 1), ("tenantId", 1)),
             _index(("conversationId", 1), ("user", 1), ("tenantId", 1)),
+            # Not of LibreChat: what a deleted account leaves.
+            _index(("user", 1)),
         ]

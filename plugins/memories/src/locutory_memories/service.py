@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from bson import ObjectId
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Database, now
@@ -213,9 +214,10 @@ class Memories:
 
     async def _replace(self, before: Mapping[str, Any], value: str, tokens: int) -> Memory:
         change = {"value": value, "tokenCount": tokens, "updated_at": now()}
-        written = await self._rows.update_one({"_id": before["_id"]}, {"$set": change})
-        found = await self._rows.find_one({"_id": before["_id"]})
-        if written.matched_count == 0 or found is None:
+        found = await self._rows.find_one_and_update(
+            {"_id": before["_id"]}, {"$set": change}, return_document=ReturnDocument.AFTER
+        )
+        if found is None:
             raise MemoryMissing(before.get("key"))
         return found
 

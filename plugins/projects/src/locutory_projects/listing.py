@@ -3,7 +3,6 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +19,6 @@ LONGEST_SEARCH = 1000
 """Longer than any name or description: finds nothing."""
 
 _LONGEST_CURSOR = 4000
-_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,29 @@ class Page:
     descending: bool = True
     search: str = ""
     cursor: Cursor | None = None
+
+    def filter(self, user: str) -> dict[str, Any]:
+        """The filter of the page's rows and all that follow them."""
+        found: dict[str, Any] = {"user": user}
+        either: list[dict[str, Any]] = []
+        if self.search:
+            pattern = {"$regex": re.escape(self.search), "$options": "i"}
+            either.append({"$or": [{"name": pattern}, {"description": pattern}]})
+        if self.cursor is not None:
+            # One range of the index that is in this order; the alternatives say the rest.
+            found[self.field] = {"$not": {"$gt" if self.descending else "$lt": self.cursor.primary}}
+            either.append({"$or": self._after(self.cursor)})
+        return {**found, "$and": either} if either else found
+
+    def _after(self, cursor: Cursor) -> list[dict[str, Any]]:
+        """The alternatives that hold for the rows after a cursor. Those without a value come
+        before all others, so last when descending."""
+        beyond = "$lt" if self.descending else "$gt"
+        same: dict[str, Any] = {self.field: cursor.primary, "_id": {beyond: cursor.id}}
+        if cursor.primary is None:
+            return [same] if self.descending else [same, {self.field: {"$ne": None}}]
+        further = [same, {self.field: {beyond: cursor.primary}}]
+        return [*further, {self.field: None}] if self.descending else further
 
 
 def read_cursor(text: str | None, field: str) -> Cursor | None:
@@ -84,44 +105,9 @@ async def read_page(collection: Collection, user: str, page: Page) -> tuple[list
     if len(page.search) > LONGEST_SEARCH or "\0" in page.search:
         return [], None
     direction = -1 if page.descending else 1
-    rows: list[Raw] = []
-    for part in _parts(page):
-        wanted = page.limit + 1 - len(rows)
-        if wanted <= 0:
-            break
-        pipeline: list[Mapping[str, Any]] = [
-            {"$match": {"user": user, **part}},
-            *_searching(page.search),
-            {"$sort": {page.field: direction, "_id": direction}},
-            {"$limit": wanted},
-        ]
-        rows += await (await collection.aggregate(pipeline)).to_list()
+    found = collection.find(page.filter(user)).sort({page.field: direction, "_id": direction})
+    rows = await found.limit(page.limit + 1).batch_size(page.limit + 2).to_list()
     if len(rows) <= page.limit:
         return rows, None
     rows.pop()
     return rows, write_cursor(rows[-1], page.field)
-
-
-def _parts(page: Page) -> list[dict[str, Any]]:
-    """The filters whose rows, one after the other, follow the cursor. One filter with an
-    ``$or`` would read the projects of everybody on the embedded database."""
-    cursor, field = page.cursor, page.field
-    if cursor is None:
-        return [{}]
-    beyond = "$lt" if page.descending else "$gt"
-    same = {field: cursor.primary, "_id": {beyond: cursor.id}}
-    if cursor.primary is None:
-        # Without a date: the last ones when descending, the first ones when ascending.
-        return [same] if page.descending else [same, {field: {"$gte": _EARLIEST}}]
-    parts: list[dict[str, Any]] = [same, {field: {beyond: cursor.primary}}]
-    if field == LAST and page.descending:
-        parts.append({field: None})
-    return parts
-
-
-def _searching(text: str) -> list[Mapping[str, Any]]:
-    """A stage of its own, so that the first one is served by an index."""
-    if not text:
-        return []
-    pattern = {"$regex": re.escape(text), "$options": "i"}
-    return [{"$match": {"$or": [{"name": pattern}, {"description": pattern}]}}]

@@ -42,8 +42,6 @@ class PromptGroup(Document):
             _index(("command", 1)),
             _index(("tenantId", 1)),
             _index(("numberOfGenerations", -1), ("updatedAt", -1), ("_id", 1)),
-            # Not LibreChat's: finds what changed since a list was made.
-            _index(("updatedAt", 1)),
         ]
 
 

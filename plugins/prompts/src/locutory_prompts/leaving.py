@@ -9,7 +9,7 @@ from locutory_contracts.access import ACCESS, OWNER
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 from locutory_prompts.documents import Leaving
 from locutory_prompts.kind import KIND
-from locutory_prompts.service import NAMELESS, Prompts, chunks
+from locutory_prompts.service import NAMELESS, Prompts
 
 
 class Farewell:
@@ -40,18 +40,15 @@ class Farewell:
         # No role and no groups: entries that name the account itself.
         himself = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
         owned = [ObjectId(key) for key in await access.reachable(himself, KIND, OWNER)]
-        writes = []
-        for chunk in chunks(owned):
-            read = self._prompts.groups.find({"_id": {"$in": chunk}}, {"author": 1})
-            foreign = [
-                str(group["_id"])
-                for group in await read.to_list()
-                if group.get("author") != ObjectId(step.user_id)
-            ]
-            for group, owners in (await access.owners(KIND, foreign)).items():
-                if owners == {step.user_id}:
-                    note = {"$set": {"user": step.user_id}}
-                    writes.append(UpdateOne({"_id": ObjectId(group)}, note, upsert=True))
+        others = {"_id": {"$in": owned}, "author": {"$ne": ObjectId(step.user_id)}}
+        foreign = await self._prompts.groups.find(others, {"_id": 1}).to_list()
+        owners = await access.owners(KIND, [str(group["_id"]) for group in foreign])
+        note = {"$set": {"user": step.user_id}}
+        writes = [
+            UpdateOne({"_id": ObjectId(group)}, note, upsert=True)
+            for group, users in owners.items()
+            if users == {step.user_id}
+        ]
         if writes:
             await self._database[Leaving].bulk_write(writes, ordered=False)
 
@@ -68,15 +65,13 @@ class Farewell:
         await self._database[Leaving].delete_many({"user": fact.user_id})
 
     async def _settle(self, user: ObjectId, groups: list[ObjectId]) -> None:
-        access = self._services.find(ACCESS)
-        for chunk in chunks(groups):
-            keys = [str(group) for group in chunk]
-            owners = {} if access is None else await access.owners(KIND, keys)
-            heirs = {group: owners.get(str(group), set()) - {str(user)} for group in chunk}
-            await self._prompts.remove_groups([group for group in chunk if not heirs[group]])
-            for group in chunk:
-                if heirs[group]:
-                    await self._hand_over(user, group, min(heirs[group]))
+        access, keys = self._services.find(ACCESS), [str(group) for group in groups]
+        owners = {} if access is None else await access.owners(KIND, keys)
+        heirs = {group: owners.get(str(group), set()) - {str(user)} for group in groups}
+        await self._prompts.remove_groups([group for group in groups if not heirs[group]])
+        for group in groups:
+            if heirs[group]:
+                await self._hand_over(user, group, min(heirs[group]))
 
     async def _hand_over(self, user: ObjectId, group: ObjectId, heir: str) -> None:
         accounts = self._services.find(ACCOUNTS)

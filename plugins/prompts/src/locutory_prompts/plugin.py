@@ -13,9 +13,7 @@ from locutory_prompts.config import PromptsConfig
 from locutory_prompts.documents import Leaving, Prompt, PromptGroup
 from locutory_prompts.kind import KIND, PERMISSION, PromptGroupKind
 from locutory_prompts.leaving import Farewell
-from locutory_prompts.listing.catalogue import Catalogue
 from locutory_prompts.listing.lists import Lists
-from locutory_prompts.listing.rows import Rows
 from locutory_prompts.portable import RECORD, PortablePrompts
 from locutory_prompts.rights import Rights
 from locutory_prompts.routes.groups import GroupRoutes
@@ -56,15 +54,10 @@ class PromptsPlugin(Plugin):
     def services(self, ctx: Context) -> Iterable[Provide]:
         self._prompts = Prompts(ctx.database, ctx.services, ctx.log)
         self._farewell = Farewell(self._prompts, ctx.database, ctx.services, ctx.log)
-        config: PromptsConfig = ctx.config
-        self._catalogue = Catalogue(
-            self._prompts, ctx.cache, config.remembered_groups, config.reread_seconds
-        )
-        portable = PortablePrompts(self._prompts, self._catalogue, ctx.services)
         return [
             Provide(RESOURCE_KINDS, PromptGroupKind(ctx.database), KIND),
             Provide(AUTHORED, AuthoredGroups(self._prompts), KIND),
-            Provide(PORTABLE, portable, RECORD),
+            Provide(PORTABLE, PortablePrompts(self._prompts, ctx.services), RECORD),
         ]
 
     @hook
@@ -78,10 +71,8 @@ class PromptsPlugin(Plugin):
     def routes(self, ctx: Context) -> Iterable[Route]:
         config: PromptsConfig = ctx.config
         rights = Rights(self._prompts, ctx.services, ctx.permission_groups, ctx.log)
-        rows = Rows(self._prompts, config.remembered_bytes)
-        lists = Lists(self._prompts, rights, self._catalogue, rows)
         return [
-            *ListRoutes(lists).all(),
+            *ListRoutes(Lists(self._prompts, rights)).all(),
             *GroupRoutes(self._prompts, rights, config.uses_per_minute).all(),
             *VersionRoutes(self._prompts, rights).all(),
         ]

@@ -14,7 +14,6 @@ from locutory.database import Raw
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.portability import Record
 from locutory_prompts.documents import GROUP
-from locutory_prompts.listing.catalogue import Catalogue
 from locutory_prompts.service import NAMELESS, Prompts
 from locutory_prompts.validation import RULES
 
@@ -63,9 +62,8 @@ class PortablePrompts:
 
     rank = 50
 
-    def __init__(self, prompts: Prompts, catalogue: Catalogue, services: Services) -> None:
+    def __init__(self, prompts: Prompts, services: Services) -> None:
         self._prompts = prompts
-        self._catalogue = catalogue
         self._services = services
 
     async def export(self, user: str) -> AsyncIterator[Record]:
@@ -158,7 +156,6 @@ class PortablePrompts:
             return False
         finally:
             ids[given.id] = str(group)
-        await self._catalogue.outdate()
         return True
 
 

@@ -1,11 +1,12 @@
 """Groups and versions as they are stored (contract prompts §4, §5)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
+from pymongo import ReturnDocument
 from structlog.stdlib import BoundLogger
 
 from locutory import Database, Principal, Services, now
@@ -14,9 +15,6 @@ from locutory_contracts.access import ACCESS
 from locutory_prompts.documents import GROUP, PROMPT, Prompt, PromptGroup
 from locutory_prompts.kind import KIND
 
-PORTION = 50
-FIRST_ID = ObjectId("0" * 24)
-"""Before every id: a filter for reading a collection through."""
 NAMELESS = "Unknown"
 """``authorName`` where an account tells no name; LibreChat requires one."""
 
@@ -37,7 +35,6 @@ class Prompts:
         self._database = database
         self._services = services
         self._log = log
-        self.on_removed: list[Callable[[Sequence[ObjectId]], None]] = []
 
     @property
     def groups(self) -> Collection:
@@ -152,19 +149,23 @@ class Prompts:
 
     async def update(self, group: ObjectId, fields: Mapping[str, str | None]) -> Raw | None:
         """Set fields of a group and return it; ``None`` when it is gone."""
-        if fields:
-            change = {"$set": {**fields, "updatedAt": now()}}
-            await self.groups.update_one({"_id": group}, change)
-        return await self.groups.find_one({"_id": group}, GROUP)
+        if not fields:
+            return await self.groups.find_one({"_id": group}, GROUP)
+        change = {"$set": {**fields, "updatedAt": now()}}
+        return await self._changed(group, change, GROUP)
 
     async def used(self, group: ObjectId) -> int | None:
         """Count one more use; returns the uses so far, ``None`` when the group is gone."""
         change = {"$inc": {"numberOfGenerations": 1}, "$set": {"updatedAt": now()}}
-        outcome = await self.groups.update_one({"_id": group}, change)
-        if not outcome.matched_count:
-            return None
-        found = await self.groups.find_one({"_id": group}, {"numberOfGenerations": 1})
+        found = await self._changed(group, change, {"numberOfGenerations": 1})
         return None if found is None else found["numberOfGenerations"]
+
+    async def _changed(
+        self, group: ObjectId, change: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> Raw | None:
+        return await self.groups.find_one_and_update(
+            {"_id": group}, change, fields, return_document=ReturnDocument.AFTER
+        )
 
     async def put_to_use(self, prompt: Raw) -> bool:
         """Make a version the one in use; false when it, or its group, is gone."""
@@ -202,25 +203,15 @@ class Prompts:
     async def remove_groups(self, groups: Sequence[ObjectId]) -> int:
         """Delete groups with their versions and entries; returns how many there were. In
         this order a crash leaves something that can be deleted again, or entries of nothing."""
-        access, removed = self._services.find(ACCESS), 0
-        for chunk in chunks(groups):
-            await self.prompts.delete_many({"groupId": {"$in": chunk}})
-            removed += (await self.groups.delete_many({"_id": {"$in": chunk}})).deleted_count
-            for tell in self.on_removed:
-                tell(chunk)
-            if access is not None:
-                try:
-                    await access.forget(KIND, [str(group) for group in chunk])
-                except Exception:
-                    self._log.exception("prompts.entries_not_removed", groups=len(chunk))
+        access, gone = self._services.find(ACCESS), list(groups)
+        await self.prompts.delete_many({"groupId": {"$in": gone}})
+        removed = (await self.groups.delete_many({"_id": {"$in": gone}})).deleted_count
+        if access is not None:
+            try:
+                await access.forget(KIND, [str(group) for group in gone])
+            except Exception:
+                self._log.exception("prompts.entries_not_removed", groups=len(gone))
         return removed
-
-
-def chunks(keys: Sequence[ObjectId]) -> Iterator[list[ObjectId]]:
-    """Ids in portions that ``$in`` takes well: the embedded database compares each of them
-    with each row, which makes 5,000 at once a hundred times slower than 50 at a time."""
-    for start in range(0, len(keys), PORTION):
-        yield list(keys[start : start + PORTION])
 
 
 def newest_first(prompts: list[Raw]) -> list[Raw]:

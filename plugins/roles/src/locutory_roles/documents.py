@@ -116,6 +116,8 @@ class AclEntry(Document):
             _index("principalId", "permBits", "resourceType", "tenantId"),
             _index("principalType", "resourceType", "permBits", "resourceId"),
             _index("expiredAt", expireAfterSeconds=0),
+            # Not LibreChat's: what a deleted account granted.
+            _index("grantedBy"),
         ]
 
 

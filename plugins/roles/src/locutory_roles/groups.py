@@ -1,6 +1,5 @@
 """Groups of people: who belongs to which, and finding them (contract roles §5)."""
 
-import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -138,25 +137,12 @@ class GroupStore:
         """At most ``limit`` groups whose name, e-mail or description contains ``text``, each
         with ``memberCount``."""
         pattern = {"$regex": re.escape(text), "$options": "i"}
-        shown = {
-            **_SHOWN,
-            "memberCount": {"$size": {"$ifNull": ["$memberIds", []]}},
-        }
-
-        async def matching(field: str) -> list[Raw]:
-            cursor = await self._database[Group].aggregate(
-                [
-                    {"$match": {field: pattern, "tenantId": tenant}},
-                    {"$limit": limit},
-                    {"$project": shown},
-                ]
-            )
-            return await cursor.to_list()
-
-        # One query a field: a filter with $or reads everything (docs/database.md).
-        answers = await asyncio.gather(*map(matching, _SEARCHED))
-        found = {group["_id"]: group for groups in answers for group in groups}
-        return list(found.values())[:limit]
+        wanted = {"$or": [{field: pattern} for field in _SEARCHED], "tenantId": tenant}
+        members = {"memberCount": {"$size": {"$ifNull": ["$memberIds", []]}}}
+        found = await self._database[Group].aggregate(
+            [{"$match": wanted}, {"$limit": limit}, {"$project": {**_SHOWN, **members}}]
+        )
+        return await found.to_list()
 
     async def remove_user(self, user_id: str) -> int:
         """Take an account out of every group; returns how many there were."""

@@ -3,7 +3,7 @@
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -63,22 +63,21 @@ class Order:
             primary = str(primary)
         return b64encode(orjson.dumps({"primary": primary, "id": str(link["_id"])})).decode()
 
-    def after(self, place: Place | None) -> Sequence[Mapping[str, Any]]:
-        """Filters of what follows a place. One after the other they give the rows in order;
-        no ``$or``, which would read every link of the database."""
-        if place is None:
-            return [{}]
+    def after(self, place: Place) -> dict[str, Any]:
+        """The filter of what follows a place: one range of an index that is in this order, and
+        the alternatives that say the rest."""
         operator = "$lt" if self.descending else "$gt"
-        filters: list[Mapping[str, Any]] = []
+        either: list[dict[str, Any]] = []
         if place.row is not None:
-            filters.append({self.field: place.value, "_id": {operator: place.row}})
+            either.append({self.field: place.value, "_id": {operator: place.row}})
         if place.value is not None:
-            filters.append({self.field: {operator: place.value}})
-            if self.descending and self.field == "title":
-                filters.append({self.field: None})
+            either.append({self.field: {operator: place.value}})
+            if self.descending:
+                either.append({self.field: None})
         elif not self.descending:
-            filters.append({self.field: {"$ne": None}})
-        return filters
+            either.append({self.field: {"$ne": None}})
+        before = "$gt" if self.descending else "$lt"
+        return {self.field: {"$not": {before: place.value}}, "$or": either}
 
 
 class LinkList:
@@ -99,18 +98,13 @@ class LinkList:
         key: dict[str, Any] = {"user": user, "expiredAt": living(now())}
         if conversation_ids is not None:
             key["conversationId"] = {"$in": list(conversation_ids)}
+        if place is not None:
+            key.update(order.after(place))
         direction = -1 if order.descending else 1
-        rows: list[Raw] = []
-        for further in order.after(place):
-            missing = size + 1 - len(rows)
-            if missing <= 0:
-                break
-            found = self._store.collection.find({**key, **further}, _FIELDS)
-            rows += (
-                await found.sort([(order.field, direction), ("_id", direction)])
-                .limit(missing)
-                .to_list()
-            )
+        found = self._store.collection.find(key, _FIELDS).sort(
+            {order.field: direction, "_id": direction}
+        )
+        rows = await found.limit(size + 1).batch_size(size + 2).to_list()
         page: dict[str, Any] = {"links": [_row(link) for link in rows[:size]]}
         if len(rows) > size:
             page["nextCursor"] = order.write(rows[size - 1])

@@ -1,10 +1,12 @@
 """Pages of agents (contract agents §2)."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
+
+from bson.codec_options import CodecOptions
 
 from locutory import Principal
 from locutory.database import Raw
@@ -12,22 +14,10 @@ from locutory_agentbuilder.contacts import Contacts
 from locutory_agentbuilder.definition.resources import SKILL
 from locutory_agentbuilder.documents import SUMMARY, without
 from locutory_agentbuilder.kind import KIND
-from locutory_agentbuilder.listing.catalogue import Catalogue
-from locutory_agentbuilder.listing.entries import Entry, Place, cursor_after, entry_of
+from locutory_agentbuilder.listing.order import SORT, Place, cursor_after
 from locutory_agentbuilder.rights import Rights, object_id
-from locutory_agentbuilder.service import Agents, chunks, object_ids
-from locutory_contracts.access import EDIT, OWNER, VIEW, ResourceAccess
-
-FEW = 300
-"""Up to so many agents, it is faster to ask for everything that a caller reaches than for
-single ones."""
-SPARE = 10
-"""Agents looked at beyond a page, before everything that the caller reaches is asked for."""
-SINGLES = 50
-"""Single agents asked for at most: more cost as much as everything."""
-
-Held = list[tuple[Entry, int]]
-"""Entries with the bits that the caller holds on them."""
+from locutory_agentbuilder.service import Agents, object_ids
+from locutory_contracts.access import EDIT, OWNER, VIEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,139 +30,97 @@ class Selection:
     search: str = ""
     promoted: bool | None = None
 
-    def among(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """The entries that match, whoever may see them."""
+    def filter(self, after: Place | None = None) -> dict[str, Any]:
+        """The filter of the agents that match, those behind a place, whoever may see them."""
+        found: dict[str, Any] = {}
+        either: list[dict[str, Any]] = []
         if self.category:
-            entries = (entry for entry in entries if entry.category == self.category)
+            found["category"] = self.category
         if self.promoted is not None:
-            entries = (entry for entry in entries if entry.promoted is self.promoted)
+            found["is_promoted"] = True if self.promoted else {"$ne": True}
         if self.search:
-            text = self.search.lower()
-            entries = (e for e in entries if text in e.name or text in e.description)
-        return iter(entries)
+            # No expression may hold a NUL itself.
+            text = re.escape(self.search).replace("\0", r"\x00")
+            pattern = {"$regex": text, "$options": "i"}
+            either.append({"$or": [{"name": pattern}, {"description": pattern}]})
+        if after is not None:
+            found["updatedAt"] = after.bound()
+            either.append({"$or": after.after()})
+        return {**found, "$and": either} if either else found
 
 
 class Lists:
     """Lists of what a caller reaches. Nothing about rights is remembered."""
 
-    def __init__(
-        self, agents: Agents, rights: Rights, catalogue: Catalogue, contacts: Contacts
-    ) -> None:
+    def __init__(self, agents: Agents, rights: Rights, contacts: Contacts) -> None:
         self._agents = agents
         self._rights = rights
-        self._catalogue = catalogue
         self._contacts = contacts
 
     async def page(
         self, principal: Principal, selection: Selection, limit: int, after: Place | None
     ) -> Raw:
         """The answer with at most ``limit`` agents behind a place."""
-        found = await self._first(principal, selection, limit + 1, after)
+        access = self._rights.shared
+        bits: Mapping[str, int] = {}
+        reached: dict[str, Any] = {"author": object_id(principal.id)}
+        if not 0 < selection.needed <= OWNER:
+            reached = {"_id": {"$in": []}}
+        elif access is not None:
+            bits = await access.reachable(principal, KIND, selection.needed)
+            reached = {"_id": {"$in": object_ids(bits)}}
+        wanted = {**reached, "tenantId": principal.tenant, **selection.filter(after)}
+        # Dates that are only written as JSON are quicker to decode without a zone.
+        plain = self._agents.collection.with_options(codec_options=CodecOptions(tz_aware=False))
+        sorted_ = plain.find(wanted, SUMMARY).sort(SORT)
+        found = await sorted_.limit(limit + 1).batch_size(limit + 2).to_list()
         shown, more = found[:limit], len(found) > limit
-        rows = await self._rows(principal, selection, shown)
+        rows = await self._rows(principal, selection, shown, bits)
         return {
             "object": "list",
             "data": rows,
             "first_id": rows[0]["id"] if rows else None,
             "last_id": rows[-1]["id"] if rows else None,
             "has_more": more,
-            "after": cursor_after(shown[-1][0]) if more else None,
+            "after": cursor_after(shown[-1]) if more else None,
         }
 
-    async def _first(
-        self, principal: Principal, selection: Selection, count: int, after: Place | None
-    ) -> Held:
-        access = self._rights.shared
-        if not 0 < selection.needed <= OWNER:
+    async def _rows(
+        self, principal: Principal, selection: Selection, agents: list[Raw], held: Mapping[str, int]
+    ) -> list[Raw]:
+        """``held``: the bits of the caller by ``_id`` as text; what it does not name is his."""
+        if not agents:
             return []
-        if access is None:
-            own = await self._own(principal)
-            held = [(entry, OWNER) for entry in selection.among(_behind(own, after))]
-            return held[:count]
-        if await self._catalogue.refresh():
-            return await self._from_catalogue(principal, access, selection, count, after)
-        reachable = await access.reachable(principal, KIND, selection.needed)
-        entries = selection.among(_behind(await self._by_id(principal, reachable), after))
-        return [(entry, reachable[str(entry.id)]) for entry in islice(entries, count)]
-
-    async def _from_catalogue(
-        self,
-        principal: Principal,
-        access: ResourceAccess,
-        selection: Selection,
-        count: int,
-        after: Place | None,
-    ) -> Held:
-        candidates = (
-            entry
-            for entry in selection.among(self._catalogue.after(after))
-            if entry.row.get("tenantId") == principal.tenant
-        )
-        found: Held = []
-        if count <= SINGLES and len(self._catalogue) > FEW:
-            # Who sees most of it fills a page at once, and need not be asked for everything.
-            first = list(islice(candidates, count + SPARE))
-            found = await _holding(access, principal, first, selection.needed)
-            if len(found) >= count or len(first) < count + SPARE:
-                return found[:count]
-        reachable = await access.reachable(principal, KIND, selection.needed)
-        rest = (
-            (entry, reachable[str(entry.id)]) for entry in candidates if str(entry.id) in reachable
-        )
-        return found + list(islice(rest, count - len(found)))
-
-    async def _own(self, principal: Principal) -> list[Entry]:
-        written = {"author": object_id(principal.id), "tenantId": principal.tenant}
-        return _ordered(await self._agents.collection.find(written, SUMMARY).to_list())
-
-    async def _by_id(self, principal: Principal, agents: Iterable[str]) -> list[Entry]:
-        found: list[Raw] = []
-        for chunk in chunks(object_ids(agents)):
-            wanted = {"_id": {"$in": chunk}, "tenantId": principal.tenant}
-            found += await self._agents.collection.find(wanted, SUMMARY).to_list()
-        return _ordered(found)
-
-    async def _rows(self, principal: Principal, selection: Selection, held: Held) -> list[Raw]:
-        if not held:
-            return []
-        entries = [entry for entry, _ in held]
-        public, contacts = await asyncio.gather(
-            self._public(principal, entries), self._contacts.of(entry.row for entry in entries)
-        )
+        public, contacts = await asyncio.gather(self._public(agents), self._contacts.of(agents))
         editing = bool(selection.needed & EDIT)
-        skills = None if editing else await self._skills(principal, entries)
+        skills = None if editing else await self._skills(principal, agents)
         rows = []
-        for entry, bits in held:
-            row = without(entry.row, "authorName", "tenantId")
+        for agent in agents:
+            row = without(agent, "authorName", "tenantId")
             if row.get("author") != object_id(principal.id):
                 row.pop("author", None)
             if skills is not None:
                 _show_skills(row, skills)
-            key = str(entry.id)
+            key = str(agent["_id"])
             if key in contacts:
                 row["owner_contact"] = contacts[key]
             if key in public:
                 row["isPublic"] = True
-            row["isEditable"] = bool(bits & EDIT)
+            row["isEditable"] = bool(held.get(key, OWNER) & EDIT)
             rows.append(row)
         return rows
 
-    async def _public(self, principal: Principal, entries: list[Entry]) -> set[str]:
+    async def _public(self, agents: list[Raw]) -> set[str]:
         access = self._rights.shared
         if access is None:
             return set()
-        # What nobody in particular reaches is what everybody does. Asked for in this way and
-        # not with `public`, which reads every public entry of the embedded database.
-        nobody = Principal(id="", role="", tenant=principal.tenant)
-        if len(entries) > SINGLES:
-            return set(await access.reachable(nobody, KIND))
-        return {str(entry.id) for entry, _ in await _holding(access, nobody, entries, VIEW)}
+        return await access.public(KIND, [str(agent["_id"]) for agent in agents])
 
-    async def _skills(self, principal: Principal, entries: list[Entry]) -> Mapping[str, Any]:
+    async def _skills(self, principal: Principal, agents: list[Raw]) -> Mapping[str, Any]:
         """The skills that the caller may see; asked only when an agent names some."""
         access = self._rights.shared
         if access is None or not any(
-            entry.row.get("skills_enabled") is True and entry.row.get("skills") for entry in entries
+            agent.get("skills_enabled") is True and agent.get("skills") for agent in agents
         ):
             return {}
         return await access.reachable(principal, SKILL)
@@ -188,21 +136,3 @@ def _show_skills(row: Raw, visible: Mapping[str, Any]) -> None:
         row["skills_enabled"] = True
     elif left:
         row["skills"], row["skills_enabled"] = left, True
-
-
-async def _holding(
-    access: ResourceAccess, principal: Principal, entries: list[Entry], needed: int
-) -> Held:
-    """Those of some agents on which a caller holds all of ``needed``."""
-    bits = await asyncio.gather(*(access.bits(principal, KIND, str(entry.id)) for entry in entries))
-    return [
-        (entry, held) for entry, held in zip(entries, bits, strict=True) if held & needed == needed
-    ]
-
-
-def _behind(entries: list[Entry], after: Place | None) -> Iterable[Entry]:
-    return entries if after is None else (entry for entry in entries if entry.place > after)
-
-
-def _ordered(documents: Iterable[Raw]) -> list[Entry]:
-    return sorted(map(entry_of, documents), key=lambda entry: entry.place)

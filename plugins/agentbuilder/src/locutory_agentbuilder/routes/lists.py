@@ -7,8 +7,8 @@ from starlette.responses import Response
 from locutory import JSON, Can, Request, Route, SignedIn
 from locutory_agentbuilder.categories import Categories
 from locutory_agentbuilder.kind import PERMISSION
-from locutory_agentbuilder.listing.entries import place_of
 from locutory_agentbuilder.listing.lists import Lists, Selection
+from locutory_agentbuilder.listing.order import place_of
 from locutory_agentbuilder.listing.tools import ToolList
 from locutory_agentbuilder.routes import models
 from locutory_contracts.access import VIEW

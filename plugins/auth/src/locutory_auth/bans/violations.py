@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
+from pymongo import ReturnDocument
 
 from locutory import Cache, Database, LimitExceeded, now
 from locutory_auth.accounts.cache import AccountCache
@@ -57,11 +57,9 @@ class StoredScores:
             "$set": {"expiresAt": now() + REMEMBERED},
             "$setOnInsert": {"level": 0},
         }
-        try:
-            await scores.update_one(row, change, upsert=True)
-        except DuplicateKeyError:
-            await scores.update_one(row, change)
-        found = await scores.find_one(row, {"score": 1})
+        found = await scores.find_one_and_update(
+            row, change, {"score": 1}, upsert=True, return_document=ReturnDocument.AFTER
+        )
         total = float(found["score"]) if found else score
         level = math.floor(total / interval)
         # Of additions at the same time, one takes the score past the multiple.

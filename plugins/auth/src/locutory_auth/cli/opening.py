@@ -34,8 +34,7 @@ def _said(refusal: HTTPError) -> str:
 
 
 async def _run(work: Callable[[Parts], Awaitable[T]], prepare: bool) -> T:
-    # A server may be running on the embedded database.
-    kernel = build(writes=prepare)
+    kernel = build(writes=prepare)  # a server may be running
     parts = _parts(kernel)
     parts.revocations.for_a_command()
     try:

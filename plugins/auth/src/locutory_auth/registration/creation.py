@@ -98,9 +98,7 @@ class Creation:
         """May this account be the administrator? At most one at a time may, and only while
         there is no account, on whatever server it runs."""
         users, claims = self._database[User], self._database[Claim]
-        # An index answers this one; looking whether there is any account at all would have
-        # the embedded database read them all, at every registration.
-        if await users.find_one({"role": ADMIN_ROLE}, {"_id": 1}) is not None:
+        if await users.find_one({}, {"_id": 1}) is not None:
             return False
         moment = now()
         try:

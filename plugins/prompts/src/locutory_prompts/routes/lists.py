@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from locutory import JSON, Can, Request, Route, SignedIn, encode
 from locutory_prompts.kind import PERMISSION
-from locutory_prompts.listing.entries import place_of
 from locutory_prompts.listing.lists import Lists, Selection
+from locutory_prompts.listing.order import place_of
 from locutory_prompts.routes import models
 
 CATEGORIES = (
@@ -81,7 +81,7 @@ class ListRoutes:
             "has_more": more,
             "after": found.after,
         }
-        return JSON(b'{"promptGroups":' + found.rows + b"," + encode(rest)[1:])
+        return JSON({"promptGroups": found.rows, **rest})
 
     async def everything(self, request: Request) -> Response:
         """The whole list."""

@@ -27,35 +27,27 @@ class Circle:
     groups: frozenset[ObjectId]
     tenant: str | None
 
-    def identities(self) -> list[Any]:
-        """Values of ``principalId`` that may concern the caller; ``None`` is everybody's."""
-        found: list[Any] = [] if self.user is None else [self.user]
+    def parties(self) -> list[dict[str, Any]]:
+        """Filters of the entries that concern the caller, one of which holds (for ``$or``)."""
+        found: list[dict[str, Any]] = [{"principalType": PUBLIC, "principalId": None}]
+        if self.user is not None:
+            found.append({"principalType": USER, "principalId": self.user})
         if self.role.strip():
-            found.append(self.role)
-        return [*found, *sorted(self.groups), None]
-
-    def match(self, entry: Mapping[str, Any]) -> str | None:
-        """Whom of the circle an entry names, such as 'role USER'; ``None`` if nobody.
-
-        Types count: a role stored with an ObjectId, a user with text, or everybody with an
-        id matches nobody.
-        """
-        kind, identity = entry.get("principalType"), entry.get("principalId")
-        if kind == PUBLIC:
-            return "everybody" if identity is None else None
-        if kind == ROLE:
-            matches = isinstance(identity, str) and identity == self.role and bool(identity.strip())
-        elif not isinstance(identity, ObjectId):
-            matches = False
-        elif kind == USER:
-            matches = identity == self.user
-        else:
-            matches = kind == GROUP and identity in self.groups
-        return f"{kind} {identity}" if matches else None
+            found.append({"principalType": ROLE, "principalId": self.role})
+        if self.groups:
+            members = {"$in": sorted(self.groups)}
+            found.append({"principalType": GROUP, "principalId": members})
+        return found
 
     def __str__(self) -> str:
         groups = f"{len(self.groups)} group{'' if len(self.groups) == 1 else 's'}"
         return f"user {self.user}, role {self.role}, {groups} or everybody"
+
+
+def named(entry: Mapping[str, Any]) -> str:
+    """Whom an entry names, such as 'role USER'."""
+    kind = entry["principalType"]
+    return "everybody" if kind == PUBLIC else f"{kind} {entry['principalId']}"
 
 
 async def circle_of(principal: Principal, groups: GroupStore) -> Circle:

@@ -12,7 +12,7 @@ from locutory_roles.groups import GroupStore
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.entries import EntryStore, Grant, bits_of
 from locutory_roles.resources.kinds import Kind, Kinds
-from locutory_roles.resources.principals import PUBLIC, USER, circle_of, object_id
+from locutory_roles.resources.principals import PUBLIC, USER, circle_of, named, object_id
 
 RIGHTS = {"view": VIEW, "edit": EDIT, "delete": DELETE, "share": SHARE}
 """Names of the rights, for reasons and for the command line."""
@@ -80,7 +80,7 @@ class Access:
             bits = bits_of(entry)
             held |= bits
             if bits & needed:
-                sources.append(f"{circle.match(entry)} may {rights(bits)}")
+                sources.append(f"{named(entry)} may {rights(bits)}")
         where = f"{kind} {resource}"
         if held & needed == needed:
             return Decision(True, f"entry of {where}: {'; '.join(sources)}")
