@@ -3,5 +3,6 @@
 from locutory_sqlite.collection import Collection
 from locutory_sqlite.database import Client, Database
 from locutory_sqlite.errors import StorageError
+from locutory_sqlite.opening import open_address
 
-__all__ = ["Client", "Collection", "Database", "StorageError"]
+__all__ = ["Client", "Collection", "Database", "StorageError", "open_address"]

@@ -22,14 +22,14 @@ STORED: CodecOptions[Any] = CodecOptions(
 FORMAT = 1
 ID_INDEX = Index("_id_", (("_id", 1),), unique=True)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS locutory_format (number INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS locutory_collections (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS locutory_indexes (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, name TEXT NOT NULL,
-  definition BLOB NOT NULL, multikey INTEGER NOT NULL DEFAULT 0, UNIQUE (collection, name));
-"""
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS locutory_format (number INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS locutory_collections ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE IF NOT EXISTS locutory_indexes ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, name TEXT NOT NULL,"
+    " definition BLOB NOT NULL, multikey INTEGER NOT NULL DEFAULT 0, UNIQUE (collection, name))",
+)
 
 
 class WrongFormat(Exception):
@@ -145,10 +145,14 @@ class Catalog:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the catalogue's tables in a new file; `WrongFormat` for a newer one's."""
-    connection.executescript(_SCHEMA)
+    """Make the catalogue's tables in a new file; `WrongFormat` for a newer one's. Two processes
+    may do so at the same moment."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA:
+        connection.execute(statement)
     row = connection.execute("SELECT number FROM locutory_format").fetchone()
     if row is None:
         connection.execute("INSERT INTO locutory_format VALUES (?)", (FORMAT,))
-    elif row[0] > FORMAT:
+    connection.execute("COMMIT")
+    if row is not None and row[0] > FORMAT:
         raise WrongFormat(row[0])

@@ -28,8 +28,11 @@ EXPIRY_SECONDS = 60.0
 class Client:
     """An open database file. ``await open()`` before use, ``await close()`` after it."""
 
-    def __init__(self, path: Path, *, tz_aware: bool = True) -> None:
-        self.engine = Engine(path)
+    def __init__(
+        self, path: Path, *, tz_aware: bool = True, create: bool = True, durable: bool = True
+    ) -> None:
+        """``create``: make the file if there is none; ``durable``: wait for the disk."""
+        self.engine = Engine(path, create=create, durable=durable)
         self.codec_options: CodecOptions[dict[str, Any]] = CodecOptions(
             tz_aware=tz_aware, tzinfo=UTC if tz_aware else None
         )
@@ -37,9 +40,10 @@ class Client:
         self._expiry: asyncio.Task[None] | None = None
 
     async def open(self) -> "Client":
-        """Open the file, and begin to remove documents whose time has passed."""
-        await self.engine.open()
-        self._expiry = asyncio.create_task(self._expire())
+        """Open the file, if it is not, and begin to remove documents whose time has passed."""
+        if self._expiry is None:
+            await self.engine.open()
+            self._expiry = asyncio.create_task(self._expire())
         return self
 
     async def close(self) -> None:
@@ -63,6 +67,13 @@ class Client:
     def get_database(self, name: str = "LibreChat") -> "Database":
         """The database; a file holds one, whatever its name."""
         return self._databases.setdefault(name, Database(self, name))
+
+    async def drop_database(self, name_or_database: "str | Database") -> None:
+        """Remove every collection of the file."""
+        name = name_or_database if isinstance(name_or_database, str) else name_or_database.name
+        database = self[name]
+        for collection in await database.list_collection_names():
+            await database.drop_collection(collection)
 
     @property
     def admin(self) -> "Database":

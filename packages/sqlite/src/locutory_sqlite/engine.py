@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from locutory_sqlite.catalog import Catalog, WrongFormat, prepare
 from locutory_sqlite.errors import StorageError, storage_error
+from locutory_sqlite.file import enable_wal, make_file
 
 T = TypeVar("T")
 
@@ -64,12 +65,13 @@ class Connection:
         self.catalog.refresh(self.sql)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, durable: bool) -> sqlite3.Connection:
+    """A connection to a file that is there: SQLite must never make an empty one by itself."""
     connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False,
-        cached_statements=400,
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS,
+        isolation_level=None, check_same_thread=False, cached_statements=400,
     )  # fmt: skip
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     connection.execute("PRAGMA cache_size = -8192")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
@@ -99,8 +101,10 @@ class _Write:
 class Engine:
     """An open file. Must be opened and closed on the loop that uses it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = True, durable: bool = True) -> None:
         self.path = path
+        self._create = create
+        self._durable = durable
         self.fault: StorageError | None = None
         self._readers: list[Connection] = []
         self._lent = 0
@@ -110,7 +114,8 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
-        """Make or open the file; `StorageError` says what keeps it from opening."""
+        """Make or open the file; `StorageError` says what keeps it from opening, and
+        ``FileNotFoundError`` that there is none, where none is to be made."""
         self._loop = asyncio.get_running_loop()
         first = await asyncio.to_thread(self._first)
         self._threads = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="sqlite-reader")
@@ -121,22 +126,22 @@ class Engine:
 
     def _first(self) -> Connection:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            sql = _connect(self.path)
+            make_file(self.path, create=self._create)
+            sql = self._connected()
             try:
-                sql.execute("PRAGMA journal_mode = WAL")
+                enable_wal(sql, BUSY_SECONDS)
                 prepare(sql)
             except BaseException:
                 sql.close()
                 raise
-            self.path.chmod(0o600)
         except sqlite3.Error as error:
             raise storage_error(error) from error
         except WrongFormat as error:
             raise StorageError("The database was written by a newer version") from error
-        except OSError as error:
-            raise StorageError(f"The database cannot be opened: {error.strerror}") from error
         return Connection(sql)
+
+    def _connected(self) -> sqlite3.Connection:
+        return _connect(self.path, durable=self._durable)
 
     async def close(self) -> None:
         """Finish the writes that were begun, and close every connection."""
@@ -166,7 +171,7 @@ class Engine:
         if self._writer is None:
             raise StorageError("The database is closed")
         try:
-            reader = self._readers.pop() if self._readers else Connection(_connect(self.path))
+            reader = self._readers.pop() if self._readers else Connection(self._connected())
             reader.begin()
         except sqlite3.Error as error:
             raise storage_error(error) from error
@@ -287,7 +292,7 @@ class Engine:
         with contextlib.suppress(sqlite3.Error):
             writer.end()
         with contextlib.suppress(sqlite3.Error):
-            fresh = Connection(_connect(self.path))
+            fresh = Connection(self._connected())
             writer.sql.close()
             return fresh
         writer.catalog.version = -1

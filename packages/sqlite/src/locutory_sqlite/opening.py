@@ -1,0 +1,45 @@
+"""The address of a database, and opening it: the entry point ``sqlite`` of ``locutory.databases``."""
+
+from pathlib import Path
+
+from locutory_sqlite.database import Client
+
+FILE_NAME = "database.sqlite"
+"""Of the database in the data directory."""
+
+_SCHEME = "sqlite:"
+
+
+async def open_address(address: str, data_dir: Path, *, create: bool = True) -> Client:
+    """An open client for ``sqlite:`` (``database.sqlite`` in the data directory),
+    ``sqlite:name`` (a path from the data directory) or ``sqlite:/path``.
+
+    Behind a ``?`` only ``synchronous=off`` is known: writes do not wait for the disk, which may
+    lose them. ``ValueError`` for any other address, ``FileNotFoundError`` where there is no file
+    and ``create`` is off, `StorageError` where the file cannot be opened.
+    """
+    path, durable = parse_address(address, data_dir)
+    return await Client(path, create=create, durable=durable).open()
+
+
+def parse_address(address: str, data_dir: Path) -> tuple[Path, bool]:
+    """The file that an address names, and whether its writes wait for the disk."""
+    scheme, colon, rest = address.partition(":")
+    if scheme.lower() != "sqlite" or not colon:
+        raise ValueError(f"the address of an SQLite database begins with '{_SCHEME}'")
+    name, mark, options = rest.partition("?")
+    if name.startswith("//"):
+        if not name.startswith("///"):
+            raise ValueError(
+                "an SQLite database is a file of this machine: sqlite:/path or sqlite:///path,"
+                f" not sqlite:{name}"
+            )
+        name = name[2:]
+    if "\0" in name:
+        raise ValueError("the path of an SQLite database cannot hold a null character")
+    if mark and options != "synchronous=off":
+        raise ValueError(
+            f"'?{options}' is no option of an SQLite database: there is only ?synchronous=off,"
+            " for tests"
+        )
+    return data_dir / (name or FILE_NAME), not mark
