@@ -5,6 +5,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV   := .venv
 BIN    := $(VENV)/bin
 PARTS  := kernel contracts $(sort $(wildcard packages/* plugins/*))
+SOURCES := $(foreach part,$(PARTS),$(part)/src)
+EMPTY  :=
+SPACE  := $(EMPTY) $(EMPTY)
 STAMPS := install.py pyproject.toml constraints.txt $(foreach part,$(PARTS),$(part)/pyproject.toml)
 NEED_PYTHON = @test -n "$(PYTHON)" || { echo "Locutory needs Python 3.11, 3.12 or 3.13, and none was found." \
 	"If one has another name: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -21,7 +24,13 @@ $(VENV)/.developer: $(STAMPS) tests/oracle/package.json
 	@$(PYTHON) install.py --dev
 	@touch $@ $(VENV)/.installed
 
-install: $(VENV)/.installed ## all plugins and the embedded database, into .venv
+# Also the packages that an installation does not have by default.
+$(VENV)/.everything: $(STAMPS) tests/oracle/package.json
+	$(NEED_PYTHON)
+	@$(PYTHON) install.py --dev --all
+	@touch $@ $(VENV)/.developer $(VENV)/.installed
+
+install: $(VENV)/.installed ## all plugins, into .venv
 
 run: $(VENV)/.installed ## start the server on http://localhost:3080
 	@$(BIN)/locutory serve
@@ -29,13 +38,13 @@ run: $(VENV)/.installed ## start the server on http://localhost:3080
 test: $(VENV)/.developer ## every test but the slow ones
 	@$(BIN)/python -m pytest -q -n 4 -m "not slow"
 
-slow: $(VENV)/.developer ## fuzzing, recordings with plugins off, worker processes, identity providers, timing
+slow: $(VENV)/.everything ## fuzzing, recordings with plugins off, worker processes, identity providers, timing
 	@$(BIN)/python -m pytest -q -n 2 -m slow --durations=20
 
 lint: $(VENV)/.developer ## style, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy $(foreach part,$(PARTS),$(part)/src)
+	@MYPYPATH=$(subst $(SPACE),:,$(SOURCES)) $(BIN)/mypy $(SOURCES)
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.developer ## costs as ratios to bare handlers, in one run

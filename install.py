@@ -1,6 +1,7 @@
 """Installs Locutory from this folder into .venv: ``python3 install.py`` or ``make install``.
 
-With ``--dev`` also what tests and linters need. Needs Python 3.11, 3.12 or 3.13 and nothing else.
+With ``--dev`` also what tests and linters need, with ``--all`` also the packages that are not part of
+an installation by default (``bundled = false`` in their pyproject.toml). Needs Python 3.11, 3.12 or 3.13 and nothing else.
 pip installs the libraries, so its configuration (a mirror, a proxy, an authority) counts.
 Our own distributions are built all at once in one process, not by pip, which would start some
 processes and an environment for each of them.
@@ -70,24 +71,29 @@ class Line:
             sys.stdout.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
 
 
-def parts() -> "list[Path]":
+def parts(everything: bool) -> "list[Path]":
     """The folders of our distributions, this one last."""
+    import tomllib
+
     found = [ROOT / "kernel", ROOT / "contracts"]
     for group in ("packages", "plugins"):
-        found += sorted(each.parent for each in (ROOT / group).glob("*/pyproject.toml"))
+        for file in sorted((ROOT / group).glob("*/pyproject.toml")):
+            own = tomllib.loads(file.read_text("utf-8")).get("tool", {}).get("locutory", {})
+            if everything or own.get("bundled", True):
+                found.append(file.parent)
     return [*found, ROOT]
 
 
-def requirements(dev: bool) -> "list[str]":
+def requirements(folders: "list[Path]", dev: bool) -> "list[str]":
     """What our distributions require from others, with the extras that are installed."""
     import tomllib
 
     projects = {}
-    for folder in parts():
+    for folder in folders:
         project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
         projects[project["name"]] = project
     wanted = {(name, "") for name in projects}
-    wanted |= {("locutory", "embedded")} | ({("locutory", "dev")} if dev else set())
+    wanted |= {("locutory", "dev")} if dev else set()
     found, seen = set(), set()
     while wanted - seen:
         name, extra = next(iter(wanted - seen))
@@ -172,16 +178,14 @@ def install_libraries(names: "list[str]", line: Line) -> None:
         line.close()
 
 
-def install_ours() -> int:
+def install_ours(folders: "list[Path]") -> None:
     """Our own distributions, editable: what is changed here is in force at the next start."""
     import tempfile
 
-    folders = parts()
     with tempfile.TemporaryDirectory() as wheels:
         run([str(PYTHON), "-c", _BUILD, wheels, *map(str, folders)])
         pip = [str(PYTHON), *PIP, "install", "--no-deps", "--no-index", "--force-reinstall"]
         run([*pip, *map(str, sorted(Path(wheels).glob("*.whl")))])
-    return len(folders)
 
 
 def install_oracle() -> None:
@@ -199,15 +203,17 @@ def main() -> int:
         say(f"Locutory needs Python 3.11, 3.12 or 3.13; this one is {sys.version.split()[0]}.")
         return 1
     dev, line, began = "--dev" in sys.argv[1:], Line(), time.monotonic()
+    folders = parts("--all" in sys.argv[1:])
     steps = 4 if dev else 3
     try:
         say(f"[1/{steps}] Python {sys.version.split()[0]} in {VENV}")
         make_environment()
         LOG.write_text("", "utf-8")
-        names = [*BUILDER, *requirements(dev)]
+        names = [*BUILDER, *requirements(folders, dev)]
         say(f"[2/{steps}] libraries, from the package index (the longest step)")
         install_libraries(names, line)
-        say(f"[3/{steps}] Locutory: {install_ours()} distributions of this folder")
+        say(f"[3/{steps}] Locutory: {len(folders)} distributions of this folder")
+        install_ours(folders)
         if dev:
             say(f"[4/{steps}] LibreChat's data package, for the tests")
             install_oracle()

@@ -28,6 +28,8 @@ def requirements() -> list[str]:
             continue
         document = tomllib.loads(file.read_text("utf-8"))
         found.update(document.get("build-system", {}).get("requires", ()))
+        if not document.get("tool", {}).get("locutory", {}).get("bundled", True):
+            continue  # such a package names exact versions itself
         project = document["project"]
         found.update(project.get("dependencies", ()))
         for extra in project.get("optional-dependencies", {}).values():

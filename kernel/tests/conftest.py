@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from locutory import NoConfig, Plugin, hook
+from locutory import NoConfig, Plugin, hook, installed
 from locutory.testing import Serve
+from locutory.testing.database import Databases
 from locutory.testing.programs import redis_server
 from locutory.testing.waiting import PATIENCE
 
@@ -58,9 +59,9 @@ def make_plugin() -> MakePlugin:
 
 
 @pytest.fixture(scope="module")
-def serve_module(database_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Serve:
+def serve_module(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """`serve` for a fixture that lives as long as its module."""
-    return Serve(database_uri, tmp_path_factory.mktemp("module"))
+    return Serve(databases, tmp_path_factory.mktemp("module"))
 
 
 @pytest.fixture
@@ -103,8 +104,13 @@ def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
     """``install("rose", source)``: a package `locutory-<name>` with a plugin of that name."""
+
+    def forget() -> None:
+        installed.entry_points.cache_clear()
+        installed._all.cache_clear()
+
     site = tmp_path / "site"
     site.mkdir()
 
@@ -123,6 +129,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         )
         monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.syspath_prepend(str(site))
+        forget()
         return site
 
-    return put
+    yield put
+    forget()

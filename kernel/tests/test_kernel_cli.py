@@ -368,7 +368,7 @@ def test_looking_makes_no_database(run: Any, tmp_path: Path) -> None:
     typo = tmp_path / "typo"
     result = run("--data-dir", str(typo), "doctor")
     assert result.exit_code == 1
-    assert f"no database is in {typo}" in result.output
+    assert f"There is no database at {typo}" in result.output
     assert not typo.exists()
 
 

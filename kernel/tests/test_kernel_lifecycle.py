@@ -147,7 +147,7 @@ async def test_checks_warn_and_never_stop_a_start(serve: Serve, make_plugin: Any
 
 async def test_two_kernels_share_nothing(serve: Serve, make_plugin: Any) -> None:
     async with serve(make_plugin("a")) as one, serve(make_plugin("b")) as two:
-        assert one.kernel.database.name != two.kernel.database.name
+        assert one.kernel.database.client is not two.kernel.database.client
         assert one.kernel.services is not two.kernel.services
         assert [plugin.name for plugin in two.kernel.plugins] == ["b"]
 

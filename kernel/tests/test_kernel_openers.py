@@ -2,39 +2,30 @@
 
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo.errors import ConnectionFailure
 
 from locutory import StartupError, openers
-from locutory.openers import DatabaseSource, open_database
+from locutory.openers import open_database
 from locutory.settings import KernelConfig
+from locutory.testing.waiting import free_port
 
 
-class Elsewhere:
-    """An opener that a package of its own could bring."""
+class Elsewhere(EntryPoint):
+    """A package of its own that opens databases; its module need not be importable by name."""
 
-    def __init__(self, uri: str, data_dir: Path) -> None:
-        self.given = (uri, data_dir)
-        self.stops = 0
-
-    async def start(self) -> str:
-        return "mongodb://elsewhere:1/x"
-
-    async def stop(self) -> None:
-        self.stops += 1
-
-    async def running(self) -> str | None:
-        return None
-
-    def exists(self) -> bool:
-        return False
+    def load(self) -> Any:
+        return elsewhere
 
 
-class Installed(EntryPoint):
-    """An entry point whose module need not be importable by name."""
-
-    def load(self) -> type[Elsewhere]:
-        return Elsewhere
+async def elsewhere(address: str, data_dir: Path, *, create: bool) -> Any:
+    if address.endswith(":none"):
+        raise FileNotFoundError("no database is there")
+    if address.endswith(":broken"):
+        raise ConnectionFailure("it is full of sand")
+    return address, data_dir, create
 
 
 @pytest.fixture
@@ -42,47 +33,50 @@ def points(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """What the installed packages offer."""
     installed: list[EntryPoint] = []
 
-    def entry_points(group: str, name: str | None = None) -> list[EntryPoint]:
+    def entry_points(group: str) -> list[EntryPoint]:
         assert group == "locutory.databases"
-        return [point for point in installed if name in (None, point.name)]
+        return installed
 
     monkeypatch.setattr(openers, "entry_points", entry_points)
     return installed
 
 
-@pytest.mark.parametrize(
-    "uri", ["mongodb://user:pw@host/x", "mongodb+srv://host/x", " mongodb://host/x "]
-)
-async def test_a_server_is_taken_as_it_is(tmp_path: Path, uri: str) -> None:
-    source = await open_database(KernelConfig(mongo_uri=uri), tmp_path / "none")
-    assert source.uri == uri.strip()
-    await source.stop()
-    assert "pw" not in repr(source)
+@pytest.mark.parametrize("uri", [None, "  ", "sqlite:"])
+async def test_without_an_address_the_built_in_one_opens(tmp_path: Path, uri: str | None) -> None:
+    config, folder = KernelConfig(mongo_uri=uri), tmp_path / "data"
+    with pytest.raises(StartupError, match="start the server once"):
+        await open_database(config, folder, create=False)
+    assert not folder.exists()
+    first = await open_database(config, folder)
+    await first["LibreChat"]["notes"].insert_one({"text": "kept"})
+    beside = await open_database(config, folder, create=False)
+    assert await beside.get_default_database("LibreChat")["notes"].count_documents({}) == 1
+    await beside.close()
+    await first.close()
+    (tmp_path / "file").touch()
+    with pytest.raises(StartupError, match="is no folder"):
+        await open_database(config, tmp_path / "file")
+
+
+async def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
+    address = f"mongodb://ann:pw@127.0.0.1:{free_port()}/x?serverSelectionTimeoutMS=50"
+    with pytest.raises(StartupError, match="no database answers") as refused:
+        await open_database(KernelConfig(mongo_uri=f" {address} "), tmp_path / "none")
+    assert "pw" not in str(refused.value)
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("uri", [None, "  ", "embedded:"])
-async def test_without_an_address_the_built_in_one_starts(tmp_path: Path, uri: str | None) -> None:
-    source = await open_database(KernelConfig(mongo_uri=uri), tmp_path)
-    assert source.uri.startswith("mongodb://locutory:")
-    with pytest.raises(StartupError, match="in use"):
-        await open_database(KernelConfig(mongo_uri=uri), tmp_path)
-    await source.stop()
-
-
 async def test_a_package_opens_its_own_scheme(tmp_path: Path, points: list[EntryPoint]) -> None:
-    points += [Installed("memory", "x:y", openers.GROUP), Installed("embedded", "x:y", "")]
-    source = await open_database(KernelConfig(mongo_uri="memory:here"), tmp_path)
-    opener = source.opener
-    assert source == DatabaseSource("mongodb://elsewhere:1/x", opener)
-    assert isinstance(opener, Elsewhere)
-    assert opener.given == ("memory:here", tmp_path)
-    await source.stop()
-    await source.stop()
-    assert opener.stops == 1
-
-    replaced = await open_database(KernelConfig(), tmp_path)
-    assert isinstance(replaced.opener, Elsewhere)
+    points += [Elsewhere("memory", "x:y", openers.GROUP), Elsewhere("sqlite", "x:y", "")]
+    opened: Any = await open_database(KernelConfig(mongo_uri="memory:here"), tmp_path)
+    assert opened == ("memory:here", tmp_path, True)
+    replaced: Any = await open_database(KernelConfig(), tmp_path, create=False)
+    assert replaced == ("sqlite:", tmp_path, False)
+    other: Any = await open_database(KernelConfig(), tmp_path, address="memory:there")
+    assert other == ("memory:there", tmp_path, True)
+    for address, said in (("memory:none", "no database is there"), ("memory:broken", "of sand")):
+        with pytest.raises(StartupError, match=said):
+            await open_database(KernelConfig(mongo_uri=address), tmp_path)
 
 
 async def test_a_wrong_address_is_refused_without_showing_it(
@@ -92,8 +86,8 @@ async def test_a_wrong_address_is_refused_without_showing_it(
         with pytest.raises(StartupError, match="MONGO_URI") as refused:
             await open_database(KernelConfig(mongo_uri=wrong), tmp_path)
         assert "secret" not in str(refused.value)
-    points += [Installed("memory", "x:y", openers.GROUP)] * 2
-    with pytest.raises(StartupError, match="embedded"):
+    points += [Elsewhere("memory", "x:y", openers.GROUP)] * 2
+    with pytest.raises(StartupError, match="sqlite"):
         await open_database(KernelConfig(), tmp_path)
     with pytest.raises(StartupError, match="memory:, mongodb:"):
         await open_database(KernelConfig(mongo_uri="other:"), tmp_path)

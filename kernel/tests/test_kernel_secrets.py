@@ -11,8 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from locutory import Credentials, Database, StartupError
+from locutory.openers import open_database
 from locutory.secrets import COLLECTION, FILE, load_credentials, record_fingerprints
 from locutory.settings import KernelConfig
+from locutory.testing.database import Databases
 
 GIVEN = {
     "CREDS_KEY": "AB" * 32,
@@ -133,9 +135,10 @@ def test_values_that_everybody_knows_are_warned_of(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def database(database_uri: str) -> AsyncIterator[Database]:
+async def database(databases: Databases) -> AsyncIterator[Database]:
     opened = Database()
-    await opened.open(database_uri, KernelConfig(), f"secrets_{uuid.uuid4().hex}")
+    address = databases.address(f"secrets_{uuid.uuid4().hex}")
+    opened.use(await open_database(KernelConfig(), Path(), address=address))
     yield opened
     await opened.client.drop_database(opened.name)
     await opened.close()

@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from locutory import ApiKey, Can, Capability, OptionalUser, Public, Route, discovery
 from locutory.testing import Serve, Server
+from locutory.testing.database import Databases
 from tests.boot.cast import ENVIRONMENT, SETTINGS, Brake, Cast, Member, Model, assembled
 from tests.boot.objects import (
     ADMINISTERED,
@@ -129,7 +130,7 @@ class World:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(
-    database_uri: str, tmp_path_factory: pytest.TempPathFactory
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
     brake = Brake()
     model = Model()
@@ -138,7 +139,7 @@ async def world(
     installed = list(discovery.available())
     settings = {name: value for name, value in SETTINGS.items() if name in installed}
     yaml = {**custom_endpoint(f"http://127.0.0.1:{port}/v1"), "plugins": settings}
-    serve = Serve(database_uri, tmp_path_factory.mktemp("matrix"))
+    serve = Serve(databases, tmp_path_factory.mktemp("matrix"))
     async with (
         listening,
         serve(*installed, brake, environment=ENVIRONMENT, yaml=yaml) as server,

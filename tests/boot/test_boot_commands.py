@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.routes import with_database
+from locutory.testing.database import Databases
 from tests.boot.person import ENVIRONMENT
 
 
@@ -41,8 +41,8 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, database_uri: str) -> Shell:
-    return Shell(tmp_path, with_database(database_uri, f"commands_{os.getpid()}_{tmp_path.name}"))
+def shell(tmp_path: Path, databases: Databases) -> Shell:
+    return Shell(tmp_path, databases.address(f"commands_{tmp_path.name}"))
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
 """LibreChat builds its indexes on a database that we made, and we ours on one of LibreChat.
 
 ``librechat_indexes.txt`` holds every index of LibreChat v0.8.8 as its driver asks for it, one a
-line: collection, keys, options. All come with ``background``, which goes last: SecantusDB compares
-the order of options, too.
+line: collection, keys, options. All come with ``background``, which goes last, as there are
+databases that compare the order of options, too.
 """
 
 import json
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pymongo import AsyncMongoClient, IndexModel
+from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 from structlog.testing import capture_logs
 
 from locutory import discovery
 from locutory.kernel import Kernel
 from locutory.testing import Serve
+from locutory.testing.database import Databases
 from tests.boot.person import ENVIRONMENT
 
 TABLE = Path(__file__).with_name("librechat_indexes.txt")
@@ -56,11 +57,11 @@ async def test_librechat_on_our_database(serve: Serve) -> None:
         assert refused == {}
 
 
-async def test_our_server_on_a_database_of_librechat(serve: Serve, database_uri: str) -> None:
+async def test_our_server_on_a_database_of_librechat(serve: Serve, databases: Databases) -> None:
     name = f"test_{uuid4().hex}"
-    async with AsyncMongoClient[dict[str, Any]](database_uri) as client:
+    async with databases.opened(name) as database:
         for collection, index in librechat_indexes():
-            await client[name][collection].create_indexes([index])
+            await database[collection].create_indexes([index])
     with capture_logs() as lines:
         async with serve(*discovery.available(), environment=ENVIRONMENT, database=name) as server:
             await server.kernel.database.client.drop_database(name)

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from pymongo import AsyncMongoClient
 from structlog.testing import capture_logs
 
 from locutory import discovery
 from locutory.plugin import Check
 from locutory.testing import Serve, Server
-from tests.bench.routes import with_database
+from locutory.testing.database import Databases
 from tests.boot.person import ENVIRONMENT, Person
 from tests.boot.test_boot_commands import Shell
 
@@ -161,29 +160,28 @@ async def test_odd_ones_are_left_alone(serve: Serve) -> None:
         assert held == {"user": 15, "public": 3}
 
 
-async def test_a_start_warns(serve: Serve, database_uri: str, tmp_path: Path) -> None:
+async def test_a_start_warns(serve: Serve, databases: Databases, tmp_path: Path) -> None:
     name = f"migrate_{os.getpid()}_{tmp_path.name}"
-    async with AsyncMongoClient[dict[str, Any]](database_uri) as client:
-        await fill(client[name], ObjectId())
-        with capture_logs() as lines:
-            async with serve(*discovery.available(), environment=ENVIRONMENT, database=name):
-                pass
-        await client.drop_database(name)
+    async with databases.opened(name) as database:
+        await fill(database, ObjectId())
+    with capture_logs() as lines:
+        async with serve(*discovery.available(), environment=ENVIRONMENT, database=name) as server:
+            await server.kernel.database.client.drop_database(name)
     advice = [line["advice"] for line in lines if line["event"] == "check.failed"]
     assert any(text.startswith(ADVICE) for text in advice)
 
 
 @pytest.mark.slow
-async def test_the_command(database_uri: str, tmp_path: Path) -> None:
+async def test_the_command(databases: Databases, tmp_path: Path) -> None:
     name = f"migrate_{os.getpid()}_{tmp_path.name}"
-    shell = Shell(tmp_path, with_database(database_uri, name))
-    async with AsyncMongoClient[dict[str, Any]](database_uri) as client:
-        await fill(client[name], ObjectId())
-        entries = client[name]["aclentries"]
+    shell = Shell(tmp_path, databases.address(name))
+    async with databases.opened(name) as database:
+        await fill(database, ObjectId())
+        entries = database["aclentries"]
         dry = await shell.run("migrate", "--dry-run")
         assert ADVICE in dry
         assert dry.endswith("Nothing was written.\n")
-        assert set(await client[name].list_collection_names()) == {
+        assert set(await database.list_collection_names()) == {
             "agents", "promptgroups", "prompts", "projects",
         }  # fmt: skip
         assert "given to their authors: 3 of type agent" in await shell.run("migrate")
@@ -194,4 +192,3 @@ async def test_the_command(database_uri: str, tmp_path: Path) -> None:
         assert await entries.count_documents({}) == 8
         dry = await shell.run("migrate", "--dry-run")
         assert dry == "The database is up to date.\n"
-        await client.drop_database(name)

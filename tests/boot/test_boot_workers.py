@@ -14,10 +14,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from locutory.testing.database import Databases
 from locutory.testing.programs import redis_server
 from locutory.testing.server import BROWSER
 from locutory.testing.waiting import PATIENCE
-from tests.bench.routes import with_database
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 
@@ -49,23 +49,23 @@ def with_workers(folder: Path, redis_url: str, **more: str) -> dict[str, Any]:
     return {"args": command, "env": environment, "cwd": folder}
 
 
-def settings(folder: Path, port: int, database_uri: str) -> dict[str, str]:
+def settings(folder: Path, port: int, databases: Databases) -> dict[str, str]:
     """Variables of one that has a port, a file and a database."""
     return {
         "PORT": str(port),
         "CONFIG_PATH": str(folder / "librechat.yaml"),
-        "MONGO_URI": with_database(database_uri, f"workers_{port}"),
+        "MONGO_URI": databases.address(f"workers_{port}"),
     }
 
 
 @pytest.mark.slow
 async def test_any_worker_serves_any_chat(
-    redis_url: str, database_uri: str, fake_model: str, tmp_path: Path
+    redis_url: str, databases: Databases, fake_model: str, tmp_path: Path
 ) -> None:
     port = free_port()
     (tmp_path / "librechat.yaml").write_text(json.dumps(custom_endpoint(fake_model)), "utf-8")
     log = (tmp_path / "server.log").open("wb")
-    command = with_workers(tmp_path, redis_url, **settings(tmp_path, port, database_uri))
+    command = with_workers(tmp_path, redis_url, **settings(tmp_path, port, databases))
     process = subprocess.Popen(**command, stdout=log, stderr=log)  # noqa: ASYNC220  (returns at once)
     base = f"http://127.0.0.1:{port}"
     try:
@@ -98,12 +98,12 @@ async def test_any_worker_serves_any_chat(
 
 @pytest.mark.slow
 async def test_workers_end_with_their_supervisor(
-    redis_url: str, database_uri: str, tmp_path: Path
+    redis_url: str, databases: Databases, tmp_path: Path
 ) -> None:
     """However it ends: who starts the server again finds the port free."""
     port = free_port()
     (tmp_path / "librechat.yaml").write_text("version: 1.3.11\n", "utf-8")
-    command = with_workers(tmp_path, redis_url, **settings(tmp_path, port, database_uri))
+    command = with_workers(tmp_path, redis_url, **settings(tmp_path, port, databases))
 
     async def started(name: str) -> "subprocess.Popen[bytes]":
         path = tmp_path / name

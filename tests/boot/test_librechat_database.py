@@ -16,10 +16,10 @@ import pytest
 from bson import ObjectId
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from pymongo import AsyncMongoClient
 
 from locutory import discovery
 from locutory.testing import Serve, Server
+from locutory.testing.database import Databases
 from locutory.testing.server import SECRETS
 from tests.boot import librechat_data as data
 from tests.boot.librechat_fields import FIELDS, faults
@@ -112,7 +112,7 @@ Opened = Callable[..., AbstractAsyncContextManager[Olga]]
 
 
 @pytest.fixture
-def olga(serve: Serve, database_uri: str, fake_model: str) -> Opened:
+def olga(serve: Serve, databases: Databases, fake_model: str) -> Opened:
     """``async with olga() as o``: the old database, a server with every installed plugin, and
     its user, signed in with password and code."""
 
@@ -123,18 +123,16 @@ def olga(serve: Serve, database_uri: str, fake_model: str) -> Opened:
         if absent:
             pytest.skip(f"not installed: {', '.join(absent)}")
         name = f"librechat_{uuid4().hex}"
-        old: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(database_uri)
-        try:
+        async with databases.opened(name) as old:
             for collection, documents in data.documents().items():
-                await old[name][collection].insert_many(documents)
-            yaml = custom_endpoint(fake_model)
-            async with serve(*names, yaml=yaml, database=name) as server:
+                await old[collection].insert_many(documents)
+        async with serve(*names, yaml=custom_endpoint(fake_model), database=name) as server:
+            try:
                 login = await sign_in(server)
                 server.client.headers["authorization"] = f"Bearer {login['token']}"
                 yield Olga(server, server.client, login)
-        finally:
-            await old.drop_database(name)
-            await old.close()
+            finally:
+                await server.kernel.database.client.drop_database(name)
 
     return opened
 

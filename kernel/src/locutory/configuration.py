@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any
 
 import structlog
 from pydantic import BaseModel, ValidationError
 
 from locutory.errors import Problem, StartupError
-from locutory.openers import address_problems
+from locutory.installed import entry_points
+from locutory.openers import address_problems, configured_address
 from locutory.plugin import Plugin
 from locutory.settings import (
     BadVariables,
@@ -52,7 +52,7 @@ def vocabulary() -> dict[str, dict[str, Any]]:
     """Names that installed packages know (entry points ``locutory.vocabulary``), merged:
     ``sections`` with the plugin of each, ``keys`` inside of them, ``variables``."""
     merged: dict[str, dict[str, Any]] = {}
-    for point in entry_points(group="locutory.vocabulary"):
+    for point in entry_points("locutory.vocabulary"):
         for kind, words in point.load().items():
             merged.setdefault(kind, {}).update(words)
     return merged
@@ -63,13 +63,11 @@ def validate(
     plugins: Sequence[Plugin],
     installed: Iterable[str] = (),
     *,
-    opens_database: bool = False,
     may_bypass: bool = True,
 ) -> Configuration:
     """Check everything for the enabled plugins; raises one `StartupError` with all problems.
 
-    ``opens_database``: MONGO_URI is checked too. ``may_bypass``: CONFIG_BYPASS_VALIDATION
-    counts.
+    ``may_bypass``: CONFIG_BYPASS_VALIDATION counts.
     """
     problems: list[Problem] = []
     kernel = _settings("kernel", KernelConfig, {}, sources, problems, "")
@@ -81,7 +79,7 @@ def validate(
     )
     if isinstance(kernel, KernelConfig):
         problems += redis_problems(kernel)
-        problems += address_problems(kernel) if opens_database else []
+        problems += address_problems(configured_address(kernel))
     words = vocabulary()
     _check_variables(sources, plugins, words, problems, configuration)
     _check_plugins(sources, plugins, set(installed), problems, configuration)

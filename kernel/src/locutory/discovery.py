@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from locutory.errors import Problem, StartupError
+from locutory.installed import entry_points
 from locutory.keys import Service
 from locutory.plugin import Plugin
 from locutory_configfile import nearest
@@ -17,7 +18,7 @@ def available() -> dict[str, EntryPoint]:
     """Installed plugins by name, not imported. Two packages with one name are a
     `StartupError`: which of them runs would be chance."""
     found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+    for point in entry_points(GROUP):
         other = found.setdefault(point.name, point)
         if other is not point:
             packages = sorted(p.dist.name for p in (other, point) if p.dist is not None)

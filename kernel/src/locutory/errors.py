@@ -87,3 +87,10 @@ class ServiceMissing(HTTPError):
 
 class Veto(HTTPError):
     """Raised by a handler of a step to stop the operation with an answer."""
+
+
+def advice_of(error: Exception) -> str | None:
+    """What the operator does about a store's error (its attribute ``advice``). Such an error is
+    a sentence for people; the text of all others may hold addresses."""
+    advice = getattr(error, "advice", None)
+    return advice if isinstance(advice, str) else None

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
 from starlette.responses import Response
 
-from locutory.errors import HTTPError
+from locutory.errors import HTTPError, advice_of
 from locutory.request import Request
 from locutory.responses import JSON, Text, answer
 
@@ -49,7 +49,7 @@ class ErrorController:
         if store is not None:
             log.warning("http.store_down", plugin=request.plugin, reason=str(error)[:200])
             body = {
-                "message": f"{store} is not reachable. Please retry shortly.",
+                "message": f"{store}. Please retry shortly.",
                 "code": "DATABASE_UNAVAILABLE",
                 "status": 503,
             }
@@ -66,10 +66,10 @@ class ErrorController:
         return answer(500, UNKNOWN if failure is None else failure)
 
     def _unreachable(self, error: Exception) -> str | None:
-        """The store that does not answer, if that is what the error means."""
+        """What is wrong with the store that does not answer, if that is what the error means."""
         if isinstance(error, ConnectionFailure):
-            return "The database"
-        return "Redis" if isinstance(error, self._redis) else None
+            return str(error) if advice_of(error) else "The database is not reachable"
+        return "Redis is not reachable" if isinstance(error, self._redis) else None
 
 
 def _json(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from locutory.lifecycle import KERNEL, Lifecycle
 from locutory.lifespan import Lifespan
 from locutory.limiting import RateLimits
 from locutory.openapi import openapi_route
-from locutory.openers import DatabaseSource, open_database
+from locutory.openers import open_database
 from locutory.outbox import DatabaseOutbox, OutboxEntry
 from locutory.plugin import PHASES, Context, Job, PhaseTask, Plugin
 from locutory.readiness import Readiness
@@ -54,11 +54,7 @@ class Kernel:
     Args:
         sources: the configuration as read.
         plugins: plugin instances; their order does not matter.
-        database_uri: a database that is running already, or will when this returns; ``None``
-            opens one.
-        database_name: overrides the name in the URI.
         data_dir: folder for secrets and the embedded database.
-        beside: for a command: the embedded database of a running server will do.
         writes: off for a command that only looks: it makes no database and keeps no secrets.
     """
 
@@ -67,11 +63,8 @@ class Kernel:
         sources: configuration.Sources,
         plugins: Sequence[Plugin],
         *,
-        database_uri: str | Callable[[], Awaitable[str]] | None = None,
-        database_name: str | None = None,
         data_dir: Path | None = None,
         installed: Sequence[str] = (),
-        beside: bool = False,
         writes: bool = True,
     ) -> None:
         self.created = time.perf_counter()
@@ -79,19 +72,14 @@ class Kernel:
         self.failure: Exception | None = None
         self.plugins = discovery.order(plugins)
         self.installed = tuple(installed or discovery.available())
-        checked = configuration.validate(
-            sources, self.plugins, self.installed, opens_database=database_uri is None
-        )
+        checked = configuration.validate(sources, self.plugins, self.installed)
         self.configuration = checked
         self.started = (sources, checked)
         self.config = checked.kernel
         self.environment = sources.environment
         self.data_dir = data_dir or self.config.data_dir or default_data_dir(sources.environment)
         self.credentials = load_credentials(self.environment, self.data_dir, writes=writes)
-        self._database_uri = database_uri
-        self._database_name = database_name
-        self._opening = {"join": beside, "create": writes}
-        self._source: DatabaseSource | None = None
+        self._writes = writes
         self.services = Services()
         self.events = Events()
         self.routes = RouteTable()
@@ -170,25 +158,16 @@ class Kernel:
         )
 
     async def _connect(self) -> None:
-        uri = self._database_uri
-        if uri is None:
-            self._source = await open_database(self.config, self.data_dir, **self._opening)
-            uri = self._source.uri
-        elif not isinstance(uri, str):
-            uri = await uri()
-        await self.database.open(uri, self.config, self._database_name)
+        self.database.use(await open_database(self.config, self.data_dir, create=self._writes))
         await check_redis(self.redis)
 
     async def _disconnect(self) -> None:
         await self.database.close()
         if self.redis is not None:
             await self.redis.aclose()
-        if self._source is not None:
-            await self._source.stop()
-            self._source = None
 
     async def _prepare(self) -> None:
-        is_new = await self.database.is_empty()
+        is_new = not await self.database.collections.list_collection_names()
         await record_fingerprints(
             self.database, self.credentials, self.environment, database_is_new=is_new
         )

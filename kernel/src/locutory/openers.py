@@ -2,64 +2,41 @@
 
 ``mongodb:`` and ``mongodb+srv:`` are servers to connect to; any other scheme is opened by an
 installed package, through an entry point of the group ``locutory.databases`` that has the
-scheme's name. Blank is ``embedded:``.
+scheme's name. Blank is ``sqlite:``.
 """
 
 import re
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from datetime import UTC
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from pymongo.errors import PyMongoError
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from locutory.errors import Problem, StartupError
+from locutory.collections import DatabaseClient, Raw
+from locutory.errors import Problem, StartupError, advice_of
+from locutory.installed import entry_points
 from locutory.settings import KernelConfig
 
 GROUP = "locutory.databases"
-EMBEDDED = "embedded"
+EMBEDDED = "sqlite"
 SERVERS = frozenset({"mongodb", "mongodb+srv"})
 
 
 class Opener(Protocol):
-    """Something that makes a database reachable."""
+    """What an entry point names."""
 
-    async def start(self) -> str:
-        """Make it reachable: a ``mongodb://`` URI. Raises ``StartupError``, leaving nothing."""
-
-    async def stop(self) -> None:
-        """Undo that; called once, after the last client has gone."""
-
-    async def running(self) -> str | None:
-        """The URI of the same database if another process has it open; ``None`` otherwise."""
-
-    def exists(self) -> bool:
-        """Is there such a database already?"""
-
-
-OpenerFactory = Callable[[str, Path], Opener]
-"""What an entry point names: called with ``MONGO_URI`` and the data directory."""
-
-
-@dataclass(slots=True)
-class DatabaseSource:
-    """An open database. ``uri`` may hold a password: never log it."""
-
-    uri: str = field(repr=False)
-    opener: Opener | None = None
-
-    async def stop(self) -> None:
-        """Release it; a server that was only connected to stays as it is."""
-        opener, self.opener = self.opener, None
-        if opener is not None:
-            await opener.stop()
+    async def __call__(self, address: str, data_dir: Path, *, create: bool) -> DatabaseClient:
+        """Open the database of an address (``MONGO_URI``). ``create``: make it if it is not
+        there, else ``FileNotFoundError``. May raise ``PyMongoError``, ``OSError`` or
+        ``ValueError`` with a sentence for the operator, or ``StartupError``."""
 
 
 def _opener(scheme: str) -> EntryPoint:
-    points = list(entry_points(group=GROUP, name=scheme))
+    points = [point for point in entry_points(GROUP) if point.name == scheme]
     if len(points) > 1:
         owners = " and ".join(sorted(point.dist.name for point in points if point.dist))
         raise StartupError(
@@ -67,15 +44,7 @@ def _opener(scheme: str) -> EntryPoint:
         )
     if points:
         return points[0]
-    if scheme == EMBEDDED:
-        raise StartupError(
-            Problem(
-                "MONGO_URI",
-                "it is not set, and no embedded database is installed",
-                "pip install 'locutory[embedded]', or set MONGO_URI",
-            )
-        )
-    known = sorted(SERVERS | {point.name for point in entry_points(group=GROUP)})
+    known = sorted(SERVERS | {point.name for point in entry_points(GROUP)})
     raise StartupError(
         Problem(
             "MONGO_URI",
@@ -85,24 +54,21 @@ def _opener(scheme: str) -> EntryPoint:
     )
 
 
-def _address(config: KernelConfig) -> tuple[str, str]:
-    """The configured address, and its scheme in lower case."""
-    uri = (config.mongo_uri or "").strip() or f"{EMBEDDED}:"
-    return uri, uri.partition(":")[0].lower()
+def _scheme(address: str) -> str:
+    return address.partition(":")[0].lower()
 
 
-def is_served(config: KernelConfig) -> bool:
-    """Is the database a server of its own, which is only connected to?"""
-    return _address(config)[1] in SERVERS
+def configured_address(config: KernelConfig) -> str:
+    """``MONGO_URI``, or what a blank one means. May hold a password: never log it."""
+    return (config.mongo_uri or "").strip() or f"{EMBEDDED}:"
 
 
-def address_problems(config: KernelConfig) -> list[Problem]:
-    """What is wrong with the configured address, as far as that can be said without opening
-    it."""
-    uri, scheme = _address(config)
+def address_problems(address: str, where: str = "MONGO_URI") -> list[Problem]:
+    """What is wrong with an address, as far as that can be said without opening it."""
+    scheme = _scheme(address)
     fix = "write mongodb://host:27017/LibreChat, or leave it blank"
-    if ":" not in uri or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
-        return [Problem("MONGO_URI", "it is not a database address", fix)]
+    if ":" not in address or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+        return [Problem(where, "it is not a database address", fix)]
     if scheme not in SERVERS:
         try:
             _opener(scheme)
@@ -110,12 +76,12 @@ def address_problems(config: KernelConfig) -> list[Problem]:
             return list(error.problems)
         return []
     if scheme != "mongodb":  # the driver would ask the name service for its options
-        uri = "mongodb" + uri[len(scheme) :].partition("?")[0]
+        address = "mongodb" + address[len(scheme) :].partition("?")[0]
     try:
         with warnings.catch_warnings(action="ignore"):
-            parse_uri(uri)
+            parse_uri(address)
     except (PyMongoError, ValueError) as error:
-        return [Problem("MONGO_URI", str(error), fix)]
+        return [Problem(where, str(error), fix)]
     return []
 
 
@@ -127,21 +93,58 @@ def check_data_dir(data_dir: Path) -> None:
 
 
 async def open_database(
-    config: KernelConfig, data_dir: Path, *, join: bool = False, create: bool = True
-) -> DatabaseSource:
-    """Make the configured database reachable; ``StartupError`` says what to change.
-    ``join``: one that a running server has open will do. ``create``: make it if need be."""
-    uri, scheme = _address(config)
-    if problems := address_problems(config):
+    config: KernelConfig, data_dir: Path, *, address: str | None = None, create: bool = True
+) -> DatabaseClient:
+    """Open the configured database, or that of another ``address``; ``StartupError`` says what
+    to change. ``create``: make it if need be."""
+    where = "MONGO_URI" if address is None else "the address"
+    address = configured_address(config) if address is None else address.strip()
+    if problems := address_problems(address, where):
         raise StartupError(problems)
-    if scheme in SERVERS:
-        return DatabaseSource(uri)
-    check_data_dir(data_dir)
-    factory: OpenerFactory = _opener(scheme).load()
-    opener = factory(uri, data_dir)
-    if join and (found := await opener.running()) is not None:
-        return DatabaseSource(found)
-    if not create and not opener.exists():
+    try:
+        if _scheme(address) in SERVERS:
+            return await _connect(address, config)
+        check_data_dir(data_dir)
+        opener: Opener = _opener(_scheme(address)).load()
+        return await opener(address, data_dir, create=create)
+    except FileNotFoundError as error:
         fix = "start the server once, or name its folder: locutory --data-dir FOLDER …"
-        raise StartupError(Problem("LOCUTORY_DATA_DIR", f"no database is in {data_dir}", fix))
-    return DatabaseSource(await opener.start(), opener)
+        raise StartupError(Problem("LOCUTORY_DATA_DIR", str(error), fix)) from error
+    except (PyMongoError, OSError, ValueError) as error:
+        raise StartupError(_unusable(error, where)) from error
+
+
+async def _connect(address: str, config: KernelConfig) -> DatabaseClient:
+    pool = {
+        "maxPoolSize": config.mongo_max_pool_size,
+        "minPoolSize": config.mongo_min_pool_size,
+        "maxConnecting": config.mongo_max_connecting,
+        "maxIdleTimeMS": config.mongo_max_idle_time_ms,
+        "waitQueueTimeoutMS": config.mongo_wait_queue_timeout_ms,
+    }
+    options: dict[str, Any] = {key: value for key, value in pool.items() if value is not None}
+    if "serverselectiontimeoutms" not in address.lower():
+        options["serverSelectionTimeoutMS"] = 5000
+    client = AsyncMongoClient[Raw](
+        address, tz_aware=True, tzinfo=UTC, appname="locutory", **options
+    )
+    try:
+        await client.admin.command("ping")
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+def _unusable(error: Exception, where: str) -> Problem:
+    if advice := advice_of(error):
+        return Problem(where, str(error), advice)
+    if isinstance(error, ConnectionFailure):
+        reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+        fix = "start the database or correct the address; blank opens the built-in database"
+        return Problem(where, f"no database answers: {reason}", fix)
+    if isinstance(error, OperationFailure):
+        return Problem(
+            where, f"the database refuses: {error.details or error}", "check the account"
+        )
+    return Problem(where, str(error), "write mongodb://host:27017/LibreChat, or leave it blank")

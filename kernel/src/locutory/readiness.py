@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from locutory.database import Database
+from locutory.errors import advice_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -55,5 +56,5 @@ class Readiness:
             return f"{name} does not answer"
         except Exception as error:
             log.debug("ready.fault", exc_info=error)
-            return f"{name} fails ({type(error).__name__})"
+            return str(error) if advice_of(error) else f"{name} fails ({type(error).__name__})"
         return ""

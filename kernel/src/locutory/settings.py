@@ -131,9 +131,7 @@ class KernelConfig(OutgoingSettings):
         "production",
         "Anything but 'production' lets browsers keep no file of the web client",
     )
-    mongo_uri: str | None = env(
-        "MONGO_URI", None, "Database to use; unset starts the embedded database"
-    )
+    mongo_uri: str | None = env("MONGO_URI", None, "Database to use; blank opens the built-in one")
     mongo_max_pool_size: int | None = env("MONGO_MAX_POOL_SIZE", None, "Connections at most")
     mongo_min_pool_size: int | None = env("MONGO_MIN_POOL_SIZE", None, "Connections kept open")
     mongo_max_connecting: int | None = env("MONGO_MAX_CONNECTING", None, "Connections made at once")

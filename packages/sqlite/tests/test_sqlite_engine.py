@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo.errors import DuplicateKeyError, InvalidOperation
+from pymongo.errors import DuplicateKeyError, InvalidOperation, OperationFailure
 
 from locutory_sqlite import Client, Database, StorageError
 from locutory_sqlite import engine as engine_module
@@ -229,3 +229,13 @@ def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path) -> None:
         asyncio.run(all_there(path, acknowledged))
         with contextlib.closing(sqlite3.connect(path)) as file:
             assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_read_that_fails_does_not_keep_its_state_of_the_file(database: Database) -> None:
+    c = database["c"]
+    await c.insert_many([{"_id": n} for n in range(5)])
+    with pytest.raises(OperationFailure) as kept:  # with its traceback, and what that holds
+        await c.find({"$expr": {"$divide": [1, 0]}}).to_list()
+    await c.insert_one({"_id": 9})
+    assert await c.count_documents({}) == 6
+    del kept

@@ -5,7 +5,6 @@ import importlib.util
 import sys
 import tempfile
 from pathlib import Path
-from uuid import uuid4
 
 
 def _tests() -> object:
@@ -19,7 +18,7 @@ def _tests() -> object:
     return module
 
 
-async def main(redis_uri: str, prefix: str, database_uri: str) -> None:
+async def main(redis_uri: str, prefix: str, address: str) -> None:
     from locutory.configuration import Sources
     from locutory.kernel import Kernel
     from locutory.testing import SignIn
@@ -33,6 +32,7 @@ async def main(redis_uri: str, prefix: str, database_uri: str) -> None:
     environment = {
         **SECRETS,
         "USE_REDIS": "true",
+        "MONGO_URI": address,
         "REDIS_URI": redis_uri,
         "REDIS_KEY_PREFIX": prefix,
         "GENERATION_PROTOCOL_VERSION": "2",
@@ -42,8 +42,6 @@ async def main(redis_uri: str, prefix: str, database_uri: str) -> None:
         kernel = Kernel(
             Sources(environment, {}),
             plugins,
-            database_uri=database_uri,
-            database_name=f"test_{uuid4().hex}",
             data_dir=Path(folder),
             installed=[],
         )

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from locutory.testing import Serve, SignIn
+from locutory.testing.database import Databases
 from locutory.testing.programs import redis_server
 from locutory.testing.waiting import PATIENCE, until
 from locutory_agents.jobs import redis_hub, redis_names, redis_pump
@@ -361,7 +362,7 @@ def short_lives(monkeypatch) -> None:
 
 
 async def test_worker_that_is_killed(
-    serve: Serve, kit, redis_uri: str, short_lives, database_uri: str
+    serve: Serve, kit, redis_uri: str, short_lives, databases: Databases
 ) -> None:
     """Its turn ends with an error, and what it had said is saved, by somebody else."""
     async with pair(serve, kit, redis_uri) as two:
@@ -372,7 +373,7 @@ async def test_worker_that_is_killed(
             str(script),
             redis_uri,
             prefix,
-            database_uri,
+            databases.address(f"killed_{prefix}"),
             stdout=asyncio.subprocess.PIPE,
         )
         try:

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
+from locutory.testing.database import Databases
 from locutory.testing.server import SECRETS
 from locutory_auth.cli.commands import user
 
@@ -33,7 +34,7 @@ def logs() -> Iterator[None]:
 async def shop(
     people: Any,
     mailbox: Any,
-    database_uri: str,
+    databases: Databases,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     logs: None,
@@ -47,9 +48,7 @@ async def shop(
     }
     (tmp_path / "librechat.yaml").write_text("plugins: {enabled: [auth, users]}\n")
     monkeypatch.chdir(tmp_path)
-    base, _, query = database_uri.partition("?")
-    address = f"{base.rstrip('/')}/{name}" + (f"?{query}" if query else "")
-    for variable, value in {**SECRETS, **environment, "MONGO_URI": address}.items():
+    for variable, value in {**SECRETS, **environment, "MONGO_URI": databases.address(name)}.items():
         monkeypatch.setenv(variable, value)
     async with people(environment, database=name) as someone:
         someone.mailbox = mailbox

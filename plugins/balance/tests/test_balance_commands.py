@@ -28,10 +28,9 @@ ON: dict[str, Any] = {"balance": {"enabled": True, "startBalance": 1000}}
 class Office:
     """A server, and a command line on its database."""
 
-    def __init__(self, server: Server, uri: str, data_dir: Path, kit: Any) -> None:
+    def __init__(self, server: Server, data_dir: Path, kit: Any) -> None:
         self.books = kit.books(server)
-        self._name = server.kernel.database.name
-        self._uri = uri.replace("/?", f"/{self._name}?")
+        self._uri = str(server.kernel.config.mongo_uri)
         self._data_dir = data_dir
         self._kit = kit
         self.ann, self.bob = ObjectId(), ObjectId()
@@ -57,11 +56,9 @@ class Office:
 
 
 @pytest.fixture
-async def office(
-    serve: Serve, database_uri: str, tmp_path: Path, kit: Any
-) -> AsyncIterator[Office]:
+async def office(serve: Serve, tmp_path: Path, kit: Any) -> AsyncIterator[Office]:
     async with serve("balance", yaml=ON) as server:
-        yield Office(server, database_uri, tmp_path, kit)
+        yield Office(server, tmp_path, kit)
 
 
 async def test_credits_are_added(office: Office) -> None:
@@ -194,17 +191,16 @@ async def test_a_database_that_fails_is_reported(
 
 
 async def test_the_command_line_finds_them(
-    serve: Serve, database_uri: str, tmp_path: Path, user: str, kit: Any
+    serve: Serve, tmp_path: Path, user: str, kit: Any
 ) -> None:
     """The installed program, in a process of its own."""
     async with serve("balance", yaml=ON) as server:
         (tmp_path / "librechat.yaml").write_text(
             yaml.safe_dump({**ON, "plugins": {"enabled": ["balance"]}}), "utf-8"
         )
-        address = database_uri.replace("/?", f"/{server.kernel.database.name}?")
         environment = {
             **os.environ,
-            "MONGO_URI": address,
+            "MONGO_URI": str(server.kernel.config.mongo_uri),
             "CONFIG_PATH": str(tmp_path / "librechat.yaml"),
             "LOCUTORY_DATA_DIR": str(tmp_path / "data"),
         }

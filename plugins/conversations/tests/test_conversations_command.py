@@ -45,12 +45,11 @@ class Directory(Plugin):
 
 
 @pytest.fixture
-def run(world: Any, database_uri: str, tmp_path: Path) -> Any:
+def run(world: Any, tmp_path: Path) -> Any:
     """``await run("export", …)``: the command on the server's database."""
 
     async def invoked(*words: str, plugins: Sequence[Plugin] = ()) -> Result:
-        name = world.server.kernel.database.name
-        uri = database_uri.replace("/?", f"/{name}?")
+        uri = world.server.kernel.config.mongo_uri
         sources = Sources({**SECRETS, "MONGO_URI": uri}, {})
         kernel = Kernel(sources, [ConversationsPlugin(), *plugins], data_dir=tmp_path)
         (group,) = kernel.contributions.commands["conversations"]
@@ -106,12 +105,11 @@ async def test_who_is_not_there(world: Any, run: Any, tmp_path: Path) -> None:
     assert target.read_text("utf-8") == "kept"
 
 
-async def test_the_command_line_finds_it(world: Any, database_uri: str, tmp_path: Path) -> None:
+async def test_the_command_line_finds_it(world: Any, tmp_path: Path) -> None:
     """The installed program, in a process of its own."""
     await world.conversation(world.alice.id)
     settings = {"plugins": {"enabled": ["conversations"]}}
     (tmp_path / "librechat.yaml").write_text(yaml.safe_dump(settings), "utf-8")
-    name = world.server.kernel.database.name
     done = await asyncio.to_thread(
         subprocess.run,
         [
@@ -120,7 +118,7 @@ async def test_the_command_line_finds_it(world: Any, database_uri: str, tmp_path
         ],
         env={
             **os.environ,
-            "MONGO_URI": database_uri.replace("/?", f"/{name}?"),
+            "MONGO_URI": world.server.kernel.config.mongo_uri,
             "CONFIG_PATH": str(tmp_path / "librechat.yaml"),
             "LOCUTORY_DATA_DIR": str(tmp_path / "data"),
         },

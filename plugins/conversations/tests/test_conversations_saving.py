@@ -11,6 +11,7 @@ from bson import ObjectId
 from pymongo import monitoring
 
 from locutory.testing import Serve, SignIn
+from locutory.testing.database import Databases
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     NO_PARENT,
@@ -509,8 +510,10 @@ class Traffic(monitoring.CommandListener):
 
 
 @pytest.fixture
-def traffic() -> Iterator[Traffic]:
+def traffic(databases: Databases) -> Iterator[Traffic]:
     """Every command of clients that are opened during the test."""
+    if databases.are_files:
+        pytest.skip("no commands are sent to a file")
     listener = Traffic()
     monitoring.register(listener)
     yield listener

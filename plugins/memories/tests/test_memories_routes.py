@@ -280,7 +280,7 @@ async def test_limit_at_the_same_moment(ann) -> None:
     assert (await ann.call("GET")).json()["totalTokens"] == 20
 
 
-async def test_two_servers_on_one_database(serve: Serve, kit, database_uri: str) -> None:
+async def test_two_servers_on_one_database(serve: Serve, kit) -> None:
     """Keys stay single and the limit holds between processes, which share no lock."""
     name = f"test_{ObjectId()}"
     async with (

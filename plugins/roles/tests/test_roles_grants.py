@@ -159,11 +159,11 @@ class Console:
         return await asyncio.to_thread(CliRunner().invoke, group, ["role", *words])
 
 
-async def test_the_command_grants(serve: Serve, database_uri: str, tmp_path: Path) -> None:
+async def test_the_command_grants(serve: Serve, tmp_path: Path) -> None:
     settings = {"cache_seconds": 0, "permissions": {"USER": {"POLLS": {"VOTE_TWICE": False}}}}
     yaml = {"plugins": {"roles": settings}, "interface": {"bookmarks": True}}
     async with serve("roles", Polls(), SignIn(), yaml=yaml) as server:
-        uri = database_uri.replace("/?", f"/{server.kernel.database.name}?")
+        uri = str(server.kernel.config.mongo_uri)
         console = Console(uri, tmp_path, yaml)
 
         async def may() -> bool:

@@ -23,6 +23,7 @@ from locutory import (
 )
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
+from locutory.testing.database import Databases
 from locutory.testing.server import SECRETS
 from locutory_contracts.access import OWNER, SHARE, VIEW
 from locutory_roles.resources.commands import answer
@@ -117,21 +118,17 @@ async def test_objects(stage: Any) -> None:
         assert opened.decision.reason.startswith("role ADMIN holds manage:agents")
 
 
-def fresh(s: Any, uri: str) -> Kernel:
+def fresh(s: Any) -> Kernel:
     """A kernel like the stage's that has not been started."""
     plugins = [type(plugin)() for plugin in s.server.kernel.plugins]
     return Kernel(
-        Sources(SECRETS, {}),
+        Sources({**SECRETS, "MONGO_URI": s.server.kernel.config.mongo_uri}, {}),
         plugins,
-        database_uri=uri,
-        database_name=s.server.kernel.database.name,
         installed=[plugin.name for plugin in plugins],
     )
 
 
-async def test_what_the_command_prints(
-    stage: Any, database_uri: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_what_the_command_prints(stage: Any, capsys: pytest.CaptureFixture[str]) -> None:
     async with stage() as s:
         owner, stranger = await s.person("Olga"), await s.person("Stan")
         await s.person("Adam", role="ADMIN")
@@ -175,14 +172,14 @@ async def test_what_the_command_prints(
             ),
         ):
             capsys.readouterr()
-            assert await answer(fresh(s, database_uri), user, method, path, subject) == code
+            assert await answer(fresh(s), user, method, path, subject) == code
             printed = click.unstyle(capsys.readouterr().out)
             assert f"{method} /api/" in printed
             assert "(roles)" in printed
             assert line in printed
 
 
-async def test_what_the_command_refuses(stage: Any, database_uri: str) -> None:
+async def test_what_the_command_refuses(stage: Any) -> None:
     async with stage() as s:
         owner = await s.person("Olga")
         for user, method, path, text in (
@@ -192,7 +189,7 @@ async def test_what_the_command_refuses(stage: Any, database_uri: str) -> None:
             ("nobody@example.com", "GET", "/api/roles/USER", "no account"),
         ):
             with pytest.raises(click.BadParameter, match=text):
-                await answer(fresh(s, database_uri), user, method, path)
+                await answer(fresh(s), user, method, path)
 
 
 async def locutory(folder: Path, uri: str, *words: str) -> tuple[int, str]:
@@ -216,13 +213,13 @@ async def locutory(folder: Path, uri: str, *words: str) -> tuple[int, str]:
     return process.returncode or 0, output.decode()
 
 
-async def test_the_command_line(database_uri: str, tmp_path: Path) -> None:
+async def test_the_command_line(databases: Databases, tmp_path: Path) -> None:
     for words, code, text in (
         (("anonymous", "get", "/api/roles/USER"), 1, "refused  signed in: not signed in"),
         (("anonymous", "GET", "/nowhere"), 2, "no route serves GET /nowhere"),
         (("anonymous", "GET", "/api/roles/USER", "--resource", "agent"), 2, "write TYPE:ID"),
         (("anonymous", "GET", "/api/roles/USER", "--right", "fly"), 2, "fly"),
     ):
-        done = await locutory(tmp_path, database_uri, *words)
+        done = await locutory(tmp_path, databases.address(f"explain_{tmp_path.name}"), *words)
         assert done[0] == code, done[1]
         assert text in done[1]

@@ -226,7 +226,7 @@ async def _position(server: Server) -> Any:
 
 
 async def test_the_sync_goes_on_where_it_was(
-    scaled: Set, history: Any, kit: Any, user: str, database_uri: str
+    scaled: Set, history: Any, kit: Any, user: str
 ) -> None:
     said = [history.put("messages", kit.message(user, f"old {n}")) for n in range(30)]
     async with scaled.server(history, MEILI_SYNC_BATCH_SIZE="10") as server:
@@ -393,19 +393,16 @@ async def test_two_servers_share_one(scaled: Set, history: Any, kit: Any, user: 
         await scaled.has("messages", *(document["messageId"] for document in told))
 
 
-async def test_commands(
-    scaled: Set, history: Any, kit: Any, user: str, database_uri: str, tmp_path: Path
-) -> None:
+async def test_commands(scaled: Set, history: Any, kit: Any, user: str, tmp_path: Path) -> None:
     said = history.put("messages", kit.message(user, "lighthouse"))
 
     async def run(server: Server, *words: str) -> Any:
-        address = database_uri.replace("/?", f"/{server.kernel.database.name}?")
         environment = {
             **SECRETS,
             "SEARCH": "true",
             "MEILI_HOST": scaled.url,
             "MEILI_MASTER_KEY": KEY,
-            "MONGO_URI": address,
+            "MONGO_URI": str(server.kernel.config.mongo_uri),
         }
         kernel = Kernel(Sources(environment, {}), [SearchPlugin()], data_dir=tmp_path)
         found = kernel.contributions.commands["search"]

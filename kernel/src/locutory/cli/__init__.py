@@ -14,6 +14,7 @@ from locutory.cli.doctor import doctor
 from locutory.cli.inspect import openapi, plugins, routes
 from locutory.cli.migrate import migrate
 from locutory.cli.serve import serve
+from locutory.cli.transfer import database
 from locutory.errors import StartupError
 from locutory.logs import set_up_logs
 
@@ -150,5 +151,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, plugins, routes, openapi, config, doctor, migrate):
+for _command in (serve, plugins, routes, openapi, config, doctor, migrate, database):
     main.add_command(_command)

@@ -18,7 +18,7 @@ def doctor() -> None:
     """Start everything once, ask every plugin how it is, and stop again. A running server goes
     on."""
     set_up_logs(json=False, debug=False, quiet=True)
-    kernel = build(configuration.read_sources(), beside=True, writes=False)
+    kernel = build(configuration.read_sources(), writes=False)
     sys.exit(asyncio.run(_examine(kernel)))
 
 

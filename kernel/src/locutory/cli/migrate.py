@@ -17,7 +17,7 @@ def migrate(dry_run: bool) -> None:
     """Create missing indexes and seed documents, as a start does; then change what is stored in
     an old form, which a start only warns of. May be repeated, also while a server runs."""
     set_up_logs(json=False, debug=False, quiet=True)
-    kernel = build(configuration.read_sources(), beside=True)
+    kernel = build(configuration.read_sources())
     sys.exit(asyncio.run(_migrate(kernel, dry_run=dry_run)))
 
 

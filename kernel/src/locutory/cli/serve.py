@@ -18,11 +18,10 @@ from uvicorn.config import STARTUP_FAILURE
 from locutory import __version__, configuration
 from locutory.cli import workers as worker_processes
 from locutory.cli.building import built
-from locutory.cli.database import ThreadedDatabase
 from locutory.errors import Problem, StartupError
-from locutory.kernel import Kernel, default_data_dir
+from locutory.kernel import Kernel
 from locutory.logs import set_up_logs
-from locutory.openers import is_served
+from locutory.openers import configured_address
 from locutory.pages import NEXT_STEPS
 from locutory.settings import KernelConfig, environment_values
 from locutory_httpserver.protocol import Protocol
@@ -89,7 +88,8 @@ class _Server(uvicorn.Server):
 
 def _welcome(kernel: Kernel, address: str, steps: Sequence[str] = ()) -> None:
     """Where the server is, and what to do next, once it is ready."""
-    database = "MongoDB at MONGO_URI" if kernel.config.mongo_uri else f"built in, {kernel.data_dir}"
+    served = configured_address(kernel.config).startswith("mongodb")
+    database = "MongoDB at MONGO_URI" if served else f"built in, {kernel.data_dir}"
     click.echo(err=True)
     click.secho(f"  Locutory {__version__} is ready", fg="green", bold=True, err=True)
     click.echo(f"    open       {address}", err=True)
@@ -139,12 +139,10 @@ def serve(
     given = {"HOST": host, "PORT": port, "LOCUTORY_DATA_DIR": data_dir}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     sources = configuration.read_sources()
-    valid = True
     try:
         values = environment_values(KernelConfig, sources.environment)
         config = KernelConfig.model_validate(values)
     except ValueError:
-        valid = False
         # The full check of `build` reports this together with everything else.
         config = KernelConfig()
     set_up_logs(json=config.console_json, debug=config.debug_logging)
@@ -152,14 +150,7 @@ def serve(
     if workers > 1:
         _run_workers(sources, config, sockets, workers, safe)
         return
-    if not valid or is_served(config):
-        _run(sources, config, sockets, safe, None)
-        return
-    # It starts beside the import of the plugins, which takes about as long.
-    with ThreadedDatabase(
-        config, config.data_dir or default_data_dir(sources.environment)
-    ) as database:
-        _run(sources, config, sockets, safe, database.uri)
+    _run(sources, config, sockets, safe)
 
 
 def _run(
@@ -167,9 +158,8 @@ def _run(
     config: KernelConfig,
     sockets: list[socket.socket],
     safe: bool,
-    database: Callable[[], Awaitable[str]] | None,
 ) -> None:
-    kernel = built(sources, safe=safe, database_uri=database)
+    kernel = built(sources, safe=safe)
 
     async def welcome() -> None:
         _welcome(kernel, _address(config, sockets), await _next_steps(kernel))
@@ -258,15 +248,11 @@ def _run_workers(
             )
         )
     kernel = built(sources, safe=safe)  # reports a wrong configuration once, before any worker
-    data_dir = kernel.data_dir or default_data_dir(sources.environment)
-    with ThreadedDatabase(config, data_dir) as database:
-        worker_processes.prepare(asyncio.run(database.uri()), safe=safe)
-        settings = _uvicorn_config(
-            "locutory.cli.workers:create", config, factory=True, workers=workers
-        )
-        supervisor = worker_processes.Supervisor(
-            settings, sockets, lambda: _welcome(kernel, _address(config, sockets)), safe=safe
-        )
-        supervisor.run()
+    worker_processes.prepare(safe=safe)
+    settings = _uvicorn_config("locutory.cli.workers:create", config, factory=True, workers=workers)
+    supervisor = worker_processes.Supervisor(
+        settings, sockets, lambda: _welcome(kernel, _address(config, sockets)), safe=safe
+    )
+    supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(1)

@@ -21,28 +21,26 @@ from locutory.settings import KernelConfig, environment_values
 log = structlog.get_logger("locutory")
 
 _SAFE = "LOCUTORY_SAFE"
-_DATABASE = "LOCUTORY_DATABASE_URI"
 _SUPERVISOR = "LOCUTORY_SUPERVISOR"
 _LOOK_SECONDS = 0.5
 _FORCED_SECONDS = 10.0
 
 
-def prepare(database_uri: str, *, safe: bool) -> None:
+def prepare(*, safe: bool) -> None:
     """Leave in the environment what `create` needs in the workers to come."""
-    os.environ[_DATABASE] = database_uri
     os.environ[_SUPERVISOR] = str(os.getpid())
     if safe:
         os.environ[_SAFE] = "1"
 
 
 def create() -> Kernel:
-    """The application of one worker process; its database is started by the supervisor."""
+    """The application of one worker process."""
     _end_with(int(os.environ[_SUPERVISOR]))
     sources = configuration.read_sources()
     config = KernelConfig.model_validate(environment_values(KernelConfig, sources.environment))
     set_up_logs(json=config.console_json, debug=config.debug_logging)
     safe = bool(os.environ.get(_SAFE))
-    return built(sources, safe=safe, database_uri=os.environ.get(_DATABASE))
+    return built(sources, safe=safe)
 
 
 def _end_with(supervisor: int) -> None:

@@ -1,62 +1,58 @@
-"""One embedded database for a whole test session."""
+"""Databases for tests: as many as they ask for, each by its name."""
 
-import importlib.util
 import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
-from locutory.testing.waiting import free_port, wait_until_it_listens
+from locutory.collections import CollectionsByName
+from locutory.openers import open_database
+from locutory.settings import KernelConfig
+
+
+class Databases:
+    """Named databases: files of a folder, or databases of one server."""
+
+    def __init__(self, place: Path | str) -> None:
+        """``place``: the folder, or the address of the server without a database."""
+        self._place = place
+
+    def address(self, name: str) -> str:
+        """``MONGO_URI`` of a database."""
+        if isinstance(self._place, Path):
+            # A test that loses the machine's power has lost more than its data.
+            return f"sqlite:{self._place / name}.sqlite?synchronous=off"
+        return urlunsplit(urlsplit(self._place)._replace(path=f"/{name}"))
+
+    @property
+    def are_files(self) -> bool:
+        """Are these files, and not databases of a server?"""
+        return isinstance(self._place, Path)
+
+    @asynccontextmanager
+    async def opened(self, name: str) -> AsyncIterator[CollectionsByName]:
+        """The collections of a database, beside a server or without one."""
+        client = await open_database(KernelConfig(), Path(), address=self.address(name))
+        try:
+            yield client[name]
+        finally:
+            await client.close()
 
 
 @contextmanager
-def session_database() -> Iterator[str]:
-    """Yield the ``mongodb://`` URI (no database name) of an empty database server.
+def session_databases() -> Iterator[Databases]:
+    """Databases in a temporary folder that is removed at the end.
 
-    ``LOCUTORY_TEST_MONGO_URI`` names another server to use, which is left as it is found.
-    Otherwise SecantusDB runs without authentication and without syncing to disk, in a
-    temporary directory that is removed at the end. Synchronous, so that a session fixture
-    can hold it. ``RuntimeError`` when it does not start.
+    ``LOCUTORY_TEST_MONGO_URI`` names a server to use instead, which is left as it is found.
+    Synchronous, so that a session fixture can hold it.
     """
     given = os.environ.get("LOCUTORY_TEST_MONGO_URI", "").strip()
     if given:
-        yield given
+        yield Databases(given)
         return
     with tempfile.TemporaryDirectory(
-        prefix="locutory-test-database-", ignore_cleanup_errors=True
+        prefix="locutory-test-databases-", ignore_cleanup_errors=True
     ) as name:
-        folder = Path(name)
-        output, settings, port = folder / "log", folder / "settings.toml", free_port()
-        settings.touch()  # shuts out a configuration file of the user
-        program = [
-            str(Path(sys.executable).with_name("secantusd-py")),
-            *("--config", str(settings), "--host", "127.0.0.1", "--port", str(port)),
-            *("--storage-path", str(folder / "data"), "--cache-size", "256M"),
-        ]
-        with output.open("wb") as log:
-            # The guard ends the database with the test run, however that ends.
-            kept = log.fileno()
-            guard = importlib.util.find_spec("locutory_secantus.guard")
-            assert guard is not None
-            assert guard.origin is not None
-            guarded = [sys.executable, "-I", "-S", guard.origin, str(os.getpid()), str(kept)]
-            process = subprocess.Popen(  # noqa: S603  (our own arguments)
-                [*guarded, *program],
-                pass_fds=(kept,),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            try:
-                wait_until_it_listens(process, port, "the database of the tests")
-            except AssertionError as error:
-                raise RuntimeError(f"{error}:\n{output.read_text()[-2000:]}") from None
-            yield f"mongodb://127.0.0.1:{port}/?directConnection=true"
-        finally:
-            process.kill()  # nothing in it is worth a graceful end
-            process.wait()
+        yield Databases(Path(name))

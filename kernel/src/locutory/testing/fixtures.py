@@ -1,4 +1,4 @@
-"""pytest fixtures: ``database_uri`` (one embedded database a session) and ``serve``."""
+"""pytest fixtures: ``databases`` (those of a session) and ``serve``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from locutory.testing.database import session_database
+from locutory.testing.database import Databases, session_databases
 from locutory.testing.server import Serve
 
 # Plain tracebacks: rich ones are pages long, and show local variables.
@@ -22,13 +22,13 @@ structlog.configure(
 
 
 @pytest.fixture(scope="session")
-def database_uri() -> Iterator[str]:
-    """The address of a database server that lives as long as the test session."""
-    with session_database() as uri:
-        yield uri
+def databases() -> Iterator[Databases]:
+    """Databases that live as long as the test session."""
+    with session_databases() as opened:
+        yield opened
 
 
 @pytest.fixture
-def serve(database_uri: str, tmp_path: Path) -> Serve:
+def serve(databases: Databases, tmp_path: Path) -> Serve:
     """``async with serve("auth", environment={...}, yaml={...}) as server: ...``"""
-    return Serve(database_uri, tmp_path)
+    return Serve(databases, tmp_path)

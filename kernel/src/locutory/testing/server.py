@@ -22,6 +22,7 @@ from locutory.kernel import Kernel
 from locutory.plugin import Plugin, hook
 from locutory.request import Request
 from locutory.services import Provide
+from locutory.testing.database import Databases
 from locutory.testing.waiting import PATIENCE
 from locutory_httpserver.protocol import Protocol
 
@@ -152,8 +153,8 @@ async def listening(kernel: Kernel) -> AsyncIterator[str]:
 class Serve:
     """Starts kernels for a test; call it with plugin names or plugin instances."""
 
-    def __init__(self, database_uri: str, data_dir: Path) -> None:
-        self._uri = database_uri
+    def __init__(self, databases: Databases, data_dir: Path) -> None:
+        self._databases = databases
         self._data_dir = data_dir
 
     @asynccontextmanager
@@ -170,16 +171,10 @@ class Serve:
         names = [plugin for plugin in plugins if isinstance(plugin, str)]
         loaded = discovery.load(installed, names)
         loaded += [plugin for plugin in plugins if isinstance(plugin, Plugin)]
-        sources = Sources({**SECRETS, **(environment or {})}, dict(yaml or {}))
         name = database or f"test_{uuid4().hex}"
-        kernel = Kernel(
-            sources,
-            loaded,
-            database_uri=self._uri,
-            database_name=name,
-            data_dir=self._data_dir,
-            installed=list(installed),
-        )
+        address = {"MONGO_URI": self._databases.address(name)}
+        sources = Sources({**SECRETS, **address, **(environment or {})}, dict(yaml or {}))
+        kernel = Kernel(sources, loaded, data_dir=self._data_dir, installed=list(installed))
         await kernel.start()
         try:
             async with listening(kernel) as url:

@@ -1,21 +1,23 @@
-"""The database that comes with the server: a child process that speaks MongoDB's protocol."""
+"""The former built-in database: a child process that speaks MongoDB's protocol."""
 
 import secrets
 import socket
 import sys
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import structlog
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
 from locutory.errors import Problem, StartupError
 from locutory_secantus.child import Child, NotStarted
-from locutory_secantus.folder import Folder, knock
+from locutory_secantus.folder import Folder
 from locutory_secantus.programs import HOST, choose
 
-__all__ = ["EmbeddedDatabase", "open_embedded"]
+__all__ = ["EmbeddedClient", "EmbeddedDatabase", "open_embedded"]
 
 USER = "locutory"
 NAME = "LibreChat"
@@ -35,21 +37,51 @@ def _uri(port: int, password: str | None, options: str) -> str:
     return f"mongodb://{account}{HOST}:{port}/{NAME}?directConnection=true{source}{options}"
 
 
-def open_embedded(_uri: str, data_dir: Path) -> "EmbeddedDatabase":
+async def open_embedded(_address: str, data_dir: Path, *, create: bool) -> "EmbeddedClient":
     """What the entry point ``embedded`` of ``locutory.databases`` names."""
     if sys.platform == "win32":
         raise StartupError(
             Problem("MONGO_URI", "the embedded database needs Linux or macOS", "set MONGO_URI")
         )
-    return EmbeddedDatabase(data_dir)
+    database = EmbeddedDatabase(data_dir)
+    if not (create or database.exists()):
+        raise FileNotFoundError(f"no database of this kind is in {data_dir}")
+    client = AsyncMongoClient[dict[str, Any]](await database.start(), tz_aware=True, tzinfo=UTC)
+    return EmbeddedClient(database, client)
+
+
+class EmbeddedClient:
+    """The driver's client of a database process, which ends with it."""
+
+    def __init__(
+        self, database: "EmbeddedDatabase", client: AsyncMongoClient[dict[str, Any]]
+    ) -> None:
+        self._database = database
+        self._client = client
+
+    def __getitem__(self, name: str) -> AsyncDatabase[dict[str, Any]]:
+        return self._client[name]
+
+    def get_default_database(self, default: str | None = None) -> AsyncDatabase[dict[str, Any]]:
+        """The database of the address, which always names one."""
+        return self._client.get_default_database(default)
+
+    async def drop_database(self, name_or_database: Any) -> None:
+        """Remove a database."""
+        await self._client.drop_database(name_or_database)
+
+    async def close(self) -> None:
+        """Close the connections, and stop the process."""
+        await self._client.close()
+        await self._database.stop()
 
 
 class EmbeddedDatabase:
-    """One database process on a data directory, for one server or a group of its workers.
+    """One database process on a data directory.
 
     Started as ``mongod`` when there is one, else as SecantusDB; only this machine and only
     with the password in the data directory can it be reached. A process that dies is started
-    again on the same port. Needs no kernel: a supervisor of workers may hold it.
+    again on the same port.
     """
 
     def __init__(self, data_dir: Path, *, log: Any = None) -> None:
@@ -61,17 +93,6 @@ class EmbeddedDatabase:
     def process_id(self) -> int | None:
         """Of the running database process."""
         return self._child.process_id if self._child else None
-
-    async def running(self) -> str | None:
-        """The URI of the database that another process has running on this data directory."""
-        password = self._folder.password()
-        try:
-            process, port = self._folder.database_lock.named()
-        except OSError:
-            return None
-        if not (password and process and port and await knock(port)):
-            return None
-        return _uri(port, password, choose(self._folder.path, self._folder.storage).options)
 
     def exists(self) -> bool:
         """Does the data directory hold a database?"""

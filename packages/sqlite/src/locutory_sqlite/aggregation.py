@@ -8,7 +8,7 @@ from bson.codec_options import CodecOptions
 from locutory_sqlite.filters import compile_filter
 from locutory_sqlite.ordering import MISSING, encode
 from locutory_sqlite.paths import elements, split
-from locutory_sqlite.pipeline import Source, compile_pipeline, run
+from locutory_sqlite.pipeline import Source, compile_pipeline, limit_of, run, skip_of
 from locutory_sqlite.reading import Reading
 from locutory_sqlite.sorting import Order, order_of
 
@@ -60,21 +60,25 @@ def _first(
     filters: list[Any] = []
     order: Order = []
     skip = limit = at = 0
-    while at < len(stages) and "$match" in stages[at]:
+
+    def next_is(name: str) -> bool:
+        return at < len(stages) and list(stages[at]) == [name]
+
+    while next_is("$match"):
         filters.append(stages[at]["$match"])
         at += 1
-    if at < len(stages) and "$sort" in stages[at]:
+    if next_is("$sort") and isinstance(stages[at]["$sort"], Mapping) and stages[at]["$sort"]:
         order = order_of(stages[at]["$sort"])
         at += 1
-    if at < len(stages) and "$skip" in stages[at]:
-        skip = int(stages[at]["$skip"])
+    if next_is("$skip"):
+        skip = skip_of(stages[at]["$skip"])
         at += 1
-    if at < len(stages) and "$limit" in stages[at] and stages[at]["$limit"] > 0:
-        limit = int(stages[at]["$limit"])
+    if next_is("$limit"):
+        limit = limit_of(stages[at]["$limit"])
         at += 1
     query: Document = {"$and": filters} if filters else {}
     if len(filters) == 1:
-        query = dict(filters[0])
+        query = filters[0]
     return query, order, skip, limit, list(stages[at:])
 
 

@@ -1,17 +1,20 @@
 """Bounds: between which values of a path the matches of a filter lie."""
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from bson import Regex
-
-from locutory_sqlite.filters import Condition, Filter
+from locutory_sqlite.arithmetic import is_nan
+from locutory_sqlite.filters import Condition, Filter, compile_filter, is_operators
 from locutory_sqlite.ordering import (
     COMPLEMENT,
     EMPTY_ARRAY,
     KIND_ARRAY,
+    KIND_CODE,
     KIND_MAX,
     KIND_MIN,
+    KIND_NUMBER,
     KIND_OBJECT,
     KIND_REGEX,
     KIND_STRING,
@@ -19,6 +22,8 @@ from locutory_sqlite.ordering import (
     encode,
     kind_of,
 )
+from locutory_sqlite.paths import position_of
+from locutory_sqlite.patterns import Pattern, is_pattern
 
 Edge = tuple[bytes, bool]
 """A place in the order of values: before (or, if true, behind) all that begins with the bytes."""
@@ -84,9 +89,15 @@ def choose(options: list[list[Span]], *, multikey: bool) -> list[Span]:
 
 
 def _joined(spans: list[Span]) -> list[Span]:
+    """In order, and those that touch as one; but points stay points."""
+    if len(spans) < 2:
+        return spans
     joined: list[Span] = []
-    for span in sorted(spans, key=lambda span: _key(span[0])):
-        if joined and _key(span[0]) < _key(joined[-1][1]):
+    for span in sorted(spans, key=lambda span: (_key(span[0]), not is_point(span))):
+        touching = bool(joined) and _key(span[0]) == _key(joined[-1][1])
+        if (touching and not (is_point(span) and is_point(joined[-1]))) or (
+            joined and _key(span[0]) < _key(joined[-1][1])
+        ):
             joined[-1] = (joined[-1][0], max(joined[-1][1], span[1], key=_key))
         else:
             joined.append(span)
@@ -101,6 +112,8 @@ def bounds_of(query: Filter) -> dict[str, list[list[Span]]]:
         spans = _spans(condition)
         if spans is not None:
             found.setdefault(condition.path, []).append(spans)
+        elif condition.operator == "$elemMatch":
+            _inside(condition, found)
     for clauses in query.branches:
         each = [bounds_of(clause) for clause in clauses]
         for path in each[0]:
@@ -110,25 +123,39 @@ def bounds_of(query: Filter) -> dict[str, list[list[Span]]]:
     return found
 
 
+def _inside(condition: Condition, found: dict[str, list[list[Span]]]) -> None:
+    """The conditions on fields of the objects in an array, on the whole path."""
+    if is_operators(condition.value):
+        return
+    for inner in compile_filter(condition.value).conditions:
+        spans = _spans(inner)
+        # An array in the array counts as an object there, but its positions do not in a path.
+        if spans is not None and position_of(inner.path.partition(".")[0]) is None:
+            found.setdefault(f"{condition.path}.{inner.path}", []).append(spans)
+
+
+def says_all(condition: Condition) -> bool:
+    """Does a condition hold for every document whose key lies in its spans, if no array is on
+    its path?"""
+    operator, value = condition.operator, condition.value
+    if operator == "$in":
+        return not any(isinstance(one, list) or is_pattern(one) for one in value)
+    if operator == "$eq":
+        return not isinstance(value, list)
+    return operator in _RANGES and _between(operator, value) is not None
+
+
+_RANGES = frozenset({"$gt", "$gte", "$lt", "$lte"})
+
+
 def ids_of(query: Filter) -> list[bytes] | None:
     """The encoded ``_id`` values that a filter names, in order; ``None`` if it names none."""
     for condition in query.conditions:
-        if condition.path != "_id":
-            continue
-        value = condition.value
-        if condition.operator == "$eq" and not isinstance(value, list):
-            return [encode(value)]
-        if (
-            condition.operator == "$in"
-            and isinstance(value, list)
-            and not any(isinstance(one, list) or _is_pattern(one) for one in value)
-        ):
-            return sorted({encode(one) for one in value})
+        if condition.path == "_id" and condition.operator in ("$eq", "$in") and says_all(condition):
+            if condition.operator == "$eq":
+                return [encode(condition.value)]
+            return sorted({encode(one) for one in condition.value})
     return None
-
-
-def _is_pattern(value: Any) -> bool:
-    return isinstance(value, Regex) or hasattr(value, "pattern")
 
 
 def _point(encoded: bytes) -> Span:
@@ -141,14 +168,16 @@ def _spans(condition: Condition) -> list[Span] | None:
     if operator == "$eq":
         return _equal(value)
     if operator == "$in" and isinstance(value, list):
-        if any(map(_is_pattern, value)):
+        if any(map(is_pattern, value)):
             return None
         return _joined(list({span for one in value for span in _equal(one)}))
-    if operator in ("$gt", "$gte", "$lt", "$lte"):
+    if operator in _RANGES:
         return _between(operator, value)
     if operator == "$regex":
         return _prefix(value)
-    if operator == "$all" and isinstance(value, list) and value and not _is_pattern(value[0]):
+    if operator == "$exists" and value in (False, 0):
+        return [_point(NULL)]
+    if operator == "$all" and isinstance(value, list) and value and not is_pattern(value[0]):
         return None if isinstance(value[0], dict) else _equal(value[0])
     return None
 
@@ -165,40 +194,41 @@ def _between(operator: str, value: Any) -> list[Span] | None:
     if value is None:
         return [_point(NULL)] if operator in ("$gte", "$lte") else []
     kind = kind_of(value)
-    if kind in (KIND_ARRAY, KIND_OBJECT, KIND_REGEX, KIND_MIN, KIND_MAX):
+    if kind in (KIND_ARRAY, KIND_OBJECT, KIND_REGEX, KIND_CODE, KIND_MIN, KIND_MAX):
         return None
-    if isinstance(value, float) and value != value:
+    if is_nan(value):
         return [_point(encode(value))] if operator in ("$gte", "$lte") else []
     encoded, bracket = encode(value), bytes((kind,))
     if operator in ("$gt", "$gte"):
         return [((encoded, operator == "$gt"), (bracket, True))]
-    return [((bracket, False), (encoded, operator == "$lte"))]
+    # NaN comes before every other number and is not less than any.
+    begin = (encode(math.nan), True) if kind == KIND_NUMBER else (bracket, False)
+    return [(begin, (encoded, operator == "$lte"))]
 
 
 _SPECIAL = frozenset("\\.^$*+?()[]{}|")
 
 
-def _prefix(value: Any) -> list[Span] | None:
+def _prefix(pattern: Pattern) -> list[Span] | None:
     """Of ``^text…``; ``None`` for every other regular expression."""
-    pattern, flags = getattr(value, "pattern", value), getattr(value, "flags", 0)
-    ignores_case_or_lines = flags & (2 | 8 | 64)
-    if (
-        not isinstance(pattern, str)
-        or pattern[:1] != "^"
-        or "|" in pattern
-        or ignores_case_or_lines
-    ):
+    given = pattern.text
+    if given[:1] != "^" or "|" in given or pattern.flags & (re.I | re.M | re.X):
         return None
-    text = ""
-    for letter in pattern[1:]:
-        if letter in _SPECIAL:
+    text, at = "", 1
+    while at < len(given):
+        letter, at = given[at], at + 1
+        if letter == "\\" and at < len(given) and not given[at].isalnum():
+            letter, at = given[at], at + 1
+        elif letter in _SPECIAL:
             if letter in "*?{":  # the letter before may be missing
                 text = text[:-1]
             break
         text += letter
     if not text:
         return None
-    begin = bytes((KIND_STRING,)) + text.encode().replace(b"\x00", b"\x00\xff")
+    begin = bytes((KIND_STRING,)) + text.encode("utf-8", "surrogatepass").replace(
+        b"\x00", b"\x00\xff"
+    )
     # Expressions are found in strings, and are equal to stored expressions.
     stored = ((bytes((KIND_REGEX,)), False), (bytes((KIND_REGEX + 1,)), False))
     return [((begin, False), (successor(begin), False)), stored]

@@ -1,10 +1,11 @@
 """A collection with the methods of the driver's ``AsyncCollection``."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import bson
 from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import (
     DeleteMany,
     DeleteOne,
@@ -32,6 +33,7 @@ from locutory_sqlite.mutations import Mutations
 from locutory_sqlite.options import check_options
 from locutory_sqlite.planner import Plan
 from locutory_sqlite.projection import compile_projection
+from locutory_sqlite.raw import as_raw, is_raw, raw_bytes, working_codec
 from locutory_sqlite.reading import Reading
 from locutory_sqlite.sorting import order_of
 from locutory_sqlite.writing import with_id
@@ -52,8 +54,10 @@ class Collection(Administration):
         self.name = name
         self.full_name = f"{database.name}.{name}"
         self.codec_options = codec
+        self._codec = working_codec(codec)
+        self._raw = is_raw(codec)
         self._engine: Engine = database.client.engine
-        self._mutations = Mutations(self._engine, database.name, name, codec)
+        self._mutations = Mutations(self._engine, database.name, name, self._codec)
 
     def __repr__(self) -> str:
         return f"Collection({self.full_name!r})"
@@ -80,7 +84,7 @@ class Collection(Administration):
         """A filter as the server would get it: dates in milliseconds, tuples as arrays."""
         if not query:
             return {}
-        return bson.decode(bson.encode(query, codec_options=self.codec_options), self.codec_options)
+        return bson.decode(bson.encode(query, codec_options=self._codec), self._codec)
 
     def _planned(
         self, connection: "Connection", query: Filter, options: FindCursor
@@ -89,7 +93,7 @@ class Collection(Administration):
         stored = connection.catalog.collections.get(self.name)
         if stored is None:
             return None
-        reading = Reading(connection, stored, self.codec_options)
+        reading = Reading(connection, stored, self._codec)
         limited = bool(options.limited)
         return reading, reading.plan(query, options.order, limited=limited, hint=options.hinted)
 
@@ -105,6 +109,23 @@ class Collection(Administration):
         ):
             yield document
 
+    def _raw_rows(
+        self, connection: "Connection", query: Filter, options: FindCursor
+    ) -> Iterator[Any]:
+        planned = self._planned(connection, query, options)
+        if planned is None:
+            return iter(())
+        reading, plan = planned
+        skip, limit = options.skipped, options.limited
+        rows = reading.raw_rows(query, options.order, skip=skip, limit=limit, using=plan)
+        codec: Any = self.codec_options
+        return (RawBSONDocument(raw, codec) for raw in rows)
+
+    def _shaped(self, document: Document) -> Document:
+        """A document that was computed, as the codec options want it."""
+        found: Any = as_raw(document, self.codec_options) if self._raw else document
+        return cast("Document", found)
+
     def find(
         self, filter: Mapping[str, Any] | None = None, projection: Any = None, **options: Any
     ) -> FindCursor:
@@ -114,8 +135,11 @@ class Collection(Administration):
         project = None if projection is None else compile_projection(projection)
 
         def run(reader: "Connection", cursor: FindCursor) -> Iterator[Document]:
+            if self._raw and project is None:
+                return self._raw_rows(reader, query, cursor)
             rows = self._rows(reader, query, cursor)
-            return rows if project is None else map(project, rows)
+            shown = rows if project is None else map(project, rows)
+            return map(self._shaped, shown) if self._raw else shown
 
         def plan(reader: "Connection", cursor: FindCursor) -> Mapping[str, Any]:
             planned = self._planned(reader, query, cursor)
@@ -138,10 +162,10 @@ class Collection(Administration):
         """A cursor over what comes out of a pipeline."""
         check_options(options, "hint")
         stages = [dict(stage) for stage in self._normal({"pipeline": list(pipeline)})["pipeline"]]
-        return ResultCursor(
-            self._engine,
-            aggregate_rows(self.name, stages, self.codec_options, hint_name(options.get("hint"))),
-        )
+        rows = aggregate_rows(self.name, stages, self._codec, hint_name(options.get("hint")))
+        if not self._raw:
+            return ResultCursor(self._engine, rows)
+        return ResultCursor(self._engine, lambda reader: map(self._shaped, rows(reader)))
 
     async def count_documents(self, filter: Mapping[str, Any], **options: Any) -> int:
         """How many match."""
@@ -167,7 +191,8 @@ class Collection(Administration):
     ) -> list[Any]:
         """The different values of a field, those of arrays each by itself."""
         check_options(options, "hint")
-        return distinct_values(key, await self.find(filter, **options).to_list())
+        plain = self.with_options(self._codec)
+        return distinct_values(key, await plain.find(filter, **options).to_list())
 
     # Writing
 
@@ -175,13 +200,17 @@ class Collection(Administration):
         """Store a document, which gets an ``_id`` if it has none."""
         check_options(options)
         await self._mutations.insert([self._encoded(document)])
-        return InsertOneResult(document["_id"], True)
+        identity = None if isinstance(document, RawBSONDocument) else document["_id"]
+        return InsertOneResult(identity, True)
 
     def _encoded(self, document: Any) -> bytes:
-        """A document to insert as it is stored; like the driver, gives it its ``_id``."""
+        """A document to insert as it is stored; like the driver, gives it its ``_id``, unless it
+        is a raw one."""
+        if isinstance(document, RawBSONDocument):
+            return raw_bytes(document)
         filled = with_id(document)
         document.setdefault("_id", filled["_id"])
-        return bson.encode(filled, codec_options=self.codec_options)
+        return bson.encode(filled, codec_options=self._codec)
 
     async def insert_many(
         self, documents: Iterable[Any], ordered: bool = True, **options: Any
@@ -192,7 +221,8 @@ class Collection(Administration):
         if not given:
             raise TypeError("documents must be a non-empty list")
         await self.bulk_write([InsertOne(document) for document in given], ordered=ordered)
-        return InsertManyResult([document["_id"] for document in given], True)
+        known = (each["_id"] for each in given if not isinstance(each, RawBSONDocument))
+        return InsertManyResult(list(known), True)
 
     async def update_one(
         self, filter: Mapping[str, Any], update: Any, upsert: bool = False, **options: Any
@@ -299,11 +329,11 @@ class Collection(Administration):
         )
         return self._projected(found, projection)
 
-    @staticmethod
-    def _projected(document: Document | None, projection: Any) -> Document | None:
-        if document is None or projection is None:
-            return document
-        return compile_projection(projection)(document)
+    def _projected(self, document: Document | None, projection: Any) -> Document | None:
+        if document is None:
+            return None
+        found = document if projection is None else compile_projection(projection)(document)
+        return self._shaped(found)
 
     async def bulk_write(
         self, requests: Sequence[Any], ordered: bool = True, **options: Any

@@ -1,11 +1,11 @@
 """Cursors: the results of ``find`` and ``aggregate``, read in batches."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from pymongo.errors import InvalidOperation
 
+from locutory_sqlite.raw import portion
 from locutory_sqlite.sorting import order_of
 
 if TYPE_CHECKING:
@@ -49,13 +49,12 @@ class ResultCursor:
                 self._reader = self._engine.lend()
             reader = self._reader
 
-            def read() -> list[Document]:
+            def read() -> tuple[list[Document], bool]:
                 if first or self._rows is None:
                     self._rows = self._open(reader)
-                return list(islice(self._rows, most))
+                return portion(self._rows, most)
 
-            found = await self._engine.run(reader, read, long=not first)
-            self._done = most is None or len(found) < most
+            found, self._done = await self._engine.run(reader, read, long=not first)
             return found
         except BaseException:
             self._done = True
@@ -70,10 +69,10 @@ class ResultCursor:
         self._batch, self._at = [], 0
         if length is None:
             return left + await self._read(None)
-        if len(left) >= length:
-            self._batch = left[length:]
-            return left[:length]
-        return left + await self._read(length - len(left))
+        while len(left) < length and not self._done:
+            left += await self._read(length - len(left))
+        self._batch = left[length:]
+        return left[:length]
 
     async def next(self) -> Document:
         """The next document; ``StopAsyncIteration`` after the last one."""

@@ -15,6 +15,7 @@ from locutory_sqlite.collection import Collection
 from locutory_sqlite.cursor import ResultCursor
 from locutory_sqlite.engine import Engine
 from locutory_sqlite.errors import not_supported
+from locutory_sqlite.snapshots import snapshot
 
 if TYPE_CHECKING:
     from locutory_sqlite.engine import Connection
@@ -75,10 +76,20 @@ class Client:
         for collection in await database.list_collection_names():
             await database.drop_collection(collection)
 
+    def get_default_database(self, default: str | None = None) -> "Database":
+        """The one database of the file, under the name ``default``."""
+        return self[default or "LibreChat"]
+
     @property
     def admin(self) -> "Database":
         """Takes ``ping`` and ``buildInfo``."""
         return self["admin"]
+
+    def on(self, engine: Engine) -> "Client":
+        """The same databases, read by another engine."""
+        client = Client(engine.path)
+        client.engine, client.codec_options = engine, self.codec_options
+        return client
 
     def append_metadata(self, *_: object) -> None:
         """The driver's name for the server's log; there is none."""
@@ -142,7 +153,7 @@ class Database:
 
     async def create_collection(self, name: str, **options: Any) -> Collection:
         """Make an empty collection; ``CollectionInvalid`` if it is there."""
-        if options.get("capped") or options.get("timeseries") or options.get("validator"):
+        if any(map(options.get, ("capped", "collation", "timeseries", "validator", "viewOn"))):
             raise not_supported("collections with options")
 
         def work(writer: "Connection") -> None:
@@ -168,6 +179,10 @@ class Database:
             return iter([{"name": name, "type": "collection"} for name in names])
 
         return ResultCursor(self.client.engine, rows)
+
+    def snapshot(self) -> contextlib.AbstractAsyncContextManager["Database"]:
+        """A database that can only be read, and whose cursors all see the state of now."""
+        return snapshot(self)
 
     async def drop_collection(self, name: str, **_options: Any) -> None:
         """Remove a collection; one that is not there is fine."""

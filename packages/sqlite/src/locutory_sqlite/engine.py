@@ -12,7 +12,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,13 @@ class Connection:
     sql: sqlite3.Connection
     catalog: Catalog = field(default_factory=Catalog)
     until: float = math.inf
+    _cursors: "weakref.WeakSet[sqlite3.Cursor]" = field(default_factory=weakref.WeakSet)
+
+    def select(self, text: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """The rows of a query, which are read until `end` at the latest."""
+        cursor = self.sql.execute(text, values)
+        self._cursors.add(cursor)
+        return cursor
 
     def begin(self) -> None:
         """A transaction that sees one state of the file."""
@@ -54,6 +62,10 @@ class Connection:
 
     def end(self) -> None:
         """Give that state up."""
+        # An open cursor, kept by the traceback of an error, would hold on to it, and the next
+        # transaction would see that old state.
+        for cursor in list(self._cursors):
+            cursor.close()
         if self.sql.in_transaction:
             self.sql.execute("ROLLBACK")
 

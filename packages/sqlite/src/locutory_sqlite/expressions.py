@@ -4,13 +4,14 @@ An expression is compiled to a function of its scope, the variables by name (``R
 ``CURRENT`` are the document). A field that is not there is `MISSING`.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from locutory_sqlite.errors import invalid, not_supported
-from locutory_sqlite.ordering import KIND_NULL, KIND_NUMBER, MISSING, encode, kind_of
+from locutory_sqlite.arithmetic import whole
+from locutory_sqlite.errors import FAILED_TO_PARSE, invalid, not_supported
+from locutory_sqlite.functions import FUNCTIONS, array, is_null, truth
+from locutory_sqlite.ordering import MISSING
 from locutory_sqlite.paths import get, split
 
 Scope = Mapping[str, Any]
@@ -20,13 +21,6 @@ Expression = Callable[[Scope], Any]
 def scope_of(document: dict[str, Any]) -> Scope:
     """The variables of an expression on a document."""
     return {"ROOT": document, "CURRENT": document}
-
-
-def truth(value: Any) -> bool:
-    """False, 0, null and a missing field are false; everything else is true."""
-    if value is None or value is MISSING:
-        return False
-    return bool(value) if isinstance(value, bool | int | float) else True
 
 
 def compile_expression(value: Any) -> Expression:
@@ -39,6 +33,9 @@ def compile_expression(value: Any) -> Expression:
             if len(value) != 1:
                 raise invalid("an expression has exactly one operator", 15983)
             return _operator(first, value[first])
+        for name in value:
+            if not name or "." in name or name.startswith("$"):
+                raise invalid(f"FieldPath field names may not contain '.' or '$': {name!r}", 16412)
         members = {name: compile_expression(inner) for name, inner in value.items()}
         return lambda scope: {
             name: found for name, inner in members.items() if (found := inner(scope)) is not MISSING
@@ -53,26 +50,35 @@ def _null(value: Any) -> Any:
     return None if value is MISSING else value
 
 
-def _field(path: str) -> Expression:
+def _names(path: str) -> tuple[str, ...]:
     parts = split(path)
-    if len(parts) == 1:
-        name = parts[0]
-        return lambda scope: (
-            get(scope["CURRENT"], parts)
-            if not isinstance(scope["CURRENT"], dict)
-            else scope["CURRENT"].get(name, MISSING)
-        )
-    return lambda scope: get(scope["CURRENT"], parts)
+    if "" in parts:
+        raise invalid(f"'${path}' is not a valid FieldPath: it has an empty name", 15998)
+    if any(part.startswith("$") for part in parts):
+        raise invalid(f"FieldPath field names may not start with '$': ${path}", 16410)
+    return parts
+
+
+def _field(path: str) -> Expression:
+    parts = _names(path)
+    if len(parts) > 1:
+        return lambda scope: get(scope["CURRENT"], parts)
+
+    def run(scope: Scope) -> Any:
+        document = scope["CURRENT"]
+        return document.get(path, MISSING) if isinstance(document, dict) else get(document, parts)
+
+    return run
 
 
 def _variable(path: str) -> Expression:
-    name, _, rest = path.partition(".")
+    name, dot, rest = path.partition(".")
     if name == "REMOVE":
         return lambda _scope: MISSING
     if name == "NOW":
         moment = datetime.now(UTC)
         return lambda _scope: moment
-    parts = split(rest) if rest else ()
+    parts = _names(rest) if dot else ()
 
     def run(scope: Scope) -> Any:
         if name not in scope:
@@ -83,10 +89,10 @@ def _variable(path: str) -> Expression:
 
 
 def _operator(name: str, operand: Any) -> Expression:
-    special = _SPECIAL.get(name)
+    special = SPECIAL.get(name)
     if special is not None:
         return special(operand)
-    function = _FUNCTIONS.get(name)
+    function = FUNCTIONS.get(name)
     if function is None:
         raise not_supported(f"the expression operator {name}")
     least, most, work = function
@@ -95,7 +101,23 @@ def _operator(name: str, operand: Any) -> Expression:
     ]
     if not least <= len(arguments) <= most:
         raise invalid(f"Expression {name} takes {least} to {most} arguments", 16020)
+    if len(arguments) == 1:
+        (only,) = arguments
+        return lambda scope: work(only(scope))
     return lambda scope: work(*[argument(scope) for argument in arguments])
+
+
+def _named(name: str, operand: Any, needed: tuple[str, ...], *optional: str) -> Mapping[str, Any]:
+    """The arguments of an operator that takes them by name."""
+    if not isinstance(operand, Mapping):
+        raise invalid(f"{name} only supports an object as its argument", FAILED_TO_PARSE)
+    for key in operand:
+        if key not in needed and key not in optional:
+            raise invalid(f"Unrecognized parameter to {name}: {key}", FAILED_TO_PARSE)
+    for key in needed:
+        if key not in operand:
+            raise invalid(f"Missing '{key}' parameter to {name}", FAILED_TO_PARSE)
+    return operand
 
 
 def _literal(operand: Any) -> Expression:
@@ -104,9 +126,8 @@ def _literal(operand: Any) -> Expression:
 
 def _cond(operand: Any) -> Expression:
     if isinstance(operand, Mapping):
-        if set(operand) != {"if", "then", "else"}:
-            raise invalid("$cond needs if, then and else", 17083)
-        operand = [operand["if"], operand["then"], operand["else"]]
+        named = _named("$cond", operand, ("if", "then", "else"))
+        operand = [named["if"], named["then"], named["else"]]
     if not isinstance(operand, list) or len(operand) != 3:
         raise invalid("Expression $cond takes exactly 3 arguments", 16020)
     test, then, otherwise = (compile_expression(inner) for inner in operand)
@@ -114,18 +135,21 @@ def _cond(operand: Any) -> Expression:
 
 
 def _switch(operand: Any) -> Expression:
-    branches = [
-        (compile_expression(branch["case"]), compile_expression(branch["then"]))
-        for branch in operand.get("branches", ())
-    ]
-    default = compile_expression(operand["default"]) if "default" in operand else None
+    given = _named("$switch", operand, ("branches",), "default")
+    if not isinstance(given["branches"], list) or not given["branches"]:
+        raise invalid("$switch requires an array of at least one branch", 40068)
+    branches = []
+    for one in given["branches"]:
+        branch = _named("$switch", one, ("case", "then"))
+        branches.append((compile_expression(branch["case"]), compile_expression(branch["then"])))
+    default = compile_expression(given["default"]) if "default" in given else None
 
     def run(scope: Scope) -> Any:
         for test, then in branches:
             if truth(test(scope)):
                 return then(scope)
         if default is None:
-            raise invalid("$switch could not find a matching branch", 40066)
+            raise invalid("$switch could not find a matching branch for an input", 40066)
         return default(scope)
 
     return run
@@ -139,7 +163,7 @@ def _if_null(operand: Any) -> Expression:
     def run(scope: Scope) -> Any:
         for expression in tried:
             value = expression(scope)
-            if value is not None and value is not MISSING:
+            if not is_null(value):
                 return value
         return last(scope)
 
@@ -161,235 +185,79 @@ def _list(operand: Any) -> list[Any]:
 
 
 def _let(operand: Any) -> Expression:
-    names = {name: compile_expression(value) for name, value in operand["vars"].items()}
-    inner = compile_expression(operand["in"])
+    given = _named("$let", operand, ("vars", "in"))
+    if not isinstance(given["vars"], Mapping):
+        raise invalid("invalid parameter: expected an object (vars)", 10065)
+    names = {
+        _user_variable(name): compile_expression(value) for name, value in given["vars"].items()
+    }
+    inner = compile_expression(given["in"])
     return lambda scope: inner({**scope, **{name: value(scope) for name, value in names.items()}})
 
 
-def _over(operand: Any, member: str) -> tuple[Expression, str, Expression]:
-    name = operand.get("as", "this")
-    return compile_expression(operand["input"]), name, compile_expression(operand[member])
+def _user_variable(name: Any) -> str:
+    if not isinstance(name, str) or not name[:1].islower() or not name.replace("_", "a").isalnum():
+        raise invalid(f"'{name}' starts with an invalid character for a user variable name", 16867)
+    return name
 
 
 def _map(operand: Any) -> Expression:
-    source, name, inner = _over(operand, "in")
+    given = _named("$map", operand, ("input", "in"), "as")
+    source, inner = compile_expression(given["input"]), compile_expression(given["in"])
+    name = _user_variable(given.get("as", "this"))
 
     def run(scope: Scope) -> Any:
         values = source(scope)
-        if values is None or values is MISSING:
+        if is_null(values):
             return None
-        return [_null(inner({**scope, name: value})) for value in _array("$map", values)]
+        return [_null(inner({**scope, name: value})) for value in array("$map", values)]
 
     return run
 
 
 def _filter(operand: Any) -> Expression:
-    source, name, inner = _over(operand, "cond")
+    given = _named("$filter", operand, ("input", "cond"), "as", "limit")
+    source, inner = compile_expression(given["input"]), compile_expression(given["cond"])
+    name = _user_variable(given.get("as", "this"))
+    limit = compile_expression(given.get("limit"))
 
     def run(scope: Scope) -> Any:
-        values = source(scope)
-        if values is None or values is MISSING:
+        values, most = source(scope), limit(scope)
+        if is_null(values):
             return None
-        return [
-            value for value in _array("$filter", values) if truth(inner({**scope, name: value}))
-        ]
+        wanted = whole(most)
+        if not is_null(most) and (wanted is None or wanted < 1):
+            raise invalid("$filter: limit must be greater than 0", 327392)
+        found: list[Any] = []
+        for value in array("$filter", values, 28651):
+            if truth(inner({**scope, name: value})):
+                found.append(value)
+                if len(found) == wanted:
+                    break
+        return found
 
     return run
 
 
 def _reduce(operand: Any) -> Expression:
+    given = _named("$reduce", operand, ("input", "initialValue", "in"))
     source, start, inner = (
-        compile_expression(operand[key]) for key in ("input", "initialValue", "in")
+        compile_expression(given[key]) for key in ("input", "initialValue", "in")
     )
 
     def run(scope: Scope) -> Any:
         values = source(scope)
-        if values is None or values is MISSING:
+        if is_null(values):
             return None
         value = start(scope)
-        for this in _array("$reduce", values):
+        for this in array("$reduce", values, 40080):
             value = inner({**scope, "this": this, "value": value})
         return value
 
     return run
 
 
-def _array(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise invalid(f"the argument to {name} must be an array", 16883)
-    return value
-
-
-def _number(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise invalid(f"{name} only supports numeric types", 16554)
-    return value
-
-
-def _numeric(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*values: Any) -> Any:
-        if any(value is None or value is MISSING for value in values):
-            return None
-        return work(*[_number(name, value) for value in values])
-
-    return run
-
-
-def _add(*values: Any) -> Any:
-    if any(value is None or value is MISSING for value in values):
-        return None
-    dates = [value for value in values if isinstance(value, datetime)]
-    if not dates:
-        return sum(_number("$add", value) for value in values)
-    from datetime import timedelta
-
-    if len(dates) > 1:
-        raise invalid("only one date allowed in an $add expression", 16612)
-    rest = sum(_number("$add", value) for value in values if not isinstance(value, datetime))
-    return dates[0] + timedelta(milliseconds=rest)
-
-
-def _subtract(left: Any, right: Any) -> Any:
-    if left is None or left is MISSING or right is None or right is MISSING:
-        return None
-    from datetime import timedelta
-
-    if isinstance(left, datetime):
-        if isinstance(right, datetime):
-            return (left - right) // timedelta(milliseconds=1)
-        return left - timedelta(milliseconds=_number("$subtract", right))
-    return _number("$subtract", left) - _number("$subtract", right)
-
-
-def _divide(left: float, right: float) -> float:
-    if not right:
-        raise invalid("can't $divide by zero", 16608)
-    return left / right
-
-
-def _size(value: Any) -> int:
-    return len(_array("$size", value))
-
-
-def _element(values: Any, index: Any) -> Any:
-    if values is None or values is MISSING or index is None or index is MISSING:
-        return None
-    values = _array("$arrayElemAt", values)
-    return values[int(index)] if -len(values) <= index < len(values) else MISSING
-
-
-def _slice(values: Any, *place: Any) -> Any:
-    if values is None or values is MISSING:
-        return None
-    values = _array("$slice", values)
-    if len(place) == 1:
-        return values[: place[0]] if place[0] >= 0 else values[place[0] :]
-    start = place[0] if place[0] >= 0 else max(len(values) + place[0], 0)
-    return values[start : start + place[1]]
-
-
-def _concat(*values: Any) -> Any:
-    if any(value is None or value is MISSING for value in values):
-        return None
-    if not all(isinstance(value, str) for value in values):
-        raise invalid("$concat only supports strings", 16702)
-    return "".join(values)
-
-
-def _concat_arrays(*values: Any) -> Any:
-    if any(value is None or value is MISSING for value in values):
-        return None
-    return [item for value in values for item in _array("$concatArrays", value)]
-
-
-def _text(value: Any) -> str:
-    if value is None or value is MISSING:
-        return ""
-    if not isinstance(value, str):
-        raise invalid("$toLower and $toUpper take strings", 16007)
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return value is not MISSING and kind_of(value) == KIND_NUMBER
-
-
-def _merge(*values: Any) -> Any:
-    merged: dict[str, Any] = {}
-    for value in values:
-        if value is None or value is MISSING:
-            continue
-        if not isinstance(value, Mapping):
-            raise invalid("$mergeObjects requires object inputs", 40400)
-        merged.update(value)
-    return merged
-
-
-def _in_array(value: Any, values: Any) -> bool:
-    encoded = _key(value)
-    return any(_key(item) == encoded for item in _array("$in", values))
-
-
-def _key(value: Any) -> bytes:
-    # A missing field comes before null in comparisons of expressions.
-    return b"\x06" if value is MISSING else encode(value)
-
-
-def _extreme(values: tuple[Any, ...], choose: Callable[..., Any]) -> Any:
-    if len(values) == 1 and isinstance(values[0], list):
-        values = tuple(values[0])
-    known = [v for v in values if v is not MISSING and kind_of(v) != KIND_NULL]
-    return choose(known, key=encode) if known else None
-
-
-def _to_string(value: Any) -> Any:
-    if value is None or value is MISSING:
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return (
-            value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-            + f"{value.microsecond // 1000:03}Z"
-        )
-    return str(value)
-
-
-_MOST = 1000
-_FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
-    "$add": (0, _MOST, _add),
-    "$subtract": (2, 2, _subtract),
-    "$multiply": (0, _MOST, _numeric("$multiply", lambda *values: math.prod(values))),
-    "$divide": (2, 2, _numeric("$divide", _divide)),
-    "$mod": (2, 2, _numeric("$mod", math.fmod)),
-    "$abs": (1, 1, _numeric("$abs", abs)),
-    "$floor": (1, 1, _numeric("$floor", math.floor)),
-    "$ceil": (1, 1, _numeric("$ceil", math.ceil)),
-    "$eq": (2, 2, lambda left, right: _key(left) == _key(right)),
-    "$ne": (2, 2, lambda left, right: _key(left) != _key(right)),
-    "$gt": (2, 2, lambda left, right: _key(left) > _key(right)),
-    "$gte": (2, 2, lambda left, right: _key(left) >= _key(right)),
-    "$lt": (2, 2, lambda left, right: _key(left) < _key(right)),
-    "$lte": (2, 2, lambda left, right: _key(left) <= _key(right)),
-    "$not": (1, 1, lambda value: not truth(value)),
-    "$size": (1, 1, _size),
-    "$arrayElemAt": (2, 2, _element),
-    "$first": (1, 1, lambda values: _element(values, 0)),
-    "$last": (1, 1, lambda values: _element(values, -1)),
-    "$slice": (2, 3, _slice),
-    "$concat": (0, _MOST, _concat),
-    "$concatArrays": (0, _MOST, _concat_arrays),
-    "$toLower": (1, 1, lambda value: _text(value).lower()),
-    "$toUpper": (1, 1, lambda value: _text(value).upper()),
-    "$toString": (1, 1, _to_string),
-    "$isArray": (1, 1, lambda value: isinstance(value, list)),
-    "$isNumber": (1, 1, _is_number),
-    "$mergeObjects": (0, _MOST, _merge),
-    "$in": (2, 2, _in_array),
-    "$max": (1, _MOST, lambda *values: _extreme(values, max)),
-    "$min": (1, _MOST, lambda *values: _extreme(values, min)),
-}
-_SPECIAL: dict[str, Callable[[Any], Expression]] = {
+SPECIAL: dict[str, Callable[[Any], Expression]] = {
     "$literal": _literal,
     "$cond": _cond,
     "$switch": _switch,
@@ -401,3 +269,6 @@ _SPECIAL: dict[str, Callable[[Any], Expression]] = {
     "$filter": _filter,
     "$reduce": _reduce,
 }
+"""The operators that do not evaluate all of their arguments, or that name variables."""
+
+__all__ = ["FUNCTIONS", "SPECIAL", "Expression", "Scope", "compile_expression", "scope_of", "truth"]

@@ -1,25 +1,19 @@
 """Filters: compiled to a test of documents, and to the conditions that an index can use."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from bson import ObjectId, Regex
-from bson.code import Code
-
 from locutory_sqlite import expressions
-from locutory_sqlite.errors import invalid, not_supported
+from locutory_sqlite.arithmetic import whole
+from locutory_sqlite.comparisons import RANGES, ValueTest, equals, in_range, one_of
+from locutory_sqlite.errors import FAILED_TO_PARSE, invalid, not_supported
 from locutory_sqlite.kinds import mod_test, type_test
-from locutory_sqlite.ordering import MISSING, encode, kind_of
+from locutory_sqlite.ordering import MISSING
 from locutory_sqlite.paths import elements, split, values_at
+from locutory_sqlite.patterns import is_pattern, pattern_of
 
 Test = Callable[[dict[str, Any]], bool]
-ValueTest = Callable[[Any], bool]
-
-_NUMBERS = (int, float)
-_IGNORED = frozenset({"$comment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +31,79 @@ class Filter:
 
     ``test`` decides on a document. ``conditions`` must all hold for a match, and ``branches``
     holds the alternatives of each ``$or``: what a planner may use; the test covers it all.
+    ``plain``: are the conditions the whole of it?
     """
 
     test: Test
     conditions: list[Condition] = field(default_factory=list)
     branches: list[list["Filter"]] = field(default_factory=list)
+    plain: bool = True
+
+    @property
+    def matches_all(self) -> bool:
+        """Does it ask for nothing?"""
+        return self.test is _all
 
 
 def compile_filter(query: Mapping[str, Any]) -> Filter:
     """``OperationFailure`` names what is malformed or not supported."""
+    if not isinstance(query, Mapping):
+        raise invalid("the match filter must be an expression in an object", 15959)
     tests: list[Test] = []
     compiled = Filter(_all)
     for key, value in query.items():
-        if key in _IGNORED:
-            continue
-        if key == "$and":
-            for inner in _clauses(key, value):
-                tests.append(inner.test)
-                compiled.conditions += inner.conditions
-                compiled.branches += inner.branches
-        elif key == "$or":
-            clauses = _clauses(key, value)
-            tests.append(_any_of([clause.test for clause in clauses]))
-            compiled.branches.append(clauses)
-        elif key == "$nor":
-            tests.append(_none_of([clause.test for clause in _clauses(key, value)]))
-        elif key == "$expr":
-            tests.append(_expression(value))
-        elif key.startswith("$"):
-            raise not_supported(f"the filter operator {key}")
-        else:
-            for condition in _conditions(key, value):
+        if not key.startswith("$"):
+            for condition in conditions_of(key, value):
                 tests.append(_path_test(condition))
                 compiled.conditions.append(condition)
+        elif key in TOP_LEVEL:
+            TOP_LEVEL[key](compiled, tests, value)
+        else:
+            raise not_supported(f"the filter operator {key}")
     compiled.test = _every(tests)
     return compiled
+
+
+def _and(compiled: Filter, tests: list[Test], value: Any) -> None:
+    for inner in _clauses("$and", value):
+        tests.append(inner.test)
+        compiled.conditions += inner.conditions
+        compiled.branches += inner.branches
+        compiled.plain = compiled.plain and inner.plain
+
+
+def _or(compiled: Filter, tests: list[Test], value: Any) -> None:
+    clauses = _clauses("$or", value)
+    alternatives = [clause.test for clause in clauses]
+    tests.append(_any_of(alternatives) if len(clauses) > 1 else alternatives[0])
+    compiled.branches.append(clauses)
+    compiled.plain = False
+
+
+def _nor(compiled: Filter, tests: list[Test], value: Any) -> None:
+    any_of = _any_of([clause.test for clause in _clauses("$nor", value)])
+    tests.append(lambda document: not any_of(document))
+    compiled.plain = False
+
+
+def _expr(compiled: Filter, tests: list[Test], value: Any) -> None:
+    expression = expressions.compile_expression(value)
+    tests.append(lambda document: expressions.truth(expression(expressions.scope_of(document))))
+    compiled.plain = False
+
+
+def _comment(_compiled: Filter, _tests: list[Test], _value: Any) -> None:
+    pass
+
+
+TOP_LEVEL: dict[str, Callable[[Filter, list[Test], Any], None]] = {
+    "$and": _and,
+    "$or": _or,
+    "$nor": _nor,
+    "$expr": _expr,
+    "$comment": _comment,
+}
+"""The operators that stand in the place of a path."""
 
 
 def _clauses(key: str, value: Any) -> list[Filter]:
@@ -84,13 +116,17 @@ def _clauses(key: str, value: Any) -> list[Filter]:
 
 def is_operators(value: Any) -> bool:
     """Is it ``{"$operator": …}`` rather than a document to be equal to?"""
-    return isinstance(value, Mapping) and next(iter(value), "").startswith("$")
+    if not isinstance(value, Mapping):
+        return False
+    first = next(iter(value), "")
+    return first.startswith("$") and first not in ("$ref", "$id", "$db")
 
 
-def _conditions(path: str, value: Any) -> list[Condition]:
-    if isinstance(value, Regex | re.Pattern):
-        return [Condition(path, "$regex", value)]
-    if not is_operators(value) or "$ref" in value or "$id" in value:
+def conditions_of(path: str, value: Any) -> list[Condition]:
+    """What a filter says of a path: a value to be equal to, an expression, or operators."""
+    if is_pattern(value):
+        return [Condition(path, "$regex", pattern_of(value))]
+    if not is_operators(value):
         return [Condition(path, "$eq", value)]
     found = []
     for operator, operand in value.items():
@@ -100,36 +136,42 @@ def _conditions(path: str, value: Any) -> list[Condition]:
             if "$regex" not in value:
                 raise invalid("$options needs a $regex")
             continue
+        if operator not in OPERATORS:
+            raise not_supported(f"the filter operator {operator}")
         if operator == "$regex":
-            operand = _pattern(operand, value.get("$options", ""))
+            operand = pattern_of(operand, value.get("$options", ""))
+        elif operator == "$ne" and is_pattern(operand):
+            raise invalid("Can't have regex as arg to $ne.")
         if operator != "$comment":
             found.append(Condition(path, operator, operand))
     return found
 
 
+_NEGATED = {"$ne": "$eq", "$nin": "$in"}
+_ON_VALUES = frozenset({"$eq", "$in", *RANGES})
+
+
 def _path_test(condition: Condition) -> Test:
-    negated = _NEGATED.get(condition.operator)
-    if negated is not None:
-        inner = _path_test(Condition(condition.path, negated, condition.value))
+    path, operator, operand = condition.path, condition.operator, condition.value
+    if operator in _NEGATED:
+        inner = _path_test(Condition(path, _NEGATED[operator], operand))
         return lambda document: not inner(document)
-    if condition.operator == "$not":
-        return _not(condition)
-    values = values_at(condition.path)
-    if condition.operator == "$exists":
-        wanted = bool(condition.value)
+    if operator == "$not":
+        test = _every([_path_test(one) for one in _negatable(path, operand)])
+        return lambda document: not test(document)
+    values = values_at(path)
+    if operator == "$exists":
+        wanted = expressions.truth(operand)
         return lambda document: any(v is not MISSING for v in values(document)) is wanted
-    if condition.operator == "$all":
+    if operator == "$all":
         return _all_of(condition)
-    if (
-        condition.operator in ("$eq", "$in", "$gt", "$gte", "$lt", "$lte")
-        and "." not in condition.path
-    ):
-        return _top_level(condition.path, value_test(condition.operator, condition.value))
-    test = value_test(condition.operator, condition.value)
-    if condition.operator in ("$size", "$elemMatch"):
-        parts = split(condition.path)
-        return lambda document: any(map(test, elements(document, parts, spread=False)))
-    return lambda document: any(map(test, values(document)))
+    matches = value_test(operator, operand)
+    if operator in _ON_VALUES and "." not in path:
+        return _top_level(path, matches)
+    if operator in ("$size", "$elemMatch"):
+        parts = split(path)
+        return lambda document: any(map(matches, elements(document, parts, spread=False)))
+    return lambda document: any(map(matches, values(document)))
 
 
 def _top_level(path: str, test: ValueTest) -> Test:
@@ -140,21 +182,10 @@ def _top_level(path: str, test: ValueTest) -> Test:
     return run
 
 
-_NEGATED = {"$ne": "$eq", "$nin": "$in"}
-
-
-def _not(condition: Condition) -> Test:
-    value = condition.value
-    if isinstance(value, Regex | re.Pattern):
-        inner = [Condition(condition.path, "$regex", value)]
-    elif isinstance(value, Mapping) and value:
-        inner = _conditions(condition.path, value)
-        if not is_operators(value):
-            raise invalid("$not needs a regex or a document of operators")
-    else:
+def _negatable(path: str, operand: Any) -> list[Condition]:
+    if not is_pattern(operand) and not is_operators(operand):
         raise invalid("$not needs a regex or a document of operators")
-    test = _every([_path_test(one) for one in inner])
-    return lambda document: not test(document)
+    return conditions_of(path, operand)
 
 
 def _all_of(condition: Condition) -> Test:
@@ -169,179 +200,79 @@ def _all_of(condition: Condition) -> Test:
                 raise invalid("no $ expressions in $all")
             tests.append(_path_test(Condition(condition.path, "$elemMatch", value["$elemMatch"])))
         else:
-            tests.append(_path_test(_conditions(condition.path, value)[0]))
+            tests.append(_path_test(conditions_of(condition.path, value)[0]))
     return _every(tests)
 
 
 def value_test(operator: str, operand: Any) -> ValueTest:
-    """The test of one value for one operator."""
+    """The test of one value for one operator; ``OperationFailure`` for those of paths."""
+    if operator in RANGES:
+        return in_range(operator, operand)
     match operator:
         case "$eq":
             return equals(operand)
         case "$in":
-            return _in(operand)
-        case "$gt" | "$gte" | "$lt" | "$lte":
-            return _range(operator, operand)
+            return one_of(operand, is_operators)
         case "$regex":
-            return _regex(operand)
+            return pattern_of(operand)
         case "$size":
-            if not isinstance(operand, _NUMBERS) or int(operand) != operand or operand < 0:
-                raise invalid("$size must be a whole number, 0 or more")
-            return lambda value: isinstance(value, list) and len(value) == operand
+            length = whole(operand)
+            if length is None or length < 0:
+                raise invalid(
+                    f"Failed to parse $size. Expected a whole number: {operand!r}", FAILED_TO_PARSE
+                )
+            return lambda value: isinstance(value, list) and len(value) == length
         case "$elemMatch":
             return _element_match(operand)
         case "$type":
             return type_test(operand)
         case "$mod":
             return mod_test(operand)
-    raise not_supported(f"the filter operator {operator}")
+    raise not_supported(f"the filter operator {operator} in this place")
 
 
-def equals(wanted: Any) -> ValueTest:
-    """Equality as the server has it: 1 is 1.0 but not true, and objects are equal only with
-    their fields in the same order."""
-    if isinstance(wanted, Regex | re.Pattern):
-        raise invalid("Can't have a regex as the value of $eq here")
-    kind = type(wanted)
-    if wanted is None:
-        return lambda value: value is None or value is MISSING
-    if kind is str:
-        return lambda value: value == wanted and not isinstance(value, Code)
-    if kind is bool:
-        return lambda value: value is wanted
-    if isinstance(wanted, _NUMBERS) and wanted == wanted:
-        return lambda value: value == wanted and not isinstance(value, bool)
-    if kind in (ObjectId, datetime):
-        return lambda value: value == wanted
-    encoded = encode(wanted)
-    return lambda value: value is not MISSING and encode(value) == encoded
-
-
-def _in(operand: Any) -> ValueTest:
-    if not isinstance(operand, list | tuple):
-        raise invalid("$in needs an array")
-    plain: set[Any] = set()
-    tests: list[ValueTest] = []
-    for value in operand:
-        if type(value) in (str, ObjectId):
-            plain.add(value)
-        elif isinstance(value, Regex | re.Pattern):
-            tests.append(_regex(value))
-        elif is_operators(value):
-            raise invalid("cannot nest $ under $in")
-        else:
-            tests.append(equals(value))
-    if not tests:
-        return lambda value: type(value) in (str, ObjectId) and value in plain
-    return lambda value: (
-        (type(value) in (str, ObjectId) and value in plain) or any(test(value) for test in tests)
-    )
-
-
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "$gt": lambda value, bound: value > bound,
-    "$gte": lambda value, bound: value >= bound,
-    "$lt": lambda value, bound: value < bound,
-    "$lte": lambda value, bound: value <= bound,
-}
-
-
-def _range(operator: str, bound: Any) -> ValueTest:
-    if isinstance(bound, Regex | re.Pattern):
-        raise invalid(f"Can't have RegEx as arg to predicate over field with {operator}")
-    compare = _COMPARISONS[operator]
-    if bound is None:
-        return equals(None) if operator in ("$gte", "$lte") else lambda _value: False
-    if isinstance(bound, str | datetime) and type(bound) in (str, datetime):
-        kind = type(bound)
-        return lambda value: type(value) is kind and compare(value, bound)
-    if isinstance(bound, float) and bound != bound:
-        return equals(bound) if operator in ("$gte", "$lte") else lambda _value: False
-    encoded, wanted = encode(bound), kind_of(bound)
-    across = wanted in (0x05, 0xF0)  # MinKey and MaxKey are compared with every type
-
-    def run(value: Any) -> bool:
-        if value is MISSING:
-            return across and compare(b"\x0a", encoded)
-        return (across or kind_of(value) == wanted) and compare(encode(value), encoded)
-
-    return run
-
-
-def _pattern(operand: Any, options: Any) -> Any:
-    if isinstance(operand, Regex):
-        operand = operand.try_compile() if not options else operand.pattern
-    if isinstance(operand, re.Pattern):
-        if not options:
-            return operand
-        operand = operand.pattern
-    if not isinstance(operand, str) or not isinstance(options, str):
-        raise invalid("$regex and $options must be strings")
-    flags = 0
-    for letter in options:
-        if letter not in "imsux":
-            raise invalid(f"invalid flag in regex options: {letter}")
-        flags |= {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "u": 0}[letter]
-    try:
-        return re.compile(operand, flags)
-    except re.error as error:
-        raise invalid(f"Regular expression is invalid: {error}", 51091) from None
-
-
-def _regex(operand: Any) -> ValueTest:
-    pattern = _pattern(operand, "")
-    search = pattern.search
-    as_stored = encode(Regex.from_native(pattern))
-    return lambda value: (
-        bool(search(value))
-        if type(value) is str
-        else isinstance(value, Regex) and encode(value) == as_stored
-    )
+OPERATORS = frozenset(
+    {
+        "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$type", "$not", "$all",
+        "$elemMatch", "$size", "$mod", "$regex", "$options", "$comment",
+    }
+)  # fmt: skip
+"""The operators on a path."""
 
 
 def _element_match(operand: Any) -> ValueTest:
     if not isinstance(operand, Mapping):
         raise invalid("$elemMatch needs an Object")
-    if is_operators(operand) and next(iter(operand)) not in ("$and", "$or", "$nor", "$expr"):
-        tests = [_value_condition(condition) for condition in _conditions("", operand)]
+    if is_operators(operand) and next(iter(operand)) not in TOP_LEVEL:
+        tests = [_value_condition(condition) for condition in conditions_of("", operand)]
         return lambda value: (
             isinstance(value, list) and any(all(test(inner) for test in tests) for inner in value)
         )
-    inner_test = compile_filter(operand).test
-
-    def run(value: Any) -> bool:
-        if not isinstance(value, list):
-            return False
-        return any(
-            inner_test(inner if isinstance(inner, dict) else dict(_numbered(inner)))
-            for inner in value
-            if isinstance(inner, dict | list)
+    matches = compile_filter(operand).test
+    return lambda value: (
+        isinstance(value, list)
+        and any(
+            # An array counts as an object whose fields are its positions.
+            matches(one if isinstance(one, dict) else {str(n): v for n, v in enumerate(one)})
+            for one in value
+            if isinstance(one, dict | list)
         )
-
-    return run
-
-
-def _numbered(values: list[Any]) -> list[tuple[str, Any]]:
-    return [(str(position), value) for position, value in enumerate(values)]
+    )
 
 
 def _value_condition(condition: Condition) -> ValueTest:
     """A condition on the element of an array itself, which is not looked into."""
-    negated = _NEGATED.get(condition.operator)
-    if negated is not None:
-        inner = value_test(negated, condition.value)
+    operator, operand = condition.operator, condition.value
+    if operator in _NEGATED:
+        inner = value_test(_NEGATED[operator], operand)
         return lambda value: not inner(value)
-    if condition.operator == "$exists":
-        return lambda _value: bool(condition.value)
-    if condition.operator == "$not":
-        tests = [_value_condition(one) for one in _conditions("", condition.value)]
+    if operator == "$exists":
+        wanted = expressions.truth(operand)
+        return lambda _value: wanted
+    if operator == "$not":
+        tests = [_value_condition(one) for one in _negatable("", operand)]
         return lambda value: not all(test(value) for test in tests)
-    return value_test(condition.operator, condition.value)
-
-
-def _expression(value: Any) -> Test:
-    expression = expressions.compile_expression(value)
-    return lambda document: expressions.truth(expression(expressions.scope_of(document)))
+    return value_test(operator, operand)
 
 
 def _all(_document: dict[str, Any]) -> bool:
@@ -363,15 +294,4 @@ def _any_of(tests: list[Test]) -> Test:
     return lambda document: any(test(document) for test in tests)
 
 
-def _none_of(tests: list[Test]) -> Test:
-    return lambda document: not any(test(document) for test in tests)
-
-
-__all__ = [
-    "Condition",
-    "Filter",
-    "compile_filter",
-    "equals",
-    "is_operators",
-    "value_test",
-]
+__all__ = ["Condition", "Filter", "compile_filter", "conditions_of", "is_operators", "value_test"]

@@ -6,16 +6,14 @@ from typing import Any
 
 from locutory_sqlite.errors import (
     OPTIONS_CONFLICT,
-    PARALLEL_ARRAYS,
     invalid,
     not_supported,
-    write_error,
 )
-from locutory_sqlite.filters import Test, compile_filter
+from locutory_sqlite.filters import Filter, compile_filter
 from locutory_sqlite.ordering import COMPLEMENT, EMPTY_ARRAY, MISSING, encode
-from locutory_sqlite.paths import split, walk
+from locutory_sqlite.paths import split
+from locutory_sqlite.rows import EMPTY, rows_of
 
-_EMPTY: Any = object()
 _KNOWN = frozenset(
     {"key", "name", "unique", "sparse", "partialFilterExpression", "expireAfterSeconds"}
 )
@@ -37,11 +35,12 @@ class Index:
     number: int = 0
     multikey: bool = False
     _parts: tuple[tuple[str, ...], ...] = ()
-    _covers: Test | None = field(default=None, repr=False)
+    condition: Filter | None = field(default=None, repr=False, compare=False)
+    """The compiled filter of a partial index."""
 
     def __post_init__(self) -> None:
         self._parts = tuple(split(path) for path, _ in self.keys)
-        self._covers = compile_filter(self.partial).test if self.partial else None
+        self.condition = compile_filter(self.partial) if self.partial else None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Index":
@@ -98,7 +97,7 @@ class Index:
     def entries(self, document: dict[str, Any]) -> list[bytes]:
         """The keys of a document, without doubles; none where the index leaves it out.
         ``WriteError`` for two arrays side by side."""
-        if self._covers is not None and not self._covers(document):
+        if self.condition is not None and not self.condition.test(document):
             return []
         if len(self.keys) == 1 and len(self._parts[0]) == 1:
             value = document.get(self.keys[0][0], MISSING)
@@ -107,7 +106,7 @@ class Index:
                     return []
                 encoded = encode(value)
                 return [encoded if self.keys[0][1] == 1 else encoded.translate(COMPLEMENT)]
-        rows = _rows(document, self._parts)
+        rows = rows_of(document, self._parts)
         if self.sparse and all(value is MISSING for row in rows for value in row):
             return []
         return list(dict.fromkeys(self._key(row) for row in rows))
@@ -117,7 +116,7 @@ class Index:
             [
                 encoded if direction == 1 else encoded.translate(COMPLEMENT)
                 for encoded, (_, direction) in zip(
-                    (EMPTY_ARRAY if value is _EMPTY else encode(value) for value in row),
+                    (EMPTY_ARRAY if value is EMPTY else encode(value) for value in row),
                     self.keys,
                     strict=True,
                 )
@@ -126,9 +125,9 @@ class Index:
 
     def values(self, document: dict[str, Any], key: bytes) -> dict[str, Any]:
         """The values that make a key of a document, for the error of a duplicate."""
-        for row in _rows(document, self._parts):
+        for row in rows_of(document, self._parts):
             if self._key(row) == key:
-                plain = (None if value is MISSING or value is _EMPTY else value for value in row)
+                plain = (None if value is MISSING or value is EMPTY else value for value in row)
                 return dict(zip((path for path, _ in self.keys), plain, strict=True))
         return {}
 
@@ -140,56 +139,3 @@ def _check_partial(query: Mapping[str, Any]) -> None:
             raise invalid(f"Expression not supported in partial index: {key}", 67)
         for clause in value if key in ("$and", "$or") else ():
             _check_partial(clause)
-
-
-def _rows(document: Any, paths: tuple[tuple[str, ...], ...]) -> list[tuple[Any, ...]]:
-    """The values under the paths, a row for each element of the one array among them."""
-    fixed: list[Any] = []
-    array: list[Any] | None = None
-    inside: list[int] = []
-    for number, parts in enumerate(paths):
-        value, at = walk(document, parts, 0)
-        fixed.append(value)
-        if isinstance(value, list):
-            if array is not None and value is not array:
-                shown = " ".join(f"[{'.'.join(paths[n])}]" for n in (inside[0], number))
-                raise write_error(f"cannot index parallel arrays {shown}", PARALLEL_ARRAYS)
-            array = value
-            inside.append(number)
-            fixed[number] = parts[at:]
-    if array is None:
-        return [tuple(fixed)]
-    rows: list[tuple[Any, ...]] = []
-    for position, element in enumerate(array or [_EMPTY]):
-        rows += _spread(fixed, inside, element, position)
-    return rows
-
-
-def _spread(
-    fixed: list[Any], inside: list[int], element: Any, position: int
-) -> list[tuple[Any, ...]]:
-    """The rows of one element of the array in which the paths ``inside`` end or go on."""
-    row = list(fixed)
-    deeper: dict[int, tuple[str, ...]] = {}
-    for number in inside:
-        rest: tuple[str, ...] = fixed[number]
-        if not rest:
-            row[number] = element
-        elif rest[0].isdecimal() and int(rest[0]) == position and element is not _EMPTY:
-            row[number] = element
-            if len(rest) > 1:
-                deeper[number] = rest[1:]
-        elif isinstance(element, dict):
-            deeper[number] = rest
-        else:
-            row[number] = MISSING
-    if not deeper:
-        return [tuple(row)]
-    numbers = list(deeper)
-    inner = element if isinstance(element, dict | list) else {}
-    found = []
-    for values in _rows(inner, tuple(deeper.values())):
-        for number, value in zip(numbers, values, strict=True):
-            row[number] = value
-        found.append(tuple(row))
-    return found

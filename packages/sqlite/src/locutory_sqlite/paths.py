@@ -15,6 +15,13 @@ def split(path: str) -> tuple[str, ...]:
     return tuple(path.split("."))
 
 
+def position_of(name: str) -> int | None:
+    """The position in an array that a name of a path means; ``None`` for a name only."""
+    if name.isdecimal() and name.isascii() and (name[0] != "0" or name == "0"):
+        return int(name)
+    return None
+
+
 def walk(value: Any, parts: tuple[str, ...], at: int) -> tuple[Any, int]:
     """Through objects, as far as the path or the first array: what is there, and the number of
     names used; `MISSING` where the path ends before."""
@@ -44,11 +51,11 @@ def elements(
         yield value
         return
     name = parts[at]
-    numeric = name.isdecimal()
+    place = position_of(name)
     for position, inner in enumerate(value):
         if isinstance(inner, dict):
             yield from elements(inner, parts, at, spread=spread)
-        if numeric and int(name) == position:
+        if position == place:
             if at + 1 == len(parts):
                 yield inner  # not its elements, if it is an array
             elif isinstance(inner, dict | list):
@@ -72,13 +79,13 @@ def values_at(path: str) -> Values:
 
 
 def get(document: Any, parts: tuple[str, ...]) -> Any:
-    """What an aggregation's ``"$a.b"`` reads: through arrays it is the array of what their
-    elements have; `MISSING` where there is nothing."""
+    """What an aggregation's ``"$a.b"`` reads: through an array it is the array of what the
+    objects in it have; `MISSING` where there is nothing."""
     for at, name in enumerate(parts):
         if isinstance(document, dict):
             document = document.get(name, MISSING)
         elif isinstance(document, list):
-            found = (get(inner, parts[at:]) for inner in document if isinstance(inner, dict | list))
+            found = (get(inner, parts[at:]) for inner in document if isinstance(inner, dict))
             return [inner for inner in found if inner is not MISSING]
         else:
             return MISSING

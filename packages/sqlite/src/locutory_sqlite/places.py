@@ -1,9 +1,14 @@
 """Places in a document that an update changes, and copies."""
 
+from collections.abc import Callable
 from typing import Any
 
 from locutory_sqlite.errors import PATH_NOT_VIABLE, write_error
 from locutory_sqlite.ordering import MISSING
+
+Document = dict[str, Any]
+Change = Callable[[Document, bool], None]
+"""Applies one operator on one path to a document; the flag: is it being inserted?"""
 
 
 def deepcopy_document(value: Any) -> Any:
@@ -76,3 +81,21 @@ def write(holder: Any, name: str, value: Any) -> None:
     else:
         _fill(holder, position)
         holder.append(value)
+
+
+def changing(parts: tuple[str, ...], work: Callable[[Any], Any], *, create: bool = True) -> Change:
+    """Replaces the value of a path by ``work`` of it; `MISSING` from it changes nothing. Without
+    ``create`` what is not there is left alone."""
+
+    def change(document: Document, _inserting: bool) -> None:
+        place = holder(document, parts, create=create)
+        if place is None:
+            return
+        before = read(place, parts[-1])
+        if before is MISSING and not create:
+            return
+        after = work(before)
+        if after is not MISSING:
+            write(place, parts[-1], after)
+
+    return change

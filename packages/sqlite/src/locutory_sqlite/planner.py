@@ -12,17 +12,27 @@ from locutory_sqlite.bounds import (
     choose,
     ids_of,
     is_point,
+    says_all,
     successor,
     turned,
 )
-from locutory_sqlite.filters import Condition, Filter, compile_filter, value_test
+from locutory_sqlite.filters import Filter
+from locutory_sqlite.implied import implies
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.sorting import Order
 
-MAX_RANGES = 400
+MAX_RANGES = 5000
 """Points of ``$in`` multiply; above this the rest of them is left to the test."""
 
+_MERGED = 400
+"""Ranges that are read at the same time to merge them."""
+
 _SAMPLE = 300
+"""Up to this many rows are read and sorted rather than looked for in another order."""
+
+_COUNTED = 30_000
+_WANTED = 30
+"""The rows that a query with a limit is taken to want."""
 
 
 @dataclass(slots=True)
@@ -31,8 +41,9 @@ class Plan:
 
     ``index`` is ``None`` for the order of insertion (a whole scan), or with ``ids`` for a look-up
     by ``_id``. ``ranges`` are disjoint and ascending. ``sorted`` is the number of fields of
-    the sort in whose order the rows come; with several ``ranges`` and a sort they are merged.
-    ``parts`` are plans whose rows are united.
+    the sort in whose order the rows come; with ``merge`` the ranges, or the ``parts``, are each
+    in that order. ``parts`` are plans whose rows are united. ``exact``: every key in the ranges
+    is that of a match, so that counting needs no documents.
     """
 
     index: Index | None = None
@@ -42,11 +53,16 @@ class Plan:
     merge: bool = False
     ids: Sequence[bytes] | None = None
     parts: "Sequence[Plan]" = ()
+    exact: bool = False
 
     def describe(self) -> dict[str, Any]:
         """For ``explain``: the stage, as the server calls it, and its index."""
         if self.parts:
-            return {"stage": "OR", "inputStages": [part.describe() for part in self.parts]}
+            return {
+                "stage": "SORT_MERGE" if self.merge else "OR",
+                "inputStages": [part.describe() for part in self.parts],
+                "sortedFields": self.sorted,
+            }
         if self.ids is not None:
             return {"stage": "IDHACK", "keys": len(self.ids)}
         if self.index is None:
@@ -74,36 +90,67 @@ def plan(
     ``limited``: only the first rows in the order are wanted, so that an index in that order
     may be better than one that finds fewer rows.
     """
-    bounds = bounds_of(query)
     ids = ids_of(query)
     if ids is not None:
-        return Plan(ids=ids)
-    candidates = [
-        found for index in indexes if (found := _candidate(index, query, bounds, order)) is not None
-    ]
-    useful = [found for found in candidates if found.bound or found.plan.sorted]
-    united = _united(query, indexes, count)
-    if not useful:
-        return united or Plan()
-    useful.sort(key=lambda found: found.rank, reverse=True)
-    best = useful[0]
-    if best.bound and best.index.unique and best.exact == len(best.index.keys):
+        by_id = bool(order) and order[0][0] == "_id"
+        ids = ids[::-1] if by_id and order[0][1] == -1 else ids
+        return Plan(ids=ids, sorted=len(order) if by_id else 0)
+    bounds = bounds_of(query)
+    useful = []
+    for index in indexes:
+        found = _candidate(index, query, bounds, order)
+        if found is not None and (found.bound or found.plan.sorted):
+            useful.append(found)
+    best = max(useful, key=lambda found: found.rank) if useful else None
+    if best is not None and best.unique_match:
         return best.plan
-    if limited and order and best.plan.sorted < len(order):
-        ordered = next((f for f in useful if f.plan.sorted == len(order)), None) or next(
-            (f for f in useful if f.plan.sorted > best.plan.sorted), None
-        )
-        if ordered is not None:
-            rows = _SAMPLE if not best.bound else count(best.index, best.plan.ranges, _SAMPLE)
-            if rows >= _SAMPLE:
-                best = ordered
-    if not best.bound and united is not None and not limited:
-        return united
-    if united is not None and best.bound:
-        rows = count(best.index, best.plan.ranges, _SAMPLE)
-        if rows >= _SAMPLE and not best.plan.sorted:
-            return united
-    return best.plan
+    if best is not None and limited and best.plan.sorted < len(order):
+        best = _in_order(useful, best, order, count)
+    united = _united(query, order, indexes, count, limited=limited) if query.branches else None
+    if united is None or best is None:
+        return united or (best.plan if best is not None else Plan())
+    return united if _better(united, best, order, count, limited=limited) else best.plan
+
+
+def _in_order(
+    useful: "list[_Candidate]", best: "_Candidate", order: Order, count: Counter
+) -> "_Candidate":
+    """An index in the order of the sort, where that lets fewer rows be read."""
+    ordered = max(useful, key=lambda found: (found.plan.sorted, found.rank))
+    if ordered.plan.sorted <= best.plan.sorted:
+        return best
+    rows = count(best.index, best.plan.ranges, _SAMPLE * 10)
+    if rows < _SAMPLE:
+        return best
+    if ordered.exact >= best.exact and ordered.bound >= best.bound:
+        return ordered
+    # If the matches lie evenly in the order, so many rows are read until enough are found.
+    most = min(rows * rows // _WANTED, _COUNTED)
+    return ordered if count(ordered.index, ordered.plan.ranges, most) < most else best
+
+
+def _better(
+    united: Plan, best: "_Candidate", order: Order, count: Counter, *, limited: bool
+) -> bool:
+    """Are there fewer rows to read in the union than by the best single index?"""
+    sorts = bool(limited and order)
+    if sorts and united.sorted < best.plan.sorted == len(order):
+        return not best.bound and _rows(united, count, _SAMPLE) < _SAMPLE
+    if not best.bound:
+        return True
+    most = _SAMPLE if sorts else _SAMPLE * 10
+    rows = count(best.index, best.plan.ranges, most)
+    if sorts and united.sorted == len(order) > best.plan.sorted:
+        return rows >= _SAMPLE
+    return rows >= _SAMPLE and _rows(united, count, rows) < rows // 2
+
+
+def _rows(found: Plan, count: Counter, most: int) -> int:
+    if found.parts:
+        return sum(_rows(part, count, most) for part in found.parts)
+    if found.ids is not None or found.index is None:
+        return len(found.ids or ())
+    return count(found.index, found.ranges, most)
 
 
 @dataclass(slots=True)
@@ -114,13 +161,20 @@ class _Candidate:
     bound: int
 
     @property
-    def rank(self) -> tuple[int, int, int, int]:
-        full = self.index.unique and self.exact == len(self.index.keys)
-        return (int(full), self.exact, self.bound, self.plan.sorted * 8 - len(self.index.keys))
+    def unique_match(self) -> bool:
+        return self.index.unique and self.exact == len(self.index.keys)
+
+    @property
+    def rank(self) -> tuple[bool, int, int, int]:
+        sorted_first = self.plan.sorted * 8 - len(self.index.keys)
+        return (self.unique_match, self.exact, self.bound, sorted_first)
 
 
 def _candidate(index: Index, query: Filter, bounds: Bounds, order: Order) -> _Candidate | None:
-    if index.partial is not None and not _implies(query, index.partial):
+    first = index.keys[0][0]
+    if first not in bounds and (not order or index.multikey):
+        return None
+    if index.condition is not None and not implies(query, index.condition):
         return None
     prefixes = [b""]
     exact = bound = singles = 0
@@ -149,9 +203,25 @@ def _candidate(index: Index, query: Filter, bounds: Bounds, order: Order) -> _Ca
         return None
     if ranges is None:
         ranges = [(prefix, successor(prefix)) for prefix in prefixes]
-    plan_ = Plan(index, ranges)
-    _order(plan_, index, order, exact, singles)
-    return _Candidate(index, plan_, exact, bound)
+    found = Plan(index, ranges, exact=_says_all(query, index, bound))
+    _order(found, index, order, exact, singles)
+    return _Candidate(index, found, exact, bound)
+
+
+def _says_all(query: Filter, index: Index, bound: int) -> bool:
+    """Do the ranges hold the matches and nothing else?"""
+    if not query.plain:
+        return False
+    if index.multikey and (
+        len(query.conditions) > 1 or "." in index.keys[0][0] or _admits_null(query)
+    ):
+        return False
+    paths = {path for path, _ in index.keys[:bound]}
+    return all(one.path in paths and says_all(one) for one in query.conditions)
+
+
+def _admits_null(query: Filter) -> bool:
+    return any(admits_null(spans) for each in bounds_of(query).values() for spans in each)
 
 
 def _in_one_array(path: str, other: str) -> bool:
@@ -164,57 +234,53 @@ def _order(found: Plan, index: Index, order: Order, exact: int, singles: int) ->
     if not order or index.multikey:
         return
     fixed = {path for path, _ in index.keys[:singles]}
-    given = iter(index.keys[exact:])
+    # Points of an $in are in order themselves, and merged where the sort does not name them.
+    ways = [(singles, False)]
+    if exact > singles and len(found.ranges) <= _MERGED:
+        ways.append((exact, True))
+    for begin, merge in ways:
+        number, reverse = _agreement(order, index.keys[begin:], fixed)
+        if number > found.sorted:
+            found.sorted, found.reverse = number, reverse
+            found.merge = merge and len(found.ranges) > 1
+
+
+def _agreement(order: Order, keys: Sequence[tuple[str, int]], fixed: set[str]) -> tuple[int, bool]:
+    """The fields of a sort that keys are in the order of, and whether backwards."""
+    given = iter(keys)
     ways: set[bool] = set()
+    number = 0
     for path, way in order:
         if path not in fixed:
             known, direction = next(given, ("", 0))
             if path != known or len(ways | {way != direction}) > 1:
                 break
             ways.add(way != direction)
-        found.sorted += 1
-    found.reverse = ways == {True}
-    found.merge = len(found.ranges) > 1 and exact > singles
+        number += 1
+    return (number, True in ways) if ways or number == len(order) else (0, False)
 
 
-def _united(query: Filter, indexes: Sequence[Index], count: Counter) -> Plan | None:
-    """The union of one plan for each alternative of an ``$or``, if each has an index."""
+def _united(
+    query: Filter, order: Order, indexes: Sequence[Index], count: Counter, *, limited: bool
+) -> Plan | None:
+    """The union of one plan for each alternative of an ``$or``, if each has an index; the other
+    conditions hold in all of them."""
     for clauses in query.branches:
-        parts = []
+        parts: list[Plan] = []
         for clause in clauses:
-            part = plan(clause, [], indexes, count, limited=False)
+            conditions = query.conditions + clause.conditions
+            # Nested alternatives are looked at in turn, and not those beside them once more.
+            whole = Filter(query.test, conditions, clause.branches, plain=False)
+            part = plan(whole, order if limited else [], indexes, count, limited=limited)
             if part.index is None and part.ids is None and not part.parts:
                 break
             parts.append(part)
         else:
-            return Plan(parts=parts)
+            done = min(part.sorted for part in parts) if order and limited else 0
+            merge = done == len(order) > 0 and _runs(parts) <= _MERGED
+            return Plan(parts=parts, sorted=done if merge else 0, merge=merge)
     return None
 
 
-def _implies(query: Filter, partial: Any) -> bool:
-    """Does every match of the filter fulfil the condition of a partial index?"""
-    needed = compile_filter(partial)
-    if needed.branches:
-        return False
-    for condition in needed.conditions:
-        if not any(
-            _stronger(own, condition) for own in query.conditions if own.path == condition.path
-        ):
-            return False
-    return bool(needed.conditions)
-
-
-def _stronger(own: Condition, needed: Condition) -> bool:
-    if own == needed:
-        return True
-    if needed.operator == "$exists" and needed.value:
-        if own.operator == "$eq":
-            return own.value is not None
-        if own.operator == "$in":
-            return None not in own.value
-        return own.operator in ("$gt", "$lt", "$gte", "$lte") and own.value is not None
-    if needed.operator == "$type" and own.operator == "$eq":
-        return value_test("$type", needed.value)(own.value)
-    if own.operator == "$eq" and needed.operator in ("$eq", "$in", "$gt", "$gte", "$lt", "$lte"):
-        return value_test(needed.operator, needed.value)(own.value)
-    return False
+def _runs(parts: Sequence[Plan]) -> int:
+    return sum(len(part.ranges) if part.merge else 1 for part in parts)

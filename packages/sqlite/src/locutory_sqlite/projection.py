@@ -1,18 +1,21 @@
-"""Projections of ``find`` and of ``$project``."""
+"""Projections of ``find`` and of ``$project``, and the new fields of ``$addFields``."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from locutory_sqlite.arithmetic import is_number, is_zero, whole
 from locutory_sqlite.errors import invalid, not_supported
 from locutory_sqlite.expressions import compile_expression, scope_of
 from locutory_sqlite.filters import compile_filter
-from locutory_sqlite.ordering import MISSING
+from locutory_sqlite.paths import split
+from locutory_sqlite.shapes import Shape, changed
 
 Document = dict[str, Any]
 Project = Callable[[Document], Document]
-Tree = dict[str, Any]
-"""By name: ``True`` (the whole), or the tree of what lies below."""
+
+FIND_OPERATORS = frozenset({"$slice", "$elemMatch"})
+"""Those of projections of ``find``, besides expressions."""
 
 
 def compile_projection(given: Any, *, aggregate: bool = False) -> Project:
@@ -20,68 +23,91 @@ def compile_projection(given: Any, *, aggregate: bool = False) -> Project:
     or an expression. ``OperationFailure`` for a mixture of 1 and 0."""
     if isinstance(given, Mapping):
         fields = dict(given)
-    elif isinstance(given, Sequence) and not isinstance(given, str):
+    elif isinstance(given, Sequence) and not isinstance(given, str) and not aggregate:
         fields = dict.fromkeys(given, 1) or {"_id": 1}
     else:
-        raise invalid("projection must be a mapping or a list of names")
+        raise invalid("projection specification must be an object", 15969)
     if not fields:
         if aggregate:
             raise invalid("projection specification must have at least one field", 51272)
         return lambda document: document
-    identity = fields.pop("_id", 1)
-    if not _plain(identity):
-        fields["_id"] = identity
-    return _compiled(fields, keep_id=not _plain(identity) or bool(identity))
+    return _compiled(dict(_leaves(fields, "")), find=not aggregate)
 
 
-def _plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float)
+def compile_new_fields(given: Any) -> Project:
+    """Of ``$addFields``: every field is a path and an expression."""
+    if not isinstance(given, Mapping) or not given:
+        raise invalid("$addFields specification stage must be an object with a field", 40272)
+    shape = Shape(including=False)
+    for path, value in _leaves(given, ""):
+        shape.compute(path, compile_expression(value))
+    return lambda document: shape.apply(document, scope_of(document))
 
 
-def _compiled(fields: Document, *, keep_id: bool) -> Project:
-    included = [path for path, value in fields.items() if _plain(value) and value]
-    excluded = [path for path, value in fields.items() if _plain(value) and not value]
-    computed = {path: value for path, value in fields.items() if not _plain(value)}
-    sliced = {path: v["$slice"] for path, v in computed.items() if _is(v, "$slice")}
-    slices = {p: v for p, v in sliced.items() if not isinstance(v, list) or _numbers(v)}
-    matched = {
-        p: compile_filter({"x": v}).test for p, v in computed.items() if _is(v, "$elemMatch")
-    }
-    if included and excluded:
-        raise invalid(f"Cannot do exclusion on field {excluded[0]} in inclusion projection", 31254)
+def _leaves(fields: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    """The paths; an object without operators holds the paths below."""
+    for name, value in fields.items():
+        path = f"{above}{name}"
+        for part in split(path):
+            if not part:
+                raise invalid("FieldPath field names may not be empty strings.", 15998)
+            if part == "$":
+                raise not_supported("the positional projection $")
+            if part.startswith("$"):
+                raise invalid(f"FieldPath field names may not start with '$': {path}", 16410)
+        if isinstance(value, Mapping) and not next(iter(value), "").startswith("$"):
+            if not value:
+                raise invalid("An empty sub-projection is not a valid value", 51270)
+            yield from _leaves(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool) or is_number(value)
+
+
+def _wanted(flag: Any) -> bool:
+    return flag if isinstance(flag, bool) else not is_zero(flag)
+
+
+def _compiled(fields: Document, *, find: bool) -> Project:
+    identity = fields.pop("_id") if _is_flag(fields.get("_id")) else None
+    keep_id = identity is None or _wanted(identity)
+    flags = {path: _wanted(value) for path, value in fields.items() if _is_flag(value)}
+    slices = {p: _slicing(v["$slice"]) for p, v in fields.items() if find and _is_slice(v)}
+    matched = {p: _matching(p, v) for p, v in fields.items() if find and _is(v, "$elemMatch")}
     expressions = {
         path: compile_expression(value)
-        for path, value in computed.items()
-        if path not in slices and path not in matched
+        for path, value in fields.items()
+        if path not in flags and path not in slices and path not in matched
     }
-    exclusive = bool(excluded) or (
-        not included and not expressions and not matched and (not keep_id or bool(slices))
-    )
-    if excluded and expressions:
-        raise invalid("Invalid $project: an exclusion cannot hold expressions", 31252)
-    tree = _tree(excluded if exclusive else [*included, *slices])
+    including = any(flags.values()) or bool(expressions)
+    if False in flags.values():
+        excluded = next(path for path, flag in flags.items() if not flag)
+        if including:
+            code = 31254 if any(flags.values()) else 31252
+            raise invalid(f"Cannot do exclusion on field {excluded} in inclusion projection", code)
+    elif not including:
+        including = bool(matched) or (identity is not None and keep_id)
+    shape = Shape(including)
+    for path in [*flags, *(slices if including else ()), *(matched if including else ())]:
+        shape.name(path)
+    for path, expression in expressions.items():
+        shape.compute(path, expression)
+    if keep_id is including and not {"_id"} & (shape.below.keys() | shape.computed.keys()):
+        shape.named.add("_id")
 
     def project(document: Document) -> Document:
-        if exclusive:
-            result = _without(document, tree)
-            if not keep_id:
-                result.pop("_id", None)
-        else:
-            result = _with(document, tree)
-            if keep_id and "_id" in document and "_id" not in expressions:
-                result = {"_id": document["_id"], **result}
-        for path, place in slices.items():
-            _change(result, path.split("."), partial(_slice, place))
-        for path, test in matched.items():
-            found = [v for v in document.get(path) or () if test({"x": [v]})]
+        result = shape.apply(document, scope_of(document))
+        for path, work in slices.items():
+            result = changed(result, split(path), work)
+        for path, first in matched.items():
+            found = first(document.get(path))
             if found:
-                result[path] = found[:1]
-        if expressions:
-            scope = scope_of(document)
-            for path, expression in expressions.items():
-                value = expression(scope)
-                if value is not MISSING:
-                    _place(result, path.split("."), value)
+                result[path] = found
+            else:
+                result.pop(path, None)
         return result
 
     return project
@@ -91,89 +117,43 @@ def _is(value: Any, operator: str) -> bool:
     return isinstance(value, Mapping) and list(value) == [operator]
 
 
-def _numbers(value: list[Any]) -> bool:
-    return all(isinstance(number, int) for number in value)
+def _is_slice(value: Any) -> bool:
+    """Of ``find``: a number or two; with an array first it is an expression."""
+    if not _is(value, "$slice"):
+        return False
+    given = value["$slice"]
+    return not isinstance(given, list) or not given or is_number(given[0])
 
 
-def _tree(paths: list[str]) -> Tree:
-    tree: Tree = {}
-    for path in paths:
-        *names, last = path.split(".")
-        if last == "$":
-            raise not_supported("the positional projection $")
-        place = tree
-        for name in names:
-            inner = place.setdefault(name, {})
-            if inner is True:
-                raise invalid(f"Path collision at {path}", 31249)
-            place = inner
-        if isinstance(place.get(last), dict):
-            raise invalid(f"Path collision at {path}", 31250)
-        place[last] = True
-    return tree
+def _slicing(given: Any) -> Callable[[Any], Any]:
+    if not isinstance(given, list):
+        count = whole(given)
+        if count is None:
+            raise invalid("Invalid $slice syntax: a number or an array is needed", 28667)
+        return partial(_slice, (count, None) if count < 0 else (0, count))
+    numbers = [whole(number) for number in given]
+    if len(numbers) != 2 or None in numbers or (numbers[1] or 0) <= 0:
+        raise invalid("First argument to $slice must be a number, the second a positive one", 28724)
+    return partial(_slice, (numbers[0] or 0, numbers[1]))
 
 
-def _with(document: Document, tree: Tree) -> Document:
-    result = {}
-    for name, value in document.items():
-        below = tree.get(name)
-        if below is True:
-            result[name] = value
-        elif below is not None:
-            kept = _below(value, below, _with)
-            if kept is not MISSING:
-                result[name] = kept
-    return result
-
-
-def _without(document: Document, tree: Tree) -> Document:
-    result = {}
-    for name, value in document.items():
-        below = tree.get(name)
-        if below is None:
-            result[name] = value
-        elif below is not True:
-            kept = _below(value, below, _without)
-            result[name] = value if kept is MISSING else kept
-    return result
-
-
-def _below(value: Any, tree: Tree, work: Callable[[Document, Tree], Document]) -> Any:
-    """In objects, and in those of arrays; other values are left out of an inclusion."""
-    if isinstance(value, dict):
-        return work(value, tree)
-    if isinstance(value, list):
-        inner = (_below(one, tree, work) for one in value)
-        if work is _with:
-            return [one for one in inner if one is not MISSING]
-        return [old if one is MISSING else one for one, old in zip(inner, value, strict=True)]
-    return MISSING
-
-
-def _change(document: Any, names: list[str], work: Callable[[Any], Any]) -> None:
-    name, *rest = names
-    if isinstance(document, dict) and name in document:
-        if rest:
-            document[name] = (
-                dict(document[name]) if isinstance(document[name], dict) else document[name]
-            )
-            _change(document[name], rest, work)
-        else:
-            document[name] = work(document[name])
-
-
-def _slice(place: Any, value: Any) -> Any:
+def _slice(place: tuple[int, int | None], value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    if isinstance(place, list):
-        start, count = place
-        start = max(len(value) + start, 0) if start < 0 else start
-        return value[start : start + count]
-    return value[:place] if place >= 0 else value[place:]
+    start, count = place
+    start = max(len(value) + start, 0) if start < 0 else start
+    return value[start:] if count is None else value[start : start + count]
 
 
-def _place(document: Document, names: list[str], value: Any) -> None:
-    for name in names[:-1]:
-        inner = document.get(name)
-        document[name] = document = dict(inner) if isinstance(inner, dict) else {}
-    document[names[-1]] = value
+def _matching(path: str, value: Any) -> Callable[[Any], list[Any]]:
+    """The first element of an array that a condition of ``$elemMatch`` holds for."""
+    if "." in path:
+        raise invalid("Cannot use $elemMatch projection on a nested field", 31275)
+    test = compile_filter({"x": value}).test
+
+    def first(values: Any) -> list[Any]:
+        if not isinstance(values, list):
+            return []
+        return next(([one] for one in values if test({"x": [one]})), [])
+
+    return first

@@ -4,8 +4,8 @@ import heapq
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
-from typing import Any
+from itertools import groupby, islice
+from typing import Any, TypeVar
 
 import bson
 from bson.codec_options import CodecOptions
@@ -13,6 +13,7 @@ from bson.codec_options import CodecOptions
 from locutory_sqlite.bounds import Range
 from locutory_sqlite.catalog import Stored
 from locutory_sqlite.engine import Connection, TooLong
+from locutory_sqlite.errors import invalid
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.planner import Plan, plan
@@ -21,6 +22,8 @@ from locutory_sqlite.sorting import Order, SortKey
 Row = tuple[int, bytes, dict[str, Any]]
 """The number of a document's row, its BSON, and the document."""
 
+
+R = TypeVar("R", Row, tuple[int, bytes])
 
 _STEP = 8
 """Documents between two looks at the clock."""
@@ -43,8 +46,13 @@ class Reading:
     def plan(self, query: Filter, order: Order, *, limited: bool, hint: str | None = None) -> Plan:
         """How the query is read; ``hint`` names the index to use."""
         indexes = self._stored.all_indexes
-        if hint is not None:
+        if hint == "$natural_1":
+            indexes = []
+        elif hint is not None:
             indexes = [index for index in indexes if index.name == hint]
+            if not indexes:
+                text = f"error processing query: hint provided does not correspond to an existing index: {hint}"
+                raise invalid(text)
         return plan(query, order, indexes, self.count_keys, limited=limited)
 
     def count_keys(self, index: Index, ranges: Sequence[Range], most: int) -> int:
@@ -85,13 +93,33 @@ class Reading:
             if limit and number + 1 == skip + limit:
                 return
 
+    def raw_rows(
+        self, query: Filter, order: Order, *, skip: int, limit: int, using: Plan
+    ) -> Iterator[bytes]:
+        """The BSON of `rows`; none is decoded where neither the filter nor the order needs it."""
+        if not query.matches_all or using.merge or (order and using.sorted < len(order)):
+            for _, raw, _ in self.rows(query, order, skip=skip, limit=limit, using=using):
+                yield raw
+            return
+        owner = self._owner
+        found = islice(self._candidates(using), skip, skip + limit if limit else None)
+        for number, (_, raw) in enumerate(found):
+            if not number % _STEP and owner.until < math.inf and time.perf_counter() > owner.until:
+                raise TooLong
+            yield raw
+
     def _ordered(
         self, chosen: Plan, test: Callable[[dict[str, Any]], bool], order: Order, wanted: int
     ) -> Iterator[Row]:
         if not order:
             yield from self._matching(self._candidates(chosen), test)
             return
-        done = chosen.sorted if not chosen.parts else 0
+        done = chosen.sorted
+        if chosen.merge and chosen.parts:
+            key = SortKey(order)
+            several = [self._ordered(part, test, order, wanted) for part in chosen.parts]
+            yield from _once(heapq.merge(*several, key=lambda row: key(row[2])))
+            return
         if chosen.merge and done and chosen.index is not None:
             key = SortKey(order[:done])
             index = chosen.index
@@ -127,11 +155,11 @@ class Reading:
         elif chosen.ids is not None:
             table = f"c{self._stored.number}"
             for identity in chosen.ids:
-                yield from self._connection.execute(
+                yield from self._owner.select(
                     f"SELECT row, document FROM {table} WHERE id = ?", (identity,)
                 )
         elif chosen.index is None:
-            yield from self._connection.execute(
+            yield from self._owner.select(
                 f"SELECT row, document FROM c{self._stored.number} ORDER BY row"
             )
         else:
@@ -152,10 +180,10 @@ class Reading:
                 f" CROSS JOIN {documents} AS d ON d.row = i.row"
                 f" WHERE i.key >= ? AND i.key < ? ORDER BY i.key {way}"
             )
-        return self._connection.execute(text, one)
+        return self._owner.select(text, one)
 
 
-def _once(rows: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+def _once(rows: Iterator[R]) -> Iterator[R]:
     seen: set[int] = set()
     for row in rows:
         if row[0] not in seen:

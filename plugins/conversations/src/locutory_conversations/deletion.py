@@ -12,7 +12,7 @@ from locutory_contracts.conversations import ConversationsDeleted, MessagesDelet
 from locutory_conversations.membership import Membership
 from locutory_conversations.store import READ_AT_ONCE, Store, key_of
 
-_BATCH = 50  # the embedded database compares every document with every id
+_BATCH = 1000
 _TOLD_AT_ONCE = 20_000
 _COLUMNS = {"conversationId": 1, "chatProjectId": 1}
 

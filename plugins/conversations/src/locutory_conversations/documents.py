@@ -115,20 +115,14 @@ class Conversation(Document):
             _index(("user", 1), ("subagentThreadLease.expiresAt", 1)),
             _TO_SEARCH,
             # Not of LibreChat: the orders of the sidebar, tags, the feed of changes.
-            _index(("user", 1), ("updatedAt", -1), ("_id", -1)),
-            _index(("user", 1), ("createdAt", -1), ("_id", -1)),
-            _index(("user", 1), ("title", 1)),
+            _index(("user", 1), ("isArchived", 1), ("updatedAt", -1), ("_id", -1)),
+            _index(
+                ("user", 1), ("isArchived", 1), ("createdAt", -1), ("updatedAt", -1), ("_id", -1)
+            ),
+            _index(("user", 1), ("isArchived", 1), ("title", 1), ("updatedAt", 1), ("_id", 1)),
             _index(("user", 1), ("tags", 1)),
             _CHANGES,
         ]
-        spare_indexes: ClassVar[frozenset[str]] = frozenset(
-            (
-                *("conversationId_1", "user_1", "chatProjectId_1", "tenantId_1", "user_1__id_1"),
-                *("createdAt_1_updatedAt_1", "tenantId_1_isTemporary_1_createdAt_-1__id_-1"),
-                *("user_1_isTemporary_1_expiredAt_1", "user_1_subagentThreadLease.expiresAt_1"),
-                "_meiliIndex_1_isTemporary_1_expiredAt_1",
-            )
-        )
 
 
 class Message(Document):
@@ -197,14 +191,6 @@ class Message(Document):
             _TO_SEARCH,
             _CHANGES,
         ]
-        spare_indexes: ClassVar[frozenset[str]] = frozenset(
-            (
-                *("messageId_1", "conversationId_1", "tenantId_1", "createdAt_1"),
-                "tenantId_1_isTemporary_1_createdAt_-1__id_-1",
-                "tenantId_1_isTemporary_1_isCreatedByUser_1_user_1_createdAt_-1__id_-1",
-                "_meiliIndex_1_isTemporary_1_expiredAt_1",
-            )
-        )
 
 
 class ToolCall(Document):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from bson import ObjectId
 
 from locutory_conversations.recent import Recent
-from locutory_conversations.store import READ_AT_ONCE, Store, by_date, key_of
+from locutory_conversations.store import READ_AT_ONCE, Store, key_of
 
 _SECONDS = 600.0
 _CONVERSATIONS = 10_000
@@ -68,7 +68,6 @@ class Membership:
 
     async def read(self, user: str, conversation_id: str) -> list[ObjectId]:
         """The ids as stored, oldest first."""
-        rows = await self._store.messages.find(
-            key_of(user, conversation_id), {"createdAt": 1}, batch_size=READ_AT_ONCE
-        ).to_list()
-        return [row["_id"] for row in by_date(rows)]
+        key = key_of(user, conversation_id)
+        rows = self._store.messages.find(key, {"createdAt": 1}, batch_size=READ_AT_ONCE)
+        return [row["_id"] async for row in rows.sort("createdAt")]

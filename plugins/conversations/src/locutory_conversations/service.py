@@ -30,7 +30,7 @@ from locutory_conversations.saving import (
 from locutory_conversations.services.adding import Adding
 from locutory_conversations.services.labels import Labels
 from locutory_conversations.services.projects import ProjectRights
-from locutory_conversations.store import READ_AT_ONCE, Store, by_date, is_uuid, key_of
+from locutory_conversations.store import READ_AT_ONCE, Store, is_uuid, key_of
 
 _DATES = 20_000
 _ATTEMPTS = 3
@@ -155,8 +155,9 @@ class History:
 
     async def messages(self, user: str, conversation_id: str) -> list[Document]:
         """All messages of a conversation, ``createdAt`` ascending."""
-        rows = self._store.messages.find(key_of(user, conversation_id), batch_size=READ_AT_ONCE)
-        return by_date(await rows.to_list())
+        key = key_of(user, conversation_id)
+        rows = self._store.messages.find(key, batch_size=READ_AT_ONCE).sort("createdAt")
+        return await rows.to_list()
 
     async def branch(self, user: str, conversation_id: str, message_id: str) -> list[Document]:
         """The messages from the root down to ``message_id``; empty when it is not there.

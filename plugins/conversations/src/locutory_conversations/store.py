@@ -1,22 +1,17 @@
 """The plugin's collections."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cached_property
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from bson.codec_options import CodecOptions
 
 from locutory import Database
-from locutory.database import Collection, Raw
+from locutory.database import Collection
 from locutory_conversations.documents import Conversation, Message, ToolCall
 
 READ_AT_ONCE = 5000
 """Rows of one network round trip; the database splits what exceeds 16 MB."""
-
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class Store:
@@ -60,22 +55,3 @@ def is_uuid(value: Any) -> bool:
         return str(UUID(value)) == value.lower()
     except ValueError:
         return False
-
-
-def by_date(rows: list[Raw]) -> list[Raw]:
-    """Messages in the order of ``createdAt``; a row without a date comes first, as in BSON.
-
-    Sorting here costs next to nothing, as rows mostly come in order, and spares the
-    embedded database several milliseconds for 1,000 rows.
-    """
-    try:
-        return sorted(rows, key=itemgetter("createdAt"))
-    except (KeyError, TypeError):
-        return sorted(rows, key=_moment)
-
-
-def _moment(row: Mapping[str, Any]) -> datetime:
-    found = row.get("createdAt")
-    if not isinstance(found, datetime):
-        return _EARLIEST
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -35,7 +35,7 @@ def _said(refusal: HTTPError) -> str:
 
 async def _run(work: Callable[[Parts], Awaitable[T]], prepare: bool) -> T:
     # A server may be running on the embedded database.
-    kernel = build(beside=True, writes=prepare)
+    kernel = build(writes=prepare)
     parts = _parts(kernel)
     parts.revocations.for_a_command()
     try:

@@ -20,10 +20,10 @@ from locutory_conversations.importing.fields import (
 from locutory_conversations.importing.resources import without_resources
 from locutory_conversations.retention import Retention
 from locutory_conversations.services.adding import LONGEST_ID, Adding, Whole
-from locutory_conversations.store import READ_AT_ONCE, Store, by_date, is_uuid, key_of
+from locutory_conversations.store import READ_AT_ONCE, Store, is_uuid, key_of
 
 KIND = "conversation"
-_IDS_AT_ONCE = 50
+_IDS_AT_ONCE = 1000
 _NOT_EXPORTED = frozenset(
     (
         *("_id", "__v", "_meiliIndex", "user", "tenantId", "messages", "expiredAt"),
@@ -63,11 +63,11 @@ class PortableConversations:
             conversation = await self._store.conversations.find_one(key)
             if conversation is None or _has_ended(conversation):
                 continue
-            rows = await self._store.messages.find(key, batch_size=READ_AT_ONCE).to_list()
+            rows = self._store.messages.find(key, batch_size=READ_AT_ONCE).sort("createdAt")
             yield {
                 "kind": KIND,
                 "conversation": _exported(conversation),
-                "messages": [_exported(row) for row in by_date(rows)],
+                "messages": [_exported(row) async for row in rows],
             }
 
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:

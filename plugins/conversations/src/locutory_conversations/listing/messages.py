@@ -7,7 +7,7 @@ from typing import Any
 from locutory import iso
 from locutory.database import Raw
 from locutory_conversations.listing.order import BadCursor, naive_date
-from locutory_conversations.store import READ_AT_ONCE, Store, by_date, key_of
+from locutory_conversations.store import READ_AT_ONCE, Store, key_of
 
 _PRIVATE = frozenset(("_meiliIndex", "subagentTranscript", "subagentTask"))
 _UNSHOWN = _PRIVATE | frozenset(
@@ -27,8 +27,7 @@ PAGE_FIELDS = ("endpoint", "createdAt", "updatedAt")
 def shown(row: Raw) -> Raw:
     """Take out of ``row`` what `GET /api/messages/:conversationId` does not show.
 
-    Done here and not by a projection: most rows have none of it, and a projection of
-    twenty paths costs the embedded database more than reading the rows.
+    Done here and not by a projection: most rows have none of it.
     """
     for name in row.keys() & _UNSHOWN:
         del row[name]
@@ -70,10 +69,9 @@ class MessagePages:
 
     async def whole(self, user: str, conversation_id: str) -> list[Raw]:
         """Every message of a conversation, oldest first."""
-        rows = self._store.messages_plain.find(
-            key_of(user, conversation_id), batch_size=READ_AT_ONCE
-        )
-        return [shown(row) for row in by_date(await rows.to_list())]
+        key = key_of(user, conversation_id)
+        rows = self._store.messages_plain.find(key, batch_size=READ_AT_ONCE).sort("createdAt")
+        return [shown(row) for row in await rows.to_list()]
 
     async def one(self, user: str, conversation_id: str, message_id: str) -> Raw | None:
         """One message of a conversation, as stored."""

@@ -2,16 +2,15 @@
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from bson import ObjectId
 
 from locutory import iso
-from locutory.database import Raw
 
 SORT_FIELDS = ("title", "createdAt", "updatedAt", "archivedAt")
 
@@ -50,18 +49,10 @@ class Order:
         fields = [self.field, *([self.secondary] if self.secondary else []), "_id"]
         return dict.fromkeys(fields, direction)
 
-    def onward(self, moment: datetime, span: timedelta) -> datetime:
-        """So much further on in the list."""
-        return moment - span if self.descending else moment + span
-
-    def sorted(self, rows: Sequence[Raw]) -> list[Raw]:
-        """Rows in this order, as the database sorts them."""
-
-        def place(row: Raw) -> list[tuple[bool, str, Any]]:
-            values = [row.get(name) for name in self.sort()]
-            return [(value is not None, type(value).__name__, value) for value in values]
-
-        return sorted(rows, key=place, reverse=self.descending)
+    def bound(self, cursor: Cursor) -> dict[str, Any]:
+        """What the sort field fulfils in all rows after ``cursor``, as one range of an index;
+        `after` says the rest."""
+        return {"$not": {"$gt" if self.descending else "$lt": cursor.primary}}
 
     def after(self, cursor: Cursor) -> list[dict[str, Any]]:
         """The alternatives (for ``$or``) that hold for the rows after ``cursor``."""

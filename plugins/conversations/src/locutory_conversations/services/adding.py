@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
@@ -16,9 +16,10 @@ from locutory_conversations.deletion import distinct
 from locutory_conversations.retention import Retention
 from locutory_conversations.saving import in_milliseconds, new_conversation, new_message
 from locutory_conversations.services.projects import ProjectRights
-from locutory_conversations.store import READ_AT_ONCE, Store, by_date, is_uuid
+from locutory_conversations.store import READ_AT_ONCE, Store, is_uuid
 
 LONGEST_ID = 256
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _REFUSALS = {11000: "an id is taken already", 10334: "a document is larger than 16 MB"}
 _SETTLED = frozenset(("_id", "__v", "user", "tenantId", "subagentThread"))
 
@@ -63,7 +64,7 @@ class Adding:
                 usable[project] = await self._projects.may_use(user, project)
             conversation = self._conversation(user, whole.conversation, moment, usable)
             rows = self._messages(user, conversation["conversationId"], whole.messages, moment)
-            conversation["messages"] = [row["_id"] for row in by_date(rows)]
+            conversation["messages"] = [row["_id"] for row in sorted(rows, key=_created)]
             conversations.append(conversation)
             messages += rows
         await _insert(self._store.messages, messages)
@@ -180,3 +181,11 @@ async def _take_back(collection: Collection, rows: Sequence[Raw]) -> None:
     ids = [row["_id"] for row in rows]
     for start in range(0, len(ids), 1000):
         await collection.delete_many({"_id": {"$in": ids[start : start + 1000]}})
+
+
+def _created(row: Mapping[str, Any]) -> datetime:
+    """Of a message, for sorting; one without a date comes first, as in BSON."""
+    found = row.get("createdAt")
+    if not isinstance(found, datetime):
+        return _EARLIEST
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -104,8 +104,14 @@ class Labels:
     async def project_summary(self, user: str, project_id: str) -> ProjectSummary:
         """Number of listed conversations, and the last of them."""
         pipeline: list[Mapping[str, Any]] = [
-            {"$match": {"user": user, "chatProjectId": project_id}},
-            {"$match": {"isArchived": {"$in": [False, None]}, "$or": visible(now())}},
+            {
+                "$match": {
+                    "user": user,
+                    "chatProjectId": project_id,
+                    "isArchived": {"$in": [False, None]},
+                    "$or": visible(now()),
+                }
+            },
             {"$project": {"conversationId": 1, "updatedAt": 1}},
         ]
         cursor = await self._store.conversations.aggregate(pipeline, batchSize=READ_AT_ONCE)

@@ -49,7 +49,7 @@ def explain_access(
     Exits with 0 when the call is allowed, with 1 when it is refused.
     """
     set_up_logs(json=False, debug=False, quiet=True)
-    kernel = build(read_sources(), beside=True, writes=False)  # a server may be running
+    kernel = build(read_sources(), writes=False)  # a server may be running
     subject = _given(resource, rights)
     sys.exit(asyncio.run(answer(kernel, user, method.upper(), path, subject)))
 

@@ -1,0 +1,105 @@
+"""``locutory database``: what the commands say, on files."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from locutory.cli import main
+from locutory.openers import open_database
+from locutory.settings import KernelConfig
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``run("database", …)`` in an empty folder, with its data below it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCUTORY_DATA_DIR", str(tmp_path / "data"))
+    for name in ("MONGO_URI", "CONFIG_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda *words: CliRunner().invoke(main, list(words))
+
+
+def stored(folder: Path, *documents: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the built-in database of a folder holds, after adding to it."""
+
+    async def work() -> list[dict[str, Any]]:
+        client = await open_database(KernelConfig(), folder)
+        try:
+            notes = client["LibreChat"]["notes"]
+            for document in documents:
+                await notes.insert_one(document)
+            return await notes.find({}).sort("_id").to_list()
+        finally:
+            await client.close()
+
+    return asyncio.run(work())
+
+
+def test_a_backup_is_restored_into_another_folder(run: Run, tmp_path: Path) -> None:
+    kept = stored(tmp_path / "data", {"_id": 1, "text": "one"}, {"_id": 2, "text": "two"})
+    done = run("database", "backup", "all.zip")
+    assert done.exit_code == 0, done.output
+    assert "notes: 2 documents" in done.output
+    assert "All collections are of one moment." in done.output
+    assert (tmp_path / "all.zip").stat().st_mode & 0o777 == 0o600
+    again = run("database", "backup", "all.zip")
+    assert again.exit_code == 1
+    assert "all.zip" in again.output
+    assert "Traceback" not in again.output
+    assert run("database", "backup", "all.zip", "--replace").exit_code == 0
+    done = run("--data-dir", str(tmp_path / "other"), "database", "restore", "all.zip")
+    assert done.exit_code == 0, done.output
+    assert stored(tmp_path / "other") == kept
+    refused = run("--data-dir", str(tmp_path / "other"), "database", "restore", "all.zip")
+    assert refused.exit_code == 1
+    assert "Error: " in refused.output
+
+
+def test_a_copy_between_addresses(run: Run, tmp_path: Path) -> None:
+    kept = stored(tmp_path / "data", {"_id": 1}, {"_id": 2})
+    target = f"sqlite:{tmp_path / 'copy' / 'database.sqlite'}"
+    done = run("database", "copy", "sqlite:", target)
+    assert done.exit_code == 0, done.output
+    assert "notes: 2 documents" in done.output
+    assert stored(tmp_path / "copy") == kept
+    assert run("database", "copy", "sqlite:", target).exit_code == 1  # it is full
+    same = run("database", "copy", "sqlite:", "sqlite:")
+    assert "FROM and TO are the same database" in same.output
+    nobody = run("database", "copy", "sqlite:nobody.sqlite", target)
+    assert nobody.exit_code == 1
+    assert "There is no database at" in nobody.output
+
+
+def test_passwords_of_addresses_are_not_shown(run: Run, tmp_path: Path) -> None:
+    stored(tmp_path / "data", {"_id": 1})
+    address = "mongodb://ann:secret@127.0.0.1:9/x?serverSelectionTimeoutMS=50"
+    for words in (("copy", "sqlite:", address), ("check", address)):
+        done = run("database", *words)
+        assert done.exit_code == 1
+        assert "secret" not in done.output
+        assert "no database answers" in done.output
+
+
+def test_a_sound_database_and_a_wrong_one(run: Run, tmp_path: Path) -> None:
+    missing = run("database", "check")
+    assert missing.exit_code == 1
+    assert "There is no database at" in missing.output
+    assert not (tmp_path / "data").exists()
+    stored(tmp_path / "data", {"_id": 1})
+    sound = run("database", "check")
+    assert sound.exit_code == 0, sound.output
+    assert "notes: 1" in sound.output
+    assert "is sound" in sound.output
+    (tmp_path / "data" / "database.sqlite").write_bytes(b"no database at all" * 500)
+    for left in (tmp_path / "data").glob("database.sqlite-*"):
+        left.unlink()
+    damaged = run("database", "check")
+    assert damaged.exit_code == 1
+    assert "damaged" in damaged.output
+    assert "Traceback" not in damaged.output

@@ -1,0 +1,57 @@
+"""Documents as they are stored: a collection read with ``document_class=RawBSONDocument``.
+
+Nothing is decoded that a filter or a sort does not ask for, and what is written keeps its bytes.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from locutory_sqlite.catalog import STORED
+from locutory_sqlite.writing import with_id
+
+BATCH_BYTES = 16 * 1024 * 1024
+"""A batch of raw documents ends above this, as a server's does."""
+
+
+def is_raw(codec: "CodecOptions[Any]") -> bool:
+    """Are documents wanted as they are stored?"""
+    return issubclass(codec.document_class, RawBSONDocument)
+
+
+def working_codec(codec: "CodecOptions[Any]") -> "CodecOptions[dict[str, Any]]":
+    """How filters and updates see documents, whatever the caller gets."""
+    return STORED if is_raw(codec) else codec
+
+
+def raw_bytes(document: Any) -> bytes:
+    """The bytes to store of a raw document; ``_id`` comes first, and is made if there is none."""
+    raw: bytes = document.raw
+    if raw[5:9] == b"_id\0":
+        return raw
+    return bson.encode(with_id(bson.decode(raw, STORED)))
+
+
+def as_raw(document: dict[str, Any], codec: "CodecOptions[Any]") -> RawBSONDocument:
+    """A document that was computed, in the form of the stored ones."""
+    return RawBSONDocument(bson.encode(document), codec)
+
+
+def portion(rows: Iterator[Any], most: int | None) -> tuple[list[Any], bool]:
+    """The next ``most`` of the rows, and whether there are no more. Raw ones also end above
+    `BATCH_BYTES`: a hundred documents may be more than a gigabyte."""
+    if most is None:
+        return list(rows), True
+    found: list[Any] = []
+    size = 0
+    for row in islice(rows, most):
+        found.append(row)
+        if type(row) is RawBSONDocument:
+            size += len(row.raw)
+            if size > BATCH_BYTES:
+                return found, False
+    return found, len(found) < most

@@ -1,0 +1,136 @@
+"""Copying a database into another one, of whatever kind; broken off, it is taken up again."""
+
+from dataclasses import dataclass, field
+
+from locutory_transfer.documents import Fingerprint, batches
+from locutory_transfer.filling import fingerprint, insert, put, remove_others
+from locutory_transfer.indexes import create, list_indexes, make_indexes
+from locutory_transfer.interface import Database, Described, raw, survey
+from locutory_transfer.reports import (
+    CopyReport,
+    Progress,
+    ProgressCallback,
+    TransferError,
+    ignore_progress,
+)
+from locutory_transfer.state import begin, end, refuse_unfinished
+
+ROUNDS = 3
+"""How often what has changed meanwhile is copied again, before it is reported."""
+
+
+async def copy(
+    source: Database,
+    target: Database,
+    *,
+    origin: str,
+    progress: ProgressCallback = ignore_progress,
+) -> CopyReport:
+    """Make an empty database hold what another one holds: collections, documents, indexes.
+
+    ``origin`` names the source for people, the same at each attempt; it is kept in the target
+    (so no password). An attempt that was broken off at any moment is taken up by the next one
+    of the same origin, which also copies what has changed: documents that were added, replaced
+    or removed. At the end counts and hashes of all documents of both are compared. Where they
+    still differ after `ROUNDS`, since somebody writes to the source, the report names the
+    collections, and the target remains marked as unfinished.
+
+    `TransferError`: the target is not empty and no unfinished copy of ``origin``; the source is
+    unfinished itself; the target refuses a document or a unique index, or does not return
+    documents as they were written. ``PyMongoError``: one of them does not answer.
+    """
+    await refuse_unfinished(source)
+    resumed = await begin(target, "copy", origin, origin)
+    run = _Copy(source, target, progress)
+    await run.prepare(resumed=resumed)
+    await run.documents()
+    if run.report.complete:
+        await run.indexes()
+        await end(target)
+    return run.report
+
+
+@dataclass(slots=True)
+class _Copy:
+    source: Database
+    target: Database
+    progress: ProgressCallback
+    report: CopyReport = field(default_factory=CopyReport)
+
+    async def prepare(self, *, resumed: bool) -> None:
+        """A target without indexes: those that expire documents or refuse doubles must not work
+        on what is incomplete. Of a new one the empty collections go, which a server that was
+        started on it has made."""
+        wanted = (await survey(self.source)).collections
+        for name in (await survey(self.target)).collections:
+            if not resumed and name in wanted:
+                await self.target.drop_collection(name)
+            elif resumed:
+                await self.target.get_collection(name).drop_indexes()
+
+    async def documents(self) -> None:
+        """Copy until both hold the same, or `ROUNDS` are over."""
+        read: dict[str, Fingerprint] = {}
+        pending: list[str] = []
+        for _ in range(ROUNDS):
+            found = await survey(self.source)
+            self.report.left_out = found.left_out
+            for name in (await survey(self.target)).collections.keys() - found.collections:
+                await self.target.drop_collection(name)  # the source had it in an earlier attempt
+            names = [name for name in found.collections if name in pending or name not in read]
+            for name in names:
+                read[name] = await self._collection(found.collections[name])
+            pending = [name for name in names if not await self._same(name, read[name])]
+            if not pending:
+                break
+        self.report.changed = pending
+
+    async def _collection(self, described: Described) -> Fingerprint:
+        """Copy what differs of one collection; what the source had."""
+        name = described.name
+        self.report.notes += await create(self.target, described)
+        source, target = raw(self.source, name), raw(self.target, name)
+        total = await source.estimated_document_count()
+        empty = await target.find_one({}) is None
+        found = Fingerprint()
+        self.progress(Progress("writing", name, 0, total))
+        async for batch in batches(source):
+            if not (empty and await insert(target, batch)):
+                await put(target, batch)
+            found.add(batch)
+            self.progress(Progress("writing", name, found.documents, total))
+        if not empty:
+            await remove_others(target, source)
+        return found
+
+    async def _same(self, name: str, read: Fingerprint) -> bool:
+        """Do both hold the same documents? `TransferError` when they do not although nothing
+        has changed in the source since it was read."""
+        total = read.documents
+        target = await fingerprint(self.target, name, total, self.progress)
+        # The source comes last: what was written to it up to now is noticed.
+        source = await fingerprint(self.source, name, total, self.progress)
+        self.report.collections[name] = target.amount
+        if source == target:
+            return True
+        if source == read:
+            raise TransferError(
+                f"The documents of {name} do not come back as they were written"
+                f" ({target.amount} instead of {source.amount}). Does anybody else write into the"
+                " target, or does it keep some values in another form?"
+            )
+        return False
+
+    async def indexes(self) -> None:
+        """Make them; the report has a sentence for each that the target does not take."""
+        faults = []
+        for name, described in (await survey(self.source)).collections.items():
+            definitions = await list_indexes(self.source, name)
+            try:
+                self.report.notes += await make_indexes(
+                    self.target, name, definitions, described.options
+                )
+            except TransferError as error:
+                faults.append(str(error))
+        if faults:
+            raise TransferError("\n".join(faults))

@@ -1,0 +1,92 @@
+"""What this package needs of a database, and what it finds in one."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from locutory_transfer.documents import RAW
+
+STATE = "locutory_copies"
+"""The collection in which a target says that it is not complete."""
+
+
+class Database(Protocol):
+    """A database of pymongo's asynchronous driver, or of one with its interface."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def client(self) -> Any:
+        """Its client."""
+
+    def get_collection(self, name: str, *, codec_options: Any = None) -> Any:
+        """A collection, read with these options."""
+
+    async def list_collections(self) -> Any:
+        """A cursor over descriptions."""
+
+    async def create_collection(self, name: str, **options: Any) -> Any:
+        """Make an empty collection."""
+
+    async def drop_collection(self, name: str) -> Any:
+        """Remove a collection; one that is not there is fine."""
+
+    async def command(self, command: Any, value: Any = 1) -> Any:
+        """Run a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A collection with its options, and its number on a server that has one."""
+
+    name: str
+    options: dict[str, Any]
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The collections to transfer, by name, and what is left out, each with the reason."""
+
+    collections: dict[str, Described]
+    left_out: list[str]
+
+
+def raw(database: Database, name: str) -> Any:
+    """A collection whose documents stay bytes."""
+    return database.get_collection(name, codec_options=RAW)
+
+
+async def survey(database: Database) -> Survey:
+    """The collections, without views and those of the database itself."""
+    found: dict[str, Described] = {}
+    left_out: list[str] = []
+    async for document in await database.list_collections():
+        name, kind = str(document["name"]), document.get("type", "collection")
+        if kind != "collection":
+            left_out.append(f"{name} (a {kind})")
+        elif name.startswith("system."):
+            left_out.append(f"{name} (belongs to the database itself)")
+        elif name != STATE:
+            options = dict(document.get("options") or {})
+            number = (document.get("info") or {}).get("uuid", b"")
+            known = number.bytes if isinstance(number, UUID) else bytes(number)
+            found[name] = Described(name, options, known.hex())
+    return Survey(dict(sorted(found.items())), sorted(left_out))
+
+
+async def holding_documents(database: Database) -> list[str]:
+    """The names of collections that are not empty."""
+    names = (await survey(database)).collections
+    return [name for name in names if await raw(database, name).find_one({}) is not None]
+
+
+async def server_of(database: Database) -> dict[str, str]:
+    """``kind`` and ``version`` of what serves a database, for a manifest."""
+    info = await database.client.server_info()
+    kind = "sqlite" if info.get("locutorySqlite") else "mongodb"
+    if "secantusVersion" in info:
+        kind = "secantusdb"
+    return {"kind": kind, "version": str(info.get("secantusVersion", info.get("version", "")))}

@@ -1,0 +1,60 @@
+"""Reading a whole database at one moment, where it can do so."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.errors import ConfigurationError, InvalidOperation, OperationFailure
+
+from locutory_transfer.interface import Database, raw, survey
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A database to read, with the session that all reads must name. ``one``: do they all see
+    the same moment?"""
+
+    database: Database
+    session: Any
+    one: bool
+
+
+@contextlib.asynccontextmanager
+async def moment(database: Database) -> AsyncIterator[Moment]:
+    """The database as it is now, for as long as the block runs. Of one that has no snapshots
+    each cursor sees its own moment."""
+    # Not hasattr(database, …): for the driver every name is a collection's.
+    if hasattr(type(database), "snapshot"):
+        given: Any = database
+        async with given.snapshot() as frozen:
+            yield Moment(frozen, None, True)
+        return
+    session = await _snapshot_session(database)
+    if session is None:
+        yield Moment(database, None, False)
+        return
+    async with session:
+        yield Moment(database, session, True)
+
+
+async def _snapshot_session(database: Database) -> Any:
+    """A session whose moment is fixed; ``None`` where the server does not have them."""
+    client = database.client
+    info = await client.server_info()
+    if "secantusVersion" in info:
+        return None  # takes them, says that it follows them, and shows later writes all the same
+    hello = await client.admin.command("hello")
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        return None
+    name = next(iter((await survey(database)).collections), "none")
+    session = client.start_session(snapshot=True)
+    try:
+        await raw(database, name).find_one({}, session=session)
+    except (OperationFailure, ConfigurationError, InvalidOperation):
+        await session.end_session()
+        return None
+    except BaseException:
+        await session.end_session()
+        raise
+    return session
