@@ -72,6 +72,7 @@ def serving(build: Build, folder: Path, model_port: int = 9) -> Iterator[Running
         "PORT": str(port),
         "MONGO_URI": "",
         "PYTHONPATH": "",
+        "PYTHONDONTWRITEBYTECODE": "",  # what is not compiled yet, is at the first start
         "LOCUTORY_DATA_DIR": str(folder / "data"),
         "CONFIG_PATH": str(folder / "librechat.yaml"),
         "ALLOW_REGISTRATION": "true",
