@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,12 +106,19 @@ async def _requests(url: str, path: str, count: int, headers: Mapping[str, str])
     return size
 
 
-def cost(server: Running, path: str, count: int, headers: Mapping[str, str]) -> tuple[float, int]:
-    """(CPU milliseconds a request of the server process, body size); warms up first."""
+def cost(
+    server: Running,
+    path: str,
+    count: int,
+    headers: Mapping[str, str],
+    spent: Callable[[int], float] = cpu_seconds,
+) -> tuple[float, int]:
+    """(CPU milliseconds a request, body size); warms up first. ``spent`` tells the CPU seconds of
+    a server by its process id: by default of that process alone."""
     asyncio.run(_requests(server.url, path, max(20, count // 10), headers))
-    before = cpu_seconds(server.pid)
+    before = spent(server.pid)
     size = asyncio.run(_requests(server.url, path, count, headers))
-    return (cpu_seconds(server.pid) - before) * 1000 / count, size
+    return (spent(server.pid) - before) * 1000 / count, size
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
