@@ -11,10 +11,11 @@ TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 
 
 async def test_the_tutorial_works(serve: Serve) -> None:
-    plugin, test = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text("utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text("utf-8"), re.DOTALL)
     package = types.ModuleType("locutory_greeting")
     module = types.ModuleType("locutory_greeting.plugin")
     sys.modules["locutory_greeting"], sys.modules["locutory_greeting.plugin"] = package, module
-    exec(compile(plugin, "tutorial.md", "exec"), module.__dict__)  # noqa: S102
-    exec(compile(test, "tutorial.md", "exec"), module.__dict__)  # noqa: S102
+    for block in blocks:
+        exec(compile(block, "tutorial.md", "exec"), module.__dict__)  # noqa: S102
     await module.test_greeting(serve)
+    await module.test_polls(serve)

@@ -54,7 +54,7 @@ class Kernel:
     Args:
         sources: the configuration as read.
         plugins: plugin instances; their order does not matter.
-        data_dir: folder for secrets and the embedded database.
+        data_dir: folder for secrets and the built-in database.
         writes: off for a command that only looks: it makes no database and keeps no secrets.
     """
 

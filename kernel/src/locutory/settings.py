@@ -116,7 +116,7 @@ class KernelConfig(OutgoingSettings):
     host: str = env("HOST", "localhost", "Address to listen on")
     port: int = env("PORT", _PORT, "Port to listen on; 0 takes a free one", ge=0, le=65535)
     data_dir: Path | None = env(
-        "LOCUTORY_DATA_DIR", None, "Folder of the embedded database, secrets and logs"
+        "LOCUTORY_DATA_DIR", None, "Folder of the built-in database, secrets and logs"
     )
     domain_client: str = env(
         "DOMAIN_CLIENT",

@@ -25,6 +25,8 @@ from locutory import StartupError
 from locutory.testing.waiting import PATIENCE, until
 from locutory_secantus import EmbeddedDatabase, child, folder, programs
 
+pytestmark = pytest.mark.slow
+
 # A stand-in for a server: writes until it is killed, and says what the database acknowledged.
 SERVER = """
 import asyncio, sys

@@ -138,7 +138,7 @@ class _Commands(click.Group):
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder of the embedded database and secrets (LOCUTORY_DATA_DIR).",
+    help="Folder of the built-in database and secrets (LOCUTORY_DATA_DIR).",
     is_eager=True,
     expose_value=False,
     callback=lambda _context, _option, value: _use_data_dir(value),

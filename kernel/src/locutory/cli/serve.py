@@ -129,7 +129,7 @@ class WholeNumber(click.IntRange):
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder of the embedded database and secrets (LOCUTORY_DATA_DIR).",
+    help="Folder of the built-in database and secrets (LOCUTORY_DATA_DIR).",
 )
 @click.option("--safe", is_flag=True, help="Load only the plugins that Locutory ships.")
 def serve(

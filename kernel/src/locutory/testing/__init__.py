@@ -1,4 +1,4 @@
-"""Test kit for plugins: a real kernel on a real embedded database, served over real HTTP.
+"""Test kit for plugins: a real kernel on a real database, served over real HTTP.
 
 Load the fixtures with ``-p locutory.testing.fixtures``; see docs/testing.md.
 """
