@@ -382,7 +382,9 @@ async def test_a_hold_that_nobody_ended_runs_out(
         assert await chat.start(chat.turn(user), 400) is None
         assert (await chat.start(chat.turn(user), 400))["balance"] == 0
         holds = server.kernel.database[Hold]
-        await holds.update_many({}, {"$set": {"holds.$[].until": datetime.now(UTC)}})
+        (row,) = await holds.find({}).to_list()
+        over = [{**hold, "until": datetime.now(UTC)} for hold in row["holds"]]
+        await holds.update_one({"_id": row["_id"]}, {"$set": {"holds": over}})
         assert await chat.start(chat.turn(user), 400) is None
         assert await kit.books(server).held(user) == 1000
 

@@ -77,7 +77,7 @@ async def _remove(collection: Any, identities: list[bytes]) -> None:
 
 
 def _portions(identities: list[bytes]) -> Iterator[list[bytes]]:
-    """SecantusDB reads all documents for a longer list."""
+    """The former built-in database reads all documents for a longer list."""
     for at in range(0, len(identities), 100):
         yield identities[at : at + 100]
 

@@ -1,5 +1,6 @@
 """What this package needs of a database, and what it finds in one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -87,6 +88,11 @@ async def server_of(database: Database) -> dict[str, str]:
     """``kind`` and ``version`` of what serves a database, for a manifest."""
     info = await database.client.server_info()
     kind = "sqlite" if info.get("locutorySqlite") else "mongodb"
-    if "secantusVersion" in info:
-        kind = "secantusdb"
-    return {"kind": kind, "version": str(info.get("secantusVersion", info.get("version", "")))}
+    if kind == "mongodb" and not is_mongodb(info):
+        kind = "compatible"
+    return {"kind": kind, "version": str(info.get("version", ""))}
+
+
+def is_mongodb(info: Mapping[str, Any]) -> bool:
+    """Is this a build of MongoDB's own sources, and not of a server that speaks its protocol?"""
+    return bool(str(info.get("gitVersion", "")).strip("0"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo.errors import ConfigurationError, InvalidOperation, OperationFailure
 
-from locutory_transfer.interface import Database, raw, survey
+from locutory_transfer.interface import Database, is_mongodb, raw, survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ async def _snapshot_session(database: Database) -> Any:
     """A session whose moment is fixed; ``None`` where the server does not have them."""
     client = database.client
     info = await client.server_info()
-    if "secantusVersion" in info:
-        return None  # takes them, says that it follows them, and shows later writes all the same
+    if not is_mongodb(info):
+        return None  # some take them, say that they follow them, and show later writes all the same
     hello = await client.admin.command("hello")
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         return None
