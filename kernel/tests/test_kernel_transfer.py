@@ -1,11 +1,12 @@
 """``locutory database``: what the commands say, on files."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from locutory.cli import main
@@ -16,13 +17,15 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """``run("database", …)`` in an empty folder, with its data below it."""
+    logging = structlog.get_config()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOCUTORY_DATA_DIR", str(tmp_path / "data"))
     for name in ("MONGO_URI", "CONFIG_PATH"):
         monkeypatch.delenv(name, raising=False)
-    return lambda *words: CliRunner().invoke(main, list(words))
+    yield lambda *words: CliRunner().invoke(main, list(words))
+    structlog.configure(**logging)
 
 
 def stored(folder: Path, *documents: dict[str, Any]) -> list[dict[str, Any]]:
