@@ -214,6 +214,7 @@ class OpenLdap:
     url: str
     secure_url: str
     folder: Path
+    is_openldap: bool
 
     def settings(self, **more: str) -> dict[str, str]:
         """The environment of a server that uses it."""
@@ -264,12 +265,16 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenLdap]:
     folder = tmp_path_factory.mktemp("slapd")
     _key(folder, "directory")
     ports = free_port(), free_port()
-    command = openldap(folder, ports) or ldaptor(folder, ports)
+    command = openldap(folder, ports)
+    found = bool(command)
+    command = command or ldaptor(folder, ports)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for port in ports:
             wait_until_it_listens(process, port, "the directory")
-        yield OpenLdap(f"ldap://127.0.0.1:{ports[0]}", f"ldaps://127.0.0.1:{ports[1]}", folder)
+        yield OpenLdap(
+            f"ldap://127.0.0.1:{ports[0]}", f"ldaps://127.0.0.1:{ports[1]}", folder, found
+        )
     finally:
         process.terminate()
         process.wait()

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from ldaptor.attributeset import LDAPAttributeSet
 from ldaptor.inmemory import fromLDIFFile
 from ldaptor.interfaces import IConnectedLDAPEntry
 from ldaptor.protocols import pureldap
@@ -39,7 +40,13 @@ class Directory(protocol.ServerFactory):
         self.root, self.tls = root, tls
 
 
+def _in_order(values: Any) -> Any:
+    """The values of an attribute, which ldaptor has in a set, always in the same order."""
+    return iter(sorted(set.__iter__(values)))
+
+
 def main(entries: str, certificate: str, key: str, port: str, secure_port: str) -> None:
+    LDAPAttributeSet.__iter__ = _in_order
     tls = ssl.DefaultOpenSSLContextFactory(key, certificate)
     registerAdapter(lambda directory: directory.root, Directory, IConnectedLDAPEntry)
 

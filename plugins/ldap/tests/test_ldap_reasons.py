@@ -33,6 +33,8 @@ def reasons(capsys: pytest.CaptureFixture[str]) -> str:
 async def test_refusals(
     site: Any, slapd: Any, capsys: Any, name: str, password: str, reason: str, who: str
 ) -> None:
+    if name in ("reset", "locked") and not slapd.is_openldap:
+        pytest.skip("OpenLDAP's slapd, which looks at the state of accounts, is not installed")
     filters = {"twin": "(mail={{username}}@example.com)", "bob": MEMBERS}
     settings = slapd.settings(LDAP_SEARCH_FILTER=filters.get(name, "uid={{username}}"))
     async with site(settings) as found:
@@ -54,7 +56,7 @@ async def test_members_of_a_group_get_in(site: Any, slapd: Any) -> None:
     [
         ({"LDAP_USER_SEARCH_BASE": "ou=nowhere,dc=example,dc=com"}, "LDAP_USER_SEARCH_BASE is not there"),
         ({"LDAP_USER_SEARCH_BASE": "dc=else,dc=where"}, "LDAP_USER_SEARCH_BASE is not there"),
-        ({"LDAP_USER_SEARCH_BASE": "no name"}, "the search is refused: invalidDNSyntax"),
+        ({"LDAP_USER_SEARCH_BASE": "no name"}, "the search is refused: "),
         ({"LDAP_BIND_CREDENTIALS": "wrong"}, "LDAP_BIND_DN, the account that searches, is refused: password"),
         ({"LDAP_SEARCH_FILTER": "(((uid={{username}}"}, "LDAPInvalidFilterError"),
         ({"LDAP_URL": "ldap://127.0.0.1:9"}, "does not answer (127.0.0.1:9: "),
