@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from locutory_projects.listing import Cursor, Page
+
 DATES = {"b": 3, "a": 3, "d": 1, "c": None, "e": None, "Z": 2}
 """Name → day of its last conversation."""
 
@@ -160,3 +162,21 @@ async def test_repeated_and_odd_queries(filled: Any) -> None:
     for name in ("limit", "cursor", "sortBy", "sortDirection", "search"):
         for query in ({f"{name}[$gt]": ""}, {f"{name}.x": "1"}, {f"{name}[]": "1"}):
             assert len((await filled.alice.page(**query))["projects"]) == 6
+
+
+@pytest.mark.parametrize("field", ["name", "createdAt", "lastConversationAt"])
+@pytest.mark.parametrize("descending", [True, False])
+async def test_an_index_is_in_the_order_of_a_page(
+    filled: Any, field: str, descending: bool
+) -> None:
+    """In whichever order, and from whichever place: nothing has to be sorted."""
+    dated = "c" if field == "name" else datetime(2026, 2, 5, tzinfo=UTC)
+    values = (dated, None) if field == "lastConversationAt" else (dated,)
+    direction = -1 if descending else 1
+    for cursor in (None, *(Cursor(value, ObjectId()) for value in values)):
+        page = Page(5, field, descending, "about", cursor)
+        found = filled.collection.find(page.filter(filled.alice.id))
+        ordered = found.sort({field: direction, "_id": direction}).limit(6)
+        plan = (await ordered.explain())["queryPlanner"]["winningPlan"]
+        assert plan["indexName"].startswith(f"user_1_{field}_"), plan
+        assert plan["sortedFields"] == 2, plan

@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from locutory import Provide
 from locutory_contracts.search import SEARCH, SearchFailed
+from locutory_share.listing import Order, Place
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TITLES = ["b", None, "a", "b", "é", None, "B", "a", "b", "", "c"]
@@ -48,6 +49,19 @@ async def walk(person: Any, **query: Any) -> list[str]:
             return found
         query["cursor"] = body["nextCursor"]
     raise AssertionError("the pages do not end")
+
+
+@pytest.mark.parametrize("field", ["title", "createdAt"])
+async def test_a_page_reads_ones_own_links(world: Any, field: str) -> None:
+    """From whichever place: never those of others."""
+    for value in (START, "b", None):
+        for descending in (True, False):
+            place = Place(value, ObjectId())
+            key = {"user": "x", **Order(field, descending).after(place)}
+            way = -1 if descending else 1
+            found = world.collection("sharedlinks").find(key).sort({field: way, "_id": way})
+            plan = (await found.limit(6).explain())["queryPlanner"]["winningPlan"]
+            assert plan["indexName"] == f"user_1_{field}_1__id_1", plan
 
 
 def expected(links: list[dict[str, Any]], field: str, descending: bool) -> list[str]:

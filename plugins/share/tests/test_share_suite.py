@@ -11,7 +11,8 @@ from locutory.testing import PluginSuite
 from locutory_share.documents import SharedLink
 
 INDEXES = """title_1 user_1 shareId_1 targetMessageId_1 tenantId_1 expiredAt_1 updatedAt_-1
-    conversationId_1_user_1_targetMessageId_1_tenantId_1"""
+    conversationId_1_user_1_targetMessageId_1_tenantId_1
+    user_1_createdAt_1__id_1 user_1_title_1__id_1"""
 OPERATOR = {"$ne": None}
 ODD = [
     "%7B%22%24ne%22%3Anull%7D",

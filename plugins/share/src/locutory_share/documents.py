@@ -65,6 +65,9 @@ class SharedLink(Document):
             _index(("expiredAt", 1), expireAfterSeconds=0),
             _index(("conversationId", 1), ("user", 1), ("targetMessageId", 1), ("tenantId", 1)),
             _index(("updatedAt", -1)),
+            # Not LibreChat's: the orders of one's own links.
+            _index(("user", 1), ("createdAt", 1), ("_id", 1)),
+            _index(("user", 1), ("title", 1), ("_id", 1)),
         ]
 
 
