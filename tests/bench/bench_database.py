@@ -259,9 +259,10 @@ def main() -> int:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
         for count in () if given.large is None else given.large or (50_000, 100_000):
-            text = bench_large.run(new, Path(name) / f"large{count}", count, min(3, given.rounds))
-            sys.stdout.write(f"\n{count:,} conversations of one user\n\n{text}\n")
-            sys.stdout.flush()
+            folder = Path(name) / f"large{count}"
+            for text in bench_large.run(new, folder, count, min(3, given.rounds)):
+                sys.stdout.write(f"\n{text}\n")
+                sys.stdout.flush()
     return 0
 
 

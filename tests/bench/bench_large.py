@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -220,11 +220,10 @@ def acts(build: Build, data: Filled, rounds: int) -> str:
     return table((*head, *(f"{kind}, ms" for kind in KINDS), "missed"), rows)
 
 
-def run(build: Build, folder: Path, count: int, rounds: int) -> str:
-    """Both tables."""
+def run(build: Build, folder: Path, count: int, rounds: int) -> Iterator[str]:
+    """Both tables, each as soon as it is there."""
     data = filled(build, folder / "filled", count)
     size = sum(each.stat().st_size for each in (data.folder / "data").rglob("*") if each.is_file())
-    return (
-        f"{size / 2**20:.0f} MB of data\n\n{pages(build, data, rounds)}\n\n"
-        f"{acts(build, data, rounds)}"
-    )
+    yield f"{count:,} conversations of one user, {size / 2**20:.0f} MB of data"
+    yield pages(build, data, rounds)
+    yield acts(build, data, rounds)
