@@ -17,6 +17,9 @@ MAX_RANGES = 5000
 _MERGED = 400
 """Ranges that are read at the same time to merge them."""
 
+_FEW = 64
+"""Rows that are read and sorted as quickly as the first ones are found in order."""
+
 _SAMPLE = 300
 """Up to this many rows are read and sorted rather than looked for in another order."""
 
@@ -123,11 +126,13 @@ def _in_order(
     ordered = max(useful, key=lambda found: (found.plan.sorted, found.rank))
     if ordered.plan.sorted <= best.plan.sorted:
         return best
-    rows = count(best.index, best.plan.ranges, _SAMPLE * 10)
-    if rows < _SAMPLE:
+    if count(best.index, best.plan.ranges, _FEW) < _FEW:
         return best
-    if ordered.exact >= best.exact and ordered.bound >= best.bound:
+    if ordered.exact >= best.exact and (
+        ordered.bound >= best.bound or count(best.index, best.plan.ranges, _SAMPLE) == _SAMPLE
+    ):
         return ordered
+    rows = count(best.index, best.plan.ranges, _SAMPLE * 10)
     # If the matches lie evenly in the order, so many rows are read until enough are found.
     most = min(rows * rows // _WANTED, _COUNTED)
     return ordered if count(ordered.index, ordered.plan.ranges, most) < most else best

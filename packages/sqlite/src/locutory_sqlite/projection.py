@@ -1,7 +1,7 @@
 """Projections of ``find`` and of ``$project``, and the new fields of ``$addFields``."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from locutory_sqlite.arithmetic import is_number, is_zero, whole
@@ -31,7 +31,15 @@ def compile_projection(given: Any, *, aggregate: bool = False) -> Project:
         if aggregate:
             raise invalid("projection specification must have at least one field", 51272)
         return lambda document: document
+    if all(type(flag) is int for flag in fields.values()):
+        return _of_flags(tuple(fields.items()), aggregate)
     return _compiled(dict(_leaves(fields, "")), find=not aggregate)
+
+
+@lru_cache(500)
+def _of_flags(fields: tuple[tuple[str, int], ...], aggregate: bool) -> Project:
+    """Most projections are constants of a plugin."""
+    return _compiled(dict(_leaves(dict(fields), "")), find=not aggregate)
 
 
 def compile_new_fields(given: Any) -> Project:
