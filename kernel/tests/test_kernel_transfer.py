@@ -9,9 +9,12 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
+from locutory import StartupError
 from locutory.cli import main
 from locutory.openers import open_database
 from locutory.settings import KernelConfig
+from locutory.testing import Serve
+from locutory.testing.database import Databases
 
 Run = Callable[..., Result]
 
@@ -106,3 +109,13 @@ def test_a_sound_database_and_a_wrong_one(run: Run, tmp_path: Path) -> None:
     assert damaged.exit_code == 1
     assert "damaged" in damaged.output
     assert "Traceback" not in damaged.output
+
+
+async def test_no_server_starts_on_half_a_copy(databases: Databases, serve: Serve) -> None:
+    async with databases.opened("half") as half:
+        await half["locutory_copies"].insert_one(
+            {"_id": "unfinished", "kind": "copy", "origin": "sqlite:other"}
+        )
+    with pytest.raises(StartupError, match="unfinished copy of sqlite:other"):
+        async with serve(database="half"):
+            pass

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from beanie import Document
@@ -18,6 +18,7 @@ from locutory.cache import Cache, MemoryCache, RedisCache
 from locutory.database import Database
 from locutory.edge import Edge
 from locutory.enabled import load_plugins
+from locutory.errors import Problem, StartupError
 from locutory.events import Events
 from locutory.health import Health, Metrics
 from locutory.lifecycle import KERNEL, Lifecycle
@@ -33,6 +34,7 @@ from locutory.routing import RouteTable
 from locutory.secrets import load_credentials, record_fingerprints
 from locutory.services import Services
 from locutory.sharing import check_redis, connect_redis, key_prefix
+from locutory_transfer import unfinished
 
 log = structlog.get_logger("locutory")
 
@@ -167,6 +169,9 @@ class Kernel:
             await self.redis.aclose()
 
     async def _prepare(self) -> None:
+        if text := await unfinished(cast(Any, self.database.collections)):
+            fix = "repeat the command that was broken off"
+            raise StartupError(Problem("MONGO_URI", f"the database is {text}", fix))
         is_new = not await self.database.collections.list_collection_names()
         await record_fingerprints(
             self.database, self.credentials, self.environment, database_is_new=is_new

@@ -39,19 +39,14 @@ def _opener(scheme: str) -> EntryPoint:
     points = [point for point in entry_points(GROUP) if point.name == scheme]
     if len(points) > 1:
         owners = " and ".join(sorted(point.dist.name for point in points if point.dist))
-        raise StartupError(
-            Problem("MONGO_URI", f"'{scheme}:' is opened by {owners}", "uninstall all but one")
-        )
+        text = f"'{scheme}:' is opened by {owners}"
+        raise StartupError(Problem("MONGO_URI", text, "uninstall all but one"))
     if points:
         return points[0]
     known = sorted(SERVERS | {point.name for point in entry_points(GROUP)})
-    raise StartupError(
-        Problem(
-            "MONGO_URI",
-            f"no installed package opens a database address that begins with '{scheme}:'",
-            f"use one of {', '.join(f'{name}:' for name in known)}, or leave MONGO_URI blank",
-        )
-    )
+    text = f"no installed package opens a database address that begins with '{scheme}:'"
+    fix = f"use one of {', '.join(f'{name}:' for name in known)}, or leave MONGO_URI blank"
+    raise StartupError(Problem("MONGO_URI", text, fix))
 
 
 def _scheme(address: str) -> str:
