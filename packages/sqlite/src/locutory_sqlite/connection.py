@@ -4,7 +4,7 @@ import math
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,8 @@ LONGEST_PORTION_SECONDS = 0.05
 
 SLICE_SECONDS = 0.001
 PAUSE_SECONDS = 0.0001
-"""What takes long in a thread lets go of the interpreter for a moment after each slice, so that the
-event loop does not have to wait until it is taken away from it."""
+"""Where several reads are in threads each of them lets go of the interpreter for a moment after
+each slice. The event loop would have to wait for its turn among them; one alone it outruns."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,16 +46,16 @@ class Connection:
 
     ``until``, by `clock`: when `late` is to be called, which raises or pauses. Whatever may go
     on for long looks at it again and again. ``crowded``: do other writes wait?
+    ``together``: the reads in threads, if this is one.
     """
 
     sql: sqlite3.Connection
     catalog: Catalog = field(default_factory=Catalog)
     until: float = math.inf
-    pausing: bool = False
+    together: Collection[object] | None = None
     cancelled: bool = False
     faulty: bool = False
     crowded: Callable[[], bool] = bool
-    _pause_at: float = 0.0
     _cursors: list[weakref.ref[sqlite3.Cursor]] = field(default_factory=list)
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -103,19 +103,15 @@ class Connection:
         """Time is up: `TooLong`, or, of a read in a thread, a pause."""
         if self.cancelled:
             raise Cancelled
-        if not self.pausing:
+        if self.together is None:
             raise TooLong
-        time.sleep(PAUSE_SECONDS)
+        if len(self.together) > 1:
+            time.sleep(PAUSE_SECONDS)
         self.until = clock() + SLICE_SECONDS
 
     def portion_ends(self, begun: float) -> bool:
-        """Should a write that began then, by `clock`, leave the rest for another turn? Pauses
-        now and then."""
-        now = clock()
-        if now > self._pause_at:
-            time.sleep(PAUSE_SECONDS)
-            self._pause_at = now + PAUSE_SECONDS + SLICE_SECONDS
-        passed = now - begun
+        """Should a write that began then, by `clock`, leave the rest for another turn?"""
+        passed = clock() - begun
         return passed > PORTION_SECONDS and (passed > LONGEST_PORTION_SECONDS or self.crowded())
 
     def cancel(self) -> None:
