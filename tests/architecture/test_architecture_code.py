@@ -206,7 +206,7 @@ def test_constraints_name_no_index() -> None:
     text = (ROOT / "constraints.txt").read_text("utf-8")
     assert "://" not in text
     assert "--index" not in text
-    for name in ("starlette", "beanie", "pymongo", "httpx2", "secantusdb"):
+    for name in ("starlette", "beanie", "pymongo", "httpx2"):
         assert name in pins()
 
 
