@@ -382,7 +382,7 @@ async def test_a_hold_that_nobody_ended_runs_out(
         assert await chat.start(chat.turn(user), 400) is None
         assert (await chat.start(chat.turn(user), 400))["balance"] == 0
         holds = server.kernel.database[Hold]
-        await holds.update_many({}, {"$set": {"holds.$[].until": datetime.now(UTC)}})
+        await holds.update_many({}, {"$set": {"holds.0.until": datetime.now(UTC)}})
         assert await chat.start(chat.turn(user), 400) is None
         assert await kit.books(server).held(user) == 1000
 
