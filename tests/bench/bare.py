@@ -1,21 +1,24 @@
-"""The yardstick: bare Starlette handlers that do the same find and return the same bytes."""
+"""The yardstick: bare Starlette handlers that do the same find on the same database and return the
+same bytes. ``BENCH_DATABASE`` is its address, ``BENCH_USER`` the id of who asks."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 from bson import ObjectId
-from pymongo import AsyncMongoClient
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-    os.environ["BENCH_MONGO_URI"], tz_aware=True
-)
-database = client[os.environ["BENCH_DATABASE"]]
+from locutory.openers import open_database
+from locutory.settings import KernelConfig
+
+ADDRESS = os.environ["BENCH_DATABASE"]
 USER = os.environ["BENCH_USER"]
 HIDDEN = {
     "_id": 0,
@@ -57,13 +60,22 @@ def reply(content: Any) -> Response:
     return Response(body, media_type="application/json")
 
 
-async def user(_request: Request) -> Response:
-    return reply(
-        await database["users"].find_one({"_id": ObjectId(USER)}, {"password": 0, "__v": 0})
-    )
+@asynccontextmanager
+async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+    """Keeps the database open: ``request.state.database``."""
+    client = await open_database(KernelConfig(), Path(), address=ADDRESS)
+    try:
+        yield {"database": client.get_default_database("LibreChat")}
+    finally:
+        await client.close()
 
 
-async def conversations(_request: Request) -> Response:
+async def user(request: Request) -> Response:
+    users = request.state.database["users"]
+    return reply(await users.find_one({"_id": ObjectId(USER)}, {"password": 0, "__v": 0}))
+
+
+async def conversations(request: Request) -> Response:
     query = {
         "user": USER,
         "isArchived": {"$in": [None, False]},
@@ -73,16 +85,15 @@ async def conversations(_request: Request) -> Response:
             {"isTemporary": None, "expiredAt": None},
         ],
     }
-    cursor = (
-        database["conversations"].find(query, ROW).sort([("updatedAt", -1), ("_id", -1)]).limit(26)
-    )
-    rows = await cursor.to_list()
+    found = request.state.database["conversations"].find(query, ROW)
+    rows = await found.sort([("updatedAt", -1), ("_id", -1)]).limit(26).to_list()
     return reply({"conversations": rows[:25], "nextCursor": "x" if len(rows) > 25 else None})
 
 
 async def messages(request: Request) -> Response:
     query = {"conversationId": request.path_params["id"], "user": USER}
-    return reply(await database["messages"].find(query, HIDDEN).sort("createdAt", 1).to_list())
+    found = request.state.database["messages"].find(query, HIDDEN)
+    return reply(await found.sort("createdAt", 1).to_list())
 
 
 async def ready(_request: Request) -> Response:
@@ -95,5 +106,6 @@ app = Starlette(
         Route("/api/user", user),
         Route("/api/convos", conversations),
         Route("/api/messages/{id}", messages),
-    ]
+    ],
+    lifespan=lifespan,
 )

@@ -2,7 +2,8 @@
 
 ``python -m tests.bench.bench_history``: lists of 500, 10,000 and 100,000 conversations of one
 user beside as many of others, conversations of 50 and 1,000 messages. The bare handlers are those
-of `tests.bench.bare`; ours run in a server with every bundled plugin.
+of `tests.bench.bare` on the same file; ours run in a server with every bundled plugin. The database
+works in both: there is no other process.
 """
 
 import asyncio
@@ -13,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from locutory.testing.database import session_database
+from locutory.testing.database import Databases, session_databases
 from tests.bench.measure import Running, _requests, cost, free_port, locutory, process, table
-from tests.bench.routes import BROWSER, seed, sign_in, with_database
+from tests.bench.routes import BROWSER, bare_handlers, seed, sign_in
 
 LISTS = (500, 10_000, 100_000)
 CONVERSATIONS = (50, 1_000, 1)  # 1: not measured
@@ -47,7 +48,7 @@ def compare(
     ]
 
 
-def run(uri: str, folder: Path) -> str:
+def run(databases: Databases, folder: Path) -> str:
     """The whole benchmark as text."""
     rows: list[list[str]] = []
     database = f"bench_{uuid4().hex[:8]}"
@@ -55,7 +56,7 @@ def run(uri: str, folder: Path) -> str:
     environment = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "MONGO_URI": with_database(uri, database),
+        "MONGO_URI": databases.address(database),
         "LOCUTORY_DATA_DIR": str(folder / "data"),
         "ALLOW_REGISTRATION": "true",
         "ALLOW_UNVERIFIED_EMAIL_LOGIN": "true",
@@ -63,18 +64,9 @@ def run(uri: str, folder: Path) -> str:
     with process([locutory(), "serve"], port, environment, folder / "ours.log") as ours:
         for conversations, messages, count in zip(LISTS, CONVERSATIONS, REQUESTS, strict=True):
             user, token = sign_in(ours.url)
-            chosen = seed(uri, database, user, conversations, messages)
-            other = free_port()
-            command = [sys.executable, "-m", "uvicorn", "tests.bench.bare:app"]
-            options = ["--port", str(other), "--no-access-log", "--log-level", "error"]
-            bare_environment = {
-                "BENCH_MONGO_URI": uri,
-                "BENCH_DATABASE": database,
-                "BENCH_USER": user,
-                "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-            }
+            chosen = seed(databases, database, user, conversations, messages)
             log = folder / f"bare{conversations}.log"
-            with process([*command, *options], other, bare_environment, log) as bare:
+            with bare_handlers(databases.address(database), user, log) as bare:
                 pair = (ours, bare)
                 label, path = f"25 of {conversations}", "/api/convos"
                 rows.append(compare(label, LIMITS["list"], pair, path, token, count))
@@ -87,10 +79,8 @@ def run(uri: str, folder: Path) -> str:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as name, session_database() as uri:
-        sys.stdout.write(
-            f"History reads: CPU of the server process, and time\n\n{run(uri, Path(name))}\n"
-        )
+    with tempfile.TemporaryDirectory() as name, session_databases(durable=True) as databases:
+        sys.stdout.write(f"History reads: CPU, and time\n\n{run(databases, Path(name))}\n")
     return 0
 
 

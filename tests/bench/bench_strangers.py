@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
-from locutory.testing.database import session_database
+from locutory.testing.database import Databases, session_databases
 from tests.bench.measure import Running, cpu_seconds, resident_mb, table
 from tests.bench.routes import BROWSER, sign_in
 from tests.bench.turns import TOKENS, crowd, serving
@@ -123,10 +123,10 @@ async def _beside(ours: Running, token: str, kind: Kind | None) -> tuple[float, 
     return min(longest), statuses
 
 
-def run(uri: str, folder: Path) -> str:
+def run(databases: Databases, folder: Path) -> str:
     """The whole benchmark as text."""
     rows = []
-    with serving(uri, folder) as ours:
+    with serving(databases, folder) as ours:
         _, token = sign_in(ours.url)
         asyncio.run(crowd(ours.url, token, CHATS, "fast"))
         quiet = asyncio.run(_beside(ours, token, None))[0]
@@ -157,5 +157,5 @@ def run(uri: str, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name, session_database() as uri:
-        sys.stdout.write(f"{run(uri, Path(name))}\n")
+    with tempfile.TemporaryDirectory() as name, session_databases(durable=True) as databases:
+        sys.stdout.write(f"{run(databases, Path(name))}\n")

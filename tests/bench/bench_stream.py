@@ -2,12 +2,12 @@
 
     python tests/bench/bench_stream.py [--chats 1,10,100] [--tokens 150] [--interval-ms 20]
 
-Processes: a model server that streams tokens at a fixed pace, one after the other
-a pass-through (uvicorn, and httpx2 that copies bytes) and Locutory (on an embedded database; once
-with agents, endpoints and conversations only, once with every plugin but ``auth``, whose place the
-test kit takes), and this one, which reads. Each case is played with few and
-with many tokens; the difference is the price of a token without that of a turn. Nothing
-is asserted: the numbers depend on the machine, their ratio hardly.
+Processes: a model server that streams tokens at a fixed pace, one after the other a pass-through
+(uvicorn, and httpx2 that copies bytes) and Locutory (once with agents, endpoints and conversations
+only, once with every plugin but ``auth``, whose place the test kit takes; each with a built-in
+database of its own, which works in the server's process), and this one, which reads. Each case is
+played with few and with many tokens; the difference is the price of a token without that of a
+turn. Nothing is asserted: the numbers depend on the machine, their ratio hardly.
 """
 
 import argparse
@@ -133,7 +133,7 @@ async def run_bare(upstream: str) -> None:
     await serve(app)
 
 
-async def run_locutory(upstream: str, database_uri: str, plugins: str) -> None:
+async def run_locutory(upstream: str, address: str, plugins: str) -> None:
     from locutory import discovery
     from locutory.configuration import Sources
     from locutory.kernel import Kernel
@@ -151,10 +151,8 @@ async def run_locutory(upstream: str, database_uri: str, plugins: str) -> None:
     chosen = NEEDED if plugins == "few" else [name for name in installed if name != "auth"]
     with tempfile.TemporaryDirectory() as folder:
         kernel = Kernel(
-            Sources(dict(SECRETS), {"endpoints": {"custom": [endpoint]}}),
+            Sources({**SECRETS, "MONGO_URI": address}, {"endpoints": {"custom": [endpoint]}}),
             [*discovery.load(installed, chosen), SignIn()],
-            database_uri=database_uri,
-            database_name=f"bench_{uuid4().hex}",
             data_dir=Path(folder),
             installed=list(installed),
         )
@@ -219,14 +217,15 @@ def process(*arguments: str) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def cases() -> AsyncIterator[list[tuple[str, str, Any]]]:
-    from locutory.testing.database import session_database
+    from locutory.testing.database import session_databases
 
     with contextlib.ExitStack() as stack:
-        database = stack.enter_context(session_database())
+        databases = stack.enter_context(session_databases(durable=True))
+        addresses = [databases.address(f"bench_{uuid4().hex}") for _ in range(2)]
         upstream = stack.enter_context(process("model"))
         bare = stack.enter_context(process("bare", upstream))
-        few = stack.enter_context(process("locutory", upstream, database, "few"))
-        every = stack.enter_context(process("locutory", upstream, database, "all"))
+        few = stack.enter_context(process("locutory", upstream, addresses[0], "few"))
+        every = stack.enter_context(process("locutory", upstream, addresses[1], "all"))
         yield [
             ("pass-through", bare, read_bare),
             ("three plugins", few, read_chat),

@@ -1,7 +1,8 @@
 """What the later nine plugins cost: two servers, with ten and with all, beside the bare handlers.
 
 ``python -m tests.bench.bundle``. Everything is CPU time of the server process or its memory, so
-that other work on the machine disturbs little; each figure of a route is the least of six.
+that other work on the machine disturbs little; each figure of a route is the least of six. The
+database works in the server: there is no other process.
 """
 
 import sys
@@ -12,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from locutory.testing.database import session_database
+from locutory.testing.database import Databases, session_databases
 from locutory.testing.server import SECRETS
 from tests.bench.measure import (
     Running,
@@ -24,7 +25,7 @@ from tests.bench.measure import (
     resident_mb,
     table,
 )
-from tests.bench.routes import BROWSER, LIMITS, seed, sign_in, with_database
+from tests.bench.routes import BROWSER, LIMITS, bare_handlers, seed, sign_in
 
 LATER = [
     *("agentbuilder", "agentsapi", "memories", "presets", "projects", "prompts", "search"),
@@ -41,8 +42,9 @@ endpoints:
 
 
 @contextmanager
-def server(folder: Path, name: str, uri: str) -> Iterator[Running]:
-    """A server with a set of plugins; a blank ``uri`` starts the embedded database."""
+def server(folder: Path, name: str, address: str = "") -> Iterator[Running]:
+    """A server with a set of plugins, on the database of an ``address``: without one, that of its
+    own data folder."""
     folder.mkdir(exist_ok=True)
     port = free_port()
     (folder / "librechat.yaml").write_text(_YAML.format(", ".join(SETS[name])))
@@ -50,7 +52,7 @@ def server(folder: Path, name: str, uri: str) -> Iterator[Running]:
         **SECRETS,
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "MONGO_URI": uri,
+        "MONGO_URI": address,
         "LOCUTORY_DATA_DIR": str(folder / "data"),
         "ALLOW_REGISTRATION": "true",
         "ALLOW_UNVERIFIED_EMAIL_LOGIN": "true",
@@ -61,17 +63,17 @@ def server(folder: Path, name: str, uri: str) -> Iterator[Running]:
 
 
 def starts(folder: Path, times: int = 3) -> str:
-    """Start and rest of both sets: their own embedded databases, the first start not counted."""
+    """Start and rest of both sets: each with a database of its own, the first start not counted."""
     rows = []
     for name in SETS:
-        with server(folder / name, name, ""):
+        with server(folder / name, name):
             pass
         spent, ready = [], []
         for _ in range(times):
-            with server(folder / name, name, "") as running:
+            with server(folder / name, name) as running:
                 spent.append(cpu_seconds(running.pid))
                 ready.append(running.seconds_to_ready)
-        with server(folder / name, name, "") as running:
+        with server(folder / name, name) as running:
             time.sleep(5)
             before = cpu_seconds(running.pid)
             time.sleep(IDLE_SECONDS)
@@ -82,27 +84,15 @@ def starts(folder: Path, times: int = 3) -> str:
     return table(("plugins", "start, CPU s", "ready, s", "idle MB", "idle CPU"), rows)
 
 
-def reads(folder: Path, uri: str, count: int = 200) -> str:
+def reads(folder: Path, databases: Databases, count: int = 200) -> str:
     """The read routes of both sets and the bare handlers, on one database."""
     database = f"bench_{uuid4().hex[:8]}"
+    address = databases.address(database)
     with ExitStack() as stack:
-        ours = {
-            name: stack.enter_context(server(folder / name, name, with_database(uri, database)))
-            for name in SETS
-        }
+        ours = {name: stack.enter_context(server(folder / name, name, address)) for name in SETS}
         user, token = sign_in(ours["all"].url)
-        chosen = seed(uri, database, user)
-        port = free_port()
-        command = [sys.executable, "-m", "uvicorn", "tests.bench.bare:app", "--port", str(port)]
-        environment = {
-            "BENCH_MONGO_URI": uri,
-            "BENCH_DATABASE": database,
-            "BENCH_USER": user,
-            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-        }
-        quiet = ["--no-access-log", "--log-level", "error"]
-        log = folder / "bare.log"
-        bare = stack.enter_context(process([*command, *quiet], port, environment, log))
+        chosen = seed(databases, database, user)
+        bare = stack.enter_context(bare_handlers(address, user, folder / "bare.log"))
         headers = {"authorization": f"Bearer {token}", "user-agent": BROWSER}
         rows = []
         for name in ("/api/user", "/api/config", "/api/endpoints", *list(LIMITS)[1:]):
@@ -121,15 +111,15 @@ def reads(folder: Path, uri: str, count: int = 200) -> str:
     return table(("route", "ten, CPU ms", "all", "bare", "all : bare", "limit"), rows)
 
 
-def run(uri: str, folder: Path) -> str:
+def run(databases: Databases, folder: Path) -> str:
     """Both tables."""
     (folder / "starts").mkdir()
-    return f"{reads(folder, uri)}\n\n{starts(folder / 'starts')}"
+    return f"{reads(folder, databases)}\n\n{starts(folder / 'starts')}"
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as name, session_database() as uri:
-        sys.stdout.write(f"{run(uri, Path(name))}\n")
+    with tempfile.TemporaryDirectory() as name, session_databases(durable=True) as databases:
+        sys.stdout.write(f"{run(databases, Path(name))}\n")
     return 0
 
 

@@ -10,7 +10,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from locutory import Principal
@@ -101,7 +100,7 @@ ROWS: dict[str, tuple[Callable[[int], Callable[[], Any]], int, float]] = {
 }
 
 
-def run(_uri: str = "", _folder: Path | None = None) -> str:
+def run() -> str:
     """The table; a row beyond its limit says so."""
     rows = []
     for name, (make, size, limit) in ROWS.items():

@@ -1,16 +1,20 @@
-"""CPU of the read routes: ours against bare Starlette handlers on the same database."""
+"""CPU of the read routes: ours against bare Starlette handlers on the same database, which each of
+the two opens itself: there is no other process."""
 
+import asyncio
 import json
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from bson import ObjectId
-from pymongo import MongoClient
 
+from locutory.testing.database import Databases
 from tests.bench.measure import Running, cost, free_port, locutory, process, resident_mb, table
 
 # Route → at most this many times the bare handler.
@@ -47,10 +51,11 @@ def sign_in(base: str) -> tuple[str, str]:
     return str(answer["user"]["_id"]), str(answer["token"])
 
 
-def seed(uri: str, database: str, user: str, conversations: int = 500, messages: int = 50) -> str:
-    """History of one user as LibreChat stores it; returns the conversation with messages."""
-    client: MongoClient[dict[str, Any]] = MongoClient(uri)
-    store = client[database]
+def seed(
+    databases: Databases, database: str, user: str, conversations: int = 500, messages: int = 50
+) -> str:
+    """Write the history of one user as LibreChat stores it; returns the conversation with
+    messages."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     rows = []
     for number in range(conversations):
@@ -75,7 +80,6 @@ def seed(uri: str, database: str, user: str, conversations: int = 500, messages:
                 "__v": 0,
             }
         )
-    store["conversations"].insert_many(rows)
     chosen = rows[-1]["conversationId"]
     parent = "00000000-0000-0000-0000-000000000000"
     lines = []
@@ -110,9 +114,29 @@ def seed(uri: str, database: str, user: str, conversations: int = 500, messages:
             }
         )
         parent = message_id
-    store["messages"].insert_many(lines)
-    client.close()
+
+    async def write() -> None:
+        async with databases.opened(database) as store:
+            await store["conversations"].insert_many(rows)
+            await store["messages"].insert_many(lines)
+
+    asyncio.run(write())
     return str(chosen)
+
+
+@contextmanager
+def bare_handlers(address: str, user: str, log: Path) -> Iterator[Running]:
+    """`tests.bench.bare` for a user, on the database of an address."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "tests.bench.bare:app", "--port", str(port)]
+    quiet = ["--no-access-log", "--log-level", "error"]
+    environment = {
+        "BENCH_DATABASE": address,
+        "BENCH_USER": user,
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+    }
+    with process([*command, *quiet], port, environment, log) as running:
+        yield running
 
 
 def measure(
@@ -141,14 +165,14 @@ def measure(
     return rows
 
 
-def run(uri: str, folder: Path, count: int = 400) -> str:
+def run(databases: Databases, folder: Path, count: int = 400) -> str:
     """The whole benchmark as text."""
     database = f"bench_{uuid4().hex[:8]}"
     port = free_port()
     environment = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "MONGO_URI": with_database(uri, database),
+        "MONGO_URI": databases.address(database),
         "LOCUTORY_DATA_DIR": str(folder / "data"),
         "ALLOW_REGISTRATION": "true",
         "ALLOW_UNVERIFIED_EMAIL_LOGIN": "true",
@@ -161,26 +185,8 @@ def run(uri: str, folder: Path, count: int = 400) -> str:
     with process([locutory(), "serve"], port, environment, folder / "ours.log") as ours:
         idle = resident_mb(ours.pid)
         user, token = sign_in(ours.url)
-        chosen = seed(uri, database, user)
-        other = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "tests.bench.bare:app",
-            "--port",
-            str(other),
-            "--no-access-log",
-            "--log-level",
-            "error",
-        ]
-        bare_environment = {
-            "BENCH_MONGO_URI": uri,
-            "BENCH_DATABASE": database,
-            "BENCH_USER": user,
-            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-        }
-        with process(command, other, bare_environment, folder / "bare.log") as bare:
+        chosen = seed(databases, database, user)
+        with bare_handlers(databases.address(database), user, folder / "bare.log") as bare:
             rows = measure(ours, bare, token, chosen, count)
         text = table(
             ("route", "kB", "ours ms", "bare ms", "ratio", "limit", "LibreChat ms", "of LibreChat"),
@@ -190,11 +196,3 @@ def run(uri: str, folder: Path, count: int = 400) -> str:
             f"{text}\n\nready in {ours.seconds_to_ready:.2f} s, {idle:.0f} MB resident idle, "
             f"{resident_mb(ours.pid):.0f} MB after the requests"
         )
-
-
-def with_database(uri: str, name: str) -> str:
-    """A database name put into a connection string."""
-    scheme, rest = uri.split("://", 1)
-    host, _, tail = rest.partition("/")
-    options = tail.partition("?")[2]
-    return f"{scheme}://{host}/{name}" + (f"?{options}" if options else "")

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from locutory.testing.database import Databases
 from tests.bench.measure import (
     Running,
     cpu_seconds,
@@ -22,7 +23,7 @@ from tests.bench.measure import (
     resident_mb,
     table,
 )
-from tests.bench.routes import BROWSER, sign_in, with_database
+from tests.bench.routes import BROWSER, sign_in
 
 ROOT = "00000000-0000-0000-0000-000000000000"
 # LibreChat's Node server on a machine of this size: seconds to the first token (low, high).
@@ -79,7 +80,7 @@ async def crowd(base: str, token: str, chats: int, model: str) -> list[Seen]:
 
 
 @contextmanager
-def serving(uri: str, folder: Path) -> Iterator[Running]:
+def serving(databases: Databases, folder: Path) -> Iterator[Running]:
     """A server with an endpoint whose models are served by `tests.bench.model`."""
     port, llm = free_port(), free_port()
     (folder / "librechat.yaml").write_text(
@@ -90,7 +91,7 @@ def serving(uri: str, folder: Path) -> Iterator[Running]:
     environment = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "MONGO_URI": with_database(uri, f"turns_{port}"),
+        "MONGO_URI": databases.address(f"turns_{port}"),
         "LOCUTORY_DATA_DIR": str(folder / "data"),
         "ALLOW_REGISTRATION": "true",
         "LOGIN_MAX": "1000000",
@@ -106,10 +107,10 @@ def serving(uri: str, folder: Path) -> Iterator[Running]:
         yield ours
 
 
-def run(uri: str, folder: Path) -> str:
+def run(databases: Databases, folder: Path) -> str:
     """The whole benchmark as text."""
     rows = []
-    with serving(uri, folder) as ours:
+    with serving(databases, folder) as ours:
         idle = resident_mb(ours.pid)
         _, token = sign_in(ours.url)
         asyncio.run(crowd(ours.url, token, 3, "fast"))

@@ -15,15 +15,17 @@ from locutory.settings import KernelConfig
 class Databases:
     """Named databases: files of a folder, or databases of one server."""
 
-    def __init__(self, place: Path | str) -> None:
-        """``place``: the folder, or the address of the server without a database."""
+    def __init__(self, place: Path | str, *, durable: bool = False) -> None:
+        """``place``: the folder, or the address of the server without a database. ``durable``:
+        writes to a file wait for the disk; a test that loses the machine's power has lost more
+        than its data."""
         self._place = place
+        self._options = "" if durable else "?synchronous=off"
 
     def address(self, name: str) -> str:
         """``MONGO_URI`` of a database."""
         if isinstance(self._place, Path):
-            # A test that loses the machine's power has lost more than its data.
-            return f"sqlite:{self._place / name}.sqlite?synchronous=off"
+            return f"sqlite:{self._place / name}.sqlite{self._options}"
         return urlunsplit(urlsplit(self._place)._replace(path=f"/{name}"))
 
     @property
@@ -42,8 +44,8 @@ class Databases:
 
 
 @contextmanager
-def session_databases() -> Iterator[Databases]:
-    """Databases in a temporary folder that is removed at the end.
+def session_databases(*, durable: bool = False) -> Iterator[Databases]:
+    """Databases in a temporary folder that is removed at the end; ``durable`` as in `Databases`.
 
     ``LOCUTORY_TEST_MONGO_URI`` names a server to use instead, which is left as it is found.
     Synchronous, so that a session fixture can hold it.
@@ -55,4 +57,4 @@ def session_databases() -> Iterator[Databases]:
     with tempfile.TemporaryDirectory(
         prefix="locutory-test-databases-", ignore_cleanup_errors=True
     ) as name:
-        yield Databases(Path(name))
+        yield Databases(Path(name), durable=durable)
