@@ -148,7 +148,7 @@ def make_environment() -> None:
         )
 
 
-def install_libraries(names: "list[str]", line: Line) -> None:
+def install_libraries(names: "list[str]", line: Line, dev: bool) -> None:
     """What others have made, in the versions of constraints.txt."""
     looked, ended = set(), threading.Event()
     present = len(list(VENV.rglob("*.dist-info")))
@@ -171,6 +171,8 @@ def install_libraries(names: "list[str]", line: Line) -> None:
     pip = [str(PYTHON), *PIP, "install", "--progress-bar", "off", "--no-compile"]
     try:
         run([*pip, "-c", str(ROOT / "constraints.txt"), *names], seen)
+        if not dev:  # which Python 3.11 puts into every environment, and nobody here imports
+            run([str(PYTHON), *PIP, "uninstall", "--yes", "setuptools"])
     except Failed as failure:
         raise Failed(f"{failure}\n{_NO_INDEX}") from None
     finally:
@@ -211,7 +213,7 @@ def main() -> int:
         LOG.write_text("", "utf-8")
         names = [*BUILDER, *requirements(folders, dev)]
         say(f"[2/{steps}] libraries, from the package index (the longest step)")
-        install_libraries(names, line)
+        install_libraries(names, line, dev)
         say(f"[3/{steps}] Locutory: {len(folders)} distributions of this folder")
         install_ours(folders)
         if dev:
