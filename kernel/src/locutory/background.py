@@ -107,9 +107,10 @@ class Background:
 
     async def stop(self) -> None:
         """Cancel everything, wait for it, and let other servers take over its jobs."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = set(self._tasks)
+        while tasks:  # again: a library may swallow a cancellation on its way
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=1)
         if self._exclusive:
             await self._database[Lease].delete_many({"holder": self._holder})

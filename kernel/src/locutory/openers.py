@@ -46,6 +46,8 @@ def _opener(scheme: str) -> EntryPoint:
     known = sorted(SERVERS | {point.name for point in entry_points(GROUP)})
     text = f"no installed package opens a database address that begins with '{scheme}:'"
     fix = f"use one of {', '.join(f'{name}:' for name in known)}, or leave MONGO_URI blank"
+    if scheme == "embedded":
+        fix = "for the database of earlier versions: python3 install.py --all"
     raise StartupError(Problem("MONGO_URI", text, fix))
 
 

@@ -195,3 +195,14 @@ async def test_beanie(client: Client) -> None:
     await Note.find(Note.number == 1).delete()
     assert [n.number for n in await Note.find_all().to_list()] == [2]
     assert "number_1" in await client["LibreChat"]["notes"].index_information()
+
+
+async def test_many_documents_are_counted(client: Client) -> None:
+    """More than are counted on the event loop."""
+    notes = client["LibreChat"]["many"]
+    await notes.create_index("user")
+    await notes.insert_many([{"user": "ann", "number": number} for number in range(2_500)])
+    assert await notes.count_documents({}) == 2_500
+    assert await notes.count_documents({"user": "ann"}) == 2_500
+    assert await notes.count_documents({"user": "ann"}, limit=2_400) == 2_400
+    assert await notes.distinct("user") == ["ann"]

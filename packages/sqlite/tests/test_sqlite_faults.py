@@ -325,3 +325,27 @@ async def test_an_older_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     with pytest.raises(StorageError, match=r"needs SQLite 3\.35\.0"):
         await open_address("sqlite:", tmp_path)
+
+
+async def test_another_file_in_its_place_is_never_written(tmp_path: Path) -> None:
+    path, other, away = (tmp_path / name for name in ("data.db", "other.db", "away.db"))
+    async with Client(other) as client:
+        await client["x"]["c"].insert_one({"_id": "other"})
+    async with Client(path) as client:
+        c = client["x"]["c"]
+        await c.insert_many([{"_id": number, "text": "x" * 1000} for number in range(500)])
+        path.rename(away)
+        other.rename(path)
+        for _ in range(3):
+            with pytest.raises(StorageError, match="removed or replaced"):
+                await c.insert_one({"_id": "lost"})
+            with pytest.raises(StorageError, match="removed or replaced"):
+                await client.admin.command("ping")
+        path.rename(other)
+        away.rename(path)
+        await c.insert_one({"_id": "back"})
+        assert await c.count_documents({}) == 501
+    async with Client(other) as client:
+        assert await client["x"]["c"].find({}).to_list() == [{"_id": "other"}]
+    async with Client(path) as client:
+        assert await client["x"]["c"].count_documents({}) == 501

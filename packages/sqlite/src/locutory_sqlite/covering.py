@@ -60,7 +60,7 @@ class Covering(Reading):
         return int(self._owner.rows(number, values).fetchone()[0])
 
     def _leave_the_loop(self) -> None:
-        if self._owner.until < math.inf and not self._owner.pausing:
+        if self._owner.until < math.inf and self._owner.together is None:
             raise TooLong
 
     def distinct(self, query: Filter, path: str) -> list[Any] | None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,7 +43,7 @@ class Engine:
         first, identity = await asyncio.to_thread(self._first)
         self._identity = identity
         self._readers = Readers(self.path, identity)
-        self._writer = Writer(first, self._connected, identity)
+        self._writer = Writer(first, partial(self._connected, identity), identity)
 
     def _first(self) -> tuple[Connection, Identity]:
         make_file(self.path, create=self._create)
@@ -61,8 +62,9 @@ class Engine:
             raise StorageError("The database was written by a newer version") from error
         return Connection(sql), Identity(self.path)
 
-    def _connected(self) -> Connection:
-        return Connection(connect(self.path, durable=self._durable))
+    def _connected(self, identity: Identity) -> Connection:
+        with identity.opening():
+            return Connection(connect(self.path, durable=self._durable))
 
     async def close(self) -> None:
         """Finish the writes that were begun, and close every connection. Takes seconds at most,

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from locutory_sqlite.errors import StorageError
@@ -55,12 +56,20 @@ class Identity:
         self._known = _number(self._file)
         self._known_wal = _number(self._wal)
 
+    @contextlib.contextmanager
+    def opening(self) -> Iterator[None]:
+        """Around what opens the file once more: `StorageError` where that was another one, before
+        anything of ours is written into it."""
+        self.check()
+        yield
+        self.check()
+
     def check(self) -> None:
         """`StorageError` where another file, or none, is in its place."""
         if _number(self._file) != self._known:
             raise StorageError(
-                "The database file was removed or replaced while it is open:"
-                " put it back, or restart the server"
+                "The database file was removed or replaced while it is open: put it back"
+                " (a backup is put in place while no server runs)"
             )
 
     def check_all(self) -> int:

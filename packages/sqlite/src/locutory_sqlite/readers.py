@@ -111,7 +111,8 @@ class Readers:
         until = time.monotonic() + BUSY_SECONDS
         while True:
             try:
-                reader = Connection(connect(self._path, durable=True))
+                with self._identity.opening():
+                    reader = Connection(connect(self._path, durable=True))
                 try:
                     reader.begin()
                 except BaseException:

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import io
 import os
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,8 +110,12 @@ class ArchiveWriter:
     def _refuse_existing(self) -> None:
         if self.path.is_dir():
             raise TransferError(f"{self.path} is a folder: give the name of a file.")
-        if not self._replace and os.path.lexists(self.path):
-            raise TransferError(f"{self.path} is there already.")
+        if not os.path.lexists(self.path):
+            return
+        if not self._replace:
+            raise TransferError(f"{self.path} is there already; --replace replaces a backup.")
+        if self.path.exists() and self.path.stat().st_size and not zipfile.is_zipfile(self.path):
+            raise TransferError(f"{self.path} is no backup, so it is not replaced.")
 
     def __exit__(
         self,
@@ -121,9 +126,11 @@ class ArchiveWriter:
         if self._descriptor < 0:
             return
         self.give_up()
-        self._zip.close()
         with contextlib.suppress(OSError):
             self._part.unlink()
+        # What could not be written may have left the archive in any state.
+        with contextlib.suppress(OSError, ValueError, struct.error):
+            self._zip.close()
         self._close()
 
     def _close(self) -> None:
