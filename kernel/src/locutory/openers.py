@@ -46,8 +46,6 @@ def _opener(scheme: str) -> EntryPoint:
     known = sorted(SERVERS | {point.name for point in entry_points(GROUP)})
     text = f"no installed package opens a database address that begins with '{scheme}:'"
     fix = f"use one of {', '.join(f'{name}:' for name in known)}, or leave MONGO_URI blank"
-    if scheme == "embedded":
-        fix = "for the database of earlier versions: python3 install.py --all"
     raise StartupError(Problem("MONGO_URI", text, fix))
 
 
@@ -113,6 +111,7 @@ async def open_database(
 
 async def _connect(address: str, config: KernelConfig) -> DatabaseClient:
     pool = {
+        "appname": "locutory",
         "maxPoolSize": config.mongo_max_pool_size,
         "minPoolSize": config.mongo_min_pool_size,
         "maxConnecting": config.mongo_max_connecting,
@@ -122,9 +121,7 @@ async def _connect(address: str, config: KernelConfig) -> DatabaseClient:
     options: dict[str, Any] = {key: value for key, value in pool.items() if value is not None}
     if "serverselectiontimeoutms" not in address.lower():
         options["serverSelectionTimeoutMS"] = 5000
-    client = AsyncMongoClient[Raw](
-        address, tz_aware=True, tzinfo=UTC, appname="locutory", **options
-    )
+    client = AsyncMongoClient[Raw](address, tz_aware=True, tzinfo=UTC, **options)
     try:
         await client.admin.command("ping")
     except BaseException:

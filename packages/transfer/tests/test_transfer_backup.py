@@ -109,7 +109,11 @@ async def test_a_file_that_is_there_is_kept(opened: Any, tmp_path: Path) -> None
     path.write_text("mine")
     with pytest.raises(TransferError, match="is there already"):
         await backup(database, path)
+    with pytest.raises(TransferError, match="is no backup"):
+        await backup(database, path, replace=True)
     assert path.read_text() == "mine"
+    path.unlink()
+    await backup(database, path)
     await backup(database, path, replace=True)
     assert zipfile.is_zipfile(path)
     with pytest.raises(TransferError, match="is a folder"):
