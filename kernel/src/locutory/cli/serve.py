@@ -88,9 +88,9 @@ class _Server(uvicorn.Server):
 
 def _welcome(kernel: Kernel, address: str, steps: Sequence[str] = ()) -> None:
     """Where the server is, and what to do next, once it is ready."""
-    address = configured_address(kernel.config)
-    place = kernel.data_dir if address == "sqlite:" else address.partition("?")[0]
-    database = "MongoDB at MONGO_URI" if address.startswith("mongodb") else f"built in, {place}"
+    uri = configured_address(kernel.config)
+    place = kernel.data_dir if uri == "sqlite:" else uri.partition("?")[0]
+    database = "MongoDB at MONGO_URI" if uri.startswith("mongodb") else f"built in, {place}"
     click.echo(err=True)
     click.secho(f"  Locutory {__version__} is ready", fg="green", bold=True, err=True)
     click.echo(f"    open       {address}", err=True)
