@@ -82,16 +82,6 @@ def test_a_copy_between_addresses(run: Run, tmp_path: Path) -> None:
     assert "There is no database at" in nobody.output
 
 
-def test_passwords_of_addresses_are_not_shown(run: Run, tmp_path: Path) -> None:
-    stored(tmp_path / "data", {"_id": 1})
-    address = "mongodb://ann:secret@127.0.0.1:9/x?serverSelectionTimeoutMS=50"
-    for words in (("copy", "sqlite:", address), ("check", address)):
-        done = run("database", *words)
-        assert done.exit_code == 1
-        assert "secret" not in done.output
-        assert "no database answers" in done.output
-
-
 def test_a_sound_database_and_a_wrong_one(run: Run, tmp_path: Path) -> None:
     missing = run("database", "check")
     assert missing.exit_code == 1

@@ -1,6 +1,7 @@
 """Sessions that an identity provider keeps (contract oauth §5.4, §5.5; kernel §6)."""
 
 from collections.abc import Mapping
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -114,7 +115,8 @@ class TestByCookie:
         def request(cookie: str) -> Request:
             headers = [(b"cookie", cookie.encode())]
             scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
-            return Request(scope, None, None, remote.server.kernel)
+            # Not the request that later tests are in.
+            return copy_context().run(Request, scope, None, None, remote.server.kernel)
 
         theirs = request(COOKIE["cookie"])
         assert (await by_cookie.authenticate(theirs)).id == remote.remote.user
