@@ -25,10 +25,6 @@ SUITES = {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    given = os.environ.get("LOCUTORY_TEST_MONGO_URI", "").strip()
-    if given:
-        yield given
-        return
     from locutory_secantus.testing import server
 
     with server(tmp_path_factory.mktemp("server")) as uri:

@@ -1,7 +1,6 @@
 """Databases of both kinds, and documents that are hard to keep."""
 
 import math
-import os
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -48,10 +47,6 @@ def kinds(request: pytest.FixtureRequest) -> tuple[str, str]:
 def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that speaks MongoDB's protocol: the one that ``LOCUTORY_TEST_MONGO_URI`` names, or
     SecantusDB."""
-    given = os.environ.get("LOCUTORY_TEST_MONGO_URI", "").strip()
-    if given:
-        yield given
-        return
     from locutory_secantus.testing import server  # not installed for the fast tests
 
     with server(tmp_path_factory.mktemp("mongodb")) as uri:

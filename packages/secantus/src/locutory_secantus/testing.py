@@ -15,7 +15,13 @@ from locutory_secantus import guard
 def server(folder: Path) -> Iterator[str]:
     """Yield the ``mongodb://`` URI (no database name) of an empty database server whose files
     are in ``folder``. Synchronous, so that a session fixture can hold it. ``RuntimeError`` when
-    it does not start. The guard ends it with the test run, however that ends."""
+    it does not start. The guard ends it with the test run, however that ends.
+
+    ``LOCUTORY_TEST_MONGO_URI`` names another server to use, which is left as it is found."""
+    given = os.environ.get("LOCUTORY_TEST_MONGO_URI", "").strip()
+    if given:
+        yield given
+        return
     folder.mkdir(parents=True, exist_ok=True)
     output, settings, port = folder / "log", folder / "settings.toml", free_port()
     settings.touch()  # shuts out a configuration file of the user

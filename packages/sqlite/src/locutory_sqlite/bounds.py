@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from locutory_sqlite.arithmetic import is_nan
@@ -33,9 +32,6 @@ Span = tuple[Edge, Edge]
 
 Range = tuple[bytes, bytes]
 """The keys from the first, inclusive, up to the second, exclusive."""
-
-Bounds = Mapping[str, list[list[Span]]]
-"""By path: for each condition on it the spans in which a matching document has a key."""
 
 
 def successor(begin: bytes) -> bytes:

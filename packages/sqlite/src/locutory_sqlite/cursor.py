@@ -48,13 +48,6 @@ class ResultCursor:
     def _shape(self) -> Hashable:
         return self._shape_known
 
-    async def fold(self, work: "Callable[[Iterator[Document]], T]") -> T:
-        """What is made of all of its documents, where they were read; it itself stays unread."""
-        self._unread()
-        return await self._engine.read(
-            lambda reader: work(self._open(reader)), long=self._long, shape=self._shape()
-        )
-
     def _unread(self) -> None:
         if self._rows is not None or self._done:
             raise InvalidOperation("cannot set options after executing query")

@@ -6,6 +6,7 @@ from typing import Any
 
 from locutory_sqlite.arithmetic import is_number
 from locutory_sqlite.errors import (
+    INDEX_KEY_CONFLICT,
     OPTIONS_CONFLICT,
     invalid,
     not_supported,
@@ -115,7 +116,7 @@ class Index:
                 "An existing index has the same name as the requested index, or the same keys with"
                 f" other options. Requested index: {theirs}, existing index: {mine}"
             )
-            raise invalid(text, OPTIONS_CONFLICT if self.keys == other.keys else 86)
+            raise invalid(text, OPTIONS_CONFLICT if self.keys == other.keys else INDEX_KEY_CONFLICT)
         return False
 
     def entries(self, document: dict[str, Any]) -> list[bytes]:
