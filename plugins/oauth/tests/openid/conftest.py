@@ -25,9 +25,12 @@ from locutory.testing.waiting import free_port, wait_until_it_listens
 
 @dataclass(slots=True)
 class OidcProvider:
-    """oidc-provider-mock, a real OpenID provider, at ``issuer``."""
+    """oidc-provider-mock, a real OpenID provider, at ``issuer``. ``added``: the people whom this
+    test gave their claims; everybody else has an address of their name and nothing more,
+    whatever an earlier test said of them."""
 
     issuer: str
+    added: set[str] = field(default_factory=set)
 
     def settings(self, **more: str) -> dict[str, str]:
         """The environment of a server that uses it."""
@@ -41,6 +44,7 @@ class OidcProvider:
         }
 
     async def add(self, subject: str, **claims: Any) -> None:
+        self.added.add(subject)
         async with httpx2.AsyncClient(trust_env=False) as client:
             await client.put(f"{self.issuer}/users/{subject}", json=claims)
 
@@ -50,6 +54,8 @@ class OidcProvider:
 
     async def agree(self, location: str, subject: str) -> str:
         """Sign in there; where the browser is sent then."""
+        if subject not in self.added:
+            await self.add(subject, email=f"{subject}@example.com")
         return await self._post(location, {"sub": subject})
 
     async def deny(self, location: str) -> str:
@@ -69,8 +75,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture
+def oidc(oidc_issuer: str) -> OidcProvider:
+    return OidcProvider(oidc_issuer)
+
+
 @pytest.fixture(scope="session")
-def oidc() -> Iterator[OidcProvider]:
+def oidc_issuer() -> Iterator[str]:
     """A process of its own: its libraries warn, and our tests make warnings errors."""
     pytest.importorskip("werkzeug", reason="oidc-provider-mock is not installed")
     port = free_port()
@@ -83,7 +94,7 @@ def oidc() -> Iterator[OidcProvider]:
     )
     try:
         wait_until_it_listens(process, port, "oidc-provider-mock")
-        yield OidcProvider(issuer)
+        yield issuer
     finally:
         process.terminate()
         process.wait()
