@@ -130,3 +130,4 @@ async def test_a_cancelled_read_leaves_the_snapshot_usable(database: Database) -
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert await frozen["a"].estimated_document_count() == 20_000
+        assert len(await frozen["a"].find({"v": {"$regex": "x$"}}).to_list()) == 20_000

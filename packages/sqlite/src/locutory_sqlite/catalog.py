@@ -14,6 +14,7 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from locutory_sqlite.indexes import Index
+from locutory_sqlite.planner import Preferences
 
 STORED: CodecOptions[Any] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -42,12 +43,13 @@ class WrongFormat(Exception):
 @dataclass(slots=True)
 class Stored:
     """A collection of the file; ``indexes`` without that of ``_id``, and ``all_indexes`` that
-    can be read, that of ``_id`` first."""
+    can be read, that of ``_id`` first. ``preferences`` are for these indexes."""
 
     number: int
     name: str
     indexes: list[Index] = field(default_factory=list)
     all_indexes: list[Index] = field(default_factory=lambda: [ID_INDEX])
+    preferences: Preferences = field(default_factory=Preferences)
 
 
 class Catalog:

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import bson
 from bson.errors import InvalidBSON
@@ -12,7 +11,7 @@ from pymongo.errors import WriteError
 from locutory_sqlite.catalog import STORED, Stored
 from locutory_sqlite.connection import Connection
 from locutory_sqlite.errors import storage_error
-from locutory_sqlite.indexes import Index
+from locutory_sqlite.indexes import Components, Index
 from locutory_sqlite.ordering import encode
 from locutory_sqlite.writing import has_row
 
@@ -75,20 +74,21 @@ class _Check:
                 yield self._about(row, "has no _id")
             elif encode(document["_id"]) != identity:
                 yield self._about(row, f"is stored under another _id than its {document['_id']!r}")
+            components = Components(document)
             for index in self._stored.indexes:
-                yield from self._keys(index, row, document)
+                yield from self._keys(index, row, components)
         for index in self._stored.indexes:
             yield from self._surplus(index)
 
     def _about(self, row: int, text: str) -> str:
         return f"{self._stored.name}: the document of row {row} {text}"
 
-    def _keys(self, index: Index, row: int, document: dict[str, Any]) -> Iterator[str]:
+    def _keys(self, index: Index, row: int, components: Components) -> Iterator[str]:
         """The keys of a document that an index lacks."""
         if not has_row(index, row):
             return
         try:
-            keys = index.entries(document)
+            keys = index.entries(components)
         except WriteError as error:
             yield self._about(row, f"does not fit the index {index.name}: {error}")
             return
@@ -98,7 +98,7 @@ class _Check:
                 yield self._about(row, f"is missing in the index {index.name}")
             else:
                 self._expected[index.number] += 1
-        if not index.multikey and index.has_array(document):
+        if not index.multikey and index.has_array(components):
             yield self._about(row, f"has an array, which the index {index.name} does not know of")
 
     def _surplus(self, index: Index) -> Iterator[str]:
@@ -117,6 +117,6 @@ class _Check:
         if found is None or not has_row(index, row):
             return []
         try:
-            return index.entries(bson.decode(found[0], STORED))
+            return index.entries(Components(bson.decode(found[0], STORED)))
         except (InvalidBSON, WriteError):
             return []

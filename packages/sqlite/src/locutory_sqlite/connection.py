@@ -13,6 +13,7 @@ from locutory_sqlite.catalog import Catalog
 
 clock = time.perf_counter
 
+_HANDING_OVER = 0.0003  # seconds before the time is up
 _CURSORS = 500  # after so many those that are gone are forgotten
 _CACHE_KILOBYTES = 8192
 _WAL_BYTES = 16 * 1024 * 1024
@@ -94,6 +95,11 @@ class Connection:
         self.catalog.version = -1
         self.catalog.refresh(self.sql)
 
+    def until_enough(self) -> float:
+        """When, by `clock`, to hand over what was read so far, so that the rest is read in
+        a thread instead of all of it anew."""
+        return self.until - _HANDING_OVER if self.together is None else math.inf
+
     def tick(self) -> None:
         """Call it now and then in what may take long."""
         if clock() > self.until:
@@ -109,6 +115,11 @@ class Connection:
             time.sleep(PAUSE_SECONDS)
         self.until = clock() + SLICE_SECONDS
 
+    def leave_loop(self) -> None:
+        """`TooLong` if time is limited: something follows that cannot be interrupted."""
+        if self.until < math.inf and self.together is None:
+            raise TooLong
+
     def portion_ends(self, begun: float) -> bool:
         """Should a write that began then, by `clock`, leave the rest for another turn?"""
         passed = clock() - begun
@@ -119,6 +130,12 @@ class Connection:
         self.cancelled = True
         self.until = -math.inf
         self.sql.interrupt()
+
+    def revive(self) -> None:
+        """Let it be used again, when nothing runs on it any more after `cancel`."""
+        self.release()
+        self.cancelled = False
+        self.until = math.inf
 
 
 def connect(path: Path, *, durable: bool, patience: float = 0.0) -> sqlite3.Connection:

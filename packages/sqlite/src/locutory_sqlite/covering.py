@@ -1,6 +1,5 @@
 """Counts and distinct values that an index holds by itself."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,6 @@ import bson
 
 from locutory_sqlite.bounds import Range, successor
 from locutory_sqlite.choices import covered_ranges, says_all
-from locutory_sqlite.connection import TooLong
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.ordering import COMPLEMENT, MISSING, encode
@@ -41,7 +39,7 @@ class Covering(Reading):
             number = self.count_keys(chosen.index, chosen.ranges, min(most, _AT_ONCE))
             if number < min(most, _AT_ONCE) or number >= most:
                 return number
-            self._leave_the_loop()
+            self._owner.leave_loop()
             return self.count_keys(chosen.index, chosen.ranges, most)
         if len(chosen.ranges) != 1:
             return None if chosen.ranges else 0
@@ -56,12 +54,8 @@ class Covering(Reading):
         found = self._owner.rows(some, (*values, _AT_ONCE)).fetchall()
         if len(found) < _AT_ONCE:
             return len(set(found)) if values else len(found)
-        self._leave_the_loop()
+        self._owner.leave_loop()
         return int(self._owner.rows(number, values).fetchone()[0])
-
-    def _leave_the_loop(self) -> None:
-        if self._owner.until < math.inf and self._owner.together is None:
-            raise TooLong
 
     def distinct(self, query: Filter, path: str) -> list[Any] | None:
         """The values of a path in the order of an index, each once; ``None`` where there is none

@@ -66,7 +66,7 @@ class ResultCursor:
             def read() -> tuple[list[Document], bool]:
                 if first or self._rows is None:
                     self._rows = self._open(reader)
-                return portion(self._rows, most)
+                return portion(self._rows, most, reader.until_enough())
 
             long = self._long or not first
             found, self._done = await self._readers.run(
@@ -85,7 +85,9 @@ class ResultCursor:
         left = self._batch[self._at :]
         self._batch, self._at = [], 0
         if length is None:
-            return left + await self._read(None)
+            while not self._done:
+                left += await self._read(None)
+            return left
         while len(left) < length and not self._done:
             left += await self._read(length - len(left))
         self._batch = left[length:]

@@ -1,6 +1,6 @@
 """Filters: compiled to a test of documents, and to the conditions that an index can use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,13 +31,15 @@ class Filter:
 
     ``test`` decides on a document. ``conditions`` must all hold for a match, and ``branches``
     holds the alternatives of each ``$or``: what a planner may use; the test covers it all.
-    ``plain``: are the conditions the whole of it?
+    ``plain``: are the conditions the whole of it? ``shape``: what it has in common with filters
+    that differ from it in their values only.
     """
 
     test: Test
     conditions: list[Condition] = field(default_factory=list)
     branches: list[list["Filter"]] = field(default_factory=list)
     plain: bool = True
+    shape: tuple[Hashable, ...] = ()
 
     @property
     def matches_all(self) -> bool:
@@ -56,6 +58,7 @@ def compile_filter(query: Mapping[str, Any]) -> Filter:
             for condition in conditions_of(key, value):
                 tests.append(_path_test(condition))
                 compiled.conditions.append(condition)
+                compiled.shape += (key, condition.operator, _form(condition.value))
         elif key in TOP_LEVEL:
             TOP_LEVEL[key](compiled, tests, value)
         else:
@@ -70,6 +73,7 @@ def _and(compiled: Filter, tests: list[Test], value: Any) -> None:
         compiled.conditions += inner.conditions
         compiled.branches += inner.branches
         compiled.plain = compiled.plain and inner.plain
+        compiled.shape += inner.shape
 
 
 def _or(compiled: Filter, tests: list[Test], value: Any) -> None:
@@ -78,6 +82,7 @@ def _or(compiled: Filter, tests: list[Test], value: Any) -> None:
     tests.append(_any_of(alternatives) if len(clauses) > 1 else alternatives[0])
     compiled.branches.append(clauses)
     compiled.plain = False
+    compiled.shape += ("$or", *(clause.shape for clause in clauses))
 
 
 def _nor(compiled: Filter, tests: list[Test], value: Any) -> None:
@@ -112,6 +117,17 @@ def _clauses(key: str, value: Any) -> list[Filter]:
     if not all(isinstance(clause, Mapping) for clause in value):
         raise invalid(f"{key} argument's entries must be objects")
     return [compile_filter(clause) for clause in value]
+
+
+def _form(value: Any) -> Hashable:
+    """Of a value of a condition, what may decide on an index: conditions of partial indexes are
+    often about the truth or the absence of a value."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, list):
+        few = tuple(map(_form, value)) if len(value) < 4 else ()
+        return len(value).bit_length(), few
+    return type(value).__name__
 
 
 def is_operators(value: Any) -> bool:
@@ -287,11 +303,24 @@ def _every(tests: list[Test]) -> Test:
     if len(tests) == 2:
         first, second = tests
         return lambda document: first(document) and second(document)
-    return lambda document: all(test(document) for test in tests)
+
+    def run(document: dict[str, Any]) -> bool:
+        for test in tests:  # noqa: SIM110 - all() of a generator takes twice as long
+            if not test(document):
+                return False
+        return True
+
+    return run
 
 
 def _any_of(tests: list[Test]) -> Test:
-    return lambda document: any(test(document) for test in tests)
+    def run(document: dict[str, Any]) -> bool:
+        for test in tests:  # noqa: SIM110 - any() of a generator takes twice as long
+            if test(document):
+                return True
+        return False
+
+    return run
 
 
 __all__ = ["Condition", "Filter", "compile_filter", "conditions_of", "is_operators", "value_test"]

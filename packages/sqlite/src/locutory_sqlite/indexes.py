@@ -25,6 +25,24 @@ CANNOT_CREATE = 67
 _IGNORED = frozenset({"background", "v", "ns", "hidden"})
 
 
+class Components(dict[tuple[str, int], bytes | None]):
+    """What the keys of one document are made of, in all indexes: by path and direction, the bytes
+    of the value there; ``None`` where an array is on the path."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__()
+        self.document = document
+
+    def __missing__(self, component: tuple[str, int]) -> bytes | None:
+        path, direction = component
+        value, _ = walk(self.document, split(path), 0)
+        encoded = None if isinstance(value, list) else encode(value)
+        if encoded is not None and direction == -1:
+            encoded = encoded.translate(COMPLEMENT)
+        self[component] = encoded
+        return encoded
+
+
 @dataclass(slots=True)
 class Index:
     """An index of a collection. ``number`` names its table; ``multikey``: did a document ever
@@ -45,13 +63,10 @@ class Index:
     _parts: tuple[tuple[str, ...], ...] = ()
     condition: Filter | None = field(default=None, repr=False, compare=False)
     """The compiled filter of a partial index."""
-    _single: str = ""
 
     def __post_init__(self) -> None:
         self._parts = tuple(split(path) for path, _ in self.keys)
         self.condition = compile_filter(self.partial) if self.partial else None
-        if len(self.keys) == 1 and len(self._parts[0]) == 1:
-            self._single = self.keys[0][0]
         names = {path for path, _ in self.keys} | set(_paths(self.partial or {}))
         self.fields = frozenset(split(path)[0] for path in names)
 
@@ -119,24 +134,25 @@ class Index:
             raise invalid(text, OPTIONS_CONFLICT if self.keys == other.keys else INDEX_KEY_CONFLICT)
         return False
 
-    def entries(self, document: dict[str, Any]) -> list[bytes]:
+    def entries(self, components: Components) -> list[bytes]:
         """The keys of a document, without doubles; none where the index leaves it out.
         ``WriteError`` for two arrays side by side."""
+        document = components.document
         if self.condition is not None and not self.condition.test(document):
             return []
-        if self._single:
-            value = document.get(self._single, MISSING)
-            if not isinstance(value, list):
-                if value is MISSING and self.sparse:
-                    return []
-                encoded = encode(value)
-                return [encoded if self.keys[0][1] == 1 else encoded.translate(COMPLEMENT)]
+        parts = [components[key] for key in self.keys]
+        if None not in parts:
+            if self.sparse and not self._is_there(document):
+                return []
+            return [b"".join(parts)]  # type: ignore[arg-type]
         rows = rows_of(document, self._parts)
         if self.sparse and all(value is MISSING for row in rows for value in row):
             return []
-        if len(rows) == 1:
-            return [self._key(rows[0])]
         return list(dict.fromkeys(self._key(row) for row in rows))
+
+    def _is_there(self, document: dict[str, Any]) -> bool:
+        """Has a document without arrays on its paths one of its fields?"""
+        return any(walk(document, parts, 0)[0] is not MISSING for parts in self._parts)
 
     def _key(self, row: tuple[Any, ...]) -> bytes:
         components = []
@@ -145,11 +161,9 @@ class Index:
             components.append(encoded if direction == 1 else encoded.translate(COMPLEMENT))
         return b"".join(components)
 
-    def has_array(self, document: dict[str, Any]) -> bool:
+    def has_array(self, components: Components) -> bool:
         """Is an array on one of its paths? Even with a single key it is no single value then."""
-        if self._single:
-            return isinstance(document.get(self._single), list)
-        return any(isinstance(walk(document, parts, 0)[0], list) for parts in self._parts)
+        return any(components[key] is None for key in self.keys)
 
     def values(self, document: dict[str, Any], key: bytes) -> dict[str, Any]:
         """The values that make a key of a document, for the error of a duplicate."""

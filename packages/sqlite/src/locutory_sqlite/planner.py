@@ -1,10 +1,10 @@
 """Plans: which index serves a filter and a sort, and between which keys it is read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from locutory_sqlite.bounds import Range, ids_of, successor
+from locutory_sqlite.bounds import Range, behind, ids_of
 from locutory_sqlite.choices import Choices
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.implied import implies
@@ -26,6 +26,8 @@ _SAMPLE = 300
 _COUNTED = 30_000
 _WANTED = 30
 """The rows that a query with a limit is taken to want."""
+
+_SHAPES = 1000
 
 
 @dataclass(slots=True)
@@ -73,13 +75,44 @@ Counter = Callable[[Index, Sequence[Range], int], int]
 """How many keys lie in the ranges of an index, counted up to a limit."""
 
 
+class Preferences:
+    """The indexes that come into question for queries of one shape: at most the one that binds
+    most of a filter, and the one in the order of the sort."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[Order, list[_Candidate]]] = {}
+
+    def recall(self, shape: Hashable, query: Filter, choices: Choices) -> "list[_Candidate] | None":
+        """What they are for a query, if it can use them as the one before it did."""
+        order, before = self._known.get(shape, ([], []))
+        found = []
+        for known in before:
+            candidate = _candidate(known.index, query, choices, order)
+            if candidate is None or candidate.use != known.use:
+                return None
+            found.append(candidate)
+        return found or None
+
+    def keep(self, shape: Hashable, order: Order, found: "list[_Candidate]") -> None:
+        """What they are, for the next query of that shape."""
+        if len(self._known) >= _SHAPES:
+            self._known.clear()
+        self._known[shape] = order, found
+
+
 def plan(
-    query: Filter, order: Order, indexes: Sequence[Index], count: Counter, *, limited: bool
+    query: Filter,
+    order: Order,
+    indexes: Sequence[Index],
+    count: Counter,
+    preferences: Preferences,
+    *,
+    limited: bool,
 ) -> Plan:
     """The plan with the fewest rows to read, as far as cheap counts tell.
 
     ``limited``: only the first rows in the order are wanted, so that an index in that order
-    may be better than one that finds fewer rows.
+    may be better than one that finds fewer rows. ``preferences`` are those of the indexes.
     """
     ids = ids_of(query)
     if ids is not None:
@@ -87,50 +120,55 @@ def plan(
         ids = ids[::-1] if by_id and order[0][1] == -1 else ids
         return Plan(ids=ids, sorted=len(order) if by_id else 0)
     choices = Choices(query)
-    single = _single(query, choices, indexes)
-    if single is not None:
-        return single
-    useful = []
-    for index in indexes:
-        found = _candidate(index, query, choices, order)
-        if found is not None and (found.bound or found.plan.sorted):
-            useful.append(found)
-    best = max(useful, key=lambda found: found.rank) if useful else None
+    shape = (query.shape, tuple(order), limited)
+    useful = preferences.recall(shape, query, choices)
+    if useful is None:
+        useful, by = _useful(query, choices, order, indexes)
+        preferences.keep(shape, by, useful)
+    best = useful[0] if useful else None
     if best is not None:
         if best.unique_match:
             return best.plan
-        if limited and best.plan.sorted < len(order):
-            best = _in_order(useful, best, order, count)
+        if limited and len(useful) > 1:
+            best = _in_order(useful[1], best, count)
         if limited and order and best.bound and best.plan.sorted == len(order):
             return best.plan
-    united = _united(query, order, indexes, count, limited=limited) if query.branches else None
+        if not query.branches:
+            return best.plan
+        if best.bound and count(best.index, best.plan.ranges, _SAMPLE) < _SAMPLE:
+            return best.plan
+    united = _united(query, order, indexes, count, preferences, limited=limited)
     if united is None or best is None:
         return united or (best.plan if best is not None else Plan())
     return united if _better(united, best, order, count, limited=limited) else best.plan
 
 
-def _single(query: Filter, choices: "Choices", indexes: Sequence[Index]) -> Plan | None:
-    """The one key of a unique index that a filter names, if it does."""
+def _useful(
+    query: Filter, choices: Choices, order: Order, indexes: Sequence[Index]
+) -> "tuple[list[_Candidate], Order]":
+    """The index that binds most of a filter and, where another one is nearer to the order of the
+    sort, that; and the sort with which they were found. A unique index whose one key is named is
+    all that is needed, whatever the sort."""
     for index in indexes:
         if index.unique and all(path in choices.bounds for path, _ in index.keys):
             found = _candidate(index, query, choices, [])
             if found is not None and found.unique_match and len(found.plan.ranges) == 1:
-                return found.plan
-    return None
-
-
-def _in_order(
-    useful: "list[_Candidate]", best: "_Candidate", order: Order, count: Counter
-) -> "_Candidate":
-    """An index in the order of the sort, where that lets fewer rows be read."""
+                return [found], []
+    each = [_candidate(index, query, choices, order) for index in indexes]
+    useful = [one for one in each if one is not None and (one.bound or one.plan.sorted)]
+    if not useful:
+        return [], order
+    best = max(useful, key=lambda found: found.rank)
     ordered = max(useful, key=lambda found: (found.plan.sorted, found.rank))
-    if ordered.plan.sorted <= best.plan.sorted:
+    return [best, ordered] if ordered.plan.sorted > best.plan.sorted else [best], order
+
+
+def _in_order(ordered: "_Candidate", best: "_Candidate", count: Counter) -> "_Candidate":
+    """The index in the order of the sort, where that lets fewer rows be read."""
+    rows = count(best.index, best.plan.ranges, _SAMPLE)
+    if rows < _FEW:
         return best
-    if count(best.index, best.plan.ranges, _FEW) < _FEW:
-        return best
-    if ordered.exact >= best.exact and (
-        ordered.bound >= best.bound or count(best.index, best.plan.ranges, _SAMPLE) == _SAMPLE
-    ):
+    if ordered.exact >= best.exact and (ordered.bound >= best.bound or rows == _SAMPLE):
         return ordered
     rows = count(best.index, best.plan.ranges, _SAMPLE * 10)
     # If the matches lie evenly in the order, so many rows are read until enough are found.
@@ -178,6 +216,11 @@ class _Candidate:
         sorted_first = self.plan.sorted * 8 - len(self.index.keys)
         return (self.unique_match, self.exact, self.bound, sorted_first)
 
+    @property
+    def use(self) -> tuple[object, ...]:
+        """How the index is used: the same of two queries, if their plans differ in values only."""
+        return self.rank, self.plan.merge, len(self.plan.ranges) == 1
+
 
 def _candidate(index: Index, query: Filter, choices: Choices, order: Order) -> _Candidate | None:
     if index.keys[0][0] not in choices.bounds and (not order or index.multikey or index.sparse):
@@ -210,7 +253,7 @@ def _candidate(index: Index, query: Filter, choices: Choices, order: Order) -> _
     if index.sparse and nulls:  # documents without any of its fields are not in it
         return None
     if ranges is None:
-        ranges = [(prefix, successor(prefix)) for prefix in prefixes]
+        ranges = [(prefix, behind(prefix)) for prefix in prefixes]
     found = Plan(index, ranges)
     _order(found, index, order, exact, singles)
     return _Candidate(index, found, exact, bound)
@@ -253,7 +296,13 @@ def _agreement(order: Order, keys: Sequence[tuple[str, int]], fixed: set[str]) -
 
 
 def _united(
-    query: Filter, order: Order, indexes: Sequence[Index], count: Counter, *, limited: bool
+    query: Filter,
+    order: Order,
+    indexes: Sequence[Index],
+    count: Counter,
+    preferences: Preferences,
+    *,
+    limited: bool,
 ) -> Plan | None:
     """The union of one plan for each alternative of an ``$or``, if each has an index; the other
     conditions hold in all of them."""
@@ -262,8 +311,10 @@ def _united(
         for clause in clauses:
             conditions = query.conditions + clause.conditions
             # Nested alternatives are looked at in turn, and not those beside them once more.
-            whole = Filter(query.test, conditions, clause.branches, plain=False)
-            part = plan(whole, order if limited else [], indexes, count, limited=limited)
+            shape = ("alternative", query.shape, clause.shape)
+            whole = Filter(query.test, conditions, clause.branches, plain=False, shape=shape)
+            wanted = order if limited else []
+            part = plan(whole, wanted, indexes, count, preferences, limited=limited)
             if part.index is None and part.ids is None and not part.parts:
                 break
             parts.append(part)

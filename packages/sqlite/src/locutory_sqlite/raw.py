@@ -3,6 +3,7 @@
 Nothing is decoded that a filter or a sort does not ask for, and what is written keeps its bytes.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -12,6 +13,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from locutory_sqlite.catalog import STORED
+from locutory_sqlite.connection import clock
 from locutory_sqlite.writing import with_id
 
 BATCH_BYTES = 16 * 1024 * 1024
@@ -41,17 +43,22 @@ def as_raw(document: dict[str, Any], codec: "CodecOptions[Any]") -> RawBSONDocum
     return RawBSONDocument(bson.encode(document), codec)
 
 
-def portion(rows: Iterator[Any], most: int | None) -> tuple[list[Any], bool]:
-    """The next ``most`` of the rows, and whether there are no more. Raw ones also end above
-    `BATCH_BYTES`: a hundred documents may be more than a gigabyte."""
-    if most is None:
+def portion(
+    rows: Iterator[Any], most: int | None, until: float = math.inf
+) -> tuple[list[Any], bool]:
+    """The next ``most`` of the rows, and whether there are no more. It ends before that at a
+    moment by `clock`, but not without a row; and where they are raw, above `BATCH_BYTES`: a hundred
+    documents may be more than a gigabyte."""
+    if most is None and until == math.inf:
         return list(rows), True
     found: list[Any] = []
     size = 0
-    for row in islice(rows, most):
+    for row in rows if most is None else islice(rows, most):
         found.append(row)
-        if type(row) is RawBSONDocument:
+        if clock() > until:
+            return found, False
+        if most is not None and type(row) is RawBSONDocument:
             size += len(row.raw)
             if size > BATCH_BYTES:
                 return found, False
-    return found, len(found) < most
+    return found, most is None or len(found) < most

@@ -3,7 +3,6 @@
 import heapq
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import chain, groupby, islice
-from math import inf
 from typing import Any, TypeVar
 
 import bson
@@ -16,7 +15,7 @@ from locutory_sqlite.connection import Connection, clock
 from locutory_sqlite.errors import StorageError, invalid
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
-from locutory_sqlite.planner import Plan, plan
+from locutory_sqlite.planner import Plan, Preferences, plan
 from locutory_sqlite.sorting import Order, SortKey
 
 Row = tuple[int, bytes, dict[str, Any]]
@@ -55,7 +54,8 @@ class Reading:
             if not indexes:
                 text = f"error processing query: hint provided does not correspond to an existing index: {hint}"
                 raise invalid(text)
-        return plan(query, order, indexes, self.count_keys, limited=limited)
+        known = Preferences() if hint is not None else self._stored.preferences
+        return plan(query, order, indexes, self.count_keys, known, limited=limited)
 
     def count_keys(self, index: Index, ranges: Sequence[Range], most: int) -> int:
         """How many keys lie in the ranges, counted up to ``most``."""
@@ -153,8 +153,10 @@ class Reading:
     ) -> Iterator[Row]:
         decode, codec, owner = bson.decode, self._codec, self._owner
         for row, raw in rows:
-            if clock() > owner.until or (len(raw) > _BIG and owner.until != inf):
+            if clock() > owner.until:
                 owner.late()
+            if len(raw) > _BIG:
+                owner.leave_loop()
             try:
                 document = decode(raw, codec)
             except InvalidBSON as error:
@@ -233,5 +235,4 @@ def _not_decoded(raw: bytes, error: InvalidBSON) -> Exception:
 
 def shape_of(name: str, query: Filter, order: Order, *, limited: bool) -> Hashable:
     """What queries have in common that take about as long: all but their values."""
-    conditions = tuple((condition.path, condition.operator) for condition in query.conditions)
-    return name, conditions, len(query.branches), tuple(order), limited
+    return name, query.shape, tuple(order), limited

@@ -62,6 +62,9 @@ class Shape:
         return self._filled(shaped, scope) if self.order else shaped
 
     def _kept(self, document: Document) -> Document:
+        if not self.below:
+            named, including = self.named, self.including
+            return {name: value for name, value in document.items() if (name in named) is including}
         kept = {}
         for name, value in document.items():
             below = self.below.get(name)

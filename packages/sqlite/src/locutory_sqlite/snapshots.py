@@ -43,7 +43,13 @@ class SnapshotReaders(Readers):
         """What a read returns, when its turn has come."""
         async with self._turn:
             await self.lend()
-            return await self._of.run(reader, read, long=long, shape=shape)
+            try:
+                return await self._of.run(reader, read, long=long, shape=shape)
+            except asyncio.CancelledError:
+                # Unlike other readers it is used again. What was being read ends with the read
+                # that was cancelled: SQLite interrupts all that runs on a connection.
+                reader.revive()
+                raise
 
     async def compute(self, work: Callable[[], T]) -> T:
         """What ``work`` returns, in a thread."""

@@ -11,7 +11,7 @@ from bson import ObjectId
 from locutory_sqlite.catalog import STORED, Stored
 from locutory_sqlite.connection import Connection
 from locutory_sqlite.errors import TOO_LARGE, duplicate_key, write_error
-from locutory_sqlite.indexes import Index
+from locutory_sqlite.indexes import Components, Index
 from locutory_sqlite.ordering import encode
 from locutory_sqlite.reading import Row
 
@@ -50,7 +50,8 @@ class Writing:
         identity = document["_id"]
         if isinstance(identity, list):
             raise write_error("The '_id' value cannot be of type array", 53)
-        entries = [(index, index.entries(document)) for index in self._stored.indexes]
+        components = Components(document)
+        entries = [(index, index.entries(components)) for index in self._stored.indexes]
         table = f"c{self._stored.number}"
         try:
             row = self._connection.execute(
@@ -60,7 +61,7 @@ class Writing:
             raise duplicate_key(self._namespace, "_id_", {"_id": 1}, {"_id": identity}) from None
         row = row or 0
         try:
-            self._change_keys([(index, [], keys) for index, keys in entries], document, row)
+            self._change_keys([(index, [], keys) for index, keys in entries], components, row)
         except BaseException:
             self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))
             raise
@@ -76,7 +77,8 @@ class Writing:
             if fields is None or not index.fields.isdisjoint(fields)
         ]
         if touched:
-            before, after = bson.decode(before_raw, STORED), bson.decode(raw, STORED)
+            before = Components(bson.decode(before_raw, STORED))
+            after = Components(bson.decode(raw, STORED))
             changes = []
             for index in touched:
                 old, new = index.entries(before), index.entries(after)
@@ -89,12 +91,13 @@ class Writing:
     def delete(self, row: Row) -> None:
         """Remove a document that was read."""
         number, _, document = row
-        if self._stored.indexes:
-            for index in self._stored.indexes:
-                if has_row(index, number):
-                    self._removed.setdefault(index.number, []).extend(
-                        [(key, number) for key in index.entries(document)]
-                    )
+        components = Components(document)
+        for index in self._stored.indexes:
+            if has_row(index, number):
+                keys = index.entries(components)
+                if keys:
+                    entries = self._removed.setdefault(index.number, [])
+                    entries.extend([(key, number) for key in keys])
         self._deleted.append((number,))
 
     def flush(self) -> None:
@@ -116,7 +119,7 @@ class Writing:
     def _change_keys(
         self,
         changes: list[tuple[Index, list[bytes], list[bytes]]],
-        document: dict[str, Any],
+        components: Components,
         row: int,
     ) -> None:
         """Keys to remove and to add, by index: those of unique indexes at once, all or none."""
@@ -135,7 +138,7 @@ class Writing:
                 except sqlite3.IntegrityError:
                     for text, entry in reversed(done):
                         self._connection.execute(text, entry)
-                    raise self._duplicate(index, document, key) from None
+                    raise self._duplicate(index, components.document, key) from None
                 done.append((remove, (key, row)))
         for index, old, new in changes:
             if not has_row(index, row):
@@ -145,10 +148,10 @@ class Writing:
                     self._removed.setdefault(index.number, []).extend([(key, row) for key in old])
                 if new:
                     self._added.setdefault(index.number, []).extend([(key, row) for key in new])
-            self._see_arrays(index, document)
+            self._see_arrays(index, components)
 
-    def _see_arrays(self, index: Index, document: dict[str, Any]) -> None:
-        if not index.multikey and index.has_array(document):
+    def _see_arrays(self, index: Index, components: Components) -> None:
+        if not index.multikey and index.has_array(components):
             self._catalog.becomes_multikey(self._connection, index)
 
     def _duplicate(self, index: Index, document: dict[str, Any], key: bytes) -> Exception:
@@ -164,8 +167,9 @@ class Writing:
             documents = self._documents_after(index.filled or 0)
             entries: list[Entry] = []
             for row, document in documents.items():
-                entries += [(key, row) for key in index.entries(document)]
-                self._see_arrays(index, document)
+                components = Components(document)
+                entries += [(key, row) for key in index.entries(components)]
+                self._see_arrays(index, components)
             entries.sort()
             try:
                 self._connection.executemany(
