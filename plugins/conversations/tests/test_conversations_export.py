@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from bson import ObjectId
@@ -10,6 +11,7 @@ from bson import ObjectId
 from locutory import Provide
 from locutory_contracts.conversations import NO_PARENT, PROJECTS
 from locutory_contracts.portability import PORTABLE, Record
+from locutory_conversations.exporting import records
 from locutory_conversations.exporting.records import PortableConversations
 
 EXPORT, IMPORT = "/api/convos/export", "/api/convos/import"
@@ -135,11 +137,41 @@ async def test_the_stream(world: Any, projects: PortableProjects) -> None:
     assert kinds == ["export", "project", *["conversation"] * 3, "end"]
     assert lines[0]["version"] == 1
     assert lines[-1]["records"] == 4
-    first = lines[2]
-    assert first["conversation"]["conversationId"] == rows[0]["conversationId"]
+    first = next(
+        line
+        for line in lines[2:-1]
+        if line["conversation"]["conversationId"] == rows[0]["conversationId"]
+    )
     assert [message["text"] for message in first["messages"]] == ["q", ""]
     assert first["messages"][1]["parentMessageId"] == first["messages"][0]["messageId"]
     assert first["messages"][0]["parentMessageId"] == NO_PARENT
+
+
+async def test_every_conversation_has_its_own_messages(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are read at once, with and without messages, and in the order of creation."""
+    monkeypatch.setattr(records, "_EXPORTED_AT_ONCE", 3)
+    monkeypatch.setattr(records, "_MESSAGES_AT_ONCE", 2)
+    user = world.alice.id
+    expected: dict[str, list[str]] = {}
+    for number in range(8):
+        stored = await world.conversation(user, createdAt=world.ago(days=20 - number))
+        texts = [f"{number}.{n}" for n in range(number % 4)]
+        for n, text in reversed(list(enumerate(texts))):
+            await world.message(
+                user, stored["conversationId"], text=text, createdAt=world.ago(days=9, minutes=-n)
+            )
+        expected[stored["conversationId"]] = texts
+        await world.message(world.bob.id, stored["conversationId"], text="of somebody else")
+    await world.message(user, str(uuid4()), text="of a conversation that is gone")
+    lines = [json.loads(line) for line in (await exported(world.alice)).splitlines()]
+    found = {
+        line["conversation"]["conversationId"]: [message["text"] for message in line["messages"]]
+        for line in lines
+        if line["kind"] == "conversation"
+    }
+    assert found == expected
 
 
 async def test_there_and_back(world: Any, projects: PortableProjects) -> None:

@@ -1,12 +1,21 @@
 """Conversations as records of an export: ``{kind, conversation, messages}``."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
-from datetime import datetime
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from locutory import iso, now
+from locutory.database import Raw
 from locutory_contracts.conversations import NO_PARENT
 from locutory_contracts.portability import Record
 from locutory_conversations.changes import LONGEST_TITLE
@@ -20,10 +29,12 @@ from locutory_conversations.importing.fields import (
 from locutory_conversations.importing.resources import without_resources
 from locutory_conversations.retention import Retention
 from locutory_conversations.services.adding import LONGEST_ID, Adding, Whole
-from locutory_conversations.store import READ_AT_ONCE, Store, is_uuid, key_of
+from locutory_conversations.store import READ_AT_ONCE, Store, is_uuid
 
 KIND = "conversation"
 _IDS_AT_ONCE = 1000
+_EXPORTED_AT_ONCE = 100
+_MESSAGES_AT_ONCE = 500
 _NOT_EXPORTED = frozenset(
     (
         *("_id", "__v", "_meiliIndex", "user", "tenantId", "messages", "expiredAt"),
@@ -52,23 +63,40 @@ class PortableConversations:
         self._retention = retention
 
     async def export(self, user: str) -> AsyncIterator[Record]:
-        """Every conversation, oldest first. The ids are read first, which are small. What has
-        ended, and only waits for its removal, would live on where it is restored."""
+        """Every conversation, the oldest first, but some at a time in the order of their ids. All
+        ids are read first, which are small. What has ended, and only waits for its removal, would
+        live on where it is restored."""
         found = self._store.conversations.find(
             {"user": user}, {"conversationId": 1}, batch_size=READ_AT_ONCE
         )
         ids = sorted([(row["_id"], row["conversationId"]) async for row in found])
-        for _, conversation_id in ids:
-            key = key_of(user, conversation_id)
-            conversation = await self._store.conversations.find_one(key)
-            if conversation is None or _has_ended(conversation):
-                continue
-            rows = self._store.messages.find(key, batch_size=READ_AT_ONCE).sort("createdAt")
-            yield {
-                "kind": KIND,
-                "conversation": _exported(conversation),
-                "messages": [_exported(row) async for row in rows],
-            }
+        for start in range(0, len(ids), _EXPORTED_AT_ONCE):
+            some = [
+                conversation_id for _, conversation_id in ids[start : start + _EXPORTED_AT_ONCE]
+            ]
+            async for record in self._exported(user, some):
+                yield record
+
+    async def _exported(self, user: str, ids: Sequence[str]) -> AsyncIterator[Record]:
+        """Some conversations, each with its messages, which are read along with them."""
+        key = {"conversationId": {"$in": list(ids)}, "user": user}
+        order = [("conversationId", 1)]
+        found = await self._store.conversations_plain.find(key).sort(order).to_list()
+        order.append(("createdAt", 1))
+        rows = self._store.messages_plain.find(key, batch_size=_MESSAGES_AT_ONCE).sort(order)
+        async with aclosing(_by_conversation(rows)) as groups:
+            group = await anext(groups, None)
+            for conversation in found:
+                conversation_id = conversation["conversationId"]
+                while group is not None and group[0] < conversation_id:
+                    group = await anext(groups, None)
+                messages = group[1] if group is not None and group[0] == conversation_id else []
+                if not _has_ended(conversation):
+                    yield {
+                        "kind": KIND,
+                        "conversation": _exported(conversation),
+                        "messages": [_exported(row) for row in messages],
+                    }
 
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
         """Bring back one conversation; false when the user has it."""
@@ -157,6 +185,18 @@ class PortableConversations:
         return self._retention.changes(given.get("isTemporary") is True)
 
 
+async def _by_conversation(rows: AsyncIterable[Raw]) -> AsyncGenerator[tuple[str, list[Raw]], None]:
+    """Messages in the order of their conversations: the id and the messages of each."""
+    messages: list[Raw] = []
+    async for row in rows:
+        if messages and row["conversationId"] != messages[0]["conversationId"]:
+            yield messages[0]["conversationId"], messages
+            messages = []
+        messages.append(row)
+    if messages:
+        yield messages[0]["conversationId"], messages
+
+
 def derived(user: str, old: str) -> str:
     """The same new id for the same user and old id."""
     return str(uuid5(NAMESPACE_URL, f"locutory:{user}:{old}"))
@@ -164,7 +204,7 @@ def derived(user: str, old: str) -> str:
 
 def _has_ended(conversation: Mapping[str, Any]) -> bool:
     expires = conversation.get("expiredAt")
-    return isinstance(expires, datetime) and expires <= now()
+    return isinstance(expires, datetime) and expires.replace(tzinfo=UTC) <= now()
 
 
 def _old_id(record: Any) -> Any:
