@@ -98,7 +98,7 @@ class _Check:
                 yield self._about(row, f"is missing in the index {index.name}")
             else:
                 self._expected[index.number] += 1
-        if not index.multikey and index.has_array(components):
+        if keys and not index.multikey and index.has_array(components):
             yield self._about(row, f"has an array, which the index {index.name} does not know of")
 
     def _surplus(self, index: Index) -> Iterator[str]:

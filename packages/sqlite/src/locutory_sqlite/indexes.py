@@ -27,17 +27,28 @@ _IGNORED = frozenset({"background", "v", "ns", "hidden"})
 
 class Components(dict[tuple[str, int], bytes | None]):
     """What the keys of one document are made of, in all indexes: by path and direction, the bytes
-    of the value there; ``None`` where an array is on the path."""
+    of the value there; ``None`` where an array is on the path. ``arrays``: was there such a path
+    among those that were asked for?"""
+
+    __slots__ = ("arrays", "document")
 
     def __init__(self, document: dict[str, Any]) -> None:
         super().__init__()
         self.document = document
+        self.arrays = False
 
     def __missing__(self, component: tuple[str, int]) -> bytes | None:
         path, direction = component
-        value, _ = walk(self.document, split(path), 0)
-        encoded = None if isinstance(value, list) else encode(value)
-        if encoded is not None and direction == -1:
+        if "." in path:
+            value, _ = walk(self.document, split(path), 0)
+        else:
+            value = self.document.get(path, MISSING)
+        if isinstance(value, list):
+            self.arrays = True
+            self[component] = None
+            return None
+        encoded = encode(value)
+        if direction == -1:
             encoded = encoded.translate(COMPLEMENT)
         self[component] = encoded
         return encoded
@@ -163,7 +174,7 @@ class Index:
 
     def has_array(self, components: Components) -> bool:
         """Is an array on one of its paths? Even with a single key it is no single value then."""
-        return any(components[key] is None for key in self.keys)
+        return None in [components[key] for key in self.keys]
 
     def values(self, document: dict[str, Any], key: bytes) -> dict[str, Any]:
         """The values that make a key of a document, for the error of a duplicate."""

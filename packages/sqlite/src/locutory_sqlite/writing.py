@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import bson
@@ -65,6 +65,7 @@ class Writing:
         except BaseException:
             self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (row,))
             raise
+        self._see_arrays(entries, components)
 
     def replace(self, row: Row, raw: bytes, fields: Collection[str] | None = None) -> None:
         """Put a changed document in the place of the one that was read. ``fields``: no other
@@ -79,13 +80,15 @@ class Writing:
         if touched:
             before = Components(bson.decode(before_raw, STORED))
             after = Components(bson.decode(raw, STORED))
-            changes = []
+            changes, entries = [], []
             for index in touched:
                 old, new = index.entries(before), index.entries(after)
+                entries.append((index, new))
                 if old != new:
                     gone, come = set(old).difference(new), set(new).difference(old)
                     changes.append((index, list(gone), [key for key in new if key in come]))
             self._change_keys(changes, after, number)
+            self._see_arrays(entries, after)
         self._changed.append((raw, number))
 
     def delete(self, row: Row) -> None:
@@ -148,11 +151,14 @@ class Writing:
                     self._removed.setdefault(index.number, []).extend([(key, row) for key in old])
                 if new:
                     self._added.setdefault(index.number, []).extend([(key, row) for key in new])
-            self._see_arrays(index, components)
 
-    def _see_arrays(self, index: Index, components: Components) -> None:
-        if not index.multikey and index.has_array(components):
-            self._catalog.becomes_multikey(self._connection, index)
+    def _see_arrays(
+        self, entries: Sequence[tuple[Index, list[bytes]]], components: Components
+    ) -> None:
+        """A document that has these keys is stored."""
+        for index, keys in entries if components.arrays else ():
+            if keys and not index.multikey and index.has_array(components):
+                self._catalog.becomes_multikey(self._connection, index)
 
     def _duplicate(self, index: Index, document: dict[str, Any], key: bytes) -> Exception:
         values = index.values(document, key)
@@ -168,8 +174,9 @@ class Writing:
             entries: list[Entry] = []
             for row, document in documents.items():
                 components = Components(document)
-                entries += [(key, row) for key in index.entries(components)]
-                self._see_arrays(index, components)
+                keys = index.entries(components)
+                entries += [(key, row) for key in keys]
+                self._see_arrays([(index, keys)], components)
             entries.sort()
             try:
                 self._connection.executemany(
