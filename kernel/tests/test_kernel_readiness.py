@@ -1,16 +1,15 @@
 """Ready means ready: the stores are read from while the server runs."""
 
 import asyncio
-from typing import Any
 
 import pytest
-from pymongo import AsyncMongoClient
 from pymongo.errors import ServerSelectionTimeoutError
 from structlog.testing import capture_logs
 
 from locutory import readiness
 from locutory.readiness import Readiness
 from locutory.testing import Serve
+from locutory.testing.database import Databases
 
 
 class Store:
@@ -52,21 +51,23 @@ async def test_a_store_that_fails_or_hangs_is_named_and_comes_back(
     assert told == ["ready.lost", "ready.again"]
 
 
-async def test_readyz_says_what_does_not_answer(serve: Serve, make_plugin: Any) -> None:
+async def test_readyz_says_what_does_not_answer(serve: Serve, databases: Databases) -> None:
     async with serve() as server:
         assert (await server.client.get("/readyz")).text == "OK"
         await server.kernel.readiness.look()
         assert server.kernel.readiness.fault == ""
-        gone: Any = AsyncMongoClient("mongodb://127.0.0.1:1", serverSelectionTimeoutMS=20)
         collections = server.kernel.database._collections
         there = collections["locutory_leases"]
-        async with gone:
-            collections["locutory_leases"] = gone["x"]["locutory_leases"]
-            await server.kernel.readiness.look()
-            answer = await server.client.get("/readyz")
-            assert answer.status_code == 503
-            assert answer.text == "NOT_READY: the database fails (ServerSelectionTimeoutError)"
-            assert (await server.client.get("/health")).text == "OK"
+        async with databases.opened("readiness") as closed:
+            collections["locutory_leases"] = closed["locutory_leases"]
+        await server.kernel.readiness.look()
+        answer = await server.client.get("/readyz")
+        assert answer.status_code == 503
+        told = "The database is closed"
+        if not databases.are_files:
+            told = "the database fails (InvalidOperation)"
+        assert answer.text == f"NOT_READY: {told}"
+        assert (await server.client.get("/health")).text == "OK"
         collections["locutory_leases"] = there
         await server.kernel.readiness.look()
         assert (await server.client.get("/readyz")).text == "OK"
