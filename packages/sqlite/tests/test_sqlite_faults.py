@@ -276,7 +276,7 @@ async def test_a_document_that_cannot_be_decoded(client: Client, database: Datab
 async def test_the_log_shrinks_when_a_long_read_is_over(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "_WAL_BYTES", 300_000)
+    monkeypatch.setattr(writer_module, "_LONG_WAL_BYTES", 300_000)
     assert client.engine._writer is not None
     client.engine._writer._checkpoint_at = 300_000
     c, wal = database["c"], client.engine.path.with_name("data.db-wal")

@@ -116,6 +116,7 @@ async def test_write_that_fails(serve: Serve, kit, kind: str) -> None:
         assert end["reconcileReason"] == "terminal_payload_missing"
         assert end["terminalStatus"] == "complete"
         assert both[1][-1].kind == "error"
+        assert "could not be saved" in both[1][-1].data["error"]
         assert (await user.get(f"/status/{started['streamId']}")).json()["active"] is False
         history.fail.clear()
         await kit.until(lambda: len(history.stored) == 2)

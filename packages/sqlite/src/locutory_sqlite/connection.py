@@ -16,7 +16,7 @@ clock = time.perf_counter
 _HANDING_OVER = 0.0003  # seconds before the time is up
 _CURSORS = 500  # after so many those that are gone are forgotten
 _CACHE_KILOBYTES = 8192
-_WAL_BYTES = 16 * 1024 * 1024
+WAL_BYTES = 16 * 1024 * 1024
 """How large the write-ahead log usually grows until it is brought into the file."""
 
 
@@ -148,8 +148,8 @@ def connect(path: Path, *, durable: bool, patience: float = 0.0) -> sqlite3.Conn
     try:
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KILOBYTES}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_BYTES // 4096}")
-        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // 4096}")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
         connection.close()

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from locutory_sqlite.checkpoints import Checkpoints
 from locutory_sqlite.connection import Connection, clock
 from locutory_sqlite.errors import StorageError, is_busy, storage_error
 from locutory_sqlite.file import Identity
@@ -28,7 +29,7 @@ _GROUP_SECONDS = 0.012
 _FAULT_SECONDS = 1.0  # patience after a fault, so that it shows soon whether it is over
 _TURN_SECONDS = 0.03
 _IDLE_SECONDS = 30.0
-_WAL_BYTES = 32 * 1024 * 1024  # more than a log that nothing hinders
+_LONG_WAL_BYTES = 64 * 1024 * 1024  # more than a log that nothing hinders
 _IDLE_WAL_BYTES = 4 * 1024 * 1024
 _CHECKPOINT_MILLISECONDS = 50
 
@@ -63,6 +64,7 @@ class Writer:
         self.fault: StorageError | None = None
         self._connection = self._made(first)
         self._connect = connect
+        self._checkpoints = Checkpoints(connect)
         self._identity = identity
         self._loop = asyncio.get_running_loop()
         self._arriving: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
@@ -72,12 +74,13 @@ class Writer:
         self._hurry = threading.Event()
         self._turn = clock()
         self._log_bytes = 0
-        self._checkpoint_at = _WAL_BYTES
+        self._checkpoint_at = _LONG_WAL_BYTES
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
 
     def _made(self, connection: Connection) -> Connection:
         connection.crowded = lambda: bool(self._waiting) or not self._arriving.empty()
+        connection.sql.execute("PRAGMA wal_autocheckpoint = 0")  # see `Checkpoints`
         return connection
 
     async def write(self, work: "Work[T]") -> T:
@@ -114,9 +117,11 @@ class Writer:
         while self._take():
             group = self._commit()
             self._answer(group)
+            self._checkpoints.look(self._log_bytes)
             if self._log_bytes > self._checkpoint_at:
                 self._checkpoint(self._log_bytes)
             self._give_way()
+        self._checkpoints.close(CLOSING_SECONDS)
         with contextlib.suppress(sqlite3.Error):
             self._connection.sql.close()
 
@@ -145,7 +150,7 @@ class Writer:
             except queue.Empty:
                 with contextlib.suppress(StorageError):
                     if self._identity.check_all() > _IDLE_WAL_BYTES:
-                        self._checkpoint(_WAL_BYTES)
+                        self._checkpoint(_LONG_WAL_BYTES)
 
     def _answer(self, group: list[Write]) -> None:
         def settle() -> None:
@@ -243,7 +248,7 @@ class Writer:
             sql.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_MILLISECONDS}")
             busy = sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             sql.execute("PRAGMA busy_timeout = 0")
-            self._checkpoint_at = bytes_ + _WAL_BYTES if busy else _WAL_BYTES
+            self._checkpoint_at = bytes_ + _LONG_WAL_BYTES if busy else _LONG_WAL_BYTES
 
 
 def _as_storage_error(error: Exception) -> StorageError:

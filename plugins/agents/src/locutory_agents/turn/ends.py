@@ -123,7 +123,8 @@ class EndingTurn:
             stored = conversation or ending.unsaved_conversation(self.job)
             terminal = ending.final_event(stored, user, shown, pending)
         except SaveFailed as failure:
-            self._save_late(message, failure)
+            if self._save_late(message, failure):
+                terminal = self._reconcile("terminal_payload_missing", frames.NOT_SAVED)
         except Exception:
             self._shop.log.exception("chat.end_failed", conversation=self.job.stream_id)
         if self._ending == REPLACED:
@@ -166,9 +167,9 @@ class EndingTurn:
         if writes:
             await asyncio.wait(writes)
 
-    def _reconcile(self, reason: str) -> Terminal:
+    def _reconcile(self, reason: str, told: str = frames.CHANGED) -> Terminal:
         status = None if self._ending == REPLACED else self.job.status
-        return frames.reconcile(reason, self.job.stream_id, self.job.created_at, status)
+        return frames.reconcile(reason, self.job.stream_id, self.job.created_at, status, told)
 
     async def _fail(self, text: str) -> None:
         """End with an error event. The user's message stays saved."""
@@ -243,11 +244,13 @@ class EndingTurn:
             return message, True
         return message, False
 
-    def _save_late(self, message: Mapping[str, Any], failure: SaveFailed) -> None:
-        """Go on trying while nobody waits, unless that is futile."""
+    def _save_late(self, message: Mapping[str, Any], failure: SaveFailed) -> bool:
+        """Go on trying while nobody waits; false where that is futile."""
         self._shop.log.error("chat.save_failed", conversation=self.job.stream_id, exc_info=failure)
-        if not isinstance(failure, NotStorable):
-            self._shop.tasks.spawn(self._saver.response(message, late=True), "save late")
+        if isinstance(failure, NotStorable):
+            return False
+        self._shop.tasks.spawn(self._saver.response(message, late=True), "save late")
+        return True
 
     def readers_left(self) -> None:
         """Nobody watches any more: what was streamed is saved once, in case nobody returns."""

@@ -120,6 +120,10 @@ def failure(text: str) -> Terminal:
 
 
 CHANGED = "The state of this generation changed. Reload to see the saved answer."
+NOT_SAVED = (
+    "The answer could not be saved, because the database does not take anything at the moment."
+    " It is tried again: reload later to see it."
+)
 LOST = "The connection to this answer was lost. It may still be going on: reload to see it."
 
 
