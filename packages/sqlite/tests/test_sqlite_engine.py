@@ -181,3 +181,28 @@ async def test_a_read_that_fails_does_not_keep_its_state_of_the_file(database: D
     await c.insert_one({"_id": 9})
     assert await c.count_documents({}) == 6
     del kept
+
+
+async def test_keys_that_are_still_to_be_written_count_for_a_portion(
+    client: Client, database: Database
+) -> None:
+    """They are written at its end, which takes most of the time."""
+    c = database["c"]
+    await c.create_index("n")
+    await c.insert_many([{"_id": n, "n": n} for n in range(60)])
+    assert client.engine._writer is not None
+    writer = client.engine._writer._connection
+    writer.key_seconds = 1.0
+    task = asyncio.create_task(c.delete_many({}))
+    between = 0
+    while not task.done():
+        await database["other"].insert_one({})
+        between += 1
+    assert (await task).deleted_count == 60
+    assert between > 30
+    assert writer.key_seconds == 1.0  # so few do not tell how long one takes
+    await c.insert_many([{"_id": n, "n": n} for n in range(1000)])
+    writer.key_seconds = 0.0002
+    assert (await c.delete_many({})).deleted_count == 1000
+    assert writer.key_seconds < 0.0002
+    assert await database.check() == []

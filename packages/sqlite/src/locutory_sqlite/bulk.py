@@ -89,7 +89,7 @@ class Bulk:
         found: list[Result | WriteError] = []
         writing: Writing | None = None
         for request in islice(self._requests, at, None):
-            if found and writer.portion_ends(begun):
+            if found and (writing or writer).portion_ends(begun):
                 break
             try:
                 if isinstance(request, Insert):

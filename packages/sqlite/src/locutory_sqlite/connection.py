@@ -46,7 +46,8 @@ class Connection:
     """One connection with what it knows of the catalogue.
 
     ``until``, by `clock`: when `late` is to be called, which raises or pauses. Whatever may go
-    on for long looks at it again and again. ``crowded``: do other writes wait?
+    on for long looks at it again and again. ``crowded``: do other writes wait? ``key_seconds``:
+    how long it lately took to write or remove a key of an index.
     ``together``: the reads in threads, if this is one.
     """
 
@@ -56,6 +57,7 @@ class Connection:
     together: Collection[object] | None = None
     cancelled: bool = False
     faulty: bool = False
+    key_seconds: float = 0.000005
     crowded: Callable[[], bool] = bool
     _cursors: list[weakref.ref[sqlite3.Cursor]] = field(default_factory=list)
 
@@ -120,9 +122,10 @@ class Connection:
         if self.until < math.inf and self.together is None:
             raise TooLong
 
-    def portion_ends(self, begun: float) -> bool:
-        """Should a write that began then, by `clock`, leave the rest for another turn?"""
-        passed = clock() - begun
+    def portion_ends(self, begun: float, keys: int = 0) -> bool:
+        """Should a write that began then, by `clock`, leave the rest for another turn? ``keys``:
+        so many are still to be written for what it has done."""
+        passed = clock() - begun + keys * self.key_seconds
         return passed > PORTION_SECONDS and (passed > LONGEST_PORTION_SECONDS or self.crowded())
 
     def cancel(self) -> None:

@@ -186,7 +186,7 @@ class Search:
         writing, done = self.writing(writer), Done()
         begun = clock()
         for at in range(len(numbers)):
-            if at and writer.portion_ends(begun):
+            if at and writing.portion_ends(begun):
                 done.left = numbers[at:]
                 break
             row = row_at(at)

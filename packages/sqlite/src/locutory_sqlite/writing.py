@@ -9,7 +9,7 @@ import bson
 from bson import ObjectId
 
 from locutory_sqlite.catalog import STORED, Stored
-from locutory_sqlite.connection import Connection
+from locutory_sqlite.connection import Connection, clock
 from locutory_sqlite.errors import TOO_LARGE, duplicate_key, write_error
 from locutory_sqlite.indexes import Components, Index
 from locutory_sqlite.ordering import encode
@@ -20,6 +20,11 @@ MAX_BYTES = 16 * 1024 * 1024
 
 Entry = tuple[bytes, int]
 """A key of an index and the row of its document."""
+
+_MEASURED = 20
+_SLOWEST = 0.0002
+"""So many keys tell how long one takes, in seconds at most: then a portion of others is still so
+many, which tell when the disk is quick again."""
 
 _FILLED_AT_ONCE = 100
 _FILLED_BYTES = 256 * 1024
@@ -42,6 +47,11 @@ class Writing:
         self._added: dict[int, list[Entry]] = {}
         self._changed: list[tuple[bytes, int]] = []
         self._deleted: list[tuple[int]] = []
+        self._kept = 0
+
+    def portion_ends(self, begun: float) -> bool:
+        """`Connection.portion_ends`, with what is kept until `flush`."""
+        return self._writer.portion_ends(begun, self._kept)
 
     def insert(self, raw: bytes) -> None:
         """A new document, which has its ``_id``. ``DuplicateKeyError``, ``WriteError``."""
@@ -101,10 +111,12 @@ class Writing:
                 if keys:
                     entries = self._removed.setdefault(index.number, [])
                     entries.extend([(key, number) for key in keys])
+                    self._kept += len(keys)
         self._deleted.append((number,))
 
     def flush(self) -> None:
         """Write what was kept back."""
+        begun = clock()
         execute = self._connection.executemany
         for number, entries in self._removed.items():
             entries.sort()
@@ -118,6 +130,10 @@ class Writing:
         if self._deleted:
             execute(f"DELETE FROM {table} WHERE row = ?", self._deleted)
         self._removed, self._added, self._changed, self._deleted = {}, {}, [], []
+        if self._kept >= _MEASURED:
+            latest = min((clock() - begun) / self._kept, _SLOWEST)
+            self._writer.key_seconds += (latest - self._writer.key_seconds) / 4
+        self._kept = 0
 
     def _change_keys(
         self,
@@ -151,6 +167,7 @@ class Writing:
                     self._removed.setdefault(index.number, []).extend([(key, row) for key in old])
                 if new:
                     self._added.setdefault(index.number, []).extend([(key, row) for key in new])
+                self._kept += len(old) + len(new)
 
     def _see_arrays(
         self, entries: Sequence[tuple[Index, list[bytes]]], components: Components
