@@ -42,6 +42,7 @@ from locutory_sqlite.raw import as_raw, is_raw, raw_bytes, working_codec
 from locutory_sqlite.readers import LOOP_SECONDS
 from locutory_sqlite.reading import Reading, shape_of
 from locutory_sqlite.sorting import order_of
+from locutory_sqlite.trimming import Needed, needed_by
 from locutory_sqlite.writing import with_id
 
 if TYPE_CHECKING:
@@ -95,20 +96,25 @@ class Collection(Administration, Counting):
         return await self._engine.readers.compute(compiled) if compiled.long else compiled()
 
     def _planned(
-        self, connection: "Connection", query: Filter, options: FindCursor
+        self,
+        connection: "Connection",
+        query: Filter,
+        options: FindCursor,
+        needed: Needed | None = None,
     ) -> tuple[Reading, Plan] | None:
         """How a query is read; ``None`` where there is no such collection."""
         stored = connection.catalog.collections.get(self.name)
         if stored is None:
             return None
-        reading = Reading(connection, stored, self._codec)
+        reading = Reading(connection, stored, self._codec, needed)
         limited = bool(options.limited)
         return reading, reading.plan(query, options.order, limited=limited, hint=options.hinted)
 
     def _rows(
-        self, connection: "Connection", query: Filter, options: FindCursor
+        self, connection: "Connection", query: Filter, options: FindCursor, projection: Any
     ) -> Iterator[Document]:
-        planned = self._planned(connection, query, options)
+        needed = needed_by(projection, query.fields, [path for path, _ in options.order])
+        planned = self._planned(connection, query, options, needed)
         if planned is None:
             return
         reading, plan = planned
@@ -147,7 +153,7 @@ class Collection(Administration, Counting):
         def run(reader: "Connection", cursor: FindCursor) -> Iterator[Document]:
             if self._raw and project is None:
                 return self._raw_rows(reader, late(), cursor)
-            rows = self._rows(reader, late(), cursor)
+            rows = self._rows(reader, late(), cursor, projection)
             shown = rows if project is None else map(project, rows)
             return map(self._shaped, shown) if self._raw else shown
 

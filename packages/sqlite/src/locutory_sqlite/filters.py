@@ -32,7 +32,8 @@ class Filter:
     ``test`` decides on a document. ``conditions`` must all hold for a match, and ``branches``
     holds the alternatives of each ``$or``: what a planner may use; the test covers it all.
     ``plain``: are the conditions the whole of it? ``shape``: what it has in common with filters
-    that differ from it in their values only.
+    that differ from it in their values only. ``fields``: the top-level fields that it looks at,
+    ``None`` for all.
     """
 
     test: Test
@@ -40,11 +41,17 @@ class Filter:
     branches: list[list["Filter"]] = field(default_factory=list)
     plain: bool = True
     shape: tuple[Hashable, ...] = ()
+    fields: frozenset[str] | None = frozenset()
 
     @property
     def matches_all(self) -> bool:
         """Does it ask for nothing?"""
         return self.test is _all
+
+    def look_at(self, fields: frozenset[str] | None) -> None:
+        """It also looks at these."""
+        known = self.fields
+        self.fields = None if known is None or fields is None else known | fields
 
 
 def compile_filter(query: Mapping[str, Any]) -> Filter:
@@ -59,6 +66,7 @@ def compile_filter(query: Mapping[str, Any]) -> Filter:
                 tests.append(_path_test(condition))
                 compiled.conditions.append(condition)
                 compiled.shape += (key, condition.operator, _form(condition.value))
+            compiled.look_at(frozenset((split(key)[0],)))
         elif key in TOP_LEVEL:
             TOP_LEVEL[key](compiled, tests, value)
         else:
@@ -74,6 +82,7 @@ def _and(compiled: Filter, tests: list[Test], value: Any) -> None:
         compiled.branches += inner.branches
         compiled.plain = compiled.plain and inner.plain
         compiled.shape += inner.shape
+        compiled.look_at(inner.fields)
 
 
 def _or(compiled: Filter, tests: list[Test], value: Any) -> None:
@@ -83,18 +92,24 @@ def _or(compiled: Filter, tests: list[Test], value: Any) -> None:
     compiled.branches.append(clauses)
     compiled.plain = False
     compiled.shape += ("$or", *(clause.shape for clause in clauses))
+    for clause in clauses:
+        compiled.look_at(clause.fields)
 
 
 def _nor(compiled: Filter, tests: list[Test], value: Any) -> None:
-    any_of = _any_of([clause.test for clause in _clauses("$nor", value)])
+    clauses = _clauses("$nor", value)
+    any_of = _any_of([clause.test for clause in clauses])
     tests.append(lambda document: not any_of(document))
     compiled.plain = False
+    for clause in clauses:
+        compiled.look_at(clause.fields)
 
 
 def _expr(compiled: Filter, tests: list[Test], value: Any) -> None:
     expression = expressions.compile_expression(value)
     tests.append(lambda document: expressions.truth(expression(expressions.scope_of(document))))
     compiled.plain = False
+    compiled.look_at(None)
 
 
 def _comment(_compiled: Filter, _tests: list[Test], _value: Any) -> None:

@@ -17,6 +17,7 @@ from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.planner import Plan, Preferences, plan
 from locutory_sqlite.sorting import Order, SortKey
+from locutory_sqlite.trimming import SMALL, Needed, trimmed
 
 Row = tuple[int, bytes, dict[str, Any]]
 """The number of a document's row, its BSON, and the document."""
@@ -38,11 +39,14 @@ class Reading:
         connection: Connection,
         stored: Stored,
         codec: "CodecOptions[dict[str, Any]]",
+        needed: Needed | None = None,
     ) -> None:
+        """``needed``: the fields that documents may come with alone."""
         self._owner = connection
         self._connection = connection.sql
         self._stored = stored
         self._codec = codec
+        self._needed = needed
 
     def plan(self, query: Filter, order: Order, *, limited: bool, hint: str | None = None) -> Plan:
         """How the query is read; ``hint`` names the index to use."""
@@ -151,14 +155,17 @@ class Reading:
     def _matching(
         self, rows: Iterator[tuple[int, bytes]], test: Callable[[dict[str, Any]], bool]
     ) -> Iterator[Row]:
-        decode, codec, owner = bson.decode, self._codec, self._owner
+        decode, codec, owner, needed = bson.decode, self._codec, self._owner, self._needed
         for row, raw in rows:
             if clock() > owner.until:
                 owner.late()
             if len(raw) > _BIG:
                 owner.leave_loop()
             try:
-                document = decode(raw, codec)
+                if needed is None or len(raw) <= SMALL:
+                    document = decode(raw, codec)
+                else:
+                    document = decode(trimmed(raw, needed), codec)
             except InvalidBSON as error:
                 raise _not_decoded(raw, error) from error
             if test(document):
