@@ -1,4 +1,4 @@
-"""Rights on single resources: agents, prompt groups, shared links … (roles.md §4)."""
+"""Rights on single resources: agents, prompt groups, shared links … (roles §4)."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from locutory.events import Fact, Step
 from locutory.keys import Service
 
 Account = Mapping[str, Any]
-"""A stored account as in ``collections.md`` §3.1, without password, TOTP secrets, backup
+"""A stored account as in collections §3.1, without password, TOTP secrets, backup
 codes and ``__v``; ``_id`` is an ObjectId."""
 
 

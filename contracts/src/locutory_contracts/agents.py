@@ -10,7 +10,7 @@ from locutory_contracts.access import VIEW
 from locutory_contracts.models import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
 StoredAgent = Mapping[str, Any]
-"""A stored agent, whole, as in agents.md §3 and §9: ``id`` is its public id (``agent_…``),
+"""A stored agent, whole, as in agents §3 and §9: ``id`` is its public id (``agent_…``),
 ``_id`` the ObjectId by which access is granted."""
 
 
@@ -25,12 +25,12 @@ class StoredAgents(Protocol):
         self, principal: Principal, agent: StoredAgent, needed: int = VIEW, *, remote: bool = False
     ) -> Decision:
         """May the caller do ``needed`` with it? ``remote``: from a program, by the rights on
-        ``remoteAgent``; who may share the agent may use it from there too (agents-api.md §2)."""
+        ``remoteAgent``; who may share the agent may use it from there too (agents-api §2)."""
         ...
 
     async def reachable(self, principal: Principal) -> Sequence[StoredAgent]:
         """The agents that the caller's programs may use, newest change first: VIEW on
-        ``remoteAgent`` (agents-api.md §3)."""
+        ``remoteAgent`` (agents-api §3)."""
         ...
 
 
@@ -39,7 +39,7 @@ STORED_AGENTS: Service[StoredAgents] = Service("agents.stored", "Agents that use
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """A tool call of an agent is over. ``attachments`` as in chat-stream.md §6.4."""
+    """A tool call of an agent is over. ``attachments`` as in chat-stream §6.4."""
 
     call_id: str
     output: str

@@ -14,7 +14,7 @@ from locutory_contracts.models import ToolSchema
 class Turn:
     """A running turn as extensions see it. ``body`` is the request body (read-only);
     ``options`` the chat-bar toggles (``ephemeralAgent``); ``agent`` the stored agent that
-    answers (agents.md §3), ``None`` for a plain model."""
+    answers (agents §3), ``None`` for a plain model."""
 
     principal: Principal
     conversation_id: str
@@ -32,7 +32,7 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
     """Result of a tool: ``output`` goes to the model as text, ``attachments`` to the client
-    (chat-stream.md §6.4), ``error`` marks a failure that the model should see."""
+    (chat-stream §6.4), ``error`` marks a failure that the model should see."""
 
     output: str
     attachments: Sequence[Mapping[str, Any]] = ()
@@ -76,7 +76,7 @@ CONTEXT_SOURCES: Extension[ContextSource] = Extension(
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
     """One model call of a turn is over. ``context``: ``message``, ``incomplete``, ``title``,
-    ``memory``, … (balance.md §5)."""
+    ``memory``, … (balance §5)."""
 
     model: str
     provider: str
@@ -121,7 +121,7 @@ class TurnCompanion(Protocol):
     ) -> None:
         """Runs from the moment the model is asked. ``messages``: the branch up to and with the
         user's new message, in the OpenAI chat shape. ``attach`` shows something to the user
-        beside the answer (chat-stream.md §6.4; the ids are filled in) and is without effect
+        beside the answer (chat-stream §6.4; the ids are filled in) and is without effect
         once the answer is complete. The answer waits a few seconds for what still runs, then
         goes on without it; an abort cancels it. Faults are logged, never felt."""
         ...
@@ -142,7 +142,7 @@ class TurnStarting(Step):
 
 
 class TurnRefused(Exception):
-    """Stops a turn with an error event whose text is ``payload`` (mostly JSON, chat-stream.md §6.6)."""
+    """Stops a turn with an error event whose text is ``payload`` (mostly JSON, chat-stream §6.6)."""
 
     def __init__(self, payload: str) -> None:
         super().__init__(payload)

@@ -1,4 +1,4 @@
-"""Conversations and messages as stored (collections.md §3.2)."""
+"""Conversations and messages as stored (collections §3.2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

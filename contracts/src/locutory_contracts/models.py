@@ -102,7 +102,7 @@ class ModelFailure(Exception):
 
 class ModelRefused(Exception):
     """A turn cannot start with these settings. ``payload`` is the error text of the wire:
-    mostly JSON such as ``{"type":"no_user_key"}`` (endpoints.md §5, models.md §4)."""
+    mostly JSON such as ``{"type":"no_user_key"}`` (endpoints §5, models §4)."""
 
     def __init__(self, payload: str, violation: str = "", denial: bool = False) -> None:
         super().__init__(payload)
@@ -113,7 +113,7 @@ class ModelRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TitleSettings:
-    """How titles of an endpoint's conversations are made (endpoints.md §4.1)."""
+    """How titles of an endpoint's conversations are made (endpoints §4.1)."""
 
     enabled: bool = True
     model: str | None = None
@@ -139,7 +139,7 @@ class PreparedModel:
     """A model ready for a turn.
 
     ``settings`` are the accepted parameters in the shape stored on conversations
-    (endpoints.md §6), ``sender`` the label of its messages, ``context_tokens`` its
+    (endpoints §6), ``sender`` the label of its messages, ``context_tokens`` its
     window, ``prices`` USD per million tokens (prompt, completion, cacheWrite,
     cacheRead) or empty, ``provider`` the value of usage events.
     """
@@ -203,7 +203,7 @@ class Catalogue(Protocol):
     async def prepare(
         self, body: Mapping[str, Any], principal: Principal, *, internal: bool = False
     ) -> PreparedModel:
-        """Settle endpoint, model, spec and parameters of a chat request body (chat-stream.md
+        """Settle endpoint, model, spec and parameters of a chat request body (chat-stream
         §4.1). `ModelRefused` for illegal models, missing keys, spec errors. ``internal``: the
         settings are the server's, not a client's (a title, a stored agent): no spec is asked
         for."""
@@ -211,7 +211,7 @@ class Catalogue(Protocol):
 
     def spec(self, body: Mapping[str, Any]) -> str | None:
         """The model spec that a request body names for its endpoint. `ModelRefused`, a denial,
-        for a wrong one, and for none where specs are enforced (endpoints.md §9)."""
+        for a wrong one, and for none where specs are enforced (endpoints §9)."""
         ...
 
 
@@ -219,7 +219,7 @@ CATALOGUE: Service[Catalogue] = Service("models.catalogue", "Language models of 
 
 
 class TokenCounter(Protocol):
-    """Counts tokens as o200k_base does (messages.md §3.2), exactly or within a few per cent."""
+    """Counts tokens as o200k_base does (messages §3.2), exactly or within a few per cent."""
 
     def count(self, text: str) -> int: ...
 
