@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import citations
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from locutory import discovery, keys
+from locutory import Route, discovery, keys
 from locutory.configuration import Sources
 from locutory.database import collection_name, indexes_of
 from locutory.enabled import load_plugins
@@ -166,12 +167,18 @@ def config(kernel: Kernel) -> str:
     return "\n".join(lines) + "\n"
 
 
+def contract_of(route: Route) -> str:
+    """What a route cites, as a link from docs/reference."""
+    return citations.linked(route.contract, "../") if route.contract else "–"
+
+
 def routes(kernel: Kernel) -> str:
     """Every route."""
     lines = [
         HEAD,
         "# Routes\n",
-        "`off` marks an answer given only while the feature's plugin is absent.\n",
+        "`off` marks an answer given only while the feature's plugin is absent. The last column leads to "
+        "the [wire contract](../wire/README.md); `–`: a route of our own.\n",
     ]
     lines += [
         "| method | path | access | plugin | what it does | contract |",
@@ -189,7 +196,7 @@ def routes(kernel: Kernel) -> str:
         shown = type(access).__name__ + (f"({', '.join(parts)})" if parts else "")
         off = " (off)" if route.fallback else ""
         lines.append(
-            f"| {', '.join(route.methods)} | `{route.path}` | {sentence(shown)} | {owner}{off} | {sentence(route.summary)} | {route.contract or '–'} |"
+            f"| {', '.join(route.methods)} | `{route.path}` | {sentence(shown)} | {owner}{off} | {sentence(route.summary)} | {contract_of(route)} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -138,7 +138,7 @@ ROUTES = [
         summary="One wall",
         body=Wall,
         responses={200: Wall, 404: {"message": "Not found"}, 204: "Nothing"},
-        contract="walls §1",
+        contract="kernel §1",
     ),
     Route(
         path="/api/walls",
@@ -174,7 +174,7 @@ async def test_the_document_is_valid_and_complete(serve: Serve, make_plugin: Any
     assert found["openapi"].startswith("3.1.")
     wall = found["paths"]["/api/walls/{other}"]
     assert wall["get"]["x-plugin"] == "walls"
-    assert wall["get"]["x-contract"] == "walls §1"
+    assert wall["get"]["x-contract"] == "kernel §1"
     assert wall["get"]["security"] == [{"session": []}]
     assert wall["put"]["requestBody"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/Wall"

@@ -1,4 +1,4 @@
-"""Types of the fields of LibreChat's collections (collections.md §3), for what we write.
+"""Types of the fields of LibreChat's collections (collections §3), for what we write.
 
 A document of ours may hold these fields and no others, because LibreChat would drop them, or
 show them to its users.

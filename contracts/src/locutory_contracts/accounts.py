@@ -8,8 +8,10 @@ from locutory.events import Fact, Step
 from locutory.keys import Service
 
 Account = Mapping[str, Any]
-"""A stored account as in ``collections.md`` §3.1, without password, TOTP secrets, backup
-codes and ``__v``; ``_id`` is an ObjectId."""
+"""A stored account, a document of ``users`` (collections §3.1): ``_id`` (ObjectId), ``email`` (lower
+case), ``name``, ``username``, ``role`` (its name), ``provider`` (``local``, ``openid``, …),
+``emailVerified``, ``twoFactorEnabled``, ``personalization``, ``favorites``, ``tenantId`` where there
+are tenants; dates are aware. Never password, TOTP secrets, backup codes and ``__v``."""
 
 
 class Accounts(Protocol):

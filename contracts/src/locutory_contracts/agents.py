@@ -10,8 +10,10 @@ from locutory_contracts.access import VIEW
 from locutory_contracts.models import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
 StoredAgent = Mapping[str, Any]
-"""A stored agent, whole, as in agents.md §3 and §9: ``id`` is its public id (``agent_…``),
-``_id`` the ObjectId by which access is granted."""
+"""A stored agent, the whole document (agents §3, §9): ``id`` is its public id (``agent_…``), ``_id`` the
+ObjectId by which access is granted; ``name``, ``instructions``, ``provider`` (an endpoint), ``model``,
+``model_parameters``, ``tools`` (names), ``tool_resources``, ``edges``, ``versions``, ``author`` (ObjectId).
+What was never set is absent."""
 
 
 class StoredAgents(Protocol):
@@ -25,12 +27,12 @@ class StoredAgents(Protocol):
         self, principal: Principal, agent: StoredAgent, needed: int = VIEW, *, remote: bool = False
     ) -> Decision:
         """May the caller do ``needed`` with it? ``remote``: from a program, by the rights on
-        ``remoteAgent``; who may share the agent may use it from there too (agents-api.md §2)."""
+        ``remoteAgent``; who may share the agent may use it from there too (agents-api §2)."""
         ...
 
     async def reachable(self, principal: Principal) -> Sequence[StoredAgent]:
         """The agents that the caller's programs may use, newest change first: VIEW on
-        ``remoteAgent`` (agents-api.md §3)."""
+        ``remoteAgent`` (agents-api §3)."""
         ...
 
 
@@ -39,7 +41,9 @@ STORED_AGENTS: Service[StoredAgents] = Service("agents.stored", "Agents that use
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """A tool call of an agent is over. ``attachments`` as in chat-stream.md §6.4."""
+    """A tool call of an agent is over: ``output`` is what the model was told. An attachment is a file
+    (``file_id``, ``filename``, ``filepath``, ``type``) or ``{type, <type>: …}``, each with
+    ``messageId``, ``toolCallId`` and ``conversationId`` (chat-stream §6.4)."""
 
     call_id: str
     output: str

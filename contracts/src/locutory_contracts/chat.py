@@ -14,7 +14,7 @@ from locutory_contracts.models import ToolSchema
 class Turn:
     """A running turn as extensions see it. ``body`` is the request body (read-only);
     ``options`` the chat-bar toggles (``ephemeralAgent``); ``agent`` the stored agent that
-    answers (agents.md §3), ``None`` for a plain model."""
+    answers, its whole document (agents §3), ``None`` for a plain model."""
 
     principal: Principal
     conversation_id: str
@@ -31,8 +31,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """Result of a tool: ``output`` goes to the model as text, ``attachments`` to the client
-    (chat-stream.md §6.4), ``error`` marks a failure that the model should see."""
+    """Result of a tool: ``output`` goes to the model as text, ``error`` marks a failure that the model
+    should see. ``attachments`` go to the client and are saved with the answer: files (``file_id``,
+    ``filename``, ``filepath``, ``type``) or ``{type, <type>: …}``; ``messageId``, ``toolCallId`` and
+    ``conversationId`` are filled in (chat-stream §6.4)."""
 
     output: str
     attachments: Sequence[Mapping[str, Any]] = ()
@@ -75,8 +77,9 @@ CONTEXT_SOURCES: Extension[ContextSource] = Extension(
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """One model call of a turn is over. ``context``: ``message``, ``incomplete``, ``title``,
-    ``memory``, … (balance.md §5)."""
+    """One model call of a turn is over. ``input_tokens`` holds the cached ones too: ``cache_read`` and
+    ``cache_creation`` are parts of it. ``prices`` in USD per million tokens, empty where they are not known. ``context``
+    says what for: ``message``, ``incomplete`` (cut off), ``title``, ``memory``, … (balance §5)."""
 
     model: str
     provider: str
@@ -121,8 +124,8 @@ class TurnCompanion(Protocol):
     ) -> None:
         """Runs from the moment the model is asked. ``messages``: the branch up to and with the
         user's new message, in the OpenAI chat shape. ``attach`` shows something to the user
-        beside the answer (chat-stream.md §6.4; the ids are filled in) and is without effect
-        once the answer is complete. The answer waits a few seconds for what still runs, then
+        beside the answer: an attachment ``{type, <type>: …}`` without its ids (chat-stream §6.4). It is
+        without effect once the answer is complete. The answer waits a few seconds for what still runs, then
         goes on without it; an abort cancels it. Faults are logged, never felt."""
         ...
 
@@ -142,7 +145,8 @@ class TurnStarting(Step):
 
 
 class TurnRefused(Exception):
-    """Stops a turn with an error event whose text is ``payload`` (mostly JSON, chat-stream.md §6.6)."""
+    """Stops a turn with an error event. ``payload`` is its text: words for the user, or JSON with a
+    ``type`` that clients have words for, such as ``{"type":"token_balance", …}`` (chat-stream §6.6)."""
 
     def __init__(self, payload: str) -> None:
         super().__init__(payload)

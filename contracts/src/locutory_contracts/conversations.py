@@ -1,4 +1,5 @@
-"""Conversations and messages as stored (collections.md §3.2)."""
+"""Conversations and messages as stored (collections §3.2): ``user`` is the owner's id as text,
+``conversationId`` and ``messageId`` are UUIDs as text, dates are aware."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,9 @@ class Conversations(Protocol):
         replace_settings: bool = False,
         create: bool = True,
     ) -> Document | None:
-        """Upsert (contract convos §3). ``replace_settings`` unsets the stored settings that
+        """Upsert by owner and id (convos §3): ``messages`` follow what is stored, ``updatedAt`` moves,
+        expiry is set anew for a temporary chat, and a ``chatProjectId`` that is none of the owner's
+        is unset. ``replace_settings`` unsets the stored settings that
         ``fields`` does not name; ``create=False`` never inserts and may return ``None``."""
         ...
 

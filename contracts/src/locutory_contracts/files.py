@@ -1,4 +1,4 @@
-"""Stored files, as other plugins read them (files.md §4)."""
+"""Stored files, as other plugins read them (files §4)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -102,7 +102,10 @@ class ModelFailure(Exception):
 
 class ModelRefused(Exception):
     """A turn cannot start with these settings. ``payload`` is the error text of the wire:
-    mostly JSON such as ``{"type":"no_user_key"}`` (endpoints.md §5, models.md §4)."""
+    mostly JSON ``{"type": …, "info": …}`` for which clients have words: ``no_user_key``,
+    ``expired_user_key``, ``missing_model``, ``illegal_model_request``, … (endpoints §5, models §4).
+    ``violation``: the type under which it counts against the user, empty for none; ``denial``: a
+    refusal of the request itself, told in the form of chat-stream §4.3."""
 
     def __init__(self, payload: str, violation: str = "", denial: bool = False) -> None:
         super().__init__(payload)
@@ -113,7 +116,9 @@ class ModelRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TitleSettings:
-    """How titles of an endpoint's conversations are made (endpoints.md §4.1)."""
+    """How titles of an endpoint's conversations are made (endpoints §4.1). ``model`` and ``endpoint``:
+    which make them, ``None`` (or ``current_model``) for those of the turn; ``method``: ``completion``, ``functions`` or
+    ``structured``; ``timing``: ``immediate`` (with the turn) or ``final`` (after it)."""
 
     enabled: bool = True
     model: str | None = None
@@ -138,8 +143,8 @@ class ChatModel(Protocol):
 class PreparedModel:
     """A model ready for a turn.
 
-    ``settings`` are the accepted parameters in the shape stored on conversations
-    (endpoints.md §6), ``sender`` the label of its messages, ``context_tokens`` its
+    ``settings`` are the accepted parameters, flat and by LibreChat's names as stored on
+    conversations (``model``, ``temperature``, ``promptPrefix``, …; endpoints §6), ``sender`` the label of its messages, ``context_tokens`` its
     window, ``prices`` USD per million tokens (prompt, completion, cacheWrite,
     cacheRead) or empty, ``provider`` the value of usage events.
     """
@@ -203,7 +208,7 @@ class Catalogue(Protocol):
     async def prepare(
         self, body: Mapping[str, Any], principal: Principal, *, internal: bool = False
     ) -> PreparedModel:
-        """Settle endpoint, model, spec and parameters of a chat request body (chat-stream.md
+        """Settle endpoint, model, spec and parameters of a chat request body (chat-stream
         §4.1). `ModelRefused` for illegal models, missing keys, spec errors. ``internal``: the
         settings are the server's, not a client's (a title, a stored agent): no spec is asked
         for."""
@@ -211,7 +216,8 @@ class Catalogue(Protocol):
 
     def spec(self, body: Mapping[str, Any]) -> str | None:
         """The model spec that a request body names for its endpoint. `ModelRefused`, a denial,
-        for a wrong one, and for none where specs are enforced (endpoints.md §9)."""
+        for a wrong one, and for none where specs are enforced; its text is ``No model spec selected``, ``Invalid model spec`` or
+        ``Model spec mismatch`` (endpoints §9)."""
         ...
 
 
@@ -219,7 +225,7 @@ CATALOGUE: Service[Catalogue] = Service("models.catalogue", "Language models of 
 
 
 class TokenCounter(Protocol):
-    """Counts tokens as o200k_base does (messages.md §3.2), exactly or within a few per cent."""
+    """Counts tokens as o200k_base does (messages §3.2), exactly or within a few per cent."""
 
     def count(self, text: str) -> int: ...
 

@@ -17,7 +17,7 @@ def _always() -> bool:
 @dataclass(frozen=True, slots=True)
 class AgentCapability:
     """A capability of agents, offered under LibreChat's name for it: ``web_search``,
-    ``execute_code``, ``file_search``, ``artifacts``, … (endpoints.md §1.1). Clients show its
+    ``execute_code``, ``file_search``, ``artifacts``, … (endpoints §1.1). Clients show its
     switches only while it is offered. ``active``: is it served as things are configured? Cheap:
     no database."""
 
@@ -56,7 +56,7 @@ INTERFACE_PERMISSIONS: Mapping[str, str] = {
     "peoplePicker": "PEOPLE_PICKER",
     "sharedLinks": "SHARED_LINKS",
 }
-"""Key of ``interface`` → the permission type that it is about (config-yaml.md §3)."""
+"""Key of ``interface`` → the permission type that it is about (config-yaml §3)."""
 
 
 def active_capabilities(services: Services) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Finding people: accounts by what is typed, by id, or by where they come from (roles.md §4)."""
+"""Finding people: accounts by what is typed, by id, or by where they come from (roles §4)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Members of ``GET /api/config``: every plugin contributes its own (user.md §2)."""
+"""Members of ``GET /api/config``: every plugin contributes its own (user §2)."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""Secrets of a deployment and the ciphers of stored values (collections.md §2).
+"""Secrets of a deployment and the ciphers of stored values (collections §2).
 
 ``v1``: AES-256-CBC with the fixed ``CREDS_IV``; ``v2``: CBC with a random IV;
 ``v3``: CTR with a random IV. Formats are LibreChat's, so that both can read them: each field

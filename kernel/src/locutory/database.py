@@ -60,7 +60,7 @@ class Database:
         self, documents: Mapping[str, Iterable[type[Document]]], *, create_indexes: bool
     ) -> None:
         """Bind documents and create missing indexes. An index that an older database has
-        with other options stays as it is (collections.md, trap 10)."""
+        with other options stays as it is (collections trap 10)."""
         models = [document for owned in documents.values() for document in owned]
         if not models:
             return

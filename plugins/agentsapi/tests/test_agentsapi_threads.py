@@ -1,4 +1,4 @@
-"""Going on from a response: ``previous_response_id``, references to items, reading (§5.1, §5.4)."""
+"""Going on from a response: ``previous_response_id``, references to items, reading (agents-api §5.1, §5.4)."""
 
 import asyncio
 from typing import Any

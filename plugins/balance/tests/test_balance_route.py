@@ -80,7 +80,7 @@ async def test_many_first_looks_make_one_record(serve: Serve, user: str, kit: An
 
 
 async def test_without_start_balance_there_is_no_record(serve: Serve, user: str, kit: Any) -> None:
-    """Schema defaults are not filled in (config-yaml, trap 1)."""
+    """Schema defaults are not filled in (config-yaml trap 1)."""
     async with serve("balance", SignIn(), yaml={"balance": {"enabled": True}}) as server:
         answer = await show(server, user)
         assert answer.status_code == 404

@@ -1,4 +1,4 @@
-"""What reaches the provider (endpoints.md §6, §7)."""
+"""What reaches the provider (endpoints §6, §7)."""
 
 from typing import Any
 

@@ -76,7 +76,7 @@ def issuer_settings() -> dict[str, str]:
 
 
 async def test_limit_is_shared(site: Any) -> None:
-    """All routes count, also those that fail (trap 9)."""
+    """All routes count, also those that fail (oauth trap 9)."""
     settings = {"LOGIN_MAX": "4", "LOGIN_WINDOW": "5", "LOGIN_VIOLATION_SCORE": "3"}
     async with site(settings) as found:
         for path in ("/oauth/error", "/oauth/google", "/oauth/openid/callback"):

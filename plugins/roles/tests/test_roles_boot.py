@@ -1,4 +1,4 @@
-"""What a start writes (contract roles §3 "Boot", §6, collections.md §4)."""
+"""What a start writes (contract roles §3, §6; collections §4)."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is seeded for access to resources (contract roles §4.2, collections.md §4)."""
+"""What is seeded for access to resources (contract roles §4.2, collections §4)."""
 
 import asyncio
 from typing import Any

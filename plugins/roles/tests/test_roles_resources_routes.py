@@ -109,7 +109,7 @@ async def test_paths_that_are_not_utf8_are_refused(stage: Any) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_who_may_look_at_the_list(stage: Any, kind: str, method: str) -> None:
-    """The matrix of §9 of the security rules: owner, viewer, editor, other, admin, unknown."""
+    """The matrix of security §9 of the security rules: owner, viewer, editor, other, admin, unknown."""
     async with stage() as s:
         await s.role("SHARER", {})
         resource = await s.owned(kind, ME)

@@ -1,4 +1,4 @@
-"""Keeps requests that a user can aim away from the server's own network (security.md §5).
+"""Keeps requests that a user can aim away from the server's own network (security §5).
 
 A name is resolved once; when any of its addresses is forbidden the connection is refused,
 else it is made to a checked address, while TLS still asks for the name. There is no second

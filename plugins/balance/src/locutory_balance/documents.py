@@ -1,4 +1,4 @@
-"""Collections of the plugin. The first two are shared with LibreChat (collections.md §3.5)."""
+"""Collections of the plugin. The first two are shared with LibreChat (collections §3.5)."""
 
 # ruff: noqa: N815  (field names are those of the database)
 

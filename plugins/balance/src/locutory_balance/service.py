@@ -59,7 +59,7 @@ class Balances:
         return lock
 
     async def read(self, user: ObjectId) -> Record | None:
-        """The record of a user: the oldest, should there be several (collections.md §3.5)."""
+        """The record of a user: the oldest, should there be several (collections §3.5)."""
         return await self._database[Balance].find_one({"user": user}, sort=[("_id", ASCENDING)])
 
     async def synchronised(self, user: ObjectId, tenant: str | None) -> Record | None:

@@ -1,4 +1,4 @@
-"""Collections of the plugin, shared with LibreChat (collections.md §3.2)."""
+"""Collections of the plugin, shared with LibreChat (collections §3.2)."""
 
 # ruff: noqa: N815  (field names are those of the database)
 

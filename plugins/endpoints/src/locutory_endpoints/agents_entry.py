@@ -1,4 +1,4 @@
-"""The endpoint ``agents`` in the picker, which no provider brings (endpoints.md §10)."""
+"""The endpoint ``agents`` in the picker, which no provider brings (endpoints §10)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from locutory_endpoints.tables import defaults
 def agents_entry(
     options: Mapping[str, Any], served: frozenset[str], *, builder: bool
 ) -> dict[str, Any]:
-    """The entry ``agents``, which is always there (endpoints.md §10). What nobody serves, and a
+    """The entry ``agents``, which is always there (endpoints §10). What nobody serves, and a
     builder without a place to keep agents, the client does not offer."""
     wanted = wanted_capabilities(options)
     capabilities = [name for name in wanted if name in served]

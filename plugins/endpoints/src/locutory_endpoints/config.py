@@ -1,4 +1,4 @@
-"""Settings of the plugin (endpoints.md §3, keys.md)."""
+"""Settings of the plugin (endpoints §3, keys.md)."""
 
 from typing import Literal
 

@@ -96,7 +96,7 @@ class Deployment:
     """The section ``memory`` when memories are kept here, else empty."""
 
     def options(self, endpoint: str) -> Options:
-        """Options of an endpoint, ``endpoints.all`` on top (endpoints.md §4.1)."""
+        """Options of an endpoint, ``endpoints.all`` on top (endpoints §4.1)."""
         custom = self.custom.get(endpoint)
         own = custom.options if custom is not None else mapping(self.section.get(endpoint))
         common = {

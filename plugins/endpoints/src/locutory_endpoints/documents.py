@@ -1,4 +1,4 @@
-"""The collection ``keys`` (collections.md §3.4): provider keys that users brought."""
+"""The collection ``keys`` (collections §3.1): provider keys that users brought."""
 
 from datetime import datetime
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Parameters that a chat request may carry, by endpoint family (endpoints.md §6).
+"""Parameters that a chat request may carry, by endpoint family (endpoints §6).
 
 Only listed members are kept, with their types checked. One wrong type and all parameters of
 the request are dropped except the model and the spec: half-applied settings would be worse.

@@ -17,10 +17,10 @@ _KEYS_FAILURE = "An unknown error occurred."
 
 
 class KeyBody(BaseModel):
-    """A provider key of the user (keys.md §1.2)."""
+    """A provider key of the user (keys §1.2)."""
 
     name: str = Field(description="Endpoint that the key is for")
-    value: str = Field(description="Key as the endpoint wants it (keys.md §2)")
+    value: str = Field(description="Key as the endpoint wants it (keys §2)")
     expiresAt: str | None = Field(None, description="ISO date; empty: never")  # noqa: N815
 
 

@@ -2,7 +2,7 @@
 """What ``librechat.yaml`` may hold under ``endpoints`` and ``modelSpecs``.
 
 Strict at the root of ``endpoints`` and in ``customParams``, tolerant elsewhere
-(config-yaml.md §1). These models only check: the raw values are what is used.
+(config-yaml §1). These models only check: the raw values are what is used.
 """
 
 import ipaddress
@@ -72,7 +72,7 @@ class _Tolerant(BaseModel):
 
 
 class Common(_Tolerant):
-    """Options of every endpoint (endpoints.md §4.1)."""
+    """Options of every endpoint (endpoints §4.1)."""
 
     streamRate: Number | None = None
     baseURL: StrictStr | None = None
@@ -101,7 +101,7 @@ class Bedrock(Common):
 
 
 class AzureGroup(_Tolerant):
-    """One resource of Azure and the models that it serves (endpoints.md §4.3)."""
+    """One resource of Azure and the models that it serves (endpoints §4.3)."""
 
     group: StrictStr
     apiKey: StrictStr
@@ -229,7 +229,7 @@ class Rates(_Tolerant):
 
 
 class Custom(Common):
-    """One item of ``endpoints.custom`` (endpoints.md §4.2)."""
+    """One item of ``endpoints.custom`` (endpoints §4.2)."""
 
     name: Annotated[StrictStr, Field(min_length=1)]
     apiKey: StrictStr | None = None
@@ -298,7 +298,7 @@ class Subagents(_Tolerant):
 
 
 class Spec(_Tolerant):
-    """One model spec (config-yaml.md §5)."""
+    """One model spec (config-yaml §5)."""
 
     name: Annotated[StrictStr, Field(min_length=1)]
     label: StrictStr

@@ -241,8 +241,8 @@ class ModelCatalogue:
     ) -> PreparedModel:
         """Settle endpoint, model, spec and parameters of a chat request body (see the contract).
 
-        Raises `ModelRefused`: denials for specs, payloads of models.md §4 for models, of
-        endpoints.md §5 for keys.
+        Raises `ModelRefused`: denials for specs, payloads of models §4 for models, of
+        endpoints §5 for keys.
         """
         deployment = self._deployment
         endpoint = body.get("endpoint")

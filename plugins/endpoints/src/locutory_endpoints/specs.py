@@ -1,4 +1,4 @@
-"""Model specs: settings that an operator prepared under a name (config-yaml.md §5)."""
+"""Model specs: settings that an operator prepared under a name (config-yaml §5)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ PRIVATE = (
     "context",
     "examples",
 )
-"""Members of a preset that clients never see; the server puts them back (user.md §2.4)."""
+"""Members of a preset that clients never see; the server puts them back (user §2.4)."""
 
 TOOL_SWITCHES = (
     "webSearch",
@@ -58,7 +58,7 @@ class Specs:
     def choose(self, name: str | None, endpoint: str) -> Spec | None:
         """The spec that a request named.
 
-        Raises `ModelRefused` (a denial) with the texts of endpoints.md §9.
+        Raises `ModelRefused` (a denial) with the texts of endpoints §9.
         """
         if self.enforce and self.by_name:
             if not name:

@@ -1,4 +1,4 @@
-"""Members of ``GET /api/config`` about models (user.md §2.2, §2.4)."""
+"""Members of ``GET /api/config`` about models (user §2.2, §2.4)."""
 
 from collections.abc import Mapping
 from typing import Any

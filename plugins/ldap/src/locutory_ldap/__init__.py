@@ -1,1 +1,1 @@
-"""Sign-in with names and passwords of an LDAP directory (contract oauth.md §7)."""
+"""Sign-in with names and passwords of an LDAP directory (contract oauth §7)."""

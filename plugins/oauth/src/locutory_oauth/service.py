@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SYSTEM_ROLES = (ADMIN_ROLE, "USER")
 CHOSEN = "manual=true"
-"""In the address of a picture that somebody chose (contract oauth, trap 10)."""
+"""In the address of a picture that somebody chose (contract oauth trap 10)."""
 
 _NO_ADDRESS = {
     "openid": "set OPENID_EMAIL_CLAIM to the claim that holds it, or add a scope to OPENID_SCOPE",

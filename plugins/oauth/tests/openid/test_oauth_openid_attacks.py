@@ -304,7 +304,7 @@ async def test_configured_claim_is_no_verified_address(site: Any, issuer: Any) -
 
 
 async def test_local_account_with_the_same_address(site: Any, issuer: Any) -> None:
-    """Accounts of different kinds are never merged (trap 5)."""
+    """Accounts of different kinds are never merged (oauth trap 5)."""
     async with site(issuer.settings()) as found:
         await found.people.add(email="ada@example.com", provider="local")
         claims = {"email": "ada@example.com", "email_verified": True}

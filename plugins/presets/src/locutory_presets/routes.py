@@ -67,7 +67,7 @@ class PresetRoutes:
                 access=SignedIn(),
                 summary="The caller's presets",
                 responses={200: [_PRESET]},
-                contract="presets",
+                contract="presets §1.1",
             ),
             Route(
                 path="/api/presets",
@@ -78,7 +78,7 @@ class PresetRoutes:
                 body=SaveBody,
                 responses={201: _PRESET, 400: _BAD, 409: {"message": NOT_SAVED}},
                 failure=NOT_SAVED,
-                contract="presets",
+                contract="presets §1.2",
             ),
             Route(
                 path="/api/presets/delete",
@@ -89,7 +89,7 @@ class PresetRoutes:
                 body=DeleteBody,
                 responses={201: {"acknowledged": True, "deletedCount": 1}, 400: _BAD},
                 failure=NOT_DELETED,
-                contract="presets",
+                contract="presets §1.3",
             ),
         ]
 

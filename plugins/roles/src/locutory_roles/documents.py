@@ -1,4 +1,4 @@
-"""Collections of the plugin (collections.md §3.4), shared with LibreChat."""
+"""Collections of the plugin (collections §3.4), shared with LibreChat."""
 
 # ruff: noqa: N815  (field names are those of the database)
 

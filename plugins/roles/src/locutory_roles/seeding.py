@@ -84,7 +84,7 @@ class Seeding:
         self._log = log
 
     async def run(self) -> None:
-        """Contract roles §3 "Boot", §4.2 and §6; collections.md §4 has the order."""
+        """Contract roles §3, §4.2 and §6; collections §4 has the order."""
         for name in await self._roles.modernise():
             self._log.info("roles.form_changed", role=name)
         for name in SYSTEM_ROLES:

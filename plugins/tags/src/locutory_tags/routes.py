@@ -83,7 +83,7 @@ class TagRoutes:
                 summary="The caller's bookmarks",
                 responses={200: [_TAG]},
                 failure=_FAILED,
-                contract="tags",
+                contract="tags §1.1",
             ),
             Route(
                 path="/api/tags",
@@ -94,7 +94,7 @@ class TagRoutes:
                 body=CreateBody,
                 responses={200: _TAG, 400: _BAD},
                 failure=_FAILED,
-                contract="tags",
+                contract="tags §1.2",
             ),
             Route(
                 path="/api/tags/{tag}",
@@ -105,7 +105,7 @@ class TagRoutes:
                 body=UpdateBody,
                 responses={200: _TAG, 400: _BAD, 404: _NOT_FOUND, 409: _TAKEN},
                 failure=_FAILED,
-                contract="tags",
+                contract="tags §1.3",
             ),
             Route(
                 path="/api/tags/{tag}",
@@ -115,7 +115,7 @@ class TagRoutes:
                 summary="Delete a bookmark and take it from all conversations",
                 responses={200: _TAG, 404: _NOT_FOUND},
                 failure=_FAILED,
-                contract="tags",
+                contract="tags §1.4",
             ),
             Route(
                 path="/api/tags/convo/{conversation_id}",
@@ -126,7 +126,7 @@ class TagRoutes:
                 body=ConversationBody,
                 responses={200: ["Saved"], 400: _BAD, 404: {"error": "Conversation not found"}},
                 failure="Error updating conversation tags",
-                contract="tags",
+                contract="tags §1.5",
             ),
         ]
 

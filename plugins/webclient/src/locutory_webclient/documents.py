@@ -1,4 +1,4 @@
-"""Collection of the plugin (collections.md §3.4), shared with LibreChat."""
+"""Collection of the plugin (collections §3.4), shared with LibreChat."""
 
 from datetime import datetime
 from typing import ClassVar, Literal

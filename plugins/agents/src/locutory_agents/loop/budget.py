@@ -1,4 +1,4 @@
-"""What fits into a model's window (endpoints §8), and the event that tells it (§6.4)."""
+"""What fits into a model's window (endpoints §8), and the event that tells it (chat-stream §6.4)."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,5 @@
-"""What a turn leaves behind: the saved answer and the event that ends the stream (§6.5, §6.6)."""
+"""What a turn leaves behind: the saved answer and the event that ends the stream
+(chat-stream §6.5, §6.6)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -108,7 +108,7 @@ class Violations:
 
     async def _ban(self, fact: LimitExceeded, user: str | None, total: float) -> None:
         if user is not None:
-            # Access tokens stay good until they expire (contract auth, trap 13): where it
+            # Access tokens stay good until they expire (contract auth trap 13): where it
             # matters, the ban itself keeps their bearer out.
             await self._sessions.end_all(ObjectId(user))
         seconds = self._settings.ban_duration / 1000

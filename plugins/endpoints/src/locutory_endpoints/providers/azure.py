@@ -1,4 +1,4 @@
-"""Azure OpenAI: which resource serves a model, and how it is addressed (endpoints.md §4.3)."""
+"""Azure OpenAI: which resource serves a model, and how it is addressed (endpoints §4.3)."""
 
 import json
 from collections.abc import Mapping

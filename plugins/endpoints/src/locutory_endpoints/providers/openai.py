@@ -1,4 +1,4 @@
-"""The built-in endpoints ``openAI`` and ``azureOpenAI`` (endpoints.md §1.1, §3, §4.3)."""
+"""The built-in endpoints ``openAI`` and ``azureOpenAI`` (endpoints §1.1, §3, §4.3)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,7 +44,7 @@ class OpenAIProvider:
         return found
 
     async def models(self, principal: Principal | None) -> Mapping[str, Sequence[str]]:
-        """Lists of openAI, azureOpenAI, assistants and azureAssistants (models.md §2)."""
+        """Lists of openAI, azureOpenAI, assistants and azureAssistants (models §2)."""
         deployment = self._reach.deployment
         config = deployment.config
         questions = self._asked()

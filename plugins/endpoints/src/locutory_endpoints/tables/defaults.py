@@ -1,4 +1,4 @@
-"""Model lists for endpoints that cannot be asked (models.md §3)."""
+"""Model lists for endpoints that cannot be asked (models §3)."""
 
 OPENAI_SHARED = (
     "gpt-5.6",
@@ -122,7 +122,7 @@ BUILT_IN_ORDER = (
     "anthropic",
     "bedrock",
 )
-"""Endpoints offered when ``ENDPOINTS`` is unset, in the picker's order (endpoints.md §1.1)."""
+"""Endpoints offered when ``ENDPOINTS`` is unset, in the picker's order (endpoints §1.1)."""
 
 AGENT_CAPABILITIES = (
     "deferred_tools",

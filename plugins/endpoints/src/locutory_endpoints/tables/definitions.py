@@ -1,5 +1,5 @@
 """The client's parameter panels: which parameters an endpoint family has, and the complete
-definition that the client needs when an operator overrides one (endpoints.md §4.2).
+definition that the client needs when an operator overrides one (endpoints §4.2).
 
 Labels and descriptions are keys of the client's translations.
 """

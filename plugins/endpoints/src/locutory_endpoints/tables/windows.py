@@ -1,4 +1,4 @@
-"""Context windows by model family (endpoints.md §8), in tokens.
+"""Context windows by model family (endpoints §8), in tokens.
 
 A little is taken off where providers count what clients cannot see. The longest key that
 occurs in the model's name wins.

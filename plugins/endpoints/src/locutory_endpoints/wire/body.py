@@ -1,4 +1,4 @@
-"""From a turn's parameters to the body of a chat completion (endpoints.md §6, §7)."""
+"""From a turn's parameters to the body of a chat completion (endpoints §6, §7)."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Values that an operator writes with placeholders (endpoints.md §7).
+"""Values that an operator writes with placeholders (endpoints §7).
 
 ``${NAME}`` is the environment and is filled in once, when the configuration is read, and
 only there: nothing that a user typed ever passes through `expand`. ``{{LIBRECHAT_…}}`` are

@@ -1,4 +1,4 @@
-"""Asking providers for their models (models.md §2)."""
+"""Asking providers for their models (models §2)."""
 
 import asyncio
 import hashlib

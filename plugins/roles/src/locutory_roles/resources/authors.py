@@ -1,4 +1,4 @@
-"""Entries for the authors of resources that are older than entries (collections.md §5).
+"""Entries for the authors of resources that are older than entries (collections §5).
 
 LibreChat before v0.8.0 decided by the author alone, and by a list of what is open to everybody.
 Without entries such a resource is in nobody's list, its author's included. The rule is that of

@@ -125,7 +125,7 @@ _ANSWERS: tuple[Absent, ...] = (
     Absent(
         "/api/files/speech/tts/voices",
         _NO_VOICES,
-        "speech",
+        "speech §2.5",
         "No voices; the contract's status is 500",
         status=500,
         limits=(Limit("tts_user_limiter", 50, 60, _TOO_MANY_VOICES, by_user),),
@@ -280,7 +280,7 @@ _ANSWERS: tuple[Absent, ...] = (
         "roles §4.8",
         "No right on a resource",
     ),
-    Absent("/api/presets", [], "presets", "No presets"),
+    Absent("/api/presets", [], "presets §1.1", "No presets"),
     Absent("/api/projects", {"projects": [], "nextCursor": None}, "projects §2", "No projects"),
     Absent(
         "/api/projects/{project_id}",
@@ -322,7 +322,7 @@ _ANSWERS: tuple[Absent, ...] = (
         "skills §2",
         "No skills",
     ),
-    Absent("/api/tags", [], "tags", "No bookmarks"),
+    Absent("/api/tags", [], "tags §1.1", "No bookmarks"),
     Absent("/api/user/settings/favorites", [], "user §9", "No favourites"),
     Absent("/api/user/settings/favorites/tools", [], "user §10", "No favourite tools"),
     Absent("/api/user/settings/skills/active", {}, "user §11", "No switched skills"),
