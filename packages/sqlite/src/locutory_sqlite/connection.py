@@ -4,7 +4,7 @@ import math
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,8 @@ LONGEST_PORTION_SECONDS = 0.05
 
 SLICE_SECONDS = 0.001
 PAUSE_SECONDS = 0.0001
-"""Where several reads are in threads each of them lets go of the interpreter for a moment after
-each slice. The event loop would have to wait for its turn among them; one alone it outruns."""
+"""A read in a thread lets go of the interpreter for a moment after each slice. It does so for SQLite
+after every row as well, but takes it back before the event loop has woken up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,13 +48,13 @@ class Connection:
     ``until``, by `clock`: when `late` is to be called, which raises or pauses. Whatever may go
     on for long looks at it again and again. ``crowded``: do other writes wait? ``key_seconds``:
     how long it lately took to write or remove a key of an index.
-    ``together``: the reads in threads, if this is one.
+    ``threaded``: does a read run on it in a thread?
     """
 
     sql: sqlite3.Connection
     catalog: Catalog = field(default_factory=Catalog)
     until: float = math.inf
-    together: Collection[object] | None = None
+    threaded: bool = False
     cancelled: bool = False
     faulty: bool = False
     key_seconds: float = 0.000005
@@ -100,7 +100,7 @@ class Connection:
     def until_enough(self) -> float:
         """When, by `clock`, to hand over what was read so far, so that the rest is read in
         a thread instead of all of it anew."""
-        return self.until - _HANDING_OVER if self.together is None else math.inf
+        return math.inf if self.threaded else self.until - _HANDING_OVER
 
     def tick(self) -> None:
         """Call it now and then in what may take long."""
@@ -111,15 +111,14 @@ class Connection:
         """Time is up: `TooLong`, or, of a read in a thread, a pause."""
         if self.cancelled:
             raise Cancelled
-        if self.together is None:
+        if not self.threaded:
             raise TooLong
-        if len(self.together) > 1:
-            time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
         self.until = clock() + SLICE_SECONDS
 
     def leave_loop(self) -> None:
         """`TooLong` if time is limited: something follows that cannot be interrupted."""
-        if self.until < math.inf and self.together is None:
+        if self.until < math.inf and not self.threaded:
             raise TooLong
 
     def portion_ends(self, begun: float, keys: int = 0) -> bool:

@@ -66,7 +66,6 @@ class Readers:
         self._identity = identity
         self._idle: list[Connection] = []
         self._lent: set[Connection] = set()
-        self._running: set[Connection] = set()
         self.long = Shapes()
         self._checked = -math.inf
         self._damage: tuple[StorageError, float] | None = None
@@ -169,9 +168,7 @@ class Readers:
     async def _in_thread(self, reader: Connection, read: "Read[T]", shape: Hashable) -> T:
         if self._closed:
             raise StorageError("The database is closed")
-        thread = asyncio.get_running_loop().run_in_executor(
-            self._threads, _told, reader, read, self._running
-        )
+        thread = asyncio.get_running_loop().run_in_executor(self._threads, _told, reader, read)
         try:
             found, seconds = await asyncio.shield(thread)
         except asyncio.CancelledError:
@@ -222,16 +219,14 @@ def _close_all(readers: list[Connection]) -> None:
             reader.sql.close()
 
 
-def _told(reader: Connection, read: "Read[T]", running: set[Connection]) -> tuple[T, float]:
+def _told(reader: Connection, read: "Read[T]") -> tuple[T, float]:
     """What a read returns, in a thread, and the seconds that it took."""
-    reader.together = running
-    running.add(reader)
+    reader.threaded = True
     begun = clock()
     if not reader.cancelled:
         reader.until = begun + SLICE_SECONDS
     try:
         return read(), clock() - begun
     finally:
-        running.discard(reader)
-        reader.together = None
+        reader.threaded = False
         reader.until = math.inf

@@ -27,6 +27,7 @@ _BIG = 256 * 1024
 
 R = TypeVar("R", Row, tuple[int, bytes])
 
+_LOOKED_AFTER = 64  # rows that come sorted have taken their time before
 _SORTED_AT_ONCE = 2000
 """Sorting holds the interpreter; longer lists are sorted in runs, which are merged."""
 
@@ -94,6 +95,8 @@ class Reading:
         chosen = using or self.plan(query, order, limited=bool(limit))
         found = self._ordered(chosen, query.test, order, skip + limit if limit else 0)
         for number, row in enumerate(found):
+            if not number % _LOOKED_AFTER:
+                self._owner.tick()
             if number < skip:
                 continue
             yield row
