@@ -12,7 +12,12 @@ STAMPS := install.py pyproject.toml constraints.txt $(foreach part,$(PARTS),$(pa
 NEED_PYTHON = @test -n "$(PYTHON)" || { echo "Locutory needs Python 3.11, 3.12 or 3.13, and none was found." \
 	"If one has another name: make PYTHON=/path/to/python3.12"; exit 1; }
 
-.PHONY: run install test slow lint bench docs constraints clean
+.PHONY: help run install test slow cover lint fix bench docs constraints clean
+
+.DEFAULT_GOAL := help
+
+help: ## what there is to run
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(VENV)/.installed: $(STAMPS)
 	$(NEED_PYTHON)
@@ -41,11 +46,21 @@ test: $(VENV)/.developer ## every test but the slow ones
 slow: $(VENV)/.everything ## fuzzing, recordings with plugins off, worker processes, identity providers, timing
 	@$(BIN)/python -m pytest -q -n 2 -m slow --durations=20
 
+cover: $(VENV)/.developer ## the tests, and which lines none of them reaches
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -n 4 -m "not slow"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered
+
 lint: $(VENV)/.developer ## style, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@MYPYPATH=$(subst $(SPACE),:,$(SOURCES)) $(BIN)/mypy $(SOURCES)
 	@$(BIN)/lint-imports
+
+fix: $(VENV)/.developer ## format, and mend what can be mended
+	@$(BIN)/ruff check --fix-only --exit-zero --quiet .
+	@$(BIN)/ruff format .
 
 bench: $(VENV)/.developer ## costs as ratios to bare handlers, in one run
 	@$(BIN)/python -m tests.bench
@@ -56,5 +71,5 @@ docs: $(VENV)/.installed ## generate docs/reference and the example configuratio
 constraints: $(VENV)/.developer ## choose the newest versions again
 	@$(BIN)/python docs/constraints.py
 
-clean:
+clean: ## remove .venv and what tools have left
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
