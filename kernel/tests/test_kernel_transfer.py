@@ -1,6 +1,8 @@
 """``locutory database``: what the commands say, on files."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,35 @@ def test_a_sound_database_and_a_wrong_one(run: Run, tmp_path: Path) -> None:
     assert damaged.exit_code == 1
     assert "damaged" in damaged.output
     assert "Traceback" not in damaged.output
+
+
+COMMANDS = [
+    ["check", "sqlite:other.db"],
+    ["copy", "sqlite:other.db", "sqlite:new.db"],
+    ["copy", "sqlite:", "sqlite:other.db"],
+    ["backup", "--address", "sqlite:other.db", "b.zip"],
+    ["restore", "--replace", "--address", "sqlite:other.db", "all.zip"],
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_file_of_another_program_is_left_alone(
+    run: Run, tmp_path: Path, words: list[str]
+) -> None:
+    stored(tmp_path / "data", {"_id": 1})
+    assert run("database", "backup", "all.zip").exit_code == 0
+    path = tmp_path / "data" / "other.db"
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE notes (text)")
+    before = path.read_bytes()
+    done = run("database", *words)
+    assert done.exit_code == 1
+    assert f"{path} belongs to another program: its tables are notes" in done.output
+    assert "name another file, or move this one away" in done.output
+    assert path.read_bytes() == before
+    path.rename(tmp_path / "data" / "database.sqlite")
+    with pytest.raises(StartupError, match="belongs to another program"):
+        stored(tmp_path / "data")
 
 
 async def test_no_server_starts_on_half_a_copy(databases: Databases, serve: Serve) -> None:

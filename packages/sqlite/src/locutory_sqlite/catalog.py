@@ -37,7 +37,11 @@ _SCHEMA = (
 
 
 class WrongFormat(Exception):
-    """The file was written by a newer version."""
+    """The file was written by a newer version, in the format of this ``number``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @dataclass(slots=True)
@@ -186,14 +190,15 @@ def probe(connection: sqlite3.Connection) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the catalogue's tables in a new file; `WrongFormat` for a newer one's. Two processes
-    may do so at the same moment."""
+    """Make the catalogue's tables in a new file; `WrongFormat` for one that another process of a
+    newer version has just made. Two processes may do so at the same moment."""
     connection.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA:
         connection.execute(statement)
     row = connection.execute("SELECT number FROM locutory_format").fetchone()
     if row is None:
         connection.execute("INSERT INTO locutory_format VALUES (?)", (FORMAT,))
-    connection.execute("COMMIT")
-    if row is not None and row[0] > FORMAT:
+    elif row[0] > FORMAT:
+        connection.execute("ROLLBACK")
         raise WrongFormat(row[0])
+    connection.execute("COMMIT")

@@ -18,6 +18,7 @@ from locutory_sqlite.connection import Connection, TooLong, connect
 from locutory_sqlite.errors import StorageError, storage_error
 from locutory_sqlite.file import Identity, enable_wal, make_file
 from locutory_sqlite.readers import BUSY_SECONDS, CLOSING_SECONDS, Readers
+from locutory_sqlite.recognition import NewerFile
 from locutory_sqlite.writer import Work, Writer
 
 __all__ = ["Connection", "Engine", "TooLong"]
@@ -57,9 +58,9 @@ class Engine:
                 sql.close()
                 raise
         except sqlite3.Error as error:
-            raise storage_error(error) from error
+            raise StorageError(f"{storage_error(error)} ({self.path})") from error
         except WrongFormat as error:
-            raise StorageError("The database was written by a newer version") from error
+            raise NewerFile(self.path, error.number) from error
         return Connection(sql), Identity(self.path)
 
     def _connected(self, identity: Identity) -> Connection:
