@@ -103,6 +103,25 @@ def test_a_sound_database_and_a_wrong_one(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in damaged.output
 
 
+def test_what_is_damaged_is_named_and_left_out(run: Run, tmp_path: Path) -> None:
+    stored(tmp_path / "data", *({"_id": f"note {n}", "pad": "x" * 3000} for n in range(40)))
+    path = tmp_path / "data" / "database.sqlite"
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - 8 * 4096)
+        file.write(bytes(4096))
+    found = run("database", "check")
+    assert found.exit_code == 1
+    assert "notes: 1 of 40 documents cannot be read, by _id: 'note 3" in found.output
+    assert run("database", "copy", "sqlite:", "sqlite:new.sqlite").exit_code == 1
+    copied = run("database", "copy", "--skip-damaged", "sqlite:", "sqlite:new.sqlite")
+    assert copied.exit_code == 0
+    assert "Left out: notes: 1 of 40 documents cannot be read" in copied.output
+    assert "What can be read of" in copied.output
+    sound = run("database", "check", "sqlite:new.sqlite")
+    assert sound.exit_code == 0
+    assert "notes: 39" in sound.output
+
+
 COMMANDS = [
     ["check", "sqlite:other.db"],
     ["copy", "sqlite:other.db", "sqlite:new.db"],

@@ -95,7 +95,8 @@ def database() -> None:
 @database.command("copy")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
-def copy_command(source: str, target: str) -> None:
+@click.option("--skip-damaged", is_flag=True, help="Leave out what cannot be read, and name it.")
+def copy_command(source: str, target: str, skip_damaged: bool) -> None:
     """Copy everything from one database to an empty one.
 
     FROM and TO are addresses. What was broken off is taken up by the same command, and so is
@@ -111,11 +112,14 @@ def copy_command(source: str, target: str) -> None:
             opening.database(target, create=True) as taken,
         ):
             origin = opening.named(source)
-            report = await copy(given, taken, origin=origin, progress=opening.show)
+            report = await copy(
+                given, taken, origin=origin, skip_damaged=skip_damaged, progress=opening.show
+            )
         opening.clear()
         _say(report.lines())
         if report.complete:
-            click.secho(f"All of {origin} is in {opening.named(target)}.", fg="green")
+            what, color = ("What can be read", "yellow") if report.damaged else ("All", "green")
+            click.secho(f"{what} of {origin} is in {opening.named(target)}.", fg=color)
         return 0 if report.complete else 1
 
     _run(work)
@@ -129,8 +133,10 @@ def check_command(address: str | None) -> None:
     async def work(opening: Opening) -> int:
         async with opening.database(address) as given:
             faults = await check(given)
-            amounts = await count(given)
-        _say([f"{name}: {number:,}" for name, number in sorted(amounts.items())])
+            # Where something is damaged, to count may fail as well, and tells nothing.
+            with contextlib.suppress(*([PyMongoError] if faults else [])):
+                amounts = await count(given)
+                _say([f"{name}: {number:,}" for name, number in sorted(amounts.items())])
         for fault in faults:
             click.secho(fault, fg="red", err=True)
         if not faults:

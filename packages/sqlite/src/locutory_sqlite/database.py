@@ -16,6 +16,7 @@ from locutory_sqlite.collection import Collection
 from locutory_sqlite.cursor import ResultCursor
 from locutory_sqlite.engine import Engine
 from locutory_sqlite.errors import not_supported
+from locutory_sqlite.salvage import readable
 from locutory_sqlite.snapshots import snapshot
 
 if TYPE_CHECKING:
@@ -192,6 +193,16 @@ class Database:
     async def check(self) -> list[str]:
         """What is wrong in the file, a sentence each; empty if nothing is. Reads all of it."""
         return await self.client.engine.read(check_file, long=True)
+
+    def salvage(self, name: str, lost: list[str]) -> ResultCursor:
+        """A cursor over the documents of a collection that can be read, as bytes. In the end
+        ``lost`` has sentences about the others."""
+
+        def rows(reader: "Connection") -> Iterator[Any]:
+            stored = reader.catalog.collections.get(name)
+            return readable(reader, stored, lost) if stored else iter(())
+
+        return ResultCursor(self.client.engine, rows, long=True)
 
     async def command(self, command: Any, *_: Any, **_options: Any) -> Mapping[str, Any]:
         """``ping`` (raises when the file cannot be read or written) and ``buildInfo``."""
