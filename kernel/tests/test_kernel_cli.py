@@ -304,6 +304,7 @@ def test_config_show(run: Any) -> None:
 def test_a_wrong_deployment_is_explained(run: Any) -> None:
     result = run("plugins", yaml={"plugins": {"disabled": ["ros"]}})
     assert result.exit_code == 1
+    assert result.output.startswith("Error: 1 problem.")
     assert "no plugin 'ros' is installed" in result.output
     assert "did you mean 'rose'?" in result.output
     assert "Traceback" not in result.output

@@ -42,6 +42,11 @@ class Client:
         self._databases: dict[str, Database] = {}
         self._expiry: asyncio.Task[None] | None = None
 
+    @property
+    def path(self) -> Path:
+        """The file, for people and to tell whether two are the same."""
+        return self.engine.path.resolve()
+
     async def open(self) -> "Client":
         """Open the file, if it is not, and begin to remove documents whose time has passed."""
         if self._expiry is None:
