@@ -373,6 +373,18 @@ def test_looking_makes_no_database(run: Any, tmp_path: Path) -> None:
     assert not typo.exists()
 
 
+def test_doctor_tells_that_the_disk_is_full(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("migrate").exit_code == 0
+    well = run("doctor")
+    assert well.exit_code == 0, well.output
+    assert "database can be written" in well.output
+    monkeypatch.setattr("locutory_sqlite.database.LEAST_FREE_BYTES", 2**62)
+    full = run("doctor")
+    assert full.exit_code == 1
+    assert "The disk of the database is nearly full: " in full.output
+    assert "1 thing(s) to look at." in full.output
+
+
 def test_everything_wrong_is_said_at_once(run: Any) -> None:
     yaml = {"plugins": {"disabled": ["nosuch"], "rose": {"colur": 1}}, "foo": 1}
     result = run("config", "check", yaml=yaml, PORT="99999")

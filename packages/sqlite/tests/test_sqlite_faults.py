@@ -18,6 +18,7 @@ import bson
 import pytest
 
 from locutory_sqlite import Client, Database, StorageError, open_address
+from locutory_sqlite import database as database_module
 from locutory_sqlite import readers as readers_module
 from locutory_sqlite import writer as writer_module
 
@@ -79,6 +80,26 @@ async def test_a_full_disk(small_disk: Path) -> None:
     await survives_a_full_disk(
         small_disk, lambda: ballast.write_bytes(b"x" * 1_000_000), ballast.unlink, "full"
     )
+
+
+async def test_writing_is_tried(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with await open_address("sqlite:", small_disk) as client:
+        await client["x"]["c"].insert_one({"_id": 1})
+        with pytest.raises(StorageError, match=r"nearly full: 2\.\d MB are free at"):
+            await client.check_writing()
+        monkeypatch.setattr(database_module, "LEAST_FREE_BYTES", 1000)
+        await client.check_writing()
+        fill_disk(small_disk)
+        with pytest.raises(StorageError, match="is full"):
+            await client.check_writing()
+        assert await client["x"]["c"].find_one() == {"_id": 1}
+
+
+def fill_disk(folder: Path) -> None:
+    """Take all the room that is left."""
+    with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
 
 
 def limited_main(folder: str) -> None:

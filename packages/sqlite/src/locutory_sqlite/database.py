@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from locutory_sqlite.checking import check_file
 from locutory_sqlite.collection import Collection
 from locutory_sqlite.cursor import ResultCursor
 from locutory_sqlite.engine import Engine
-from locutory_sqlite.errors import not_supported
+from locutory_sqlite.errors import StorageError, not_supported
 from locutory_sqlite.salvage import readable
 from locutory_sqlite.snapshots import snapshot
 
@@ -26,6 +27,9 @@ log = structlog.get_logger("locutory.database")
 
 EXPIRY_SECONDS = 60.0
 """How often documents are looked for whose time has passed."""
+
+LEAST_FREE_BYTES = 32 * 1024 * 1024
+"""With less room on the disk a log of its usual size may not fit into the file any more."""
 
 
 class Client:
@@ -68,6 +72,17 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def check_writing(self) -> None:
+        """`StorageError` when the file cannot be written now, or not for long: a write is tried,
+        and there must be room for the write-ahead log to be brought into the file."""
+        await self.engine.check_writing()
+        free = (await asyncio.to_thread(shutil.disk_usage, self.path.parent)).free
+        if free < LEAST_FREE_BYTES:
+            raise StorageError(
+                f"The disk of the database is nearly full: {free / 2**20:.1f} MB are free at"
+                f" {self.path.parent}"
+            )
 
     def __getitem__(self, name: str) -> "Database":
         return self.get_database(name)

@@ -134,5 +134,9 @@ class Engine:
         if self.readers.damage is not None:
             raise self.readers.damage
         if self._writer is not None and self._writer.fault is not None:
-            await self.write(lambda writer: probe(writer.sql))
-            await self.write(lambda writer: writer.sql.execute("DELETE FROM locutory_probe"))
+            await self.check_writing()
+
+    async def check_writing(self) -> None:
+        """`StorageError` when as much as an ordinary write cannot be stored now."""
+        await self.write(lambda writer: probe(writer.sql))
+        await self.write(lambda writer: writer.sql.execute("DELETE FROM locutory_probe"))
