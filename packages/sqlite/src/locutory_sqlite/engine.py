@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from locutory_sqlite.catalog import WrongFormat, prepare, probe
 from locutory_sqlite.connection import Connection, TooLong, connect
+from locutory_sqlite.damage import Damage
 from locutory_sqlite.errors import StorageError, storage_error
 from locutory_sqlite.file import Identity, enable_wal, make_file
 from locutory_sqlite.readers import BUSY_SECONDS, CLOSING_SECONDS, Readers
@@ -36,6 +37,7 @@ class Engine:
         self._readers: Readers | None = None
         self._writer: Writer | None = None
         self._identity: Identity | None = None
+        self._damage: Damage | None = None
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -43,8 +45,9 @@ class Engine:
         ``FileNotFoundError`` that there is none, where none is to be made."""
         first, identity = await asyncio.to_thread(self._first)
         self._identity = identity
-        self._readers = Readers(self.path, identity)
-        self._writer = Writer(first, partial(self._connected, identity), identity)
+        self._damage = damage = Damage(self.path, identity)
+        self._readers = Readers(self.path, identity, damage)
+        self._writer = Writer(first, partial(self._connected, identity), identity, damage)
 
     def _first(self) -> tuple[Connection, Identity]:
         make_file(self.path, create=self._create)
@@ -74,6 +77,8 @@ class Engine:
             await asyncio.wait(self._unfinished, timeout=CLOSING_SECONDS)
         readers, self._readers = self._readers, None
         writer, self._writer = self._writer, None
+        if self._damage is not None:
+            await self._damage.close()
         if readers is not None:
             await readers.close()
         if writer is not None:
@@ -122,8 +127,9 @@ class Engine:
         return await asyncio.shield(task)
 
     async def check_storage(self) -> None:
-        """`StorageError` when the file cannot be read or written now: a read; and a write where
-        the last one failed, to see whether that is over."""
+        """`StorageError` when the file cannot be read or written now: a read; where something was
+        damaged, until a look through the file finds nothing; and a write where the last one
+        failed, to see whether that is over."""
         if self._identity is not None:
             self._identity.check_all()
         async with self.snapshot() as reader:
@@ -131,8 +137,8 @@ class Engine:
                 reader.sql.execute("SELECT number FROM locutory_format").fetchone()
             except sqlite3.Error as error:
                 raise storage_error(error) from error
-        if self.readers.damage is not None:
-            raise self.readers.damage
+        if self._damage is not None and (fault := self._damage.watch()) is not None:
+            raise fault
         if self._writer is not None and self._writer.fault is not None:
             await self.check_writing()
 

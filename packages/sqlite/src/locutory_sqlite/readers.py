@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from locutory_sqlite.connection import SLICE_SECONDS, Cancelled, Connection, TooLong, clock, connect
+from locutory_sqlite.damage import Damage
 from locutory_sqlite.errors import StorageError, is_busy, is_damage, storage_error
 from locutory_sqlite.file import Identity
 
@@ -27,9 +28,6 @@ BUSY_SECONDS = 20.0
 
 CLOSING_SECONDS = 5.0
 """How long closing waits for reads and for writes that were begun."""
-
-DAMAGE_SECONDS = 2.0
-"""How long the database counts as damaged after a read has found a damaged page."""
 
 _CHECK_SECONDS = 0.25  # a look at the file costs as much as a small read
 _THREADS = 4
@@ -61,7 +59,7 @@ class Shapes:
 class Readers:
     """The connections that read, of one event loop."""
 
-    def __init__(self, path: Path, identity: Identity) -> None:
+    def __init__(self, path: Path, identity: Identity, damage: Damage) -> None:
         self._path = path
         self._identity = identity
         self._idle: list[Connection] = []
@@ -69,7 +67,7 @@ class Readers:
         self._running: set[Connection] = set()
         self.long = Shapes()
         self._checked = -math.inf
-        self._damage: tuple[StorageError, float] | None = None
+        self._damage = damage
         self._closed = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sqlite-reader")
         # A connection that is opened must not wait for long reads.
@@ -192,14 +190,8 @@ class Readers:
         reader.faulty = True  # it may remember what it has read
         fault = storage_error(error)
         if is_damage(error):
-            self._damage = fault, time.monotonic() + DAMAGE_SECONDS
+            self._damage.met(fault)
         return fault
-
-    @property
-    def damage(self) -> StorageError | None:
-        """What a read has found a moment ago."""
-        damage = self._damage
-        return damage[0] if damage is not None and time.monotonic() < damage[1] else None
 
     # Closing
 
