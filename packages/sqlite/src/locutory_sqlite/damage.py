@@ -4,19 +4,37 @@ import asyncio
 import contextlib
 import math
 import sqlite3
+import struct
 import time
 from pathlib import Path
 
 import structlog
+from bson.errors import InvalidBSON
 
+from locutory_sqlite.catalog import Catalog
 from locutory_sqlite.connection import connect
-from locutory_sqlite.errors import StorageError, damaged, is_damage, storage_error
+from locutory_sqlite.errors import (
+    DamagedFile,
+    StorageError,
+    damaged,
+    is_damage,
+    storage_error,
+)
 from locutory_sqlite.file import Identity
 
 log = structlog.get_logger("locutory.database")
 
 LOOK_SECONDS = 30.0
 """Between two looks at least; ten times as long as one takes where that is more."""
+
+CONFIRM_SECONDS = 2.0
+"""How long a call waits for a look that tells why it has failed."""
+
+SUSPICIOUS = (
+    InvalidBSON, TypeError, ValueError, LookupError, AttributeError, AssertionError,
+    RecursionError, struct.error, sqlite3.Error,
+)  # fmt: skip
+"""What our own code raises when a damaged page has values that were never written."""
 
 
 class Damage:
@@ -43,6 +61,16 @@ class Damage:
             self.look()
         return self._fault
 
+    async def confirmed(self, error: Exception) -> StorageError | None:
+        """Whether one of the `SUSPICIOUS` errors comes from damage; ``None`` if it does not, or if
+        that takes too long to find out."""
+        if isinstance(error, InvalidBSON):
+            # The other reason is a date that does not suit the reader's options.
+            return None if "datetime_conversion" in str(error) else damaged()
+        if self._fault is None and (task := self.look()) is not None:
+            await asyncio.wait([task], timeout=CONFIRM_SECONDS)
+        return self._fault
+
     def look(self) -> "asyncio.Task[None] | None":
         """The look through the file that runs; a new one begins where the last is long ago."""
         if self._task is None and not self._closed and time.monotonic() >= self._next:
@@ -67,8 +95,8 @@ class Damage:
             self._task = None
 
     def _finding(self) -> tuple[StorageError, str] | None:
-        """The first thing that is wrong, for people and in SQLite's words; ``None`` if nothing is.
-        Reads all of the file, but not the content of documents."""
+        """The first thing that is wrong, for people and for the log; ``None`` if nothing is. Reads
+        all of the file, but does not decode documents."""
         with self._identity.opening():
             sql = connect(self._path, durable=True)
         with contextlib.closing(sql):
@@ -77,7 +105,11 @@ class Damage:
                 if self._closed:
                     return None
                 line = sql.execute("PRAGMA quick_check(1)").fetchone()[0]
-                return None if line == "ok" else (damaged(), line)
+                if line == "ok":
+                    line = _values(sql)
+                return (damaged(), line) if line else None
+            except DamagedFile as error:
+                return error, "the catalogue of collections and indexes cannot be read"
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
@@ -93,3 +125,17 @@ class Damage:
             sql.interrupt()
         if task is not None:
             await asyncio.wait([task])
+
+
+def _values(sql: sqlite3.Connection) -> str:
+    """What is wrong with the kinds of values, of which SQLite does not mind any."""
+    catalog = Catalog()
+    catalog.refresh(sql)
+    for stored in catalog.collections.values():
+        query = (
+            f"SELECT row FROM c{stored.number}"
+            " WHERE typeof(id) <> 'blob' OR typeof(document) <> 'blob' LIMIT 1"
+        )
+        for (row,) in sql.execute(query):
+            return f"{stored.name}: row {row} has no document"
+    return ""

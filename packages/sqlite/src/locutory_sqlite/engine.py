@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from locutory_sqlite.catalog import WrongFormat, prepare, probe
 from locutory_sqlite.connection import Connection, TooLong, connect
-from locutory_sqlite.damage import Damage
+from locutory_sqlite.damage import SUSPICIOUS, Damage
 from locutory_sqlite.errors import StorageError, storage_error
 from locutory_sqlite.file import Identity, enable_wal, make_file
 from locutory_sqlite.readers import BUSY_SECONDS, CLOSING_SECONDS, Readers
@@ -115,9 +115,14 @@ class Engine:
     async def write(self, work: "Work[T]") -> T:
         """What ``work`` returns, once it is on the disk. Raises what it raises, and then
         nothing of it is kept; `StorageError` when it could not be stored."""
-        if self._writer is None:
+        if self._writer is None or self._damage is None:
             raise StorageError("The database is closed")
-        return await self._writer.write(work)
+        try:
+            return await self._writer.write(work)
+        except SUSPICIOUS as error:
+            if (fault := await self._damage.confirmed(error)) is None:
+                raise
+            raise fault from error
 
     async def finish(self, work: "Coroutine[Any, Any, T]") -> T:
         """What several writes in a row come to; they go on if the caller is cancelled."""

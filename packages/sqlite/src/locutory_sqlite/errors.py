@@ -37,6 +37,10 @@ class StorageError(ConnectionFailure):
     advice = "docs/database.md tells what each fault means; locutory database check looks closer"
 
 
+class DamagedFile(StorageError):
+    """What was stored cannot be read."""
+
+
 def not_supported(what: str) -> OperationFailure:
     """An operator or option that this database does not have; nothing has happened."""
     return OperationFailure(f"The embedded database does not support {what}", NOT_SUPPORTED)
@@ -85,9 +89,9 @@ _TEXTS = {
 }
 
 
-def damaged() -> StorageError:
-    """Something that was stored cannot be read."""
-    return StorageError(_TEXTS[sqlite3.SQLITE_CORRUPT])
+def damaged() -> DamagedFile:
+    """The error of what cannot be read although SQLite does not mind it."""
+    return DamagedFile(_TEXTS[sqlite3.SQLITE_CORRUPT])
 
 
 def code_of(error: sqlite3.Error) -> int:

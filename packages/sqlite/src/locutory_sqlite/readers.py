@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from locutory_sqlite.connection import SLICE_SECONDS, Cancelled, Connection, TooLong, clock, connect
-from locutory_sqlite.damage import Damage
-from locutory_sqlite.errors import StorageError, is_busy, is_damage, storage_error
+from locutory_sqlite.damage import SUSPICIOUS, Damage
+from locutory_sqlite.errors import DamagedFile, StorageError, is_busy, is_damage, storage_error
 from locutory_sqlite.file import Identity
 
 T = TypeVar("T")
@@ -117,9 +117,12 @@ class Readers:
                     reader.sql.close()
                     raise
                 return reader
+            except DamagedFile as fault:
+                self._damage.met(fault)
+                raise
             except sqlite3.Error as error:
                 if not is_busy(error) or self._closed or time.monotonic() > until:
-                    raise storage_error(error) from error
+                    raise self._met(error) from error
             time.sleep(0.01)
 
     def give_back(self, reader: Connection) -> None:
@@ -152,8 +155,10 @@ class Readers:
                 return read()
             except TooLong:
                 self.long.add(shape)
-            except sqlite3.Error as error:
-                raise self._fault(reader, error) from error
+            except SUSPICIOUS as error:
+                if (fault := await self._fault(reader, error)) is None:
+                    raise
+                raise fault from error
             finally:
                 reader.until = math.inf
         return await self._in_thread(reader, read, shape)
@@ -180,14 +185,22 @@ class Readers:
             raise
         except Cancelled:
             raise StorageError("The database was closed") from None
-        except sqlite3.Error as error:
-            raise self._fault(reader, error) from error
+        except SUSPICIOUS as error:
+            if (fault := await self._fault(reader, error)) is None:
+                raise
+            raise fault from error
         if seconds < LOOP_SECONDS / 2:
             self.long.discard(shape)
         return found
 
-    def _fault(self, reader: Connection, error: sqlite3.Error) -> StorageError:
+    async def _fault(self, reader: Connection, error: Exception) -> StorageError | None:
+        """The fault of the storage behind what a read has raised, if it is one."""
         reader.faulty = True  # it may remember what it has read
+        if isinstance(error, sqlite3.Error):
+            return self._met(error)
+        return await self._damage.confirmed(error)
+
+    def _met(self, error: sqlite3.Error) -> StorageError:
         fault = storage_error(error)
         if is_damage(error):
             self._damage.met(fault)
