@@ -304,6 +304,7 @@ def test_config_show(run: Any) -> None:
 def test_a_wrong_deployment_is_explained(run: Any) -> None:
     result = run("plugins", yaml={"plugins": {"disabled": ["ros"]}})
     assert result.exit_code == 1
+    assert result.output.startswith("Error: 1 problem.")
     assert "no plugin 'ros' is installed" in result.output
     assert "did you mean 'rose'?" in result.output
     assert "Traceback" not in result.output
@@ -370,6 +371,18 @@ def test_looking_makes_no_database(run: Any, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"There is no database at {typo}" in result.output
     assert not typo.exists()
+
+
+def test_doctor_tells_that_the_disk_is_full(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("migrate").exit_code == 0
+    well = run("doctor")
+    assert well.exit_code == 0, well.output
+    assert "database can be written" in well.output
+    monkeypatch.setattr("locutory_sqlite.database.LEAST_FREE_BYTES", 2**62)
+    full = run("doctor")
+    assert full.exit_code == 1
+    assert "The disk of the database is nearly full: " in full.output
+    assert "1 thing(s) to look at." in full.output
 
 
 def test_everything_wrong_is_said_at_once(run: Any) -> None:

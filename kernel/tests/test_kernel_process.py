@@ -230,6 +230,7 @@ def test_doctor_looks_while_a_server_runs(run: Any) -> None:
     address = server.address()
     doctor = run("doctor", MONGO_URI="")
     assert doctor.end() == 0, doctor.text
+    assert "database can be written" in doctor.text
     assert "All is well." in doctor.text
     assert get(f"{address}/readyz") == "OK"
     server.process.send_signal(signal.SIGTERM)

@@ -25,6 +25,9 @@ GROUP = "locutory.databases"
 EMBEDDED = "sqlite"
 SERVERS = frozenset({"mongodb", "mongodb+srv"})
 
+_FIX = "write sqlite: for the built-in database, or mongodb://host:27017/LibreChat"
+_FORMER = "install locutory-secantus (python3 install.py --all), then write embedded:"
+
 
 class Opener(Protocol):
     """What an entry point names."""
@@ -35,18 +38,18 @@ class Opener(Protocol):
         ``ValueError`` with a sentence for the operator, or ``StartupError``."""
 
 
-def _opener(scheme: str) -> EntryPoint:
+def _opener(scheme: str, where: str) -> EntryPoint:
     points = [point for point in entry_points(GROUP) if point.name == scheme]
     if len(points) > 1:
         owners = " and ".join(sorted(point.dist.name for point in points if point.dist))
         text = f"'{scheme}:' is opened by {owners}"
-        raise StartupError(Problem("MONGO_URI", text, "uninstall all but one"))
+        raise StartupError(Problem(where, text, "uninstall all but one"))
     if points:
         return points[0]
     known = sorted(SERVERS | {point.name for point in entry_points(GROUP)})
     text = f"no installed package opens a database address that begins with '{scheme}:'"
-    fix = f"use one of {', '.join(f'{name}:' for name in known)}, or leave MONGO_URI blank"
-    raise StartupError(Problem("MONGO_URI", text, fix))
+    fix = f"use one of {', '.join(f'{name}:' for name in known)}"
+    raise StartupError(Problem(where, text, _FORMER if scheme in ("embedded", "secantus") else fix))
 
 
 def _scheme(address: str) -> str:
@@ -61,12 +64,11 @@ def configured_address(config: KernelConfig) -> str:
 def address_problems(address: str, where: str = "MONGO_URI") -> list[Problem]:
     """What is wrong with an address, as far as that can be said without opening it."""
     scheme = _scheme(address)
-    fix = "write mongodb://host:27017/LibreChat, or leave it blank"
     if ":" not in address or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
-        return [Problem(where, "it is not a database address", fix)]
+        return [Problem(where, "it is not a database address", _FIX)]
     if scheme not in SERVERS:
         try:
-            _opener(scheme)
+            _opener(scheme, where)
         except StartupError as error:
             return list(error.problems)
         return []
@@ -76,7 +78,7 @@ def address_problems(address: str, where: str = "MONGO_URI") -> list[Problem]:
         with warnings.catch_warnings(action="ignore"):
             parse_uri(address)
     except (PyMongoError, ValueError) as error:
-        return [Problem(where, str(error), fix)]
+        return [Problem(where, str(error), _FIX)]
     return []
 
 
@@ -100,11 +102,11 @@ async def open_database(
         if _scheme(address) in SERVERS:
             return await _connect(address, config)
         check_data_dir(data_dir)
-        opener: Opener = _opener(_scheme(address)).load()
+        opener: Opener = _opener(_scheme(address), where).load()
         return await opener(address, data_dir, create=create)
     except FileNotFoundError as error:
         fix = "start the server once, or name its folder: locutory --data-dir FOLDER …"
-        raise StartupError(Problem("LOCUTORY_DATA_DIR", str(error), fix)) from error
+        raise StartupError(Problem("the database", str(error), fix)) from error
     except (PyMongoError, OSError, ValueError) as error:
         raise StartupError(_unusable(error, where)) from error
 
@@ -135,10 +137,9 @@ def _unusable(error: Exception, where: str) -> Problem:
         return Problem(where, str(error), advice)
     if isinstance(error, ConnectionFailure):
         reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
-        fix = "start the database or correct the address; blank opens the built-in database"
+        fix = "start the database or correct the address; sqlite: is the built-in database"
         return Problem(where, f"no database answers: {reason}", fix)
     if isinstance(error, OperationFailure):
-        return Problem(
-            where, f"the database refuses: {error.details or error}", "check the account"
-        )
-    return Problem(where, str(error), "write mongodb://host:27017/LibreChat, or leave it blank")
+        text = f"the database refuses: {error.details or error}"
+        return Problem(where, text, "check the account")
+    return Problem(where, str(error), _FIX)

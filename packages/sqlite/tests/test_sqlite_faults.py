@@ -10,14 +10,18 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bson
 import pytest
+import structlog
 
 from locutory_sqlite import Client, Database, StorageError, open_address
+from locutory_sqlite import damage as damage_module
+from locutory_sqlite import database as database_module
 from locutory_sqlite import readers as readers_module
 from locutory_sqlite import writer as writer_module
 
@@ -79,6 +83,26 @@ async def test_a_full_disk(small_disk: Path) -> None:
     await survives_a_full_disk(
         small_disk, lambda: ballast.write_bytes(b"x" * 1_000_000), ballast.unlink, "full"
     )
+
+
+async def test_writing_is_tried(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with await open_address("sqlite:", small_disk) as client:
+        await client["x"]["c"].insert_one({"_id": 1})
+        with pytest.raises(StorageError, match=r"nearly full: 2\.\d MB are free at"):
+            await client.check_writing()
+        monkeypatch.setattr(database_module, "LEAST_FREE_BYTES", 1000)
+        await client.check_writing()
+        fill_disk(small_disk)
+        with pytest.raises(StorageError, match="is full"):
+            await client.check_writing()
+        assert await client["x"]["c"].find_one() == {"_id": 1}
+
+
+def fill_disk(folder: Path) -> None:
+    """Take all the room that is left."""
+    with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
 
 
 def limited_main(folder: str) -> None:
@@ -235,17 +259,31 @@ async def test_a_file_that_is_removed_or_replaced(
     await c.insert_one({"_id": 3})
 
 
-async def test_a_damaged_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers_module, "DAMAGE_SECONDS", 0.3)
-    path = tmp_path / "data.db"
+async def damaged_file(path: Path) -> Callable[[], None]:
+    """A file with damaged pages among those of ``c``; what mends them."""
     async with Client(path) as client:
         await client["x"]["sound"].insert_one({"_id": 1})
         await client["x"]["c"].insert_many([{"_id": n, "pad": "x" * 3000} for n in range(500)])
+    at = os.stat(path).st_size // 2 // 4096 * 4096
+    return partial(overwrite, path, at, overwrite(path, at, os.urandom(4096 * 20)))
+
+
+def overwrite(path: Path, at: int, content: bytes) -> bytes:
+    """What was there."""
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2 // 4096 * 4096)
-        file.write(os.urandom(4096 * 20))
-    async with Client(path) as client:
+        file.seek(at)
+        before = file.read(len(content))
+        file.seek(at)
+        file.write(content)
+    return before
+
+
+async def test_a_damaged_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(damage_module, "LOOK_SECONDS", 0.0)
+    mend = await damaged_file(tmp_path / "data.db")
+    async with Client(tmp_path / "data.db") as client:
         database = client["x"]
+        await database.command("ping")  # nobody has met it yet
         for _ in range(20):  # more than there are connections
             with pytest.raises(StorageError, match="damaged"):
                 await database["c"].find({"pad": "none"}).to_list()
@@ -257,7 +295,59 @@ async def test_a_damaged_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         await database["sound"].insert_one({"_id": 2})
         assert await database["c"].find_one({"_id": 0}) is not None
         assert any("SQLite" in line or "read" in line for line in await database.check())
+        with pytest.raises(StorageError, match="damaged"):
+            await database.command("ping")
+        mend()
         await until_it_answers(database)
+        assert await database["c"].count_documents({}) == 500
+
+
+async def test_damage_is_looked_for_now_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mend = await damaged_file(tmp_path / "data.db")
+    async with Client(tmp_path / "data.db") as client:
+        with pytest.raises(StorageError, match="damaged"):
+            await client["x"]["c"].find({"pad": "none"}).to_list()
+        damage = client.engine._damage
+        assert damage is not None
+        with structlog.testing.capture_logs() as logs:
+            with pytest.raises(StorageError, match="damaged"):
+                await client["x"].command("ping")
+            looked = damage.look()
+            assert looked is not None
+            assert damage.look() is looked
+            await looked
+        assert [line["event"] for line in logs] == ["database.damaged"]
+        assert damage.look() is None  # not so soon again
+        mend()
+        with pytest.raises(StorageError, match="damaged"):
+            await client["x"].command("ping")
+        monkeypatch.setattr(damage, "_next", 0.0)
+        await until_it_answers(client["x"])
+
+
+async def test_damage_that_a_write_meets(tmp_path: Path) -> None:
+    mend = await damaged_file(tmp_path / "data.db")
+    async with Client(tmp_path / "data.db") as client:
+        with pytest.raises(StorageError, match="damaged"):
+            await client["x"]["c"].update_many({"pad": "none"}, {"$set": {"pad": ""}})
+        for _ in range(3):
+            with pytest.raises(StorageError, match="damaged"):
+                await client["x"].command("ping")
+        mend()
+
+
+async def test_closing_ends_a_look(tmp_path: Path) -> None:
+    async with Client(tmp_path / "data.db") as client:
+        rows = [{"_id": n, "pad": "x" * 5000} for n in range(2000)]
+        await client["x"]["c"].insert_many(rows)
+        damage = client.engine._damage
+        assert damage is not None
+        look = damage.look()
+    assert look is not None
+    assert look.done()
+    assert damage.look() is None
 
 
 async def test_a_document_that_cannot_be_decoded(client: Client, database: Database) -> None:
@@ -270,7 +360,8 @@ async def test_a_document_that_cannot_be_decoded(client: Client, database: Datab
     with pytest.raises(StorageError, match="damaged"):
         await database["c"].update_many({}, {"$set": {"a": 1}})
     assert await database["c"].find_one(1) == {"_id": 1}
-    assert ["row 2 cannot be decoded" in line for line in await database.check()] == [True]
+    (line,) = await database.check()
+    assert line.startswith("c: the document with _id 2 (row 2) cannot be decoded: ")
 
 
 async def test_the_log_shrinks_when_a_long_read_is_over(
@@ -311,12 +402,12 @@ async def test_what_check_finds(client: Client, database: Database) -> None:
         file.execute("CREATE TABLE c9 (x)")
         file.commit()
     assert sorted(await database.check()) == [
-        "c: the document of row 1 is missing in the index n_1",
-        "c: the document of row 3 is missing in the index u_1",
-        "c: the document of row 5 is stored under another _id than its 'other'",
-        "c: the document of row 6 has an array, which the index n_1 does not know of",
         "c: the document of row 77 is in the index u_1 with a key that it has not",
         "c: the document of row 99 is in the index n_1 with a key that it has not",
+        "c: the document with _id 'many' (row 6) has an array, which the index n_1 does not know of",
+        "c: the document with _id 0 (row 1) is missing in the index n_1",
+        "c: the document with _id 2 (row 3) is missing in the index u_1",
+        "c: the document with _id 4 (row 5) is stored under another _id than its 'other'",
         "the table c9 belongs to no collection",
     ]
 

@@ -158,11 +158,14 @@ async def read_raw(collection: Any) -> list[bytes]:
 
 
 async def contents(database: Any) -> dict[str, Any]:
-    """Everything in a database: documents, and indexes without what a server adds."""
+    """Everything in a database: documents, and indexes without what a server adds, and without
+    ``background``, which the built-in database does not keep."""
     found = {}
     for name in sorted(await database.list_collection_names()):
         indexes = {
-            name: {key: value for key, value in index.items() if key not in ("v", "ns")}
+            name: {
+                key: value for key, value in index.items() if key not in ("v", "ns", "background")
+            }
             for name, index in (await database[name].index_information()).items()
             if name != "_id_"
         }

@@ -86,7 +86,7 @@ async def test_the_layout_is_that_of_mongodump(opened: Any, tmp_path: Path) -> N
         assert json.loads(archive.read(f"{folder}/notes.metadata.json")) == {
             "indexes": [
                 {"v": two, "key": {"_id": one}, "name": "_id_"},
-                {"v": two, "key": {"n": one}, "name": "n_1", "unique": True},
+                {"v": two, "key": {"n": one}, "name": "n_1", "unique": True, "background": True},
             ],
             "collectionName": "notes",
             "type": "collection",

@@ -19,12 +19,11 @@ from locutory.errors import StartupError
 from locutory.logs import set_up_logs
 
 
-def report(error: StartupError) -> None:
-    """Show every problem of a start that failed."""
+def report(error: StartupError, *, starting: bool) -> None:
+    """Show every problem, of a start that failed or of another command."""
     count = len(error.problems)
-    click.secho(
-        f"Locutory cannot start: {count} problem{'s' if count > 1 else ''}.", fg="red", err=True
-    )
+    what = "Locutory cannot start" if starting else "Error"
+    click.secho(f"{what}: {count} problem{'s' if count > 1 else ''}.", fg="red", err=True)
     for problem in error.problems:
         click.echo(err=True)
         click.secho(f"  {problem.where}", bold=True, err=True, nl=False)
@@ -123,13 +122,21 @@ class _Commands(click.Group):
                 raise click.UsageError(f"{error.message} ({text})", ctx) from None
             raise
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StartupError as error:
+            # `config check` says what a start would say.
+            report(error, starting=ctx.invoked_subcommand in ("serve", "config"))
+            sys.exit(1)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         # What a command prints may be piped into a file: no log line may come in between.
         set_up_logs(json=False, debug=False, quiet=True)
         try:
             return super().main(*args, **kwargs)
-        except StartupError as error:
-            report(error)
+        except StartupError as error:  # while a shell asks how a command goes on
+            report(error, starting=False)
             sys.exit(1)
 
 

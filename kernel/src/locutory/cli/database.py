@@ -1,4 +1,4 @@
-"""The database of a command of a plugin."""
+"""The database of a command."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import click
 from pymongo.errors import PyMongoError
 
+from locutory.errors import advice_of
 from locutory.openers import open_database
 from locutory.plugin import Context
 
@@ -21,4 +22,11 @@ async def opened(ctx: Context) -> AsyncIterator[None]:
         finally:
             await ctx.database.close()
     except PyMongoError as error:
-        raise click.ClickException(f"The database does not answer: {error}") from None
+        raise fault(error) from None
+
+
+def fault(error: PyMongoError) -> click.ClickException:
+    """What a command says and ends with when the database fails."""
+    if advice := advice_of(error):
+        return click.ClickException(f"{error}\n  → {advice}")
+    return click.ClickException(f"The database does not answer: {error}")

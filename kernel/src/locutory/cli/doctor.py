@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import click
 
 from locutory import configuration
-from locutory.errors import StartupError
+from locutory.errors import StartupError, advice_of
 from locutory.kernel import Kernel, build
 from locutory.logs import set_up_logs
 from locutory.plugin import PHASES
@@ -35,7 +36,8 @@ async def _examine(kernel: Kernel) -> int:
         except StartupError as error:
             advice = "; ".join(f"{problem.text} → {problem.fix}" for problem in error.problems)
         except Exception as error:
-            advice = f"{type(error).__name__}: {error}"
+            fix = advice_of(error)
+            advice = f"{error} → {fix}" if fix else f"{type(error).__name__}: {error}"
         faults += advice is not None and not advisory
         mark = click.style("ok   ", fg="green")
         if advice is not None:
@@ -51,6 +53,10 @@ async def _examine(kernel: Kernel) -> int:
     both = "database and Redis answer" if kernel.config.use_redis else "database answers"
     await look(both, connect)
     if not faults:
+        client: Any = kernel.database.client
+        # Not hasattr(client, …): for the driver every name is a database's.
+        if hasattr(type(client), "check_writing"):
+            await look("database can be written", client.check_writing)
         for owner, check in kernel.contributions.checks:
             await look(f"{check.name} ({owner})", check.run, advisory=check.advisory)
     await look("reverse proxies, as the server met them", kernel.edge.proxy_watch.advice)

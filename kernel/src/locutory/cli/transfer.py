@@ -5,6 +5,7 @@ import contextlib
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 from pymongo.errors import PyMongoError
 
 from locutory import configuration
+from locutory.cli.database import fault
 from locutory.errors import Problem, StartupError
 from locutory.kernel import default_data_dir
 from locutory.openers import configured_address, open_database
@@ -21,6 +23,17 @@ from locutory_transfer import Progress, TransferError, backup, check, copy, coun
 _ACCOUNT = re.compile(r"//[^/@]*@")
 _NAME = "LibreChat"
 Work = Callable[["Opening"], Coroutine[Any, Any, int]]
+_ADDRESS = click.option(
+    "--address", metavar="ADDRESS", help="Another database than the configured one."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open database, and its ``name`` for people: a file, or an address without its account."""
+
+    database: Any
+    name: str
 
 
 class Opening:
@@ -37,18 +50,28 @@ class Opening:
         self._data_dir = self._config.data_dir or default_data_dir(sources.environment)
         self._terminal = sys.stderr.isatty()
 
-    def named(self, address: str | None) -> str:
-        """An address, or the configured one, without its password."""
-        return _ACCOUNT.sub("//", address or configured_address(self._config))
-
     @contextlib.asynccontextmanager
     async def database(
-        self, address: str | None = None, *, create: bool = False
-    ) -> AsyncIterator[Any]:
-        """The database of an address, or the configured one."""
-        client = await open_database(self._config, self._data_dir, address=address, create=create)
+        self, address: str | None, word: str = "--address", *, create: bool = False
+    ) -> AsyncIterator[Opened]:
+        """The database of an address, or the configured one; ``word``: where on the command line
+        the address stands, for the one who has to correct it."""
         try:
-            yield client.get_default_database(_NAME)
+            client: Any = await open_database(
+                self._config, self._data_dir, address=address, create=create
+            )
+        except StartupError as error:
+            raise StartupError(
+                [
+                    replace(each, where=word) if each.where == "the address" else each
+                    for each in error.problems
+                ]
+            ) from None
+        try:
+            # Not hasattr(client, …): for the driver every name is a database's.
+            known = hasattr(type(client), "path")
+            place = str(client.path) if known else address or configured_address(self._config)
+            yield Opened(client.get_default_database(_NAME), _ACCOUNT.sub("//", place))
         finally:
             await client.close()
 
@@ -74,7 +97,7 @@ def _run(work: Work) -> None:
         raise click.ClickException(str(error)) from None
     except PyMongoError as error:
         opening.clear()
-        raise click.ClickException(f"The database does not answer: {error}") from None
+        raise fault(error) from None
     sys.exit(code)
 
 
@@ -87,15 +110,16 @@ def _say(lines: list[str]) -> None:
 def database() -> None:
     """Copy, back up, restore and check the database.
 
-    An ADDRESS is what MONGO_URI takes: sqlite: (the built-in database), sqlite:/path/to/file,
-    mongodb://host:27017/LibreChat.
+    An ADDRESS, as well as FROM and TO, is what MONGO_URI takes: sqlite: (the built-in database),
+    sqlite:/path/to/file, mongodb://host:27017/LibreChat.
     """
 
 
 @database.command("copy")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
-def copy_command(source: str, target: str) -> None:
+@click.option("--skip-damaged", is_flag=True, help="Leave out what cannot be read, and name it.")
+def copy_command(source: str, target: str, skip_damaged: bool) -> None:
     """Copy everything from one database to an empty one.
 
     FROM and TO are addresses. What was broken off is taken up by the same command, and so is
@@ -104,37 +128,45 @@ def copy_command(source: str, target: str) -> None:
     """
 
     async def work(opening: Opening) -> int:
-        if opening.named(source) == opening.named(target):
-            raise click.UsageError("FROM and TO are the same database")
         async with (
-            opening.database(source) as given,
-            opening.database(target, create=True) as taken,
+            opening.database(source, "FROM") as given,
+            opening.database(target, "TO", create=True) as taken,
         ):
-            origin = opening.named(source)
-            report = await copy(given, taken, origin=origin, progress=opening.show)
+            if given.name == taken.name:
+                raise click.UsageError(f"FROM and TO are the same database: {given.name}")
+            report = await copy(
+                given.database,
+                taken.database,
+                origin=given.name,
+                skip_damaged=skip_damaged,
+                progress=opening.show,
+            )
         opening.clear()
         _say(report.lines())
         if report.complete:
-            click.secho(f"All of {origin} is in {opening.named(target)}.", fg="green")
+            what, color = ("What can be read", "yellow") if report.damaged else ("All", "green")
+            click.secho(f"{what} of {given.name} is in {taken.name}.", fg=color)
         return 0 if report.complete else 1
 
     _run(work)
 
 
 @database.command("check")
-@click.argument("address", required=False)
+@_ADDRESS
 def check_command(address: str | None) -> None:
     """Look for damage: in the file, the documents, and the indexes."""
 
     async def work(opening: Opening) -> int:
         async with opening.database(address) as given:
-            faults = await check(given)
-            amounts = await count(given)
-        _say([f"{name}: {number:,}" for name, number in sorted(amounts.items())])
-        for fault in faults:
-            click.secho(fault, fg="red", err=True)
+            faults = await check(given.database)
+            # Where something is damaged, to count may fail as well, and tells nothing.
+            with contextlib.suppress(*([PyMongoError] if faults else [])):
+                amounts = await count(given.database)
+                _say([f"{name}: {number:,}" for name, number in sorted(amounts.items())])
+        for found in faults:
+            click.secho(found, fg="red", err=True)
         if not faults:
-            click.secho(f"{opening.named(address)} is sound.", fg="green")
+            click.secho(f"{given.name} is sound.", fg="green")
         return 1 if faults else 0
 
     _run(work)
@@ -143,7 +175,7 @@ def check_command(address: str | None) -> None:
 @database.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--replace", is_flag=True, help="Replace a file of that name.")
-@click.option("--address", help="Another database than the configured one.")
+@_ADDRESS
 def backup_command(file: Path, replace: bool, address: str | None) -> None:
     """Write everything into one FILE, while the server runs.
 
@@ -153,7 +185,7 @@ def backup_command(file: Path, replace: bool, address: str | None) -> None:
 
     async def work(opening: Opening) -> int:
         async with opening.database(address) as given:
-            report = await backup(given, file, replace=replace, progress=opening.show)
+            report = await backup(given.database, file, replace=replace, progress=opening.show)
         opening.clear()
         _say(report.lines())
         return 0
@@ -164,16 +196,16 @@ def backup_command(file: Path, replace: bool, address: str | None) -> None:
 @database.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--replace", is_flag=True, help="Replace collections that are in FILE.")
-@click.option("--address", help="Another database than the configured one.")
+@_ADDRESS
 def restore_command(file: Path, replace: bool, address: str | None) -> None:
     """Fill an empty database with a FILE that `backup` made. Stop the server first."""
 
     async def work(opening: Opening) -> int:
         async with opening.database(address, create=True) as given:
-            report = await restore(given, file, replace=replace, progress=opening.show)
+            report = await restore(given.database, file, replace=replace, progress=opening.show)
         opening.clear()
         _say(report.lines())
-        click.secho(f"{file} is in {opening.named(address)}.", fg="green")
+        click.secho(f"{file} is in {given.name}.", fg="green")
         return 0
 
     _run(work)

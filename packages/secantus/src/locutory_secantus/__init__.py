@@ -41,7 +41,7 @@ async def open_embedded(_address: str, data_dir: Path, *, create: bool) -> "Embe
     """What the entry point ``embedded`` of ``locutory.databases`` names."""
     if sys.platform == "win32":
         raise StartupError(
-            Problem("MONGO_URI", "the embedded database needs Linux or macOS", "set MONGO_URI")
+            Problem("embedded:", "this database needs Linux or macOS", "use another address")
         )
     database = EmbeddedDatabase(data_dir)
     if not (create or database.exists()):

@@ -12,8 +12,8 @@ from locutory.errors import Problem, StartupError
 
 HOST = "127.0.0.1"
 ADVICE = (
-    "install the extra 'embedded' (pip install 'locutory[embedded]'), or put mongod on PATH"
-    " or in {folder}/bin, or set MONGO_URI"
+    "install SecantusDB (python3 install.py --all, or pip install locutory-secantus), or put"
+    " mongod on PATH or in {folder}/bin"
 )
 
 
@@ -85,6 +85,6 @@ def choose(data_dir: Path, storage: Path) -> Program:
     text = (
         f"the data in {storage} was written by {owner}, which is not installed"
         if owner
-        else "MONGO_URI is not set, and no database program is installed"
+        else "no database program is installed"
     )
     raise StartupError(Problem("database", text, ADVICE.format(folder=data_dir)))

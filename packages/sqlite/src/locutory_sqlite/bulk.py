@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from bson.errors import InvalidBSON, InvalidDocument
 from pymongo.errors import WriteError
 
 from locutory_sqlite.connection import Connection, TooLong, clock
@@ -94,7 +95,10 @@ class Bulk:
             try:
                 if isinstance(request, Insert):
                     writing = writing or self._mutations.search.writing(writer)
-                    writing.insert(request.raw)
+                    try:
+                        writing.insert(request.raw)
+                    except InvalidBSON as error:  # of the caller, not of the file
+                        raise InvalidDocument(str(error)) from error
                     found.append({"nInserted": 1})
                 else:
                     if writing is not None:

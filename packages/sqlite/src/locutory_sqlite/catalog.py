@@ -13,6 +13,7 @@ from typing import Any
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 
+from locutory_sqlite.errors import damaged
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.planner import Preferences
 
@@ -37,7 +38,11 @@ _SCHEMA = (
 
 
 class WrongFormat(Exception):
-    """The file was written by a newer version."""
+    """The file was written by a newer version, in the format of this ``number``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @dataclass(slots=True)
@@ -62,12 +67,21 @@ class Catalog:
         self._unfilled: list[Index] = []
 
     def refresh(self, connection: sqlite3.Connection) -> None:
-        """Read it again if another connection has changed it."""
+        """Read it again if another connection has changed it; `DamagedFile` where it is none."""
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == self.version:
             for index in self._unfilled:
                 self._read_filled(connection, index)
             return
+        try:
+            self._read(connection)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # values of a damaged page can be anything
+            raise damaged() from error
+        self.version = version
+
+    def _read(self, connection: sqlite3.Connection) -> None:
         by_number: dict[int, Stored] = {}
         for number, name in connection.execute("SELECT number, name FROM locutory_collections"):
             by_number[number] = Stored(number, name)
@@ -84,7 +98,6 @@ class Catalog:
                 by_number[collection].all_indexes.append(index)
         self._unfilled = [index for _, index in self._indexes.values() if index.filled is not None]
         self.collections = {stored.name: stored for stored in by_number.values()}
-        self.version = version
 
     def _index(self, known: tuple[bytes, Index] | None, number: int, definition: bytes) -> Index:
         """As it was read before, if it is the same: conditions of indexes are compiled once."""
@@ -186,14 +199,15 @@ def probe(connection: sqlite3.Connection) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the catalogue's tables in a new file; `WrongFormat` for a newer one's. Two processes
-    may do so at the same moment."""
+    """Make the catalogue's tables in a new file; `WrongFormat` for one that another process of a
+    newer version has just made. Two processes may do so at the same moment."""
     connection.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA:
         connection.execute(statement)
     row = connection.execute("SELECT number FROM locutory_format").fetchone()
     if row is None:
         connection.execute("INSERT INTO locutory_format VALUES (?)", (FORMAT,))
-    connection.execute("COMMIT")
-    if row is not None and row[0] > FORMAT:
+    elif row[0] > FORMAT:
+        connection.execute("ROLLBACK")
         raise WrongFormat(row[0])
+    connection.execute("COMMIT")

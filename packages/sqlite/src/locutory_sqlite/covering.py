@@ -7,6 +7,7 @@ import bson
 
 from locutory_sqlite.bounds import Range, successor
 from locutory_sqlite.choices import covered_ranges, says_all
+from locutory_sqlite.errors import damaged
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.indexes import Index
 from locutory_sqlite.ordering import COMPLEMENT, MISSING, encode
@@ -89,6 +90,8 @@ class Covering(Reading):
             encoded = encode(value)
             key = begin + (encoded if direction == 1 else encoded.translate(COMPLEMENT))
             after = successor(key)
+            if after <= low:  # the index names another document
+                raise damaged()
             if value is MISSING:  # its key is that of null
                 others = self._owner.rows(text, (low, min(after, high)))
                 if all(self._at(other, parts) is MISSING for (other,) in others):

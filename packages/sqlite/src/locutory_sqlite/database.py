@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,8 @@ from locutory_sqlite.checking import check_file
 from locutory_sqlite.collection import Collection
 from locutory_sqlite.cursor import ResultCursor
 from locutory_sqlite.engine import Engine
-from locutory_sqlite.errors import not_supported
+from locutory_sqlite.errors import StorageError, not_supported
+from locutory_sqlite.salvage import readable
 from locutory_sqlite.snapshots import snapshot
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ log = structlog.get_logger("locutory.database")
 
 EXPIRY_SECONDS = 60.0
 """How often documents are looked for whose time has passed."""
+
+LEAST_FREE_BYTES = 32 * 1024 * 1024
+"""With less room on the disk a log of its usual size may not fit into the file any more."""
 
 
 class Client:
@@ -40,6 +45,11 @@ class Client:
         )
         self._databases: dict[str, Database] = {}
         self._expiry: asyncio.Task[None] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file, for people and to tell whether two are the same."""
+        return self.engine.path.resolve()
 
     async def open(self) -> "Client":
         """Open the file, if it is not, and begin to remove documents whose time has passed."""
@@ -62,6 +72,17 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def check_writing(self) -> None:
+        """`StorageError` when the file cannot be written now, or not for long: a write is tried,
+        and there must be room for the write-ahead log to be brought into the file."""
+        await self.engine.check_writing()
+        free = (await asyncio.to_thread(shutil.disk_usage, self.path.parent)).free
+        if free < LEAST_FREE_BYTES:
+            raise StorageError(
+                f"The disk of the database is nearly full: {free / 2**20:.1f} MB are free at"
+                f" {self.path.parent}"
+            )
 
     def __getitem__(self, name: str) -> "Database":
         return self.get_database(name)
@@ -192,6 +213,16 @@ class Database:
     async def check(self) -> list[str]:
         """What is wrong in the file, a sentence each; empty if nothing is. Reads all of it."""
         return await self.client.engine.read(check_file, long=True)
+
+    def salvage(self, name: str, lost: list[str]) -> ResultCursor:
+        """A cursor over the documents of a collection that can be read, as bytes. In the end
+        ``lost`` has sentences about the others."""
+
+        def rows(reader: "Connection") -> Iterator[Any]:
+            stored = reader.catalog.collections.get(name)
+            return readable(reader, stored, lost) if stored else iter(())
+
+        return ResultCursor(self.client.engine, rows, long=True)
 
     async def command(self, command: Any, *_: Any, **_options: Any) -> Mapping[str, Any]:
         """``ping`` (raises when the file cannot be read or written) and ``buildInfo``."""

@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 
 from locutory_sqlite.catalog import WrongFormat, prepare, probe
 from locutory_sqlite.connection import Connection, TooLong, connect
+from locutory_sqlite.damage import SUSPICIOUS, Damage
 from locutory_sqlite.errors import StorageError, storage_error
 from locutory_sqlite.file import Identity, enable_wal, make_file
 from locutory_sqlite.readers import BUSY_SECONDS, CLOSING_SECONDS, Readers
+from locutory_sqlite.recognition import NewerFile
 from locutory_sqlite.writer import Work, Writer
 
 __all__ = ["Connection", "Engine", "TooLong"]
@@ -35,6 +37,7 @@ class Engine:
         self._readers: Readers | None = None
         self._writer: Writer | None = None
         self._identity: Identity | None = None
+        self._damage: Damage | None = None
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -42,8 +45,9 @@ class Engine:
         ``FileNotFoundError`` that there is none, where none is to be made."""
         first, identity = await asyncio.to_thread(self._first)
         self._identity = identity
-        self._readers = Readers(self.path, identity)
-        self._writer = Writer(first, partial(self._connected, identity), identity)
+        self._damage = damage = Damage(self.path, identity)
+        self._readers = Readers(self.path, identity, damage)
+        self._writer = Writer(first, partial(self._connected, identity), identity, damage)
 
     def _first(self) -> tuple[Connection, Identity]:
         make_file(self.path, create=self._create)
@@ -57,9 +61,9 @@ class Engine:
                 sql.close()
                 raise
         except sqlite3.Error as error:
-            raise storage_error(error) from error
+            raise StorageError(f"{storage_error(error)} ({self.path})") from error
         except WrongFormat as error:
-            raise StorageError("The database was written by a newer version") from error
+            raise NewerFile(self.path, error.number) from error
         return Connection(sql), Identity(self.path)
 
     def _connected(self, identity: Identity) -> Connection:
@@ -73,6 +77,8 @@ class Engine:
             await asyncio.wait(self._unfinished, timeout=CLOSING_SECONDS)
         readers, self._readers = self._readers, None
         writer, self._writer = self._writer, None
+        if self._damage is not None:
+            await self._damage.close()
         if readers is not None:
             await readers.close()
         if writer is not None:
@@ -109,9 +115,14 @@ class Engine:
     async def write(self, work: "Work[T]") -> T:
         """What ``work`` returns, once it is on the disk. Raises what it raises, and then
         nothing of it is kept; `StorageError` when it could not be stored."""
-        if self._writer is None:
+        if self._writer is None or self._damage is None:
             raise StorageError("The database is closed")
-        return await self._writer.write(work)
+        try:
+            return await self._writer.write(work)
+        except SUSPICIOUS as error:
+            if (fault := await self._damage.confirmed(error)) is None:
+                raise
+            raise fault from error
 
     async def finish(self, work: "Coroutine[Any, Any, T]") -> T:
         """What several writes in a row come to; they go on if the caller is cancelled."""
@@ -121,8 +132,9 @@ class Engine:
         return await asyncio.shield(task)
 
     async def check_storage(self) -> None:
-        """`StorageError` when the file cannot be read or written now: a read; and a write where
-        the last one failed, to see whether that is over."""
+        """`StorageError` when the file cannot be read or written now: a read; where something was
+        damaged, until a look through the file finds nothing; and a write where the last one
+        failed, to see whether that is over."""
         if self._identity is not None:
             self._identity.check_all()
         async with self.snapshot() as reader:
@@ -130,8 +142,12 @@ class Engine:
                 reader.sql.execute("SELECT number FROM locutory_format").fetchone()
             except sqlite3.Error as error:
                 raise storage_error(error) from error
-        if self.readers.damage is not None:
-            raise self.readers.damage
+        if self._damage is not None and (fault := self._damage.watch()) is not None:
+            raise fault
         if self._writer is not None and self._writer.fault is not None:
-            await self.write(lambda writer: probe(writer.sql))
-            await self.write(lambda writer: writer.sql.execute("DELETE FROM locutory_probe"))
+            await self.check_writing()
+
+    async def check_writing(self) -> None:
+        """`StorageError` when as much as an ordinary write cannot be stored now."""
+        await self.write(lambda writer: probe(writer.sql))
+        await self.write(lambda writer: writer.sql.execute("DELETE FROM locutory_probe"))

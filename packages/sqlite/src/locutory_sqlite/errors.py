@@ -37,6 +37,10 @@ class StorageError(ConnectionFailure):
     advice = "docs/database.md tells what each fault means; locutory database check looks closer"
 
 
+class DamagedFile(StorageError):
+    """What was stored cannot be read."""
+
+
 def not_supported(what: str) -> OperationFailure:
     """An operator or option that this database does not have; nothing has happened."""
     return OperationFailure(f"The embedded database does not support {what}", NOT_SUPPORTED)
@@ -85,6 +89,11 @@ _TEXTS = {
 }
 
 
+def damaged() -> DamagedFile:
+    """The error of what cannot be read although SQLite does not mind it."""
+    return DamagedFile(_TEXTS[sqlite3.SQLITE_CORRUPT])
+
+
 def code_of(error: sqlite3.Error) -> int:
     """SQLite's primary result code; 0 where the error is Python's own."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
@@ -95,9 +104,14 @@ def is_busy(error: sqlite3.Error) -> bool:
     return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Is what is stored damaged?"""
+    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def is_damage(error: sqlite3.Error) -> bool:
-    """Can what was stored not be read?"""
-    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
+    """Can what was stored not be read, since it is damaged or since the disk gives errors?"""
+    return is_corrupt(error) or code_of(error) == sqlite3.SQLITE_IOERR
 
 
 def storage_error(error: sqlite3.Error) -> StorageError:

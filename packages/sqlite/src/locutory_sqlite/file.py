@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from locutory_sqlite.errors import StorageError
+from locutory_sqlite.recognition import recognise, refuse_lost
 
 OLDEST_SQLITE = (3, 35, 0)
 
@@ -16,7 +17,8 @@ _making = threading.Lock()
 
 
 def make_file(path: Path, *, create: bool) -> None:
-    """See to it that there is a file, of nobody else (0600, a new folder 0700).
+    """See to it that there is a file of this package, readable by its owner only (0600, a new
+    folder 0700). One that was there is opened by nobody before it was recognised.
 
     ``FileNotFoundError`` where there is none and none is to be made; `StorageError`.
     """
@@ -28,15 +30,22 @@ def make_file(path: Path, *, create: bool) -> None:
     try:
         if not create and not path.exists():
             raise FileNotFoundError(f"There is no database at {path}")
+        refuse_lost(path)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Closing a file gives up the locks that SQLite holds on it in the same process: the lock
         # keeps this away from other clients that have it open already.
-        with _making, contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with _making:
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+                made = True
+            except FileExistsError:
+                made = False
         if not path.is_file():
             raise StorageError(f"The database cannot be opened: {path} is not a file")
         if not os.access(path, os.W_OK):
             raise StorageError(f"The database can only be read: check the permissions of {path}")
+        if not made:
+            recognise(path)
         mode = path.stat().st_mode & 0o777
         if mode & 0o077:
             with contextlib.suppress(PermissionError):  # it belongs to another account

@@ -8,6 +8,7 @@ from typing import Any
 import bson
 from bson import ObjectId
 from bson.codec_options import CodecOptions
+from bson.errors import InvalidBSON, InvalidDocument
 from pymongo.errors import WriteError
 
 from locutory_sqlite.connection import Connection, clock
@@ -104,11 +105,14 @@ class Mutations:
     # By a caller
 
     async def insert(self, raw: bytes) -> None:
-        """Store an encoded document."""
+        """Store an encoded document. ``InvalidDocument`` if it is none."""
 
         def work(writer: Connection) -> None:
             writing = self.search.writing(writer)
-            writing.insert(raw)
+            try:
+                writing.insert(raw)
+            except InvalidBSON as error:  # of the caller, not of the file
+                raise InvalidDocument(str(error)) from error
             writing.flush()
 
         await self._engine.write(work)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from locutory_sqlite.connection import SLICE_SECONDS, Cancelled, Connection, TooLong, clock, connect
-from locutory_sqlite.errors import StorageError, is_busy, is_damage, storage_error
+from locutory_sqlite.damage import SUSPICIOUS, Damage
+from locutory_sqlite.errors import DamagedFile, StorageError, is_busy, is_damage, storage_error
 from locutory_sqlite.file import Identity
 
 T = TypeVar("T")
@@ -27,9 +28,6 @@ BUSY_SECONDS = 20.0
 
 CLOSING_SECONDS = 5.0
 """How long closing waits for reads and for writes that were begun."""
-
-DAMAGE_SECONDS = 2.0
-"""How long the database counts as damaged after a read has found a damaged page."""
 
 _CHECK_SECONDS = 0.25  # a look at the file costs as much as a small read
 _THREADS = 4
@@ -61,14 +59,14 @@ class Shapes:
 class Readers:
     """The connections that read, of one event loop."""
 
-    def __init__(self, path: Path, identity: Identity) -> None:
+    def __init__(self, path: Path, identity: Identity, damage: Damage) -> None:
         self._path = path
         self._identity = identity
         self._idle: list[Connection] = []
         self._lent: set[Connection] = set()
         self.long = Shapes()
         self._checked = -math.inf
-        self._damage: tuple[StorageError, float] | None = None
+        self._damage = damage
         self._closed = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sqlite-reader")
         # A connection that is opened must not wait for long reads.
@@ -118,9 +116,12 @@ class Readers:
                     reader.sql.close()
                     raise
                 return reader
+            except DamagedFile as fault:
+                self._damage.met(fault)
+                raise
             except sqlite3.Error as error:
                 if not is_busy(error) or self._closed or time.monotonic() > until:
-                    raise storage_error(error) from error
+                    raise self._met(error) from error
             time.sleep(0.01)
 
     def give_back(self, reader: Connection) -> None:
@@ -153,8 +154,10 @@ class Readers:
                 return read()
             except TooLong:
                 self.long.add(shape)
-            except sqlite3.Error as error:
-                raise self._fault(reader, error) from error
+            except SUSPICIOUS as error:
+                if (fault := await self._fault(reader, error)) is None:
+                    raise
+                raise fault from error
             finally:
                 reader.until = math.inf
         return await self._in_thread(reader, read, shape)
@@ -179,24 +182,26 @@ class Readers:
             raise
         except Cancelled:
             raise StorageError("The database was closed") from None
-        except sqlite3.Error as error:
-            raise self._fault(reader, error) from error
+        except SUSPICIOUS as error:
+            if (fault := await self._fault(reader, error)) is None:
+                raise
+            raise fault from error
         if seconds < LOOP_SECONDS / 2:
             self.long.discard(shape)
         return found
 
-    def _fault(self, reader: Connection, error: sqlite3.Error) -> StorageError:
+    async def _fault(self, reader: Connection, error: Exception) -> StorageError | None:
+        """The fault of the storage behind what a read has raised, if it is one."""
         reader.faulty = True  # it may remember what it has read
+        if isinstance(error, sqlite3.Error):
+            return self._met(error)
+        return await self._damage.confirmed(error)
+
+    def _met(self, error: sqlite3.Error) -> StorageError:
         fault = storage_error(error)
         if is_damage(error):
-            self._damage = fault, time.monotonic() + DAMAGE_SECONDS
+            self._damage.met(fault)
         return fault
-
-    @property
-    def damage(self) -> StorageError | None:
-        """What a read has found a moment ago."""
-        damage = self._damage
-        return damage[0] if damage is not None and time.monotonic() < damage[1] else None
 
     # Closing
 

@@ -15,7 +15,8 @@ import structlog
 
 from locutory_sqlite.checkpoints import Checkpoints
 from locutory_sqlite.connection import Connection, clock
-from locutory_sqlite.errors import StorageError, is_busy, storage_error
+from locutory_sqlite.damage import Damage
+from locutory_sqlite.errors import StorageError, is_busy, is_corrupt, storage_error
 from locutory_sqlite.file import Identity
 from locutory_sqlite.readers import BUSY_SECONDS, CLOSING_SECONDS
 
@@ -59,13 +60,18 @@ class Writer:
     """
 
     def __init__(
-        self, first: Connection, connect: Callable[[], Connection], identity: Identity
+        self,
+        first: Connection,
+        connect: Callable[[], Connection],
+        identity: Identity,
+        damage: Damage,
     ) -> None:
         self.fault: StorageError | None = None
         self._connection = self._made(first)
         self._connect = connect
         self._checkpoints = Checkpoints(connect)
         self._identity = identity
+        self._damage = damage
         self._loop = asyncio.get_running_loop()
         self._arriving: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._waiting: deque[Write] = deque()
@@ -190,6 +196,8 @@ class Writer:
             self.fault = None
         except Exception as error:  # whatever it is, the thread must go on
             self.fault = _as_storage_error(error)
+            if isinstance(error, sqlite3.Error) and is_corrupt(error):
+                self._damage.met(self.fault)
             for write in group:
                 write.error = write.error or self.fault
             self._anew()

@@ -1,8 +1,10 @@
 """Copying a database into another one, of whatever kind; broken off, it is taken up again."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from locutory_transfer.documents import Fingerprint, batches
+from locutory_transfer.documents import Fingerprint, batches, batches_of
 from locutory_transfer.filling import fingerprint, insert, put, remove_others
 from locutory_transfer.indexes import create, list_indexes, make_indexes
 from locutory_transfer.interface import Database, Described, raw, survey
@@ -24,6 +26,7 @@ async def copy(
     target: Database,
     *,
     origin: str,
+    skip_damaged: bool = False,
     progress: ProgressCallback = ignore_progress,
 ) -> CopyReport:
     """Make an empty database hold what another one holds: collections, documents, indexes.
@@ -35,13 +38,20 @@ async def copy(
     still differ after `ROUNDS`, since somebody writes to the source, the report names the
     collections, and the target remains marked as unfinished.
 
+    ``skip_damaged``: copy what can be read of a damaged built-in database; the report tells what
+    was left out.
+
     `TransferError`: the target is not empty and no unfinished copy of ``origin``; the source is
-    unfinished itself; the target refuses a document or a unique index, or does not return
-    documents as they were written. ``PyMongoError``: one of them does not answer.
+    unfinished itself, or cannot skip what is damaged; the target refuses a document or a unique
+    index, or does not return documents as they were written. ``PyMongoError``: one of them does
+    not answer, or is damaged.
     """
+    # Not hasattr(source, …): for the driver every name is a collection's.
+    if skip_damaged and not hasattr(type(source), "salvage"):
+        raise TransferError("Only what is damaged in the built-in database can be left out.")
     await refuse_unfinished(source)
     resumed = await begin(target, "copy", origin, origin)
-    run = _Copy(source, target, progress)
+    run = _Copy(source, target, progress, skip_damaged)
     await run.prepare(resumed=resumed)
     await run.documents()
     if run.report.complete:
@@ -55,7 +65,17 @@ class _Copy:
     source: Database
     target: Database
     progress: ProgressCallback
+    skip_damaged: bool
     report: CopyReport = field(default_factory=CopyReport)
+    _lost: dict[str, list[str]] = field(default_factory=dict)
+
+    def _documents(self, name: str) -> AsyncIterator[list[bytes]]:
+        """Those of the source."""
+        if not self.skip_damaged:
+            return batches(raw(self.source, name))
+        given: Any = self.source
+        lost = self._lost[name] = []
+        return batches_of(given.salvage(name, lost))
 
     async def prepare(self, *, resumed: bool) -> None:
         """A target without indexes: those that expire documents or refuse doubles must not work
@@ -84,17 +104,20 @@ class _Copy:
             if not pending:
                 break
         self.report.changed = pending
+        self.report.damaged = [line for _, lines in sorted(self._lost.items()) for line in lines]
 
     async def _collection(self, described: Described) -> Fingerprint:
         """Copy what differs of one collection; what the source had."""
         name = described.name
+        if self.skip_damaged:  # to compare documents one by one needs all of them
+            await self.target.drop_collection(name)
         self.report.notes += await create(self.target, described)
         source, target = raw(self.source, name), raw(self.target, name)
-        total = await source.estimated_document_count()
+        total = 0 if self.skip_damaged else await source.estimated_document_count()
         empty = await target.find_one({}) is None
         found = Fingerprint()
         self.progress(Progress("writing", name, 0, total))
-        async for batch in batches(source):
+        async for batch in self._documents(name):
             if not (empty and await insert(target, batch)):
                 await put(target, batch)
             found.add(batch)
@@ -108,9 +131,10 @@ class _Copy:
         """Do both hold the same documents? `TransferError` when they do not although nothing
         has changed in the source since it was read."""
         total = read.documents
-        target = await fingerprint(self.target, name, total, self.progress)
+        written = batches(raw(self.target, name))
+        target = await fingerprint(name, written, total, self.progress)
         # The source comes last: what was written to it up to now is noticed.
-        source = await fingerprint(self.source, name, total, self.progress)
+        source = await fingerprint(name, self._documents(name), total, self.progress)
         self.report.collections[name] = target.amount
         if source == target:
             return True

@@ -113,7 +113,7 @@ def is_well_formed(raw: bytes) -> bool:
     return True
 
 
-async def batches(
+def batches(
     collection: Any,
     filter: Mapping[str, Any] | None = None,
     projection: Mapping[str, Any] | None = None,
@@ -122,6 +122,11 @@ async def batches(
     """The documents of a raw collection, never more at once than memory should hold."""
     options = {} if session is None else {"session": session}
     cursor = collection.find(filter or {}, projection, batch_size=BATCH_DOCUMENTS, **options)
+    return batches_of(cursor)
+
+
+async def batches_of(cursor: Any) -> AsyncIterator[list[bytes]]:
+    """The documents of a cursor over raw ones, which is closed in the end."""
     batch: list[bytes] = []
     size = 0
     try:

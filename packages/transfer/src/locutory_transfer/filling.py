@@ -16,7 +16,6 @@ from locutory_transfer.documents import (
     with_identities,
 )
 from locutory_transfer.indexes import reason
-from locutory_transfer.interface import Database, raw
 from locutory_transfer.reports import Progress, ProgressCallback, TransferError
 
 _DUPLICATE = 11000
@@ -92,11 +91,11 @@ async def remove_others(target: Any, source: Any) -> None:
 
 
 async def fingerprint(
-    database: Database, name: str, total: int, progress: ProgressCallback
+    name: str, documents: AsyncIterator[list[bytes]], total: int, progress: ProgressCallback
 ) -> Fingerprint:
-    """Of all documents of a collection, read now."""
+    """Of all documents of a collection, as they are read now."""
     found = Fingerprint()
-    async for batch in batches(raw(database, name)):
+    async for batch in documents:
         found.add(batch)
         progress(Progress("verifying", name, found.documents, total))
     return found

@@ -7,20 +7,25 @@ from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from locutory_transfer.documents import ANY
-from locutory_transfer.interface import Database, Described
+from locutory_transfer.interface import Database, Described, server_of
 from locutory_transfer.reports import TransferError
 
-_OF_THE_SERVER = frozenset({"v", "ns", "key", "background"})
+_OF_THE_SERVER = frozenset({"v", "ns", "key"})
 """What a listed index has and one to make does not need."""
 
 
 async def list_indexes(database: Database, name: str) -> list[dict[str, Any]]:
-    """The definitions, that of ``_id`` among them."""
+    """The definitions, that of ``_id`` among them. Those of the built-in database ask for
+    ``background``, last: it does not keep that option, with which the server and LibreChat declare
+    every index, and some databases take one without it for another index."""
     collection = database.get_collection(name, codec_options=ANY)
     found = [dict(document) async for document in await collection.list_indexes()]
+    kept = (await server_of(database))["kind"] != "sqlite"
     for definition in found:
         if _is_of_id(definition):
             definition.pop("unique", None)  # MongoDB refuses it where it goes without saying
+        elif not kept:
+            definition["background"] = True
     return found
 
 

@@ -83,12 +83,14 @@ class RestoreReport:
 @dataclass(slots=True)
 class CopyReport:
     """``changed``: collections in which the source has changed while they were copied; while
-    there are any, the copy is not complete, and copying again catches up."""
+    there are any, the copy is not complete, and copying again catches up. ``damaged``: what was
+    left out because it cannot be read."""
 
     collections: dict[str, Amount] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -97,7 +99,7 @@ class CopyReport:
 
     def lines(self) -> list[str]:
         """For a terminal."""
-        notes = list(self.notes)
+        notes = [*self.notes, *(f"Left out: {each}" for each in self.damaged)]
         if self.changed:
             notes.append(
                 f"Not complete: the source changed in {', '.join(self.changed)} meanwhile."

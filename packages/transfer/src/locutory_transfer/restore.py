@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from locutory_transfer.archive import Entry
-from locutory_transfer.documents import Fingerprint
+from locutory_transfer.documents import Fingerprint, batches
 from locutory_transfer.filling import fingerprint, insert
 from locutory_transfer.indexes import create, make_indexes
 from locutory_transfer.interface import Database, Described, holding_documents, raw
@@ -92,7 +92,8 @@ async def _write(
 async def _compare(database: Database, contents: list[Content], progress: ProgressCallback) -> None:
     wrong = []
     for entry, _, _, wanted in contents:
-        found = await fingerprint(database, entry.name, entry.documents, progress)
+        documents = batches(raw(database, entry.name))
+        found = await fingerprint(entry.name, documents, entry.documents, progress)
         if found != wanted:
             wrong.append(f"{entry.name} ({found.amount} instead of {wanted.amount})")
     if wrong:

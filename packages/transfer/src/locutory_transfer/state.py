@@ -53,9 +53,12 @@ async def begin(
             )
         names = await holding_documents(database)
         if names:
-            raise TransferError(
-                f"The database is not empty: there are documents in {', '.join(names)}."
-            )
+            text = f"The database is not empty: there are documents in {', '.join(names)}."
+            if kind == "restore":
+                text += (
+                    " With --replace those of the backup take the place of those that are there."
+                )
+            raise TransferError(text)
     collection = database.get_collection(STATE)
     await collection.delete_many({})
     try:
