@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from locutory_agentbuilder.listing.lists import Selection
-from locutory_agentbuilder.listing.order import SORT, Place
+from locutory_agentbuilder.listing.order import SORT, Position
 
 ANN, BEN = ("a" * 24, "b" * 24)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -146,7 +146,7 @@ async def test_a_page_is_read_by_the_ids_that_the_caller_reaches(stage: Any) -> 
         ids = await fill(s, 30)
         for reached in ({"_id": {"$in": ids}}, {"author": ObjectId(ANN)}):
             for selection in (Selection(), Selection(category="hr", search="a", promoted=False)):
-                for after in (None, Place(START, ids[0]), Place(None, ids[0])):
+                for after in (None, Position(START, ids[0]), Position(None, ids[0])):
                     wanted = {**reached, "tenantId": None, **selection.filter(after)}
                     found = s.collection("agents").find(wanted).sort(SORT).limit(11)
                     plan = (await found.explain())["queryPlanner"]["winningPlan"]

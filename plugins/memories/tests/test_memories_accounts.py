@@ -121,7 +121,7 @@ async def test_account_deleted_while_the_plugin_is_off(serve: Serve) -> None:
 
 
 async def test_export_and_restore(serve: Serve, kit) -> None:
-    """A round trip keeps keys, values, pools and dates; what is there already stays."""
+    """A round trip keeps keys, values, scopes and dates; what is there already stays."""
     limits = {"memory": {"tokenLimit": 30, "charLimit": 40}}
     async with serve("endpoints", "memories", SignIn(), yaml=limits) as server:
         ann, bob = kit.Person(server.client), kit.Person(server.client, kit.other)

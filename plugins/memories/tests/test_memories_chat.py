@@ -18,7 +18,7 @@ def call(*calls: tuple[str, Any]) -> str:
 
 
 def results(events) -> list[str]:
-    """What the calls of a turn gave, in their order."""
+    """The results of the calls of a turn, in their order."""
     content = events[-1]["responseMessage"]["content"]
     return [part["tool_call"]["output"] for part in content if part["type"] == "tool_call"]
 
@@ -166,7 +166,7 @@ async def test_tools_of_a_chat(talking, kit) -> None:
 
 
 async def test_tools_keep_the_limits(talking, kit) -> None:
-    """Calls of one answer run side by side, and still the pool keeps its limit."""
+    """Calls of one answer run side by side, and still the scope keeps its limit."""
     async with talking(memory={**LIMIT, "charLimit": 60}) as talk:
         ann = talk.person
         many = [

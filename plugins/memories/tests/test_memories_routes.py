@@ -104,7 +104,7 @@ async def test_newest_first_and_pools(ann, rows) -> None:
     assert own.json()["memory"]["agentId"] == "agent_x"
     assert (await ann.call("DELETE", "/a?agentId=agent_x")).status_code == 200
     assert (await ann.known())["a"] == "five"
-    # LibreChat writes null for a shared memory in places: the same pool.
+    # LibreChat writes null for a shared memory in places: the same scope.
     await rows.insert_one(
         {
             "userId": ObjectId(ann.user),
@@ -171,7 +171,7 @@ async def test_duplicate_and_limit(ann) -> None:
     )
     await ann.remember("b", text)
     assert (await ann.call("GET")).json()["usagePercentage"] == 100
-    # Every pool has a limit of its own, and changing a memory is not limited.
+    # Every scope has a limit of its own, and changing a memory is not limited.
     await ann.remember("b", text, agentId="agent_x")
     assert (await ann.call("PATCH", "/b", {"value": f"{text} a"})).status_code == 200
     assert (await ann.call("GET")).json()["usagePercentage"] == 100

@@ -80,7 +80,7 @@ async def test_agent_with_a_pool_of_its_own(talking, kit) -> None:
 
 
 async def test_stored_agent_as_memory_agent(talking, kit) -> None:
-    """Its model, parameters and instructions count; it writes to the pool of the turn."""
+    """Its model, parameters and instructions count; it writes to the scope of the turn."""
     keeper = {
         "model": "keeper-1",
         "instructions": "Keep moods.",

@@ -1,4 +1,4 @@
-"""What every plugin must hold, and what this one promises about start-up and routes."""
+"""The rules for every plugin, and the promises of this one about start-up and routes."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from locutory.testing import Serve
 from locutory.testing.suite import PluginSuite
 from locutory_contracts.sign_in import OpenedSession
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_oauth.browser import secure
+from locutory_oauth.login_state import secure
 from locutory_oauth.plugin import OAuthPlugin
 
 CLIENT = "http://localhost:3080"

@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from locutory_prompts.listing.lists import MINE, Selection
-from locutory_prompts.listing.order import SORT, Place
+from locutory_prompts.listing.order import SORT, Position
 
 ANN = "a" * 24
 BEN = "b" * 24
@@ -288,7 +288,7 @@ async def test_pages_hold_groups_without_dates_and_uses(stage: Any) -> None:
 
 async def test_a_page_is_read_by_the_ids_that_the_caller_reaches(stage: Any) -> None:
     """Or, where nothing is shared, by an index: never all groups."""
-    place = Place(1.0, datetime(2026, 1, 1, tzinfo=UTC), ObjectId())
+    place = Position(1.0, datetime(2026, 1, 1, tzinfo=UTC), ObjectId())
     async with stage() as s:
         ids = await fill(s, 30)
         for reached in ({"_id": {"$in": ids}}, {"author": ObjectId(ANN), "tenantId": None}):

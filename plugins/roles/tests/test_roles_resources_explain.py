@@ -27,7 +27,7 @@ from locutory.testing.database import Databases
 from locutory.testing.server import SECRETS
 from locutory_contracts.access import OWNER, SHARE, VIEW
 from locutory_roles.resources.commands import answer
-from locutory_roles.resources.explaining import Step, Subject, explain
+from locutory_roles.resources.explain import Step, Subject, explain
 
 ME = "a" * 24
 USER = Principal(id=ME, account={"_id": ObjectId(ME)})

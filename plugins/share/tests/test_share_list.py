@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from locutory import Provide
 from locutory_contracts.search import SEARCH, SearchFailed
-from locutory_share.listing import Order, Place
+from locutory_share.listing import Order, Position
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TITLES = ["b", None, "a", "b", "é", None, "B", "a", "b", "", "c"]
@@ -56,8 +56,8 @@ async def test_a_page_reads_ones_own_links(world: Any, field: str) -> None:
     """From whichever place: never those of others."""
     for value in (START, "b", None):
         for descending in (True, False):
-            place = Place(value, ObjectId())
-            key = {"user": "x", **Order(field, descending).after(place)}
+            position = Position(value, ObjectId())
+            key = {"user": "x", **Order(field, descending).after(position)}
             way = -1 if descending else 1
             found = world.collection("sharedlinks").find(key).sort({field: way, "_id": way})
             plan = (await found.limit(6).explain())["queryPlanner"]["winningPlan"]

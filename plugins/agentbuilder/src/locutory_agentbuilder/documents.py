@@ -105,7 +105,7 @@ class AgentCategory(Document):
         ]
 
 
-class Leaving(Document):
+class PendingTransfer(Document):
     """An agent that somebody else wrote and that an account owned alone when its deletion was
     asked for; ``_id`` is the agent's. Afterwards the entries no longer tell."""
 
@@ -124,10 +124,10 @@ SUMMARY: dict[str, Any] = dict.fromkeys(
     ),
     1,
 )
-"""What is read of an agent for lists."""
+"""The fields of an agent that are read for lists."""
 
 ACCESS_FIELDS: dict[str, Any] = {"id": 1, "author": 1, "tenantId": 1}
-"""What is read to decide about an agent."""
+"""The fields of an agent that are read to decide about rights."""
 
 WITHOUT_VERSIONS: dict[str, Any] = {"versions": 0}
 """Everything but the versions, which may be many megabytes."""

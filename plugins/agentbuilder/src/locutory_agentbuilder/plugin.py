@@ -18,23 +18,23 @@ from locutory import (
     Route,
     hook,
 )
+from locutory_agentbuilder.access_control import AccessControl
+from locutory_agentbuilder.account_deletion import OwnershipTransfer
 from locutory_agentbuilder.authored import AuthoredAgents
 from locutory_agentbuilder.categories import Categories
 from locutory_agentbuilder.config import AgentBuilderConfig, EndpointsSection, read_deployment
-from locutory_agentbuilder.contacts import Contacts
 from locutory_agentbuilder.definition.resources import Resources
-from locutory_agentbuilder.documents import Agent, AgentCategory, Leaving
-from locutory_agentbuilder.kind import KIND, PERMISSION, REMOTE, AgentKind
-from locutory_agentbuilder.leaving import Farewell
+from locutory_agentbuilder.documents import Agent, AgentCategory, PendingTransfer
+from locutory_agentbuilder.editor import AgentEditor
 from locutory_agentbuilder.listing.lists import Lists
 from locutory_agentbuilder.listing.tools import ToolList
+from locutory_agentbuilder.owner_contacts import OwnerContacts
 from locutory_agentbuilder.portable import RECORD, PortableAgents
-from locutory_agentbuilder.rights import Rights
+from locutory_agentbuilder.resource_kind import KIND, PERMISSION, REMOTE, AgentResource
 from locutory_agentbuilder.routes.agents import AgentRoutes
 from locutory_agentbuilder.routes.lists import ListRoutes
 from locutory_agentbuilder.service import Agents
-from locutory_agentbuilder.stored import Stored
-from locutory_agentbuilder.workshop import Workshop
+from locutory_agentbuilder.stored_agents import StoredAgentService
 from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 from locutory_contracts.agents import STORED_AGENTS
@@ -60,7 +60,7 @@ class AgentBuilderPlugin(Plugin):
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
-        return [Agent, AgentCategory, Leaving]
+        return [Agent, AgentCategory, PendingTransfer]
 
     @hook
     def permissions(self, ctx: Context) -> Iterable[PermissionGroup]:
@@ -86,16 +86,18 @@ class AgentBuilderPlugin(Plugin):
     def services(self, ctx: Context) -> Iterable[Provide]:
         config: AgentBuilderConfig = ctx.config
         self._agents = Agents(ctx.database, ctx.services, config.max_agent_bytes, ctx.log)
-        self._rights = Rights(self._agents, ctx.services, ctx.permission_groups, ctx.log)
+        self._access_control = AccessControl(
+            self._agents, ctx.services, ctx.permission_groups, ctx.log
+        )
         deployment = read_deployment(ctx.section("endpoints"))
         resources = Resources(ctx.services)
-        self._workshop = Workshop(self._agents, self._rights, resources, deployment)
+        self._editor = AgentEditor(self._agents, self._access_control, resources, deployment)
         self._categories = Categories(ctx.database)
-        self._farewell = Farewell(self._agents, ctx.database, ctx.services)
+        self._ownership_transfer = OwnershipTransfer(self._agents, ctx.database, ctx.services)
         return [
-            Provide(STORED_AGENTS, Stored(self._agents, self._rights)),
-            Provide(RESOURCE_KINDS, AgentKind(ctx.database), KIND),
-            Provide(RESOURCE_KINDS, AgentKind(ctx.database, remote=True), REMOTE),
+            Provide(STORED_AGENTS, StoredAgentService(self._agents, self._access_control)),
+            Provide(RESOURCE_KINDS, AgentResource(ctx.database), KIND),
+            Provide(RESOURCE_KINDS, AgentResource(ctx.database, remote=True), REMOTE),
             Provide(AUTHORED, AuthoredAgents(self._agents), KIND),
             Provide(PORTABLE, PortableAgents(self._agents, ctx.services), RECORD),
         ]
@@ -103,17 +105,17 @@ class AgentBuilderPlugin(Plugin):
     @hook
     def subscriptions(self) -> Iterable[On]:
         return [
-            On(AccountDeleting, self._farewell.deleting),
-            On(AccountDeleted, self._farewell.deleted),
+            On(AccountDeleting, self._ownership_transfer.deleting),
+            On(AccountDeleted, self._ownership_transfer.deleted),
         ]
 
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
-        contacts = Contacts(ctx.services, ctx.log)
-        lists = Lists(self._agents, self._rights, contacts)
+        owner_contacts = OwnerContacts(ctx.services, ctx.log)
+        lists = Lists(self._agents, self._access_control, owner_contacts)
         return [
             *ListRoutes(lists, self._categories, ToolList(ctx.services, ctx.log)).all(),
-            *AgentRoutes(self._agents, self._rights, self._workshop, contacts).all(),
+            *AgentRoutes(self._agents, self._access_control, self._editor, owner_contacts).all(),
         ]
 
     @hook
@@ -122,4 +124,4 @@ class AgentBuilderPlugin(Plugin):
 
     @hook
     def reload(self, ctx: Context) -> None:
-        self._workshop.deployment = read_deployment(ctx.section("endpoints"))
+        self._editor.deployment = read_deployment(ctx.section("endpoints"))

@@ -14,7 +14,7 @@ from locutory.database import Collection, Raw
 from locutory_agentbuilder.definition.references import without_agents
 from locutory_agentbuilder.definition.versions import fitting, same_as_newest, snapshot
 from locutory_agentbuilder.documents import ACCESS_FIELDS, WITHOUT_VERSIONS, Agent
-from locutory_agentbuilder.kind import KIND, REMOTE
+from locutory_agentbuilder.resource_kind import KIND, REMOTE
 from locutory_contracts.access import ACCESS
 
 _ALPHABET = string.ascii_letters + string.digits + "_-"
@@ -32,15 +32,15 @@ def new_agent_id() -> str:
 
 
 class Agents:
-    """Reads and writes. Who may do it was decided before. ``most_bytes``: the largest agent
+    """Reads and writes agents; the rights are checked before. ``max_bytes``: the largest agent
     with its versions."""
 
     def __init__(
-        self, database: Database, services: Services, most_bytes: int, log: BoundLogger
+        self, database: Database, services: Services, max_bytes: int, log: BoundLogger
     ) -> None:
         self._database = database
         self._services = services
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._log = log
 
     @property
@@ -150,7 +150,7 @@ class Agents:
         self, update: dict[str, Any], after: Raw, versions: list[Any], by: ObjectId
     ) -> list[Any]:
         added = snapshot(after, after["updatedAt"], by)
-        kept = fitting(after, added, self._most_bytes)
+        kept = fitting(after, added, self._max_bytes)
         if kept is None:
             update["$push"] = {"versions": added}
             return [*versions, added]

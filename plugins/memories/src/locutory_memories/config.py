@@ -58,7 +58,7 @@ class MemorySection(BaseModel):
     disabled: StrictBool | None = Field(None, description="No memories in chats")
     validKeys: list[StrictStr] | None = Field(None, description="Keys that models may use")
     tokenLimit: Annotated[Number, Field(ge=0)] | None = Field(
-        None, description="Tokens that the memories of a pool may have; 0: no limit"
+        None, description="Tokens that the memories of a scope may have; 0: no limit"
     )
     charLimit: Annotated[Number, Field(ge=0)] | None = Field(
         None, description="Characters that a value may have"

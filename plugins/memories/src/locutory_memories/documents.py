@@ -11,8 +11,8 @@ from pymongo import ASCENDING, IndexModel
 
 
 class MemoryEntry(Document):
-    """One memory of a user. Without ``agentId`` it is in the pool that all chats share. Ours
-    have an ``_id`` made of owner, pool and key, so that no two of one key can be written;
+    """One memory of a user. Without ``agentId`` it is in the scope that all chats share. Ours
+    have an ``_id`` made of owner, scope and key, so that no two of one key can be written;
     LibreChat's have one of their own."""
 
     userId: PydanticObjectId

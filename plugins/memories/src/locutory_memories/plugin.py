@@ -24,26 +24,27 @@ from locutory_contracts.chat import CONTEXT_SOURCES, TOOLS, TURN_COMPANIONS
 from locutory_contracts.models import CATALOGUE, TOKENS
 from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_contracts.portability import PORTABLE
-from locutory_memories.chat.keeper import MemoryAgent
-from locutory_memories.chat.notebook import Notebook
-from locutory_memories.chat.telling import Remembrance
+from locutory_memories.chat.agent import MemoryAgent
+from locutory_memories.chat.context import MemoryContext
+from locutory_memories.chat.memory_tools import MemoryTools
 from locutory_memories.chat.tools import InlineTools
 from locutory_memories.config import Config, MemorySection
 from locutory_memories.documents import MemoryEntry
-from locutory_memories.gate import GROUP, Gate
 from locutory_memories.keys import Counter
+from locutory_memories.memory_config import CAPABILITY, ConfigRef, MemoryConfig, read_memory_config
+from locutory_memories.permissions import GROUP, MemoryPermissions
 from locutory_memories.portable import KIND, PortableMemories
 from locutory_memories.routes import MemoryRoutes
-from locutory_memories.rules import CAPABILITY, Current, Rules, read_rules
 from locutory_memories.service import Memories
 
 
-def _rules(ctx: Context) -> Rules:
-    return read_rules(ctx.config, ctx.section("memory"), ctx.section("endpoints"))
+def _read(ctx: Context) -> MemoryConfig:
+    return read_memory_config(ctx.config, ctx.section("memory"), ctx.section("endpoints"))
 
 
 class MemoriesPlugin(Plugin):
-    """``/api/memories``, what chats are told of it, and who writes it."""
+    """``/api/memories``, the memories in the prompts of chats, and the tools and the agent that
+    write them."""
 
     name = "memories"
     summary = "Memories: what a user wants every chat to know, kept by hand, by tools, by an agent"
@@ -76,21 +77,25 @@ class MemoriesPlugin(Plugin):
 
     @hook
     def services(self, ctx: Context) -> list[Provide]:
-        self._current = current = Current(_rules(ctx))
+        self._config = config = ConfigRef(_read(ctx))
         self._memories = memories = Memories(ctx.database)
         self._counter = counter = Counter(ctx.services)
-        self._gate = gate = Gate(current, ctx.services, ctx.permission_groups)
-        notebook = Notebook(current, memories, counter, ctx.services)
-        agent = MemoryAgent(
-            current, memories, gate, notebook, counter, ctx.services, ctx.events, ctx.log
+        self._permissions = permissions = MemoryPermissions(
+            config, ctx.services, ctx.permission_groups
         )
-        capability = AgentCapability("Memories", lambda: current.rules.enabled)
+        memory_tools = MemoryTools(config, memories, counter, ctx.services)
+        agent = MemoryAgent(
+            config, memories, permissions, memory_tools, counter, ctx.services, ctx.events, ctx.log
+        )
+        capability = AgentCapability("Memories", lambda: config.current.enabled)
         return [
             Provide(AGENT_CAPABILITIES, capability, CAPABILITY),
-            Provide(CONTEXT_SOURCES, Remembrance(current, memories, gate, counter), "memories"),
-            Provide(TOOLS, InlineTools(current, gate, notebook), "memories"),
+            Provide(
+                CONTEXT_SOURCES, MemoryContext(config, memories, permissions, counter), "memories"
+            ),
+            Provide(TOOLS, InlineTools(config, permissions, memory_tools), "memories"),
             Provide(TURN_COMPANIONS, agent, "memories"),
-            Provide(PORTABLE, PortableMemories(current, memories, counter), KIND),
+            Provide(PORTABLE, PortableMemories(config, memories, counter), KIND),
         ]
 
     @hook
@@ -100,26 +105,26 @@ class MemoriesPlugin(Plugin):
     @hook
     def routes(self, ctx: Context) -> list[Route]:
         return MemoryRoutes(
-            self._current, self._memories, self._gate, self._counter, ctx.services
+            self._config, self._memories, self._permissions, self._counter, ctx.services
         ).all()
 
     @hook
     def checks(self, ctx: Context) -> list[Check]:
         async def look() -> str | None:
-            rules = self._current.rules
-            keeper = rules.keeper
-            if keeper is not None and keeper.agent and ctx.services.find(STORED_AGENTS) is None:
+            config = self._config.current
+            agent = config.agent
+            if agent is not None and agent.agent_id and ctx.services.find(STORED_AGENTS) is None:
                 return (
-                    f"memory.agent.id: {keeper.agent} has no effect, since this server stores no "
+                    f"memory.agent.id: {agent.agent_id} has no effect, since this server stores no "
                     "agents; name memory.agent.provider and memory.agent.model instead"
                 )
-            return "; ".join(rules.advice) or None
+            return "; ".join(config.advice) or None
 
         return [Check("memory settings", look, offline=True)]
 
     @hook
     def reload(self, ctx: Context) -> None:
-        self._current.rules = _rules(ctx)
+        self._config.current = _read(ctx)
 
     async def _forget(self, fact: AccountDeleted) -> None:
         if ObjectId.is_valid(fact.user_id):

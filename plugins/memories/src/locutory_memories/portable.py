@@ -9,9 +9,9 @@ from bson import ObjectId
 from locutory import iso, now
 from locutory_contracts.portability import Record
 from locutory_memories.keys import Counter, is_refused, length
-from locutory_memories.routes import MOST_AGENT
-from locutory_memories.rules import MOST_KEY, Current
-from locutory_memories.service import KeyTaken, LimitReached, Memories, Pool, TooMany
+from locutory_memories.memory_config import MAX_KEY_LENGTH, ConfigRef
+from locutory_memories.routes import MAX_AGENT_ID_LENGTH
+from locutory_memories.service import KeyTaken, LimitReached, Memories, MemoryScope, TooMany
 
 KIND = "memory"
 
@@ -21,8 +21,8 @@ class PortableMemories:
 
     rank = 80
 
-    def __init__(self, current: Current, memories: Memories, counter: Counter) -> None:
-        self._current = current
+    def __init__(self, config: ConfigRef, memories: Memories, counter: Counter) -> None:
+        self._config = config
         self._memories = memories
         self._counter = counter
 
@@ -42,18 +42,25 @@ class PortableMemories:
 
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
         """See the contract. A memory whose key exists stays as it is."""
-        rules = self._current.rules
+        config = self._config.current
         key, value, agent = record.get("key"), record.get("value"), record.get("agentId")
-        if not isinstance(key, str) or not key.strip() or length(key) > MOST_KEY or is_refused(key):
+        if (
+            not isinstance(key, str)
+            or not key.strip()
+            or length(key) > MAX_KEY_LENGTH
+            or is_refused(key)
+        ):
             raise ValueError("A memory has no usable key.")
-        if not isinstance(value, str) or not value.strip() or length(value) > rules.characters:
+        if not isinstance(value, str) or not value.strip() or length(value) > config.characters:
             raise ValueError(
-                f"The memory {key[:50]!r} must have 1 to {rules.characters} characters."
+                f"The memory {key[:50]!r} must have 1 to {config.characters} characters."
             )
-        if agent is not None and (not isinstance(agent, str) or length(agent) > MOST_AGENT):
+        if agent is not None and (
+            not isinstance(agent, str) or length(agent) > MAX_AGENT_ID_LENGTH
+        ):
             raise ValueError(f"The memory {key[:50]!r} belongs to an unusable agent.")
-        pool = Pool(ObjectId(user), (ids.get(agent, agent) or None) if agent else None)
-        if await self._memories.has(pool, key):
+        scope = MemoryScope(ObjectId(user), (ids.get(agent, agent) or None) if agent else None)
+        if await self._memories.has(scope, key):
             return False
         memory = {
             "key": key,
@@ -62,15 +69,17 @@ class PortableMemories:
             "updated_at": _moment(record.get("updated_at")),
         }
         try:
-            await self._memories.restore(pool, memory, limit=rules.token_limit, most=rules.most)
+            await self._memories.restore(
+                scope, memory, limit=config.token_limit, max_memories=config.max_memories
+            )
         except KeyTaken:
             return False
         except LimitReached:
             raise ValueError(
-                f"The memory {key[:50]!r} would exceed the limit of {rules.token_limit} tokens."
+                f"The memory {key[:50]!r} would exceed the limit of {config.token_limit} tokens."
             ) from None
         except TooMany:
-            raise ValueError(f"There can be no more than {rules.most} memories.") from None
+            raise ValueError(f"There can be no more than {config.max_memories} memories.") from None
         return True
 
 

@@ -11,24 +11,24 @@ from starlette.responses import Response
 from locutory import JSON, Can, Forbidden, HTTPError, Principal, Request, Route, Services
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.agents import STORED_AGENTS
-from locutory_memories.gate import GROUP, Gate
 from locutory_memories.keys import Counter, is_refused, is_well_formed, length
-from locutory_memories.rules import MOST_KEY, Current
+from locutory_memories.memory_config import MAX_KEY_LENGTH, ConfigRef
+from locutory_memories.permissions import GROUP, MemoryPermissions
 from locutory_memories.service import (
     KeyTaken,
     LimitReached,
     Memories,
     Memory,
     MemoryMissing,
-    Pool,
+    MemoryScope,
     TooMany,
     tokens_of,
 )
 
-MOST_AGENT = 256
+MAX_AGENT_ID_LENGTH = 256
 """Characters of an agent's id."""
 
-MOST_NAMED = 200
+MAX_NAMED_AGENTS = 200
 """Agents whose names are looked up for one list."""
 
 _MEMORY: Mapping[str, Any] = {
@@ -53,7 +53,7 @@ class NewMemory(BaseModel):
 
     key: str = Field(description="a to z and _, at most 1000 characters")
     value: str
-    agentId: str | None = Field(None, description="Pool of an agent; none: the shared pool")  # noqa: N815
+    agentId: str | None = Field(None, description="Scope of an agent; none: the shared one")  # noqa: N815
 
 
 class ChangedMemory(BaseModel):
@@ -64,13 +64,13 @@ class ChangedMemory(BaseModel):
 
 
 class Preference(BaseModel):
-    """Does the user want memories in his chats?"""
+    """The user's wish to have memories in their chats."""
 
     memories: bool
 
 
-class PoolQuery(BaseModel):
-    """Which pool; none: the shared one."""
+class ScopeQuery(BaseModel):
+    """The scope of a memory; without ``agentId`` the shared one."""
 
     agentId: str | None = None  # noqa: N815
 
@@ -79,11 +79,11 @@ def _refuse(status: int, text: str) -> HTTPError:
     return HTTPError(status, {"error": text})
 
 
-def _given(value: Any) -> str | None:
-    """An agent's id from outside: blank and wrong types count as none."""
+def _agent_id(value: Any) -> str | None:
+    """An agent's id from a request: blank and wrong types count as none."""
     agent = value.strip() if isinstance(value, str) else ""
-    if length(agent) > MOST_AGENT:
-        raise _refuse(400, f"agentId exceeds maximum length of {MOST_AGENT} characters.")
+    if length(agent) > MAX_AGENT_ID_LENGTH:
+        raise _refuse(400, f"agentId exceeds maximum length of {MAX_AGENT_ID_LENGTH} characters.")
     return agent or None
 
 
@@ -92,15 +92,15 @@ class MemoryRoutes:
 
     def __init__(
         self,
-        current: Current,
+        config: ConfigRef,
         memories: Memories,
-        gate: Gate,
+        permissions: MemoryPermissions,
         counter: Counter,
         services: Services,
     ) -> None:
-        self._current = current
+        self._config = config
         self._memories = memories
-        self._gate = gate
+        self._permissions = permissions
         self._counter = counter
         self._services = services
 
@@ -154,7 +154,7 @@ class MemoryRoutes:
                 "UPDATE",
                 "Change or rename a memory",
                 body=ChangedMemory,
-                query=PoolQuery,
+                query=ScopeQuery,
                 responses={200: {"updated": True, "memory": _MEMORY}, **bad, **missing, **taken},
             ),
             self._route(
@@ -163,7 +163,7 @@ class MemoryRoutes:
                 "DELETE",
                 "UPDATE",
                 "Forget a memory",
-                query=PoolQuery,
+                query=ScopeQuery,
                 responses={200: {"deleted": True}, **missing},
             ),
         ]
@@ -179,7 +179,7 @@ class MemoryRoutes:
     ) -> Route:
         async def allowed(request: Request) -> Response:
             # A route declares one permission; these need USE besides.
-            if not await self._gate.allows(request.caller, "USE"):
+            if not await self._permissions.allows(request.caller, "USE"):
                 raise Forbidden("Forbidden: Insufficient permissions")
             return await endpoint(request)
 
@@ -195,12 +195,12 @@ class MemoryRoutes:
         )
 
     async def show(self, request: Request) -> Response:
-        """All memories, newest first; the totals are those of the shared pool."""
+        """All memories, newest first; the totals are those of the shared scope."""
         memories = await self._memories.everything(ObjectId(request.caller.id))
         await self._name_agents(memories, request.caller)
         total = tokens_of(memory for memory in memories if not memory.get("agentId"))
-        rules = self._current.rules
-        limit, used = rules.token_limit, None
+        config = self._config.current
+        limit, used = config.token_limit, None
         if limit:
             used = min(100, math.floor(total / limit * 100 + 0.5))
         return JSON(
@@ -208,7 +208,7 @@ class MemoryRoutes:
                 "memories": memories,
                 "totalTokens": total,
                 "tokenLimit": limit,
-                "charLimit": rules.characters,
+                "charLimit": config.characters,
                 "usagePercentage": used,
             }
         )
@@ -221,7 +221,7 @@ class MemoryRoutes:
         if agents is None or not ids:
             return
         names = {}
-        for agent_id in sorted(ids)[:MOST_NAMED]:
+        for agent_id in sorted(ids)[:MAX_NAMED_AGENTS]:
             agent = await agents.find(agent_id)
             if agent is not None and agent.get("name") and await agents.decide(caller, agent):
                 names[agent_id] = agent["name"]
@@ -233,7 +233,7 @@ class MemoryRoutes:
         """A new memory."""
         body = request.fields
         key = body.get("key")
-        pool = self._pool(request, _given(body.get("agentId")))
+        scope = self._scope(request, _agent_id(body.get("agentId")))
         if not isinstance(key, str) or not key.strip():
             raise _refuse(400, _KEY_MISSING)
         value = self._value(body.get("value"))
@@ -244,21 +244,28 @@ class MemoryRoutes:
             raise _refuse(500, "Failed to create memory.")
         if not is_well_formed(key):
             raise _refuse(400, _KEY_WRONG)
-        rules = self._current.rules
+        config = self._config.current
         try:
             memory = await self._memories.create(
-                pool, key, value, tokens, limit=rules.token_limit, most=rules.most
+                scope,
+                key,
+                value,
+                tokens,
+                limit=config.token_limit,
+                max_memories=config.max_memories,
             )
         except LimitReached as reached:
             raise _refuse(
                 400,
                 "Adding this memory would exceed the token limit of "
-                f"{rules.token_limit}. Current usage: {reached.used} tokens.",
+                f"{config.token_limit}. Current usage: {reached.used} tokens.",
             ) from None
         except KeyTaken:
             raise _refuse(409, _EXISTS) from None
         except TooMany:
-            raise _refuse(400, f"There can be no more than {rules.most} memories.") from None
+            raise _refuse(
+                400, f"There can be no more than {config.max_memories} memories."
+            ) from None
         return JSON({"created": True, "memory": memory}, 201)
 
     async def update(self, request: Request) -> Response:
@@ -268,7 +275,7 @@ class MemoryRoutes:
     async def _change(self, request: Request, key: str) -> Response:
         body = request.fields
         value = self._value(body.get("value"))
-        pool = self._pool(request, _given(request.query.get("agentId")))
+        scope = self._scope(request, _agent_id(request.query.get("agentId")))
         new = body.get("key")
         if new is None or new == "":
             new = key
@@ -278,40 +285,40 @@ class MemoryRoutes:
         tokens = self._counter.count(value)
         try:
             if new == key:
-                memory = await self._memories.change(pool, key, value, tokens)
+                memory = await self._memories.change(scope, key, value, tokens)
             else:
-                await self._may_be_called(pool, key, new)
-                memory = await self._memories.rename(pool, key, new, value, tokens)
+                await self._may_be_called(scope, key, new)
+                memory = await self._memories.rename(scope, key, new, value, tokens)
         except MemoryMissing:
             raise _refuse(404, _NOT_FOUND) from None
         except KeyTaken:
             raise _refuse(409, _EXISTS) from None
         return JSON({"updated": True, "memory": memory})
 
-    async def _may_be_called(self, pool: Pool, key: str, new: str) -> None:
+    async def _may_be_called(self, scope: MemoryScope, key: str, new: str) -> None:
         if not is_refused(new) and is_well_formed(new):
             return
-        if not await self._memories.has(pool, key):
+        if not await self._memories.has(scope, key):
             raise MemoryMissing(key)
-        if await self._memories.has(pool, new):
+        if await self._memories.has(scope, new):
             raise KeyTaken(new)
         if is_refused(new):
             raise _refuse(500, "Failed to create new memory.")
         raise _refuse(400, _KEY_WRONG)
 
     async def delete(self, request: Request) -> Response:
-        """Forget a memory for good."""
-        pool = self._pool(request, _given(request.query.get("agentId")))
-        if not await self._memories.delete(pool, request.path_params["key"]):
+        """Delete a memory."""
+        scope = self._scope(request, _agent_id(request.query.get("agentId")))
+        if not await self._memories.delete(scope, request.path_params["key"]):
             raise _refuse(404, _NOT_FOUND)
         return JSON({"deleted": True})
 
     async def prefer(self, request: Request) -> Response:
-        """Note whether the user wants memories in his chats. But a body with a value is meant
+        """Note whether the user wants memories in their chats. But a body with a value is meant
         for the memory of this key: models like to choose it, and its path is the same."""
         body = request.fields
         is_memory = "memories" not in body and isinstance(body.get("value"), str)
-        if not await self._gate.allows(request.caller, "UPDATE" if is_memory else "OPT_OUT"):
+        if not await self._permissions.allows(request.caller, "UPDATE" if is_memory else "OPT_OUT"):
             raise Forbidden("Forbidden: Insufficient permissions")
         if is_memory:
             return await self._change(request, "preferences")
@@ -328,9 +335,9 @@ class MemoryRoutes:
             raise _refuse(404, "User not found.")
         return JSON({"updated": True, "preferences": {"memories": wanted}})
 
-    def _pool(self, request: Request, agent: str | None) -> Pool:
+    def _scope(self, request: Request, agent: str | None) -> MemoryScope:
         caller = request.caller
-        return Pool(ObjectId(caller.id), agent, caller.tenant)
+        return MemoryScope(ObjectId(caller.id), agent, caller.tenant)
 
     @staticmethod
     def _value(value: Any) -> str:
@@ -340,13 +347,13 @@ class MemoryRoutes:
 
     def _check(self, key: str, value: str) -> None:
         """Lengths, before anything is trimmed."""
-        for name, text, most in (
-            ("Key", key, MOST_KEY),
-            ("Value", value, self._current.rules.characters),
+        for name, text, max_length in (
+            ("Key", key, MAX_KEY_LENGTH),
+            ("Value", value, self._config.current.characters),
         ):
-            if (size := length(text)) > most:
+            if (size := length(text)) > max_length:
                 raise _refuse(
                     400,
-                    f"{name} exceeds maximum length of {most} characters. "
+                    f"{name} exceeds maximum length of {max_length} characters. "
                     f"Current length: {size} characters.",
                 )

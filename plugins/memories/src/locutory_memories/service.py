@@ -1,7 +1,7 @@
 """The stored memories (contract memories §2).
 
 Writes of one user happen one after another in a process. Between processes the ``_id``, made
-of owner, pool and key, keeps keys single, and a write that took a pool over its limit
+of owner, scope and key, keeps keys single, and a write that took a scope over its limit
 together with another one is taken back.
 """
 
@@ -27,11 +27,11 @@ Memory = dict[str, Any]
 
 
 class KeyTaken(Exception):
-    """There is a memory with this key in the pool."""
+    """There is a memory with this key in the scope."""
 
 
 class MemoryMissing(Exception):
-    """There is no memory with this key in the pool."""
+    """There is no memory with this key in the scope."""
 
 
 class TooMany(Exception):
@@ -43,18 +43,18 @@ class AccountGone(Exception):
 
 
 class LimitReached(Exception):
-    """The pool has no room. ``used``: its tokens without the memory that was to be written,
-    which has ``wanted``."""
+    """The scope has no room. ``used``: its tokens without the memory that was to be written,
+    which takes ``needed``."""
 
-    def __init__(self, used: int, wanted: int) -> None:
-        super().__init__(f"{used} + {wanted}")
+    def __init__(self, used: int, needed: int) -> None:
+        super().__init__(f"{used} + {needed}")
         self.used = used
-        self.wanted = wanted
+        self.needed = needed
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """Where memories live: shared by all chats of a user, or an agent's own."""
+class MemoryScope:
+    """A set of memories: shared by all chats of a user, or an agent's own."""
 
     user: ObjectId
     agent: str | None = None
@@ -77,8 +77,8 @@ def tokens_of(memories: Iterable[Mapping[str, Any]]) -> int:
 
 
 class Memories:
-    """Reads and writes memories. ``limit``: tokens that a pool may have, ``None`` for any
-    number; ``most``: how many memories a user may have in all."""
+    """Reads and writes memories. ``limit``: tokens that a scope may have, ``None`` for any
+    number; ``max_memories``: how many memories a user may have in all."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -100,80 +100,103 @@ class Memories:
         found = await self._rows.find({"userId": user}, batch_size=AT_ONCE).to_list()
         return sorted(found, key=_moment, reverse=True)
 
-    async def pool(self, pool: Pool) -> list[Memory]:
-        """The memories of a pool, those changed last at the end."""
-        found = await self._rows.find(pool.filter, batch_size=AT_ONCE).to_list()
+    async def in_scope(self, scope: MemoryScope) -> list[Memory]:
+        """The memories of a scope, those changed last at the end."""
+        found = await self._rows.find(scope.filter, batch_size=AT_ONCE).to_list()
         return sorted(found, key=_moment)
 
     async def create(
-        self, pool: Pool, key: str, value: str, tokens: int, *, limit: int | None, most: int
+        self,
+        scope: MemoryScope,
+        key: str,
+        value: str,
+        tokens: int,
+        *,
+        limit: int | None,
+        max_memories: int,
     ) -> Memory:
         """A new memory; `LimitReached`, `KeyTaken`, `TooMany`."""
-        async with self._alone(pool.user):
-            stored = await self._sizes(pool)
+        async with self._alone(scope.user):
+            stored = await self._sizes(scope)
             used = tokens_of(stored)
             if limit and used + tokens > limit:
                 raise LimitReached(used, tokens)
             if any(memory["key"] == key for memory in stored):
                 raise KeyTaken(key)
-            memory = await self._insert(pool, key, value, tokens, most)
-            await self._hold(pool, memory, None, limit)
+            memory = await self._insert(scope, key, value, tokens, max_memories)
+            await self._hold(scope, memory, None, limit)
             return memory
 
     async def put(
-        self, pool: Pool, key: str, value: str, tokens: int, *, limit: int | None, most: int
+        self,
+        scope: MemoryScope,
+        key: str,
+        value: str,
+        tokens: int,
+        *,
+        limit: int | None,
+        max_memories: int,
     ) -> Memory:
         """Write a memory, new or not; `LimitReached`, `TooMany`."""
-        async with self._alone(pool.user):
-            stored = await self._sizes(pool)
+        async with self._alone(scope.user):
+            stored = await self._sizes(scope)
             used = tokens_of(memory for memory in stored if memory["key"] != key)
             if limit and used + tokens > limit:
                 raise LimitReached(used, tokens)
-            before = await self._rows.find_one({**pool.filter, "key": key})
+            before = await self._rows.find_one({**scope.filter, "key": key})
             if before is None:
                 try:
-                    memory = await self._insert(pool, key, value, tokens, most)
+                    memory = await self._insert(scope, key, value, tokens, max_memories)
                 except KeyTaken:  # written by another process at the same moment
-                    memory = await self._replace({"_id": pool.id_of(key)}, value, tokens)
+                    memory = await self._replace({"_id": scope.id_of(key)}, value, tokens)
             else:
                 memory = await self._replace(before, value, tokens)
-            await self._hold(pool, memory, before, limit)
+            await self._hold(scope, memory, before, limit)
             return memory
 
-    async def change(self, pool: Pool, key: str, value: str, tokens: int) -> Memory:
+    async def change(self, scope: MemoryScope, key: str, value: str, tokens: int) -> Memory:
         """Give a memory another value; `MemoryMissing`."""
-        async with self._alone(pool.user):
-            before = await self._rows.find_one({**pool.filter, "key": key})
+        async with self._alone(scope.user):
+            before = await self._rows.find_one({**scope.filter, "key": key})
             if before is None:
                 raise MemoryMissing(key)
             return await self._replace(before, value, tokens)
 
-    async def has(self, pool: Pool, key: str) -> bool:
-        """Is there a memory of this key?"""
-        return await self._rows.find_one({**pool.filter, "key": key}, {"_id": 1}) is not None
+    async def has(self, scope: MemoryScope, key: str) -> bool:
+        """``True`` when there is a memory of this key."""
+        return await self._rows.find_one({**scope.filter, "key": key}, {"_id": 1}) is not None
 
-    async def rename(self, pool: Pool, key: str, new: str, value: str, tokens: int) -> Memory:
+    async def rename(
+        self, scope: MemoryScope, key: str, new: str, value: str, tokens: int
+    ) -> Memory:
         """Give a memory another key and value; `MemoryMissing`, `KeyTaken`. The new one is
         written first: a crash in between loses nothing."""
-        async with self._alone(pool.user):
-            if not await self.has(pool, key):
+        async with self._alone(scope.user):
+            if not await self.has(scope, key):
                 raise MemoryMissing(key)
-            if await self.has(pool, new):
+            if await self.has(scope, new):
                 raise KeyTaken(new)
-            memory = await self._insert(pool, new, value, tokens, None)
-            await self._rows.delete_many({**pool.filter, "key": key})
+            memory = await self._insert(scope, new, value, tokens, None)
+            await self._rows.delete_many({**scope.filter, "key": key})
             return memory
 
-    async def delete(self, pool: Pool, key: str) -> bool:
-        """Delete a memory for good; false when there was none."""
-        async with self._alone(pool.user):
-            removed = await self._rows.delete_many({**pool.filter, "key": key})
+    async def delete(self, scope: MemoryScope, key: str) -> bool:
+        """Delete a memory; ``False`` when there was none."""
+        async with self._alone(scope.user):
+            removed = await self._rows.delete_many({**scope.filter, "key": key})
             return removed.deleted_count > 0
 
-    async def restore(self, pool: Pool, memory: Memory, *, limit: int | None, most: int) -> None:
+    async def restore(
+        self, scope: MemoryScope, memory: Memory, *, limit: int | None, max_memories: int
+    ) -> None:
         """`create` with a date of its own."""
         made = await self.create(
-            pool, memory["key"], memory["value"], memory["tokenCount"], limit=limit, most=most
+            scope,
+            memory["key"],
+            memory["value"],
+            memory["tokenCount"],
+            limit=limit,
+            max_memories=max_memories,
         )
         if (moment := memory.get("updated_at")) is not None:
             await self._rows.update_one({"_id": made["_id"]}, {"$set": {"updated_at": moment}})
@@ -184,26 +207,29 @@ class Memories:
             self._gone.add(user)
             await self._rows.delete_many({"userId": user})
 
-    async def _sizes(self, pool: Pool) -> list[Memory]:
+    async def _sizes(self, scope: MemoryScope) -> list[Memory]:
         columns = {"key": 1, "tokenCount": 1}
-        return await self._rows.find(pool.filter, columns, batch_size=AT_ONCE).to_list()
+        return await self._rows.find(scope.filter, columns, batch_size=AT_ONCE).to_list()
 
     async def _insert(
-        self, pool: Pool, key: str, value: str, tokens: int, most: int | None
+        self, scope: MemoryScope, key: str, value: str, tokens: int, max_memories: int | None
     ) -> Memory:
-        if pool.user in self._gone:
+        if scope.user in self._gone:
             raise AccountGone
-        if most is not None and await self._rows.count_documents({"userId": pool.user}) >= most:
+        if (
+            max_memories is not None
+            and await self._rows.count_documents({"userId": scope.user}) >= max_memories
+        ):
             raise TooMany
         memory: Memory = {
-            "_id": pool.id_of(key),
-            "userId": pool.user,
+            "_id": scope.id_of(key),
+            "userId": scope.user,
             "key": key,
             "value": value,
-            **({"agentId": pool.agent} if pool.agent else {}),
+            **({"agentId": scope.agent} if scope.agent else {}),
             "tokenCount": tokens,
             "updated_at": now(),
-            **({"tenantId": pool.tenant} if pool.tenant else {}),
+            **({"tenantId": scope.tenant} if scope.tenant else {}),
             "__v": 0,
         }
         try:
@@ -222,12 +248,12 @@ class Memories:
         return found
 
     async def _hold(
-        self, pool: Pool, memory: Memory, before: Memory | None, limit: int | None
+        self, scope: MemoryScope, memory: Memory, before: Memory | None, limit: int | None
     ) -> None:
         """Take a write back that was one too many, because another process wrote too."""
         if not limit:
             return
-        stored = await self._sizes(pool)
+        stored = await self._sizes(scope)
         if tokens_of(stored) <= limit:
             return
         ours = {"_id": memory["_id"], "updated_at": memory["updated_at"]}

@@ -1,4 +1,4 @@
-"""What a provider's answer comes down to: somebody who arrived, or a refusal."""
+"""The outcome of a provider's answer: the result of a sign-in, or a refusal."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class RoleRules:
-    """What the provider's claims say about the role. ``admin``: is an administrator, or
+    """Statements of the provider's claims about the role. ``admin``: is an administrator, or
     ``None`` when the deployment does not ask; ``role``: the role to give, as configured, or
     ``None``."""
 
@@ -55,13 +55,13 @@ class TokenSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """Somebody whom a provider vouches for. ``told``: the names of the claims or attributes
-    that it tells, for those who have to find the right one."""
+class SignInResult:
+    """A person whom a provider vouches for. ``claim_names``: of all claims or attributes that
+    it sent, for those who have to find the right one."""
 
     identity: Identity
     may_register: bool
-    told: Collection[str] = ()
+    claim_names: Collection[str] = ()
     picture: Picture | None = None
     rules: RoleRules = field(default_factory=RoleRules)
     tokens: TokenSet | None = None
@@ -69,7 +69,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where to send a browser, and what to remember until it is back."""
+    """The address to send a browser to, and what to remember until it is back."""
 
     url: str
     memory: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -82,7 +82,7 @@ class Provider(Protocol):
         """Begin a sign-in whose answer will carry ``state``."""
         ...
 
-    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> Arrival:
+    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
         """Read the provider's answer; raises `Refused`."""
         ...
 

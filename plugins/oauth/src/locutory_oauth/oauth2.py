@@ -1,4 +1,4 @@
-"""What every flow of OAuth 2.0 needs: the authorization request, and the token endpoint."""
+"""The parts that every flow of OAuth 2.0 needs: authorization request and token endpoint."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from authlib.integrations.httpx_client import (  # type: ignore[import-untyped]
 )
 from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped]
 
+from locutory_oauth.http_client import HttpClient, Unreachable, json_object, reachable
 from locutory_oauth.identity import Denied, Refused
-from locutory_oauth.outbound import Outbound, Unreachable, json_object, reachable
 
 POST = "client_secret_post"
 BASIC = "client_secret_basic"
@@ -51,7 +51,7 @@ def authorization_url(
 def code_of(answer: Mapping[str, str]) -> str:
     """The code of an authorization answer; `Denied` or `Refused` without one."""
     if "error" in answer:
-        reason = told(answer["error"], answer.get("error_description"))
+        reason = error_text(answer["error"], answer.get("error_description"))
         raise Denied("denied", f"the provider did not agree: {reason}")
     code = answer.get("code")
     if not code:
@@ -59,7 +59,7 @@ def code_of(answer: Mapping[str, str]) -> str:
     return code
 
 
-def told(error: Any, description: Any = None, hidden: Iterable[str] = ()) -> str:
+def error_text(error: Any, description: Any = None, hidden: Iterable[str] = ()) -> str:
     """An error as a provider words it, for the log: short, on one line, and nothing of it that
     repeats one of ``hidden``."""
     word = error if isinstance(error, str) else type(error).__name__
@@ -70,8 +70,8 @@ def told(error: Any, description: Any = None, hidden: Iterable[str] = ()) -> str
     return text
 
 
-def _printable(text: str, longest: int) -> str:
-    return "".join(each for each in text if each.isprintable())[:longest].strip()
+def _printable(text: str, max_length: int) -> str:
+    return "".join(each for each in text if each.isprintable())[:max_length].strip()
 
 
 class _Client(AsyncOAuth2Client):  # type: ignore[misc]
@@ -95,12 +95,12 @@ class TokenEndpoint:
 
     def __init__(
         self,
-        outbound: Outbound,
+        http: HttpClient,
         client_id: str,
         secret: Callable[[], str] | None,
         method: str | None = None,
     ) -> None:
-        self._outbound = outbound
+        self._http = http
         self._client_id = client_id
         self._secret = secret
         self._method = method
@@ -177,7 +177,7 @@ class TokenEndpoint:
     ) -> httpx2.Response:
         """The answer to a request of this client; the last one, if it takes none."""
         secret = "" if self._secret is None else self._secret()
-        async with _Client(self._client_id, **self._outbound.options()) as client:
+        async with _Client(self._client_id, **self._http.options()) as client:
             for way in self._ways(offered, secret):
                 async with reachable(what):
                     response = await request(client, self._auth(way, secret))
@@ -197,5 +197,5 @@ def _no_such_client(response: httpx2.Response) -> bool:
 def _reason(answer: Mapping[str, Any], hidden: Iterable[str]) -> str:
     error = answer.get("error")
     if isinstance(error, dict):  # Facebook
-        return told(error.get("type"), error.get("message"), hidden)
-    return told(error, answer.get("error_description"), hidden)
+        return error_text(error.get("type"), error.get("message"), hidden)
+    return error_text(error, answer.get("error_description"), hidden)

@@ -18,9 +18,9 @@ from locutory_contracts.avatars import AVATARS
 from locutory_contracts.directory import DIRECTORY
 from locutory_contracts.sign_in import MEMBERSHIPS, OUTSIDE_SESSIONS, ROLE_NAMES, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_oauth.browser import Browsers, secure
 from locutory_oauth.config import Config, SocialSection
-from locutory_oauth.providers import Workshop, discover
+from locutory_oauth.login_state import LoginStateStore, secure
+from locutory_oauth.providers import ProviderFactory, discover
 from locutory_oauth.routes import OAuthRoutes
 from locutory_oauth.service import SignIn
 from locutory_oauth.startup import OAuthStartup
@@ -50,22 +50,22 @@ class OAuthPlugin(Plugin):
         if config.openid_reuse_tokens:
             life = max(life, config.openid_reuse_max_session_age_ms)
         secret = config.openid_session_secret or config.saml_session_secret
-        self._browsers = Browsers(
+        self._login_states = LoginStateStore(
             ctx.cache,
             secret.get_secret_value() if secret else ctx.credentials.jwt_refresh_secret,
             life / 1000,
             is_secure=secure(ctx.kernel, config.session_cookie_secure),
         )
-        self._built = Workshop(ctx, self._browsers, self._addresses).build()
+        self._providers = ProviderFactory(ctx, self._login_states, self._addresses).build()
         buttons = (ctx.section("registration") or {}).get("socialLogins")
         offers = [Provide(STARTUP_CONFIG, OAuthStartup(config, buttons), "oauth")]
-        sessions = self._built.sessions
+        sessions = self._providers.sessions
         if sessions is not None:
             offers.append(Provide(OUTSIDE_SESSIONS, sessions, "openid"))
             if config.openid_reuse_tokens:
                 offers.append(Provide(AUTHENTICATORS, sessions, "openid"))
-        if self._built.directory is not None:
-            offers.append(Provide(DIRECTORY, self._built.directory))
+        if self._providers.directory is not None:
+            offers.append(Provide(DIRECTORY, self._providers.directory))
         return offers
 
     @hook
@@ -75,22 +75,22 @@ class OAuthPlugin(Plugin):
             ctx.services,
             ctx.events,
             ctx.log,
-            reuse=self._built.sessions if config.openid_reuse_tokens else None,
+            reuse=self._providers.sessions if config.openid_reuse_tokens else None,
             offline="offline_access" in (config.openid_scope or "").split(),
-            after=self._built.after,
+            on_sign_in=self._providers.on_sign_in,
         )
         return OAuthRoutes(
             config,
             ctx.kernel.domain_client,
-            self._built.providers,
-            self._browsers,
+            self._providers.by_name,
+            self._login_states,
             sign_in,
             ctx.log,
         ).all()
 
     @hook
     def phases(self, ctx: Context) -> list[PhaseTask]:
-        client = self._built.openid
+        client = self._providers.openid
         if client is None:
             return []
         return [PhaseTask("authentication", "OpenID discovery", lambda: discover(client, ctx.log))]
@@ -98,7 +98,7 @@ class OAuthPlugin(Plugin):
     @hook
     def checks(self, ctx: Context) -> list[Check]:
         config: Config = ctx.config
-        built = self._built
+        providers = self._providers
 
         async def switched_on() -> str | None:
             configured = [
@@ -113,7 +113,7 @@ class OAuthPlugin(Plugin):
 
         async def session_of_tokens() -> str | None:
             scopes = (config.openid_scope or "").split()
-            if built.openid and config.openid_reuse_tokens and "offline_access" not in scopes:
+            if providers.openid and config.openid_reuse_tokens and "offline_access" not in scopes:
                 return (
                     "OPENID_REUSE_TOKENS needs a refresh token, which most providers give only "
                     "with offline_access in OPENID_SCOPE"
@@ -121,7 +121,11 @@ class OAuthPlugin(Plugin):
             return None
 
         async def people_of_entra() -> str | None:
-            if built.openid and config.use_entra_id_for_people_search and not built.directory:
+            if (
+                providers.openid
+                and config.use_entra_id_for_people_search
+                and not providers.directory
+            ):
                 return (
                     "USE_ENTRA_ID_FOR_PEOPLE_SEARCH does nothing without OPENID_REUSE_TOKENS=true: "
                     "the directory is asked with the tokens of who is signed in"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from locutory import Context
 from locutory_contracts.sign_in import MEMBERSHIPS
-from locutory_oauth.browser import Browsers, secure
 from locutory_oauth.config import Config
-from locutory_oauth.identity import Arrival, Provider
-from locutory_oauth.outbound import Outbound, Unreachable
-from locutory_oauth.service import After
+from locutory_oauth.http_client import HttpClient, Unreachable
+from locutory_oauth.identity import Provider, SignInResult
+from locutory_oauth.login_state import LoginStateStore, secure
+from locutory_oauth.service import OnSignIn
 
 if TYPE_CHECKING:
     from locutory_oauth.openid.client import OpenIdClient, Registration
@@ -24,17 +24,18 @@ START_SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Built:
-    """What was built. ``openid``: the generic provider's client."""
+class Providers:
+    """The configured ways to sign in, by name, and what belongs to them. ``on_sign_in``: called
+    after each sign-in; ``openid``: the generic provider's client."""
 
-    providers: dict[str, Provider] = field(default_factory=dict)
-    after: list[After] = field(default_factory=list)
+    by_name: dict[str, Provider] = field(default_factory=dict)
+    on_sign_in: list[OnSignIn] = field(default_factory=list)
     openid: "OpenIdClient | None" = None
     sessions: "OpenIdSessions | None" = None
     directory: "EntraDirectory | None" = None
 
 
-class Workshop:
+class ProviderFactory:
     """Builds the providers of a deployment.
 
     Args:
@@ -42,31 +43,33 @@ class Workshop:
             Microsoft Graph).
     """
 
-    def __init__(self, ctx: Context, browsers: Browsers, addresses: Mapping[str, str]) -> None:
+    def __init__(
+        self, ctx: Context, login_states: LoginStateStore, addresses: Mapping[str, str]
+    ) -> None:
         self._ctx = ctx
         self._config: Config = ctx.config
-        self._browsers = browsers
+        self._login_states = login_states
         self._addresses = addresses
         self._domain = ctx.kernel.domain_server.rstrip("/")
-        self._outbound = Outbound(ctx.kernel.outgoing, self._config.debug_openid_requests, ctx.log)
+        self._http = HttpClient(ctx.kernel.outgoing, self._config.debug_openid_requests, ctx.log)
 
-    def build(self) -> Built:
+    def build(self) -> Providers:
         """Everything that is configured; nothing while ``ALLOW_SOCIAL_LOGIN`` is off."""
         config = self._config
-        built = Built()
+        providers = Providers()
         if not config.allow_social_login:
-            return built
+            return providers
         if config.google_configured:
-            built.providers["google"] = self._google()
+            providers.by_name["google"] = self._google()
         if config.github_configured or config.discord_configured or config.facebook_configured:
-            built.providers.update(self._code_flows())
+            providers.by_name.update(self._code_flows())
         if config.apple_configured:
-            built.providers["apple"] = self._apple()
+            providers.by_name["apple"] = self._apple()
         if config.openid_configured:
-            self._openid(built)
+            self._openid(providers)
         if config.saml_configured:
-            built.providers["saml"] = self._saml()
-        return built
+            providers.by_name["saml"] = self._saml()
+        return providers
 
     def _client(self, issuer: str, registration: "Registration", leeway: int) -> "OpenIdClient":
         from locutory_oauth.openid.client import OpenIdClient
@@ -76,9 +79,9 @@ class Workshop:
         config = self._config
         cached = config.openid_jwks_url_cache_enabled
         key_seconds = config.openid_jwks_url_cache_time / 1000 if cached else 0.0
-        discovery = Discovery(issuer, self._outbound, key_seconds, self._ctx.log)
+        discovery = Discovery(issuer, self._http, key_seconds, self._ctx.log)
         verification = Verification(discovery, leeway)
-        return OpenIdClient(registration, discovery, verification, self._outbound)
+        return OpenIdClient(registration, discovery, verification, self._http)
 
     def _google(self) -> Provider:
         from locutory_oauth.openid.client import Registration
@@ -128,7 +131,7 @@ class Workshop:
             name: kind(
                 config,
                 self._domain,
-                self._outbound,
+                self._http,
                 may_register=config.allow_social_registration,
                 address=self._addresses.get(name),
             )
@@ -136,7 +139,7 @@ class Workshop:
             if configured
         }
 
-    def _openid(self, built: Built) -> None:
+    def _openid(self, providers: Providers) -> None:
         from locutory_oauth.openid.client import Registration
         from locutory_oauth.openid.directory import EntraDirectory
         from locutory_oauth.openid.entra import GRAPH, Graph
@@ -145,8 +148,8 @@ class Workshop:
         from locutory_oauth.openid.roles import Roles
 
         ctx, config = self._ctx, self._config
-        given = config.openid_client_secret
-        secret = given.get_secret_value().strip() if given else ""
+        configured = config.openid_client_secret
+        secret = configured.get_secret_value().strip() if configured else ""
         parameters = {
             name: "" if value is None else str(value)
             for name, value in config.openid_authorization_parameters.items()
@@ -166,7 +169,7 @@ class Workshop:
         client = self._client(config.openid_issuer or "", registration, leeway)
         graph = Graph(
             client,
-            self._outbound,
+            self._http,
             ctx.cache,
             config.openid_graph_scopes,
             config.entra_id_include_owners_as_members,
@@ -174,13 +177,13 @@ class Workshop:
             self._addresses.get("graph", GRAPH),
         )
 
-        built.openid = client
+        providers.openid = client
         roles = Roles(config)
-        built.providers["openid"] = OpenIdProvider(config, client, roles, graph, ctx.log)
-        built.sessions = sessions = OpenIdSessions(
+        providers.by_name["openid"] = OpenIdProvider(config, client, roles, graph, ctx.log)
+        providers.sessions = sessions = OpenIdSessions(
             config,
             client,
-            self._browsers,
+            self._login_states,
             ctx.cache,
             ctx.services,
             ctx.credentials.jwt_refresh_secret,
@@ -189,16 +192,16 @@ class Workshop:
             is_secure=secure(ctx.kernel, config.session_cookie_secure),
         )
 
-        async def sync_groups(user_id: str, arrival: Arrival) -> None:
+        async def sync_groups(user_id: str, result: SignInResult) -> None:
             memberships = ctx.services.find(MEMBERSHIPS)
-            if memberships is not None and arrival.tokens is not None:
-                groups = await graph.memberships(arrival.tokens.access)
+            if memberships is not None and result.tokens is not None:
+                groups = await graph.memberships(result.tokens.access)
                 if groups is not None:
                     await memberships.sync(user_id, "entra", groups)
 
         if config.openid_reuse_tokens and config.use_entra_id_for_people_search:
-            built.after.append(sync_groups)
-            built.directory = EntraDirectory(
+            providers.on_sign_in.append(sync_groups)
+            providers.directory = EntraDirectory(
                 graph,
                 sessions,
                 client.discovery,

@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from locutory import Empty, HTTPError, Limit, Public, Request, Route
-from locutory_oauth.browser import LARGEST_POST, Browsers, new_id
 from locutory_oauth.config import Config
+from locutory_oauth.http_client import Unreachable
 from locutory_oauth.identity import Denied, Provider, Refused
-from locutory_oauth.outbound import Unreachable
+from locutory_oauth.login_state import LARGEST_POST, LoginStateStore, new_id
 from locutory_oauth.service import SignIn
 
 TITLES = {
@@ -28,7 +28,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class AppleForm(BaseModel):
-    """What Apple lets the browser post."""
+    """The form that Apple lets the browser post."""
 
     state: str
     code: str | None = None
@@ -37,7 +37,7 @@ class AppleForm(BaseModel):
 
 
 class SamlForm(BaseModel):
-    """What a SAML identity provider lets the browser post."""
+    """The form that a SAML identity provider lets the browser post."""
 
     SAMLResponse: str = Field(description="The signed response, base64")
     RelayState: str
@@ -63,7 +63,7 @@ class OAuthRoutes:
         config: Config,
         client: str,
         providers: Mapping[str, Provider],
-        browsers: Browsers,
+        login_states: LoginStateStore,
         sign_in: SignIn,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
@@ -71,7 +71,7 @@ class OAuthRoutes:
         self._client = client
         self._base = client.rstrip("/")
         self._providers = providers
-        self._browsers = browsers
+        self._login_states = login_states
         self._sign_in = sign_in
         self._log = log
 
@@ -164,7 +164,7 @@ class OAuthRoutes:
         if provider is None:
             self._log.warning("oauth.not_configured", provider=name)
             return self._failed()
-        browser = self._browsers.identify(request) or new_id()
+        browser = self._login_states.identify(request) or new_id()
         state = new_id()
         try:
             start = await provider.start(state)
@@ -174,9 +174,9 @@ class OAuthRoutes:
         except Exception:
             self._log.exception("oauth.start_failed", provider=name)
             return self._failed()
-        await self._browsers.remember(state, name, browser, start.memory)
+        await self._login_states.remember(state, name, browser, start.memory)
         response = Empty(302, {"location": start.url, "cache-control": "no-store"})
-        response.headers.append("set-cookie", self._browsers.cookie(browser))
+        response.headers.append("set-cookie", self._login_states.cookie(browser))
         return response
 
     async def posted(self, name: str, request: Request) -> Response:
@@ -189,19 +189,19 @@ class OAuthRoutes:
         if name == "saml" and not _STATE.fullmatch(state) and name in self._providers:
             # Begun at the provider: begun again here, so that it belongs to this browser.
             return Empty(303, {"location": f"/oauth/{name}"})
-        browser = await self._browsers.expects(name, state)
+        browser = await self._login_states.expects(name, state)
         if browser is None:
             self._log.warning("oauth.unexpected", provider=name)
             return self._failed()
-        if self._browsers.identify(request) == browser:
+        if self._login_states.identify(request) == browser:
             return await self.finish(name, fields, request)
-        await self._browsers.put_aside(name, state, fields)
+        await self._login_states.put_aside(name, state, fields)
         location = f"/oauth/{name}/callback?resume={state}"
         return Empty(303, {"location": location, "cache-control": "no-store"})
 
     async def resumed(self, name: str, request: Request) -> Response:
         """The rest of `posted`."""
-        fields = await self._browsers.take_up(name, request.query_text("resume") or "")
+        fields = await self._login_states.take_up(name, request.query_text("resume") or "")
         return self._failed() if fields is None else await self.finish(name, fields, request)
 
     async def finish(self, name: str, fields: Mapping[str, str], request: Request) -> Response:
@@ -210,11 +210,11 @@ class OAuthRoutes:
         if provider is None:
             return self._failed()
         try:
-            flow = await self._browsers.take(name, _state(fields), request)
-            if flow is None:
+            login = await self._login_states.take(name, _state(fields), request)
+            if login is None:
                 raise Refused("state", "no sign-in of this browser is under way")
-            arrival = await provider.finish(fields, flow.memory)
-            cookies = await self._sign_in.open(arrival, request.named_tenant, request)
+            result = await provider.finish(fields, login.memory)
+            cookies = await self._sign_in.open(result, request.named_tenant, request)
         except Denied as refusal:
             self._log.info("oauth.denied", provider=name, reason=str(refusal))
             return Empty(302, {"location": f"{self._base}/oauth/error"})

@@ -1,4 +1,4 @@
-"""From an arrival to a session: account, role, picture, cookies (contract oauth §3)."""
+"""From a provider's answer to a session: account, role, picture, cookies (contract oauth §3)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from locutory.access import ADMIN_ROLE
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.avatars import AVATARS
 from locutory_contracts.sign_in import ROLE_NAMES, SIGN_INS, AccountSignedIn, IdentityRefused
-from locutory_oauth.identity import Arrival, Picture, Refused, TokenSet
+from locutory_oauth.identity import Picture, Refused, SignInResult, TokenSet
 
 if TYPE_CHECKING:
     from locutory_oauth.openid.reuse import OpenIdSessions
@@ -30,16 +30,16 @@ _MOST_NAMES = 50
 _LONGEST_URL = 2048
 _ORDINARY_ROLE = "USER"
 
-After = Callable[[str, Arrival], Awaitable[None]]
+OnSignIn = Callable[[str, SignInResult], Awaitable[None]]
 
 
 class SignIn:
-    """Signs in whoever arrives.
+    """Opens sessions for the people that providers vouch for.
 
     Args:
         reuse: opens sessions of the provider's tokens, where that is configured.
         offline: ``offline_access`` is among the scopes that are asked for.
-        after: what else happens once somebody is signed in; its faults are only logged.
+        on_sign_in: what else happens once somebody is signed in; its faults are only logged.
     """
 
     def __init__(
@@ -50,38 +50,40 @@ class SignIn:
         *,
         reuse: "OpenIdSessions | None" = None,
         offline: bool = False,
-        after: Sequence[After] = (),
+        on_sign_in: Sequence[OnSignIn] = (),
     ) -> None:
         self._services = services
         self._events = events
         self._log = log
         self._reuse = reuse
         self._offline = offline
-        self._after = after
+        self._on_sign_in = on_sign_in
 
-    async def open(self, arrival: Arrival, tenant: str | None, request: Request) -> Sequence[str]:
-        """The ``Set-Cookie`` values of a session for an arrival with ``request``.
+    async def open(
+        self, result: SignInResult, tenant: str | None, request: Request
+    ) -> Sequence[str]:
+        """The ``Set-Cookie`` values of a session for the sender of ``request``.
 
         Raises `Refused` when the deployment does not want this person; answers that others
         raise (a ban, a missing service) pass through.
         """
         if tenant is not None:
-            identity = arrival.identity
+            identity = result.identity
             fields = {**identity.fields, "tenantId": tenant}
-            arrival = replace(arrival, identity=replace(identity, fields=fields))
-        user_id = await self._adopt(arrival, tenant, request.ip)
-        await self._picture(user_id, arrival.picture)
-        cookies = await self._session(user_id, arrival, request)
-        for step in self._after:
+            result = replace(result, identity=replace(identity, fields=fields))
+        user_id = await self._adopt(result, tenant, request.ip)
+        await self._picture(user_id, result.picture)
+        cookies = await self._session(user_id, result, request)
+        for step in self._on_sign_in:
             try:
-                await step(user_id, arrival)
+                await step(user_id, result)
             except Exception:
                 self._log.exception("oauth.step_failed", user=user_id)
-        self._log.info("oauth.signed_in", provider=arrival.identity.provider, user=user_id)
+        self._log.info("oauth.signed_in", provider=result.identity.provider, user=user_id)
         return cookies
 
-    async def _adopt(self, arrival: Arrival, tenant: str | None, address: str) -> str:
-        identity, rules = arrival.identity, arrival.rules
+    async def _adopt(self, result: SignInResult, tenant: str | None, address: str) -> str:
+        identity, rules = result.identity, result.rules
         if rules.role is not None:
             rules = replace(rules, role=await self._stored_role(rules.role, tenant))
         if rules.admin:
@@ -89,7 +91,7 @@ class SignIn:
         sign_ins = self._services.get(SIGN_INS)
         try:
             user_id = await sign_ins.adopt(
-                identity, may_register=arrival.may_register, address=address
+                identity, may_register=result.may_register, address=address
             )
             if rules.admin is False or rules.role is not None:
                 account = await self._account(user_id)
@@ -99,7 +101,7 @@ class SignIn:
                     await sign_ins.adopt(changed, may_register=False)
                     self._log.info("oauth.role_changed", user=user_id, role=role)
         except IdentityRefused as refusal:
-            reason = _reason(refusal, arrival)
+            reason = _reason(refusal, result)
             raise Refused(refusal.code, reason) from refusal
         return user_id
 
@@ -120,12 +122,12 @@ class SignIn:
             raise Refused("account", "the account is gone")
         return account
 
-    async def _session(self, user_id: str, arrival: Arrival, request: Request) -> Sequence[str]:
-        tokens = arrival.tokens
+    async def _session(self, user_id: str, result: SignInResult, request: Request) -> Sequence[str]:
+        tokens = result.tokens
         if self._reuse is not None and tokens is not None:
             if tokens.refresh is not None:
                 cookies = await self._reuse.begin(user_id, tokens)
-                await self._events.tell(AccountSignedIn(user_id, arrival.identity.provider))
+                await self._events.tell(AccountSignedIn(user_id, result.identity.provider))
                 return cookies
             self._log.warning(
                 "openid.no_refresh_token",
@@ -166,12 +168,12 @@ class SignIn:
             self._log.exception("oauth.picture_failed", user=user_id)
 
 
-def _reason(refusal: IdentityRefused, arrival: Arrival) -> str:
+def _reason(refusal: IdentityRefused, result: SignInResult) -> str:
     """A refusal, with what to do where a setting may help."""
     if refusal.code != "no_address":
         return str(refusal)
-    advice = _NO_ADDRESS.get(arrival.identity.provider, _OTHER_NO_ADDRESS)
-    names = ", ".join(sorted(arrival.told)[:_MOST_NAMES])
+    advice = _NO_ADDRESS.get(result.identity.provider, _OTHER_NO_ADDRESS)
+    names = ", ".join(sorted(result.claim_names)[:_MOST_NAMES])
     return f"{refusal}; {advice}" + (f" (it told: {names})" if names else "")
 
 
@@ -186,12 +188,12 @@ def _refresh_token_advice(tokens: TokenSet, offline: bool) -> str:
     )
 
 
-def _role(current: str, admin: bool | None, given: str | None) -> str | None:
+def _role(current: str, admin: bool | None, granted: str | None) -> str | None:
     """The role to write, or ``None``. Who is no administrator any more is an ordinary user,
-    or what the claims give; an administrator by other means is left alone."""
+    or has the role that the claims grant; an administrator by other means is left alone."""
     role = current
     if admin is False and current == ADMIN_ROLE:
         role = _ORDINARY_ROLE
-    if given is not None and role != ADMIN_ROLE:
-        role = given
+    if granted is not None and role != ADMIN_ROLE:
+        role = granted
     return None if role == current else role

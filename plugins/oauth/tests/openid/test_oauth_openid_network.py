@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from locutory.testing.network import Authority, ForwardProxy
-from locutory_oauth.outbound import reason_of
+from locutory_oauth.http_client import reason_of
 
 CLIENT = "http://localhost:3080"
 

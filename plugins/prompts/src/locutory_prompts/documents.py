@@ -16,9 +16,9 @@ def _index(*keys: tuple[str, int]) -> IndexModel:
 
 
 class PromptGroup(Document):
-    """What users call a prompt. ``productionId`` names the version in use. Documents of old
-    versions of LibreChat may also hold ``projectIds`` and ``isActive``; they stay as they are
-    and are not shown."""
+    """A group of versions, which users call a prompt. ``productionId`` names the version in use.
+    Documents of old versions of LibreChat may also hold ``projectIds`` and ``isActive``; they
+    stay as they are and are not shown."""
 
     name: str
     numberOfGenerations: int = 0
@@ -66,7 +66,7 @@ class Prompt(Document):
         ]
 
 
-class Leaving(Document):
+class PendingTransfer(Document):
     """A group that somebody else wrote and that an account owned alone when its deletion was
     asked for; ``_id`` is the group's. Afterwards the entries no longer tell."""
 
@@ -89,10 +89,10 @@ SUMMARY: dict[str, Any] = {
     "createdAt": 1,
     "updatedAt": 1,
 }
-"""What lists show of a group."""
+"""The fields of a group that lists show."""
 
 GROUP: dict[str, Any] = {**SUMMARY, "tenantId": 1, "__v": 1}
-"""What is shown of a single group."""
+"""The fields of a single group that are shown."""
 
 PROMPT: dict[str, Any] = {
     "groupId": 1,
@@ -104,7 +104,7 @@ PROMPT: dict[str, Any] = {
     "updatedAt": 1,
     "__v": 1,
 }
-"""What is shown of a version."""
+"""The fields of a version that are shown."""
 
 
 def without(document: Raw, *names: str) -> Raw:

@@ -8,14 +8,14 @@ from locutory import POLICY, Action, Context, On, PermissionGroup, Plugin, Provi
 from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 from locutory_contracts.portability import PORTABLE
+from locutory_prompts.access_control import AccessControl
+from locutory_prompts.account_deletion import OwnershipTransfer
 from locutory_prompts.authored import AuthoredGroups
 from locutory_prompts.config import PromptsConfig
-from locutory_prompts.documents import Leaving, Prompt, PromptGroup
-from locutory_prompts.kind import KIND, PERMISSION, PromptGroupKind
-from locutory_prompts.leaving import Farewell
+from locutory_prompts.documents import PendingTransfer, Prompt, PromptGroup
 from locutory_prompts.listing.lists import Lists
 from locutory_prompts.portable import RECORD, PortablePrompts
-from locutory_prompts.rights import Rights
+from locutory_prompts.resource_kind import KIND, PERMISSION, PromptGroupResource
 from locutory_prompts.routes.groups import GroupRoutes
 from locutory_prompts.routes.lists import ListRoutes
 from locutory_prompts.routes.versions import VersionRoutes
@@ -33,7 +33,7 @@ class PromptsPlugin(Plugin):
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
-        return [PromptGroup, Prompt, Leaving]
+        return [PromptGroup, Prompt, PendingTransfer]
 
     @hook
     def permissions(self) -> Iterable[PermissionGroup]:
@@ -53,9 +53,11 @@ class PromptsPlugin(Plugin):
     @hook
     def services(self, ctx: Context) -> Iterable[Provide]:
         self._prompts = Prompts(ctx.database, ctx.services, ctx.log)
-        self._farewell = Farewell(self._prompts, ctx.database, ctx.services, ctx.log)
+        self._ownership_transfer = OwnershipTransfer(
+            self._prompts, ctx.database, ctx.services, ctx.log
+        )
         return [
-            Provide(RESOURCE_KINDS, PromptGroupKind(ctx.database), KIND),
+            Provide(RESOURCE_KINDS, PromptGroupResource(ctx.database), KIND),
             Provide(AUTHORED, AuthoredGroups(self._prompts), KIND),
             Provide(PORTABLE, PortablePrompts(self._prompts, ctx.services), RECORD),
         ]
@@ -63,16 +65,16 @@ class PromptsPlugin(Plugin):
     @hook
     def subscriptions(self) -> Iterable[On]:
         return [
-            On(AccountDeleting, self._farewell.deleting),
-            On(AccountDeleted, self._farewell.deleted),
+            On(AccountDeleting, self._ownership_transfer.deleting),
+            On(AccountDeleted, self._ownership_transfer.deleted),
         ]
 
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
         config: PromptsConfig = ctx.config
-        rights = Rights(self._prompts, ctx.services, ctx.permission_groups, ctx.log)
+        access_control = AccessControl(self._prompts, ctx.services, ctx.permission_groups, ctx.log)
         return [
-            *ListRoutes(Lists(self._prompts, rights)).all(),
-            *GroupRoutes(self._prompts, rights, config.uses_per_minute).all(),
-            *VersionRoutes(self._prompts, rights).all(),
+            *ListRoutes(Lists(self._prompts, access_control)).all(),
+            *GroupRoutes(self._prompts, access_control, config.uses_per_minute).all(),
+            *VersionRoutes(self._prompts, access_control).all(),
         ]

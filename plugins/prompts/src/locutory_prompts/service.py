@@ -13,7 +13,7 @@ from locutory import Database, Principal, Services, now
 from locutory.database import Collection, Raw
 from locutory_contracts.access import ACCESS
 from locutory_prompts.documents import GROUP, PROMPT, Prompt, PromptGroup
-from locutory_prompts.kind import KIND
+from locutory_prompts.resource_kind import KIND
 
 NAMELESS = "Unknown"
 """``authorName`` where an account tells no name; LibreChat requires one."""
@@ -28,8 +28,8 @@ class Made:
 
 
 class Prompts:
-    """Reads and writes. Who may do it was decided before. Filters name the tenant: an
-    account without one has what has none."""
+    """Reads and writes groups and versions; the rights are checked before. Filters name the
+    tenant: an account without one has what has none."""
 
     def __init__(self, database: Database, services: Services, log: BoundLogger) -> None:
         self._database = database
@@ -168,7 +168,7 @@ class Prompts:
         )
 
     async def put_to_use(self, prompt: Raw) -> bool:
-        """Make a version the one in use; false when it, or its group, is gone."""
+        """Make a version the one in use; ``False`` when it, or its group, is gone."""
         group, key = prompt["groupId"], prompt["_id"]
         change = {"$set": {"productionId": key, "updatedAt": now()}}
         outcome = await self.groups.update_one({"_id": group}, change)
@@ -181,8 +181,8 @@ class Prompts:
         return False
 
     async def remove_version(self, key: ObjectId, group: ObjectId) -> bool | None:
-        """Delete a version; with the last one the group goes. Was that so? ``None`` when
-        the version does not belong to this group."""
+        """Delete a version; with the last one the group goes, and the result is ``True``.
+        ``None`` when the version does not belong to this group."""
         outcome = await self.prompts.delete_one({"_id": key, "groupId": group})
         if not outcome.deleted_count:
             return None
@@ -192,7 +192,8 @@ class Prompts:
         return True
 
     async def _replace_production(self, group: ObjectId, gone: ObjectId) -> bool:
-        """Where a deleted version is in use, the newest takes over; false when none is left."""
+        """Put the newest version in the place of a deleted one that is in use; ``False`` when none
+        is left."""
         rest = await self.prompts.find({"groupId": group}, {"createdAt": 1}).to_list()
         if not rest:
             return False

@@ -38,12 +38,12 @@ from locutory_roles.permissions.settings import RoleSettings
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.authors import AuthorEntries
 from locutory_roles.resources.commands import explain_access
+from locutory_roles.resources.directory_principals import DirectoryPrincipals
 from locutory_roles.resources.entries import EntryStore
-from locutory_roles.resources.kinds import Kinds
-from locutory_roles.resources.listing import Listing
-from locutory_roles.resources.outside import Outsiders
-from locutory_roles.resources.picker import Picker
+from locutory_roles.resources.grant_listing import GrantListing
+from locutory_roles.resources.principal_search import PrincipalSearch
 from locutory_roles.resources.principals import object_id
+from locutory_roles.resources.resource_types import ResourceTypeRegistry
 from locutory_roles.resources.routes import ResourceRoutes
 from locutory_roles.resources.service import Access
 from locutory_roles.resources.sharing import Sharing
@@ -87,21 +87,21 @@ class RolesPlugin(Plugin):
     @hook
     def services(self, ctx: Context) -> Iterable[Provide]:
         seconds = ctx.config.cache_seconds
-        remembered = ctx.config.user_principals_cache_ttl_ms / 1000
+        group_seconds = ctx.config.user_principals_cache_ttl_ms / 1000
         self._defaults = lambda role: default_permissions(role, ctx.permission_groups())
         self._declared = lambda: declared_permissions(ctx.permission_groups())
         served = lambda: served_permissions(ctx.permission_groups(), ctx.services)  # noqa: E731
         self._roles = RoleStore(ctx.database, self._defaults, served, seconds)
         self._settings = RoleSettings(ctx.config.permissions, self._declared, self._roles)
         self._overrides = read_overrides(ctx.section("interface"), ctx.section("memory"))
-        self._groups = GroupStore(ctx.database, ctx.services, remembered)
+        self._groups = GroupStore(ctx.database, ctx.services, group_seconds)
         self._grants = GrantStore(ctx.database, self._groups, seconds)
         self._policy = RolePolicy(self._roles, self._grants)
-        self._kinds = Kinds(ctx.services)
+        self._resource_types = ResourceTypeRegistry(ctx.services)
         self._entries = EntryStore(ctx.database)
         self._access_roles = AccessRoleStore(ctx.database)
         self._access = Access(
-            self._kinds,
+            self._resource_types,
             self._entries,
             self._access_roles,
             self._groups,
@@ -130,17 +130,21 @@ class RolesPlugin(Plugin):
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
         parts = (self._entries, self._access_roles, self._groups)
-        listing = Listing(*parts, ctx.services, ctx.log)
-        outsiders = Outsiders(self._groups, self._policy, ctx.services)
-        sharing = Sharing(*parts, self._roles, outsiders, ctx.services, ctx.events, ctx.log)
-        picker = Picker(self._roles, self._groups, outsiders, ctx.services)
+        grant_listing = GrantListing(*parts, ctx.services, ctx.log)
+        directory_principals = DirectoryPrincipals(self._groups, self._policy, ctx.services)
+        sharing = Sharing(
+            *parts, self._roles, directory_principals, ctx.services, ctx.events, ctx.log
+        )
+        principal_search = PrincipalSearch(
+            self._roles, self._groups, directory_principals, ctx.services
+        )
         resources = ResourceRoutes(
-            self._kinds,
+            self._resource_types,
             self._access,
             self._access_roles,
-            listing,
+            grant_listing,
             sharing,
-            picker,
+            principal_search,
             self._policy,
             ctx.log,
         )
@@ -153,7 +157,7 @@ class RolesPlugin(Plugin):
             self._roles,
             self._grants,
             self._access_roles,
-            self._kinds,
+            self._resource_types,
             self._defaults,
             self._overrides,
             self._settings,
@@ -167,7 +171,7 @@ class RolesPlugin(Plugin):
             # The client library costs 20 MB; a server without Redis does without it.
             from locutory_roles.broadcast import Broadcast
 
-            broadcast = Broadcast(ctx.redis, prefix, self._heard, ctx.log)
+            broadcast = Broadcast(ctx.redis, prefix, self._invalidate, ctx.log)
 
             async def role_changed(name: str) -> None:
                 await broadcast.announce(f"{_ROLE}{name}")
@@ -187,7 +191,12 @@ class RolesPlugin(Plugin):
     @hook
     def checks(self, ctx: Context) -> Iterable[Check]:
         authors = AuthorEntries(
-            ctx.database, self._kinds, self._entries, self._access_roles, ctx.services, ctx.log
+            ctx.database,
+            self._resource_types,
+            self._entries,
+            self._access_roles,
+            ctx.services,
+            ctx.log,
         )
         return [authors.check(), self._settings.check()]
 
@@ -197,12 +206,12 @@ class RolesPlugin(Plugin):
         explain = click.Group("access", {"explain": explain_access}, help="Explain decisions.")
         return [explain, roles.group()]
 
-    def _heard(self, what: str) -> None:
-        """Another server changed something; grants are forgotten with a role."""
-        if what == _GROUPS:
+    def _invalidate(self, message: str) -> None:
+        """Forget what another server changed; grants are forgotten with a role."""
+        if message == _GROUPS:
             self._groups.forget()
             return
-        self._roles.forget(what.removeprefix(_ROLE) or None)
+        self._roles.forget(message.removeprefix(_ROLE) or None)
         self._grants.forget()
-        if not what:
+        if not message:
             self._groups.forget()

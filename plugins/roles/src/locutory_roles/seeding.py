@@ -1,4 +1,4 @@
-"""What is written at every start: system roles, access roles, grants, the file's permissions.
+"""Writes at every start: system roles, access roles, grants, the file's permissions.
 
 Idempotent, and safe for several servers that start together: documents are inserted
 under unique indexes, permissions are set one by one to values that depend on nothing
@@ -15,7 +15,7 @@ from locutory_roles.overrides import Overrides
 from locutory_roles.permissions.old_form import OLD_SHARE, renamed
 from locutory_roles.permissions.settings import RoleSettings
 from locutory_roles.resources.access_roles import AccessRoleStore
-from locutory_roles.resources.kinds import Kinds
+from locutory_roles.resources.resource_types import ResourceTypeRegistry
 from locutory_roles.store import RoleStore, assignments
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Seeding:
         roles: RoleStore,
         grants: GrantStore,
         access_roles: AccessRoleStore,
-        kinds: Kinds,
+        resource_types: ResourceTypeRegistry,
         defaults: Callable[[str], Permissions],
         overrides: Overrides,
         settings: RoleSettings,
@@ -78,7 +78,7 @@ class Seeding:
         self._roles = roles
         self._grants = grants
         self._access_roles = access_roles
-        self._kinds = kinds
+        self._resource_types = resource_types
         self._defaults = defaults
         self._overrides = overrides
         self._log = log
@@ -89,7 +89,7 @@ class Seeding:
             self._log.info("roles.form_changed", role=name)
         for name in SYSTEM_ROLES:
             await self._complete(name)
-        added = await self._access_roles.seed(self._kinds.all())
+        added = await self._access_roles.seed(self._resource_types.all())
         if added:
             self._log.info("access.roles_added", count=added)
         granted = await self._grants.seed()

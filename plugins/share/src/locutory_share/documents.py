@@ -71,7 +71,7 @@ class SharedLink(Document):
         ]
 
 
-class Leftover(Document):
+class OrphanedLink(Document):
     """A deleted link whose access entries nobody could remove. ``_id`` is the link's."""
 
     deletedAt: datetime

@@ -16,8 +16,8 @@ from locutory.database import Raw
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Document
 from locutory_contracts.models import CATALOGUE
 from locutory_share.branches import created, parent_of, path_to
-from locutory_share.payload import Payloads
-from locutory_share.publishing import UNTITLED, refusal
+from locutory_share.publisher import UNTITLED, refusal
+from locutory_share.serializer import LinkSerializer
 
 _PREFERRED = ("openAI", "anthropic", "google", "azureOpenAI", "bedrock")
 _UNFIT = frozenset({"assistants", "azureAssistants", "agents"})
@@ -31,9 +31,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Forking:
     """Copies what a link shows into a new chat of the reader."""
 
-    def __init__(self, services: Services, payloads: Payloads, log: BoundLogger) -> None:
+    def __init__(self, services: Services, serializer: LinkSerializer, log: BoundLogger) -> None:
         self._services = services
-        self._payloads = payloads
+        self._serializer = serializer
         self._log = log
 
     async def fork(
@@ -43,7 +43,7 @@ class Forking:
         reader saw; 409 when the link has changed since. ``index`` counts in that payload, and
         so means nothing without it."""
         history = self._services.get(CONVERSATIONS)
-        payload = await self._payloads.read(link)
+        payload = await self._serializer.read(link)
         messages = payload["messages"]
         if not messages:
             raise refusal(404, "Shared conversation not found")
@@ -181,12 +181,12 @@ def _same_moment(revision: str, stored: Any) -> bool:
     if not isinstance(stored, datetime):
         return False
     try:
-        given = datetime.fromisoformat(revision)
+        moment = datetime.fromisoformat(revision)
     except ValueError:
         return False
-    if given.tzinfo is None:
-        given = given.replace(tzinfo=UTC)
-    return given == stored
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment == stored
 
 
 def _plain(document: Document) -> Document:

@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 
 from locutory import Database, now
 from locutory.database import Collection, Raw
-from locutory_share.documents import Leftover, SharedLink
+from locutory_share.documents import OrphanedLink, SharedLink
 
 WITHOUT_FILES = {"messages": 0, "fileSnapshots": 0}
 WITHOUT_MESSAGES = {"messages": 0}
@@ -22,19 +22,19 @@ def random_id() -> str:
 
 
 def is_over(document: Mapping[str, Any], moment: datetime) -> bool:
-    """Is a document past its date? The database may take a minute to remove it."""
+    """``True`` when a document is past its date. The database may take a minute to remove it."""
     end = document.get("expiredAt")
     return isinstance(end, datetime) and end <= moment
 
 
 def made_at(link: Mapping[str, Any]) -> datetime:
-    """When a link was made."""
+    """The date at which a link was made."""
     moment: datetime = link.get("createdAt") or link["_id"].generation_time
     return moment
 
 
 def revision_of(link: Mapping[str, Any]) -> datetime:
-    """When a link was last published."""
+    """The date at which a link was last published."""
     return link.get("updatedAt") or made_at(link)
 
 
@@ -114,28 +114,28 @@ class LinkStore:
     async def change(
         self, key: Mapping[str, Any], fields: Mapping[str, Any], without: Iterable[str] = ()
     ) -> bool:
-        """Set and unset fields of one link; false when none fits ``key``. ``updatedAt`` moves
+        """Set and unset fields of one link; ``False`` when none fits ``key``. ``updatedAt`` moves
         only when it is among the fields."""
         update: dict[str, Any] = {"$set": dict(fields)} if fields else {}
         if gone := dict.fromkeys(without, ""):
             update["$unset"] = gone
         return (await self.collection.update_one(key, update)).matched_count > 0
 
-    async def leave(self, ids: Sequence[ObjectId]) -> None:
+    async def note_orphans(self, ids: Sequence[ObjectId]) -> None:
         """Note links whose access entries are still to be removed."""
         if ids:
             note = {"$setOnInsert": {"deletedAt": now()}}
             writes = [UpdateOne({"_id": link_id}, note, upsert=True) for link_id in ids]
-            await self._database[Leftover].bulk_write(writes, ordered=False)
+            await self._database[OrphanedLink].bulk_write(writes, ordered=False)
 
-    async def left(self, most: int) -> list[ObjectId]:
-        """At most so many of the links that were noted."""
-        found = self._database[Leftover].find({}, {"_id": 1}).limit(most)
+    async def orphans(self, limit: int) -> list[ObjectId]:
+        """At most ``limit`` of the links that were noted."""
+        found = self._database[OrphanedLink].find({}, {"_id": 1}).limit(limit)
         return [note["_id"] async for note in found]
 
-    async def settled(self, ids: Sequence[ObjectId]) -> None:
+    async def forget_orphans(self, ids: Sequence[ObjectId]) -> None:
         """Forget notes of links."""
-        await self._database[Leftover].delete_many({"_id": {"$in": list(ids)}})
+        await self._database[OrphanedLink].delete_many({"_id": {"$in": list(ids)}})
 
     async def remove(self, ids: Sequence[ObjectId]) -> int:
         """Delete links by ``_id``; how many there were."""
@@ -144,5 +144,5 @@ class LinkStore:
         return (await self.collection.delete_many({"_id": {"$in": list(ids)}})).deleted_count
 
     async def exists(self, link_id: ObjectId) -> bool:
-        """Is there such a link?"""
+        """``True`` when there is such a link."""
         return await self.by_id(link_id, {"expiredAt": 1}) is not None

@@ -14,7 +14,7 @@ from bson import ObjectId
 from locutory import iso, now
 from locutory.database import Raw
 from locutory_share.links import LinkStore, living, made_at
-from locutory_share.publishing import UNTITLED
+from locutory_share.publisher import UNTITLED
 
 SORT_FIELDS = ("createdAt", "title")
 LONGEST_CURSOR = 8192
@@ -27,7 +27,7 @@ class BadCursor(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """The last row of the page before: its sort value and, in cursors that are not of old
     servers, its ``_id``."""
 
@@ -43,17 +43,17 @@ class Order:
     field: str
     descending: bool
 
-    def read(self, cursor: str) -> Place:
-        """The place that a cursor names; `BadCursor`."""
+    def read(self, cursor: str) -> Position:
+        """The position that a cursor names; `BadCursor`."""
         if len(cursor) > LONGEST_CURSOR:
             raise BadCursor
         found = _decoded(cursor)
         value, row = (cursor, None) if found is None else found
         if self.field != "createdAt":
-            return Place(value, row)
+            return Position(value, row)
         if value is None:
             raise BadCursor
-        return Place(_moment(value), row)
+        return Position(_moment(value), row)
 
     def write(self, link: Raw) -> str:
         """The cursor of the page after a link."""
@@ -63,21 +63,21 @@ class Order:
             primary = str(primary)
         return b64encode(orjson.dumps({"primary": primary, "id": str(link["_id"])})).decode()
 
-    def after(self, place: Place) -> dict[str, Any]:
-        """The filter of what follows a place: one range of an index that is in this order, and
+    def after(self, position: Position) -> dict[str, Any]:
+        """The filter of what follows a position: one range of an index that is in this order, and
         the alternatives that say the rest."""
         operator = "$lt" if self.descending else "$gt"
         either: list[dict[str, Any]] = []
-        if place.row is not None:
-            either.append({self.field: place.value, "_id": {operator: place.row}})
-        if place.value is not None:
-            either.append({self.field: {operator: place.value}})
+        if position.row is not None:
+            either.append({self.field: position.value, "_id": {operator: position.row}})
+        if position.value is not None:
+            either.append({self.field: {operator: position.value}})
             if self.descending:
                 either.append({self.field: None})
         elif not self.descending:
             either.append({self.field: {"$ne": None}})
         before = "$gt" if self.descending else "$lt"
-        return {self.field: {"$not": {before: place.value}}, "$or": either}
+        return {self.field: {"$not": {before: position.value}}, "$or": either}
 
 
 class LinkList:
@@ -90,7 +90,7 @@ class LinkList:
         self,
         user: str,
         order: Order,
-        place: Place | None,
+        position: Position | None,
         size: int,
         conversation_ids: Sequence[str] | None = None,
     ) -> dict[str, Any]:
@@ -98,8 +98,8 @@ class LinkList:
         key: dict[str, Any] = {"user": user, "expiredAt": living(now())}
         if conversation_ids is not None:
             key["conversationId"] = {"$in": list(conversation_ids)}
-        if place is not None:
-            key.update(order.after(place))
+        if position is not None:
+            key.update(order.after(position))
         direction = -1 if order.descending else 1
         found = self._store.collection.find(key, _FIELDS).sort(
             {order.field: direction, "_id": direction}

@@ -31,16 +31,16 @@ from locutory_contracts.files import FILES
 from locutory_contracts.models import CATALOGUE
 from locutory_contracts.search import SEARCH
 from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_share.access_control import KIND, PERMISSIONS, AccessControl, LinkResource
 from locutory_share.config import InterfaceLinks, Settings, ShareConfig
-from locutory_share.documents import Leftover, SharedLink
+from locutory_share.documents import OrphanedLink, SharedLink
 from locutory_share.forking import Forking
 from locutory_share.links import LinkStore
-from locutory_share.payload import Payloads
-from locutory_share.publishing import Publishing
-from locutory_share.rights import KIND, PERMISSIONS, LinkKind, Rights
+from locutory_share.publisher import LinkPublisher
 from locutory_share.routes.files import FileRoutes
 from locutory_share.routes.managing import ManagingRoutes
-from locutory_share.routes.viewing import Door, ViewingRoutes, closed_routes
+from locutory_share.routes.viewing import ViewerAccess, ViewingRoutes, closed_routes
+from locutory_share.serializer import LinkSerializer
 from locutory_share.service import SharedLinks
 from locutory_share.snapshots import Snapshots
 from locutory_share.startup import ShareStartup
@@ -69,7 +69,7 @@ class SharePlugin(Plugin):
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
-        return [SharedLink, Leftover]
+        return [SharedLink, OrphanedLink]
 
     @hook
     def permissions(self) -> Iterable[PermissionGroup]:
@@ -89,15 +89,15 @@ class SharePlugin(Plugin):
     def services(self, ctx: Context) -> Iterable[Provide]:
         self._settings = Settings(ctx.config, ctx.section("interface"), ctx.environment)
         self._store = LinkStore(ctx.database)
-        self._rights = Rights(
+        self._access_control = AccessControl(
             self._store, ctx.services, self._settings, ctx.permission_groups, ctx.log
         )
         self._snapshots = Snapshots(self._store, ctx.services)
-        self._payloads = Payloads(ctx.services, self._snapshots, self._settings)
-        self._links = SharedLinks(self._store, ctx.services, self._rights, self._payloads)
+        self._serializer = LinkSerializer(ctx.services, self._snapshots, self._settings)
+        self._links = SharedLinks(self._store, ctx.services, self._access_control, self._serializer)
         return [
             Provide(SHARED_CONVERSATIONS, self._links),
-            Provide(RESOURCE_KINDS, LinkKind(self._store), KIND),
+            Provide(RESOURCE_KINDS, LinkResource(self._store), KIND),
             Provide(STARTUP_CONFIG, ShareStartup(self._settings), "share"),
         ]
 
@@ -111,23 +111,32 @@ class SharePlugin(Plugin):
 
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
-        publishing = Publishing(
-            self._store, ctx.services, self._settings, self._rights, self._snapshots, ctx.log
+        publisher = LinkPublisher(
+            self._store,
+            ctx.services,
+            self._settings,
+            self._access_control,
+            self._snapshots,
+            ctx.log,
         )
-        managing = ManagingRoutes(self._store, ctx.services, publishing, self._rights, ctx.log)
+        managing = ManagingRoutes(
+            self._store, ctx.services, publisher, self._access_control, ctx.log
+        )
         yield from managing.all()
         if not self._settings.enabled:
             yield from closed_routes()
             return
-        door = Door(self._store, self._rights)
-        forking = Forking(ctx.services, self._payloads, ctx.log)
-        yield from ViewingRoutes(ctx.config, self._settings, door, self._payloads, forking).all()
+        viewer_access = ViewerAccess(self._store, self._access_control)
+        forking = Forking(ctx.services, self._serializer, ctx.log)
+        yield from ViewingRoutes(
+            ctx.config, self._settings, viewer_access, self._serializer, forking
+        ).all()
         yield from FileRoutes(
             self._store,
             ctx.services,
             self._settings,
-            door,
-            self._payloads,
+            viewer_access,
+            self._serializer,
             self._snapshots,
             ctx.log,
             strict_tenants=ctx.kernel.tenant_isolation_strict,
@@ -136,12 +145,12 @@ class SharePlugin(Plugin):
     @hook
     def phases(self) -> Iterable[PhaseTask]:
         return [
-            PhaseTask("post-startup tasks", "entries of deleted links", self._rights.tidy),
+            PhaseTask("post-startup tasks", "entries of deleted links", self._access_control.tidy),
         ]
 
     @hook
     def checks(self) -> Iterable[Check]:
-        return [Check("old shared links", self._rights.old, self._rights.migrate)]
+        return [Check("old shared links", self._access_control.old, self._access_control.migrate)]
 
     @hook
     def reload(self, ctx: Context) -> None:

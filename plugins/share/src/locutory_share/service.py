@@ -1,4 +1,4 @@
-"""What other plugins ask of links, and what follows from theirs."""
+"""The service for other plugins, and the reactions to their deletions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,10 @@ from locutory import Services
 from locutory.database import Raw
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import CONVERSATIONS, ConversationsDeleted, MessagesDeleted
+from locutory_share.access_control import AccessControl
 from locutory_share.links import LinkStore, next_revision
-from locutory_share.payload import Payloads
 from locutory_share.redaction import file_ids
-from locutory_share.rights import Rights
+from locutory_share.serializer import LinkSerializer
 
 _BATCH = 500
 
@@ -20,12 +20,16 @@ class SharedLinks:
     deletion of what links show. Facts may come more than once, and late."""
 
     def __init__(
-        self, store: LinkStore, services: Services, rights: Rights, payloads: Payloads
+        self,
+        store: LinkStore,
+        services: Services,
+        access_control: AccessControl,
+        serializer: LinkSerializer,
     ) -> None:
         self._store = store
         self._services = services
-        self._rights = rights
-        self._payloads = payloads
+        self._access_control = access_control
+        self._serializer = serializer
 
     async def shared(self, user: str, conversation_ids: Sequence[str]) -> set[str]:
         """Those of the conversations that a link of the user shows."""
@@ -52,7 +56,7 @@ class SharedLinks:
         # Entries first: when this fails half-way, the links are still there to be found.
         for start in range(0, len(links), _BATCH):
             batch = links[start : start + _BATCH]
-            await self._rights.forget(batch)
+            await self._access_control.forget(batch)
             await self._store.remove([link["_id"] for link in batch])
 
     async def messages_deleted(self, fact: MessagesDeleted) -> None:
@@ -65,7 +69,7 @@ class SharedLinks:
             fields: dict[str, Any] = {"updatedAt": next_revision(link)}
             snapshots = link.get("fileSnapshots")
             if snapshots:
-                shown = await self._payloads.shown(link)
+                shown = await self._serializer.shown(link)
                 named = {name for message in shown for name in file_ids(message)}
                 fields["fileSnapshots"] = [one for one in snapshots if one["file_id"] in named]
             # Not over a publication that was faster.

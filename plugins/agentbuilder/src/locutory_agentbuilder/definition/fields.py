@@ -1,4 +1,4 @@
-"""What users set of an agent, and its checks (contract agents §3, §5).
+"""The fields of an agent that users set, and their checks (contract agents §3, §5).
 
 Sizes are ours; LibreChat has none but those of subagents. They are far above what its client
 lets people enter.
@@ -19,7 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
-from locutory_agentbuilder.definition.ends import Ends
+from locutory_agentbuilder.definition.edge_endpoints import EdgeEndpoints
 from locutory_agentbuilder.definition.issues import Invalid, issues_of
 from locutory_agentbuilder.definition.parameters import clean_parameters
 from locutory_agentbuilder.definition.subagents import Subagents
@@ -67,17 +67,17 @@ class _Part(BaseModel):
 
 
 class Avatar(_Part):
-    """Where an avatar is kept."""
+    """The place where an avatar is kept."""
 
     filepath: Annotated[str, StringConstraints(max_length=4096), AfterValidator(_avatar_path)]
     source: str = Field(max_length=64)
 
 
 class Edge(_Part):
-    """Who may hand the turn to whom, or runs after whom."""
+    """Agents that may hand the turn to others, or run before them."""
 
-    from_: Ends = Field(alias="from")
-    to: Ends
+    from_: EdgeEndpoints = Field(alias="from")
+    to: EdgeEndpoints
     description: _Text = Field(None, max_length=8192)
     edgeType: Literal["handoff", "direct"] | None = None  # noqa: N815
     prompt: _Text = Field(None, max_length=65536)
@@ -86,7 +86,7 @@ class Edge(_Part):
 
 
 class ToolOptions(_Part):
-    """How a tool is offered."""
+    """The way in which a tool is offered."""
 
     defer_loading: bool | None = None
     allowed_callers: list[Literal["direct", "code_execution"]] | None = Field(None, max_length=8)
@@ -117,7 +117,7 @@ class ToolResources(_Part):
 
 
 class SupportContact(_Part):
-    """Whom users ask about the agent."""
+    """The contact for questions about the agent."""
 
     name: str | None = Field(None, max_length=256)
     email: Annotated[str, StringConstraints(max_length=320), AfterValidator(_email)] | None = None

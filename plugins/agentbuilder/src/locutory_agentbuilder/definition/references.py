@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from locutory_agentbuilder.definition.ends import as_list, replaced
+from locutory_agentbuilder.definition.edge_endpoints import as_list, replaced
 from locutory_agentbuilder.definition.issues import Invalid, issues_of
 from locutory_agentbuilder.definition.subagents import Subagents, check_subagents, referenced
 
 ITSELF = ""
-"""What a client writes for the agent that it is about to create."""
+"""The id that a client writes for the agent that it is about to create."""
 
 
 def in_edges(edges: Any) -> list[str]:

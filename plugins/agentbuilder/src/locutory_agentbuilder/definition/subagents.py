@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from locutory_agentbuilder.definition.ends import Ends, as_list
+from locutory_agentbuilder.definition.edge_endpoints import EdgeEndpoints, as_list
 
 MOST_SUBAGENTS = 10
 MOST_MEMBERS = 32
@@ -18,12 +18,12 @@ _Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 
 
 class GraphEdge(BaseModel):
-    """Who runs after whom in a graph."""
+    """Agents of a graph that run before others."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    from_: Ends = Field(alias="from")
-    to: Ends
+    from_: EdgeEndpoints = Field(alias="from")
+    to: EdgeEndpoints
     description: str | None = Field(None, max_length=2048)
     edgeType: Literal["direct"]  # noqa: N815
     prompt: str | None = Field(None, max_length=65536)

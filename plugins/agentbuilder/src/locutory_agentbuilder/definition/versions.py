@@ -15,8 +15,8 @@ _NOT_COMPARED = _NOT_KEPT | {"createdAt", "updatedAt", "updatedBy", "actionsHash
 _NOT_RESTORED = _NOT_COMPARED | {"is_promoted", "access_level", "actions"}
 _LISTS = ("edges", "conversation_starters", "agent_ids")
 _STAYING = frozenset({"provider", "model", "category", "avatar", "tool_resources"})
-"""What an agent keeps when a version says nothing about it: what it must have, and what was
-uploaded for it."""
+"""Fields that an agent keeps when a version says nothing about them: those that it must have,
+and those of uploads."""
 
 # What a snapshot and its frame take besides the members that are counted.
 _MARGIN = 64 * 1024
@@ -29,8 +29,8 @@ def snapshot(document: Mapping[str, Any], moment: datetime, by: ObjectId) -> Raw
 
 
 def same_as_newest(document: Mapping[str, Any], versions: Sequence[Any]) -> bool:
-    """Is there nothing about an agent that its newest version does not hold already? What is
-    empty and what is missing are the same."""
+    """``True`` when the newest version of an agent holds all of it already. Empty and missing
+    fields are the same."""
     newest = versions[-1] if versions else None
     return isinstance(newest, Mapping) and _compared(document) == _compared(newest)
 
@@ -40,8 +40,8 @@ def _compared(document: Mapping[str, Any]) -> Raw:
 
 
 def restoring(version: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Raw, list[str]]:
-    """What to set and what to unset for an agent to be as it was. What no user sets stays,
-    and so do avatar and files of which the version says nothing."""
+    """The fields to set and those to unset for an agent to be as it was. What no user sets
+    stays, and so do avatar and files of which the version says nothing."""
     wanted = {key: value for key, value in version.items() if key not in _NOT_RESTORED}
     lacking = [key for key in SETTABLE if key not in wanted and key in current]
     emptied: Raw = {key: [] for key in lacking if key in _LISTS}
@@ -49,12 +49,12 @@ def restoring(version: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[R
     return {**emptied, **wanted}, gone
 
 
-def fitting(document: Mapping[str, Any], added: Raw, most_bytes: int) -> list[Any] | None:
+def fitting(document: Mapping[str, Any], added: Raw, max_bytes: int) -> list[Any] | None:
     """The versions to keep with one more, when all of them would make the agent larger than
-    ``most_bytes``: the oldest go. ``None`` when there is room for all."""
+    ``max_bytes``: the oldest go. ``None`` when there is room for all."""
     versions = document.get("versions")
     versions = versions if isinstance(versions, list) else []
-    room = most_bytes - _MARGIN - _size(added)
+    room = max_bytes - _MARGIN - _size(added)
     room -= len(bson.encode({key: document[key] for key in document if key != "versions"}))
     sizes = [_size(version) for version in versions]
     if sum(sizes) <= room:

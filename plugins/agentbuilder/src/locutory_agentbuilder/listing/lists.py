@@ -10,28 +10,28 @@ from bson.codec_options import CodecOptions
 
 from locutory import Principal
 from locutory.database import Raw
-from locutory_agentbuilder.contacts import Contacts
+from locutory_agentbuilder.access_control import AccessControl, object_id
 from locutory_agentbuilder.definition.resources import SKILL
 from locutory_agentbuilder.documents import SUMMARY, without
-from locutory_agentbuilder.kind import KIND
-from locutory_agentbuilder.listing.order import SORT, Place, cursor_after
-from locutory_agentbuilder.rights import Rights, object_id
+from locutory_agentbuilder.listing.order import SORT, Position, cursor_after
+from locutory_agentbuilder.owner_contacts import OwnerContacts
+from locutory_agentbuilder.resource_kind import KIND
 from locutory_agentbuilder.service import Agents, object_ids
 from locutory_contracts.access import EDIT, OWNER, VIEW
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which agents: those on which the caller holds all of ``needed``, of a category, with a
-    text in name or description, promoted or not."""
+    """The agents of a list: those on which the caller holds all of ``needed``, of a category,
+    with a text in name or description, promoted or not."""
 
     needed: int = VIEW
     category: str = ""
     search: str = ""
     promoted: bool | None = None
 
-    def filter(self, after: Place | None = None) -> dict[str, Any]:
-        """The filter of the agents that match, those behind a place, whoever may see them."""
+    def filter(self, after: Position | None = None) -> dict[str, Any]:
+        """The filter of the agents that match, those behind a position, whoever may see them."""
         found: dict[str, Any] = {}
         either: list[dict[str, Any]] = []
         if self.category:
@@ -52,16 +52,18 @@ class Selection:
 class Lists:
     """Lists of what a caller reaches. Nothing about rights is remembered."""
 
-    def __init__(self, agents: Agents, rights: Rights, contacts: Contacts) -> None:
+    def __init__(
+        self, agents: Agents, access_control: AccessControl, owner_contacts: OwnerContacts
+    ) -> None:
         self._agents = agents
-        self._rights = rights
-        self._contacts = contacts
+        self._access_control = access_control
+        self._owner_contacts = owner_contacts
 
     async def page(
-        self, principal: Principal, selection: Selection, limit: int, after: Place | None
+        self, principal: Principal, selection: Selection, limit: int, after: Position | None
     ) -> Raw:
-        """The answer with at most ``limit`` agents behind a place."""
-        access = self._rights.shared
+        """The answer with at most ``limit`` agents behind a position."""
+        access = self._access_control.shared
         bits: Mapping[str, int] = {}
         reached: dict[str, Any] = {"author": object_id(principal.id)}
         if not 0 < selection.needed <= OWNER:
@@ -88,10 +90,12 @@ class Lists:
     async def _rows(
         self, principal: Principal, selection: Selection, agents: list[Raw], held: Mapping[str, int]
     ) -> list[Raw]:
-        """``held``: the bits of the caller by ``_id`` as text; what it does not name is his."""
+        """``held``: the bits of the caller by ``_id`` as text; what it does not name is theirs."""
         if not agents:
             return []
-        public, contacts = await asyncio.gather(self._public(agents), self._contacts.of(agents))
+        public, contacts = await asyncio.gather(
+            self._public(agents), self._owner_contacts.of(agents)
+        )
         editing = bool(selection.needed & EDIT)
         skills = None if editing else await self._skills(principal, agents)
         rows = []
@@ -111,14 +115,14 @@ class Lists:
         return rows
 
     async def _public(self, agents: list[Raw]) -> set[str]:
-        access = self._rights.shared
+        access = self._access_control.shared
         if access is None:
             return set()
         return await access.public(KIND, [str(agent["_id"]) for agent in agents])
 
     async def _skills(self, principal: Principal, agents: list[Raw]) -> Mapping[str, Any]:
         """The skills that the caller may see; asked only when an agent names some."""
-        access = self._rights.shared
+        access = self._access_control.shared
         if access is None or not any(
             agent.get("skills_enabled") is True and agent.get("skills") for agent in agents
         ):
@@ -127,7 +131,8 @@ class Lists:
 
 
 def _show_skills(row: Raw, visible: Mapping[str, Any]) -> None:
-    """What a viewer is told of an agent's skills: an empty list means all that he sees."""
+    """Reduce an agent's skills to those that a viewer sees; an empty list means all of
+    those."""
     enabled, listed = row.pop("skills_enabled", None) is True, row.pop("skills", None)
     if not enabled:
         return

@@ -17,15 +17,15 @@ SORT = {"updatedAt": -1, "_id": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The place of one agent; ``None`` where it has no date."""
+class Position:
+    """The position of one agent; ``None`` where it has no date."""
 
     updated: datetime | None
     id: ObjectId
 
     def bound(self) -> dict[str, Any]:
-        """What ``updatedAt`` fulfils in every agent behind, as one range of an index; `after`
-        says the rest."""
+        """The condition on ``updatedAt`` of every agent behind, as one range of an index; `after`
+        has the rest."""
         return {"$not": {"$gt": self.updated}}
 
     def after(self) -> list[dict[str, Any]]:
@@ -43,8 +43,8 @@ def cursor_after(agent: Raw) -> str:
     return b64encode(orjson.dumps({"updatedAt": moment, "_id": str(agent["_id"])})).decode()
 
 
-def place_of(cursor: str | None) -> Place | None:
-    """The place that a cursor names; ``None`` for none, and for one that makes no sense."""
+def position_of(cursor: str | None) -> Position | None:
+    """The position that a cursor names; ``None`` for none, and for one that makes no sense."""
     if not cursor or cursor in ("undefined", "null"):
         return None
     # A '+' that nobody escaped arrives as a space.
@@ -54,7 +54,7 @@ def place_of(cursor: str | None) -> Place | None:
         updated, key = found["updatedAt"], found["_id"]
         if not isinstance(key, str) or not ObjectId.is_valid(key):
             return None
-        return Place(None if updated is None else _moment(updated), ObjectId(key))
+        return Position(None if updated is None else _moment(updated), ObjectId(key))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, binascii.Error):
         return None
 

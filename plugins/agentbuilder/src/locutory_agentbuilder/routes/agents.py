@@ -6,7 +6,14 @@ from starlette.responses import Response
 
 from locutory import JSON, Can, HTTPError, NoBody, Principal, Request, Route
 from locutory.database import Raw
-from locutory_agentbuilder.contacts import Contacts
+from locutory_agentbuilder.access_control import (
+    FAILED,
+    MISSING,
+    NO_PERMISSION,
+    REFUSED,
+    AccessControl,
+    object_id,
+)
 from locutory_agentbuilder.definition.fields import (
     AgentFields,
     NewAgent,
@@ -15,11 +22,11 @@ from locutory_agentbuilder.definition.fields import (
 )
 from locutory_agentbuilder.definition.issues import Invalid
 from locutory_agentbuilder.documents import ACCESS_FIELDS, without
-from locutory_agentbuilder.kind import KIND, PERMISSION
-from locutory_agentbuilder.rights import FAILED, MISSING, NO_PERMISSION, REFUSED, Rights, object_id
+from locutory_agentbuilder.editor import AgentEditor
+from locutory_agentbuilder.owner_contacts import OwnerContacts
+from locutory_agentbuilder.resource_kind import KIND, PERMISSION
 from locutory_agentbuilder.routes import models
 from locutory_agentbuilder.service import Agents
-from locutory_agentbuilder.workshop import Workshop
 from locutory_contracts.access import DELETE, EDIT, VIEW
 
 _VIEWED = (
@@ -34,12 +41,16 @@ class AgentRoutes:
     """One agent: reading, making, changing, copying, deleting."""
 
     def __init__(
-        self, agents: Agents, rights: Rights, workshop: Workshop, contacts: Contacts
+        self,
+        agents: Agents,
+        access_control: AccessControl,
+        editor: AgentEditor,
+        owner_contacts: OwnerContacts,
     ) -> None:
         self._agents = agents
-        self._rights = rights
-        self._workshop = workshop
-        self._contacts = contacts
+        self._access_control = access_control
+        self._editor = editor
+        self._owner_contacts = owner_contacts
 
     def all(self) -> list[Route]:
         """The routes."""
@@ -137,22 +148,22 @@ class AgentRoutes:
 
     async def create(self, request: Request) -> Response:
         """A new agent."""
-        await self._rights.use(request.caller)
+        await self._access_control.use(request.caller)
         try:
-            agent = await self._workshop.create(request.caller, check_new(request.payload))
+            agent = await self._editor.create(request.caller, check_new(request.payload))
         except Invalid as invalid:
             return _invalid(invalid)
         return JSON(agent, 201)
 
     async def show(self, request: Request) -> Response:
-        """What a viewer may know; who may change the agent gets all of it, as LibreChat
-        gives to everybody."""
+        """The fields that a viewer may know; who may change the agent gets all of them, as
+        LibreChat gives to everybody."""
         caller = request.caller
-        found = await self._rights.agent(
+        found = await self._access_control.agent(
             caller, request.path_params["agent_id"], VIEW, ACCESS_FIELDS
         )
         shown = await self._described(caller, found)
-        if await self._rights.decide(caller, found, EDIT):
+        if await self._access_control.decide(caller, found, EDIT):
             return JSON(shown)
         viewed = {key: shown[key] for key in _VIEWED if key in shown}
         parameters = shown.get("model_parameters")
@@ -163,7 +174,7 @@ class AgentRoutes:
     async def expanded(self, request: Request) -> Response:
         """The whole agent without its versions."""
         caller = request.caller
-        found = await self._rights.agent(
+        found = await self._access_control.agent(
             caller, request.path_params["agent_id"], EDIT, ACCESS_FIELDS
         )
         return JSON(await self._described(caller, found))
@@ -171,7 +182,7 @@ class AgentRoutes:
     async def versions(self, request: Request) -> Response:
         """The versions."""
         fields = {**ACCESS_FIELDS, "versions": 1}
-        found = await self._rights.agent(
+        found = await self._access_control.agent(
             request.caller, request.path_params["agent_id"], EDIT, fields
         )
         return JSON(_list(found.get("versions")))
@@ -179,12 +190,12 @@ class AgentRoutes:
     async def update(self, request: Request) -> Response:
         """Change an agent."""
         caller = request.caller
-        await self._rights.use(caller)
-        found = await self._rights.agent(caller, request.path_params["agent_id"], EDIT)
+        await self._access_control.use(caller)
+        found = await self._access_control.agent(caller, request.path_params["agent_id"], EDIT)
         try:
             fields, resets_avatar = check_update(request.payload)
             if fields or resets_avatar:
-                agent, _ = await self._workshop.update(
+                agent, _ = await self._editor.update(
                     caller, found, fields, resets_avatar=resets_avatar
                 )
             else:
@@ -197,8 +208,8 @@ class AgentRoutes:
     async def delete(self, request: Request) -> Response:
         """Delete an agent."""
         caller = request.caller
-        await self._rights.use(caller)
-        found = await self._rights.agent(
+        await self._access_control.use(caller)
+        found = await self._access_control.agent(
             caller, request.path_params["agent_id"], DELETE, ACCESS_FIELDS
         )
         await self._agents.remove([found["_id"]])
@@ -207,10 +218,10 @@ class AgentRoutes:
     async def duplicate(self, request: Request) -> Response:
         """Copy an agent. Actions are not copied: no plugin keeps any yet."""
         caller = request.caller
-        await self._rights.use(caller)
-        found = await self._rights.agent(caller, request.path_params["agent_id"], EDIT)
+        await self._access_control.use(caller)
+        found = await self._access_control.agent(caller, request.path_params["agent_id"], EDIT)
         try:
-            agent = await self._workshop.duplicate(caller, found)
+            agent = await self._editor.duplicate(caller, found)
         except Invalid as invalid:
             return _invalid(invalid)
         return JSON({"agent": agent, "actions": []}, 201)
@@ -218,8 +229,8 @@ class AgentRoutes:
     async def revert(self, request: Request) -> Response:
         """Go back to a version."""
         caller = request.caller
-        await self._rights.use(caller)
-        found = await self._rights.agent(caller, request.path_params["agent_id"], EDIT)
+        await self._access_control.use(caller)
+        found = await self._access_control.agent(caller, request.path_params["agent_id"], EDIT)
         index = request.fields.get("version_index")
         if isinstance(index, bool) or not isinstance(index, int):
             return JSON({"error": "version_index is required"}, 400)
@@ -228,7 +239,7 @@ class AgentRoutes:
         if not 0 <= index < len(versions) or not isinstance(versions[index], dict):
             return JSON({"error": f"Version {index} not found"}, 500)
         try:
-            agent = await self._workshop.revert(caller, whole, versions[index])
+            agent = await self._editor.revert(caller, whole, versions[index])
         except Invalid as invalid:
             return _invalid(invalid)
         return JSON(await self._with_contact(caller, agent))
@@ -244,14 +255,14 @@ class AgentRoutes:
         agent = await self._agents.with_version_count(found["_id"])
         if agent is None:
             raise HTTPError(404, MISSING)
-        access, key = self._rights.shared, str(agent["_id"])
+        access, key = self._access_control.shared, str(agent["_id"])
         nobody = Principal(id="", role="", tenant=caller.tenant)
         public = access is not None and bool(await access.bits(nobody, KIND, key) & VIEW)
         return await self._with_contact(caller, {**agent, "isPublic": public})
 
     async def _with_contact(self, caller: Principal, agent: Raw) -> Raw:
         """An agent as the caller may see it: nobody but its author is told who that is."""
-        contacts = await self._contacts.of([agent])
+        contacts = await self._owner_contacts.of([agent])
         mine = agent.get("author") == object_id(caller.id)
         shown = agent if mine else without(agent, "author", "authorName")
         contact = contacts.get(str(agent["_id"]))

@@ -6,10 +6,10 @@ from starlette.responses import Response
 
 from locutory import JSON, Can, Request, Route, SignedIn
 from locutory_agentbuilder.categories import Categories
-from locutory_agentbuilder.kind import PERMISSION
 from locutory_agentbuilder.listing.lists import Lists, Selection
-from locutory_agentbuilder.listing.order import place_of
+from locutory_agentbuilder.listing.order import position_of
 from locutory_agentbuilder.listing.tools import ToolList
+from locutory_agentbuilder.resource_kind import PERMISSION
 from locutory_agentbuilder.routes import models
 from locutory_contracts.access import VIEW
 
@@ -20,7 +20,7 @@ _PROMOTED = {"1": True, "0": False}
 
 
 class ListRoutes:
-    """What the agent picker, the builder and the marketplace show."""
+    """The lists of the agent picker, the builder and the marketplace."""
 
     def __init__(self, lists: Lists, categories: Categories, tools: ToolList) -> None:
         self._lists = lists
@@ -75,7 +75,7 @@ class ListRoutes:
             _PROMOTED.get(request.query_text("promoted") or ""),
         )
         limit = _number(request.query_text("limit"), _DEFAULT, _UNREADABLE)
-        after = place_of(request.query_text("cursor"))
+        after = position_of(request.query_text("cursor"))
         limit = min(_MOST, max(1, limit))
         return JSON(await self._lists.page(request.caller, selection, limit, after))
 
@@ -84,7 +84,7 @@ class ListRoutes:
         return JSON(await self._categories.list(request.caller.tenant))
 
     async def tools(self, request: Request) -> Response:
-        """What the sources of tools name, by name."""
+        """The tools that the sources name, by name."""
         return JSON(await self._tools.of(request.caller))
 
 

@@ -1,11 +1,11 @@
-"""What the memory agent is told (contract memories §4)."""
+"""The system prompt of the memory agent (contract memories §4)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from locutory_memories.chat.telling import lines, newest
+from locutory_memories.chat.context import lines, newest
 from locutory_memories.keys import Counter
-from locutory_memories.rules import Rules
+from locutory_memories.memory_config import MemoryConfig
 from locutory_memories.service import tokens_of
 
 DEFAULT = """\
@@ -27,27 +27,27 @@ existing note where one fits."""
 END = "When there is nothing to store or delete, answer with the word done and call no tool."
 
 
-def briefing(
-    rules: Rules, own: str | None, stored: Sequence[Mapping[str, Any]], counter: Counter
+def system_prompt(
+    config: MemoryConfig, own: str | None, stored: Sequence[Mapping[str, Any]], counter: Counter
 ) -> str:
     """The system prompt: instructions (the agent's own, if it has any), how full the memory
     is, and what is in it."""
-    blocks = [own or _default(rules)]
-    if rules.token_limit:
+    blocks = [own or _default(config)]
+    if config.token_limit:
         used = tokens_of(stored)
         blocks.append(
             "# Memory status:\n"
             f"In use: {used} tokens\n"
-            f"Limit: {rules.token_limit} tokens\n"
-            f"Left: {max(0, rules.token_limit - used)} tokens"
+            f"Limit: {config.token_limit} tokens\n"
+            f"Left: {max(0, config.token_limit - used)} tokens"
         )
-    told = newest(stored, rules.prompt_tokens, counter)
-    blocks.append(f"# Existing memory:\n{lines(told, keys=True) or 'None yet'}")
+    recent = newest(stored, config.prompt_tokens, counter)
+    blocks.append(f"# Existing memory:\n{lines(recent, keys=True) or 'None yet'}")
     return "\n\n".join(blocks)
 
 
-def _default(rules: Rules) -> str:
+def _default(config: MemoryConfig) -> str:
     keys = "A key is one or two words of lower-case letters, joined by _."
-    if rules.valid_keys:
-        keys = f"Keys that may be used: {', '.join(rules.valid_keys)}"
+    if config.valid_keys:
+        keys = f"Keys that may be used: {', '.join(config.valid_keys)}"
     return f"{DEFAULT}\n\n{keys}\n\n{END}"

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from locutory_contracts.chat import Tool, ToolOutcome, Turn
-from locutory_memories.chat.notebook import DELETE, SET, Notebook, schemas
-from locutory_memories.chat.pools import pool_of
-from locutory_memories.gate import Gate
-from locutory_memories.rules import Current
+from locutory_memories.chat.memory_tools import DELETE, SET, MemoryTools, schemas
+from locutory_memories.chat.scopes import scope_of
+from locutory_memories.memory_config import ConfigRef
+from locutory_memories.permissions import MemoryPermissions
 
 _NEEDS = {SET: ("CREATE", "UPDATE"), DELETE: ("UPDATE",)}
 
@@ -17,24 +17,26 @@ Run = Callable[[Mapping[str, Any], Turn], Awaitable[ToolOutcome]]
 class InlineTools:
     """Offers the tools to turns that ask for the capability ``memory``."""
 
-    def __init__(self, current: Current, gate: Gate, notebook: Notebook) -> None:
-        self._current = current
-        self._gate = gate
-        self._notebook = notebook
+    def __init__(
+        self, config: ConfigRef, permissions: MemoryPermissions, memory_tools: MemoryTools
+    ) -> None:
+        self._config = config
+        self._permissions = permissions
+        self._memory_tools = memory_tools
 
     async def tools(self, turn: Turn) -> Sequence[Tool]:
         """`ToolSource.tools`."""
-        rules = self._current.rules
+        config = self._config.current
         return [
             Tool(schema, self._run(name), timeout=15.0)
-            for name, schema in (schemas(rules).items() if rules.inline else ())
-            if await self._gate.inline(turn, *_NEEDS[name])
+            for name, schema in (schemas(config).items() if config.inline else ())
+            if await self._permissions.inline(turn, *_NEEDS[name])
         ]
 
     def _run(self, name: str) -> Run:
         async def run(arguments: Mapping[str, Any], turn: Turn) -> ToolOutcome:
-            entry = await self._notebook.call(name, arguments, pool_of(turn))
-            shown = [entry.attachment] if entry.attachment is not None else []
-            return ToolOutcome(entry.text, shown, entry.failed)
+            result = await self._memory_tools.call(name, arguments, scope_of(turn))
+            shown = [result.attachment] if result.attachment is not None else []
+            return ToolOutcome(result.text, shown, result.failed)
 
         return run

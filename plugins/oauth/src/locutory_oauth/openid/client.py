@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from locutory_oauth.http_client import HttpClient, Unreachable, json_object
 from locutory_oauth.identity import Refused, Start, TokenSet
 from locutory_oauth.oauth2 import TokenEndpoint, authorization_url, code_of
 from locutory_oauth.openid.discovery import TENANT, Discovery
 from locutory_oauth.openid.verification import TokenExpired, Verification
-from locutory_oauth.outbound import Outbound, Unreachable, json_object
 
 OFFLINE = "offline_access"
 _ON_BEHALF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -46,14 +46,14 @@ class OpenIdClient:
         registration: Registration,
         discovery: Discovery,
         verification: Verification,
-        outbound: Outbound,
+        http: HttpClient,
     ) -> None:
         self.registration = registration
         self.discovery = discovery
         self.verification = verification
-        self._outbound = outbound
+        self._http = http
         self._endpoint = TokenEndpoint(
-            outbound, registration.client_id, registration.secret, registration.auth_method
+            http, registration.client_id, registration.secret, registration.auth_method
         )
 
     async def start(self, state: str) -> Start:
@@ -163,7 +163,7 @@ class OpenIdClient:
         return answer["access_token"], good
 
     async def userinfo(self, access_token: str, subject: str) -> Mapping[str, Any]:
-        """What the user info endpoint says about ``subject``; empty without an endpoint. Where
+        """The claims of the user info endpoint about ``subject``; empty without an endpoint. Where
         the provider signs it, that is checked. `Refused` when it speaks of somebody else, or
         cannot be believed."""
         metadata = await self.discovery.metadata()
@@ -174,7 +174,7 @@ class OpenIdClient:
             "authorization": f"Bearer {access_token}",
             "accept": "application/json, application/jwt",
         }
-        response = await self._outbound.answer(metadata.userinfo_endpoint, what, headers)
+        response = await self._http.answer(metadata.userinfo_endpoint, what, headers)
         if response.status_code != 200:
             text = f"{what} answers with status {response.status_code}"
             raise Unreachable(text, status=response.status_code)

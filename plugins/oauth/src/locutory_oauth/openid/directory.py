@@ -11,11 +11,11 @@ import structlog
 from locutory import Cache, Request, Services
 from locutory_contracts.directory import DirectoryEntry, DirectoryKind
 from locutory_contracts.sign_in import SIGN_INS, Identity, IdentityRefused
+from locutory_oauth.http_client import Unreachable
 from locutory_oauth.identity import Refused, text
 from locutory_oauth.openid.discovery import Discovery, normal_issuer
 from locutory_oauth.openid.entra import Graph
 from locutory_oauth.openid.reuse import PROVIDER, OpenIdSessions
-from locutory_oauth.outbound import Unreachable
 
 T = TypeVar("T")
 Search = Callable[[str], Awaitable[Sequence[DirectoryEntry]]]
@@ -81,12 +81,12 @@ class EntraDirectory:
         self, request: Request, text: str, kinds: Collection[DirectoryKind], limit: int
     ) -> Sequence[DirectoryEntry]:
         """See the contract. Contacts of the caller come first."""
-        wanted = text.strip()
-        if not kinds or limit < 1 or len(wanted) < 2 or _CONTROL.search(wanted):
+        query_text = text.strip()
+        if not kinds or limit < 1 or len(query_text) < 2 or _CONTROL.search(query_text):
             return []
         if not await self._ask(request, _EXCHANGE, _ready, False):
             return []  # one exchange, and one failure, for all that is asked
-        searches = self._searches(wanted, kinds, min(limit, _MOST_FOUND))
+        searches = self._searches(query_text, kinds, min(limit, _MOST_FOUND))
         answers = await asyncio.gather(
             *(self._ask(request, what, call, _NOBODY) for what, call in searches)
         )
@@ -100,9 +100,9 @@ class EntraDirectory:
         ]
 
     def _searches(
-        self, wanted: str, kinds: Collection[DirectoryKind], limit: int
+        self, query_text: str, kinds: Collection[DirectoryKind], limit: int
     ) -> Sequence[tuple[str, Search]]:
-        """What to ask, by a name for the log."""
+        """The requests to make, each with a name for the log."""
 
         def listed(
             path: str, read: Callable[[Mapping[str, Any]], DirectoryEntry | None], **query: str
@@ -120,21 +120,21 @@ class EntraDirectory:
         searches = []
         if "user" in kinds:
             # A colon would make a property or a topic of what stands before it there.
-            if self._knows_contacts and ":" not in wanted:
+            if self._knows_contacts and ":" not in query_text:
                 of_organisation = "personType/subclass eq 'OrganizationUser'"
                 call = listed(
                     "/me/people",
                     _contact,
-                    search=_quoted(wanted),
+                    search=_quoted(query_text),
                     filter=of_organisation,
                     select=_PEOPLE_SELECT,
                 )
                 searches.append(("search contacts", call))
-            given = _any_of(_USER_FIELDS, wanted)
+            given = _any_of(_USER_FIELDS, query_text)
             call = listed("/users", _user, search=given, select=_USER_SELECT)
             searches.append(("search users", call))
         if "group" in kinds:
-            given = _any_of(_GROUP_FIELDS, wanted)
+            given = _any_of(_GROUP_FIELDS, query_text)
             call = listed("/groups", _group, search=given, select=_GROUP_SELECT)
             searches.append(("search groups", call))
         return searches
@@ -165,7 +165,7 @@ class EntraDirectory:
         return await self._ask(request, f"find {kind}", call, None)
 
     async def account(self, request: Request, person: DirectoryEntry) -> str | None:
-        """See the contract. The issuer is the caller's: who is in his directory signs in
+        """See the contract. The issuer is the caller's: who is in their directory signs in
         there, too."""
         sign_ins = self._services.find(SIGN_INS)
         caller = request.caller

@@ -1,4 +1,4 @@
-"""What an OpenID provider says about itself, and its keys."""
+"""The metadata that an OpenID provider publishes about itself, and its keys."""
 
 import asyncio
 import re
@@ -12,8 +12,8 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from locutory_oauth.http_client import HttpClient, Unreachable
 from locutory_oauth.identity import Refused
-from locutory_oauth.outbound import Outbound, Unreachable
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 TENANT = "{tenantid}"
@@ -136,12 +136,12 @@ class Discovery:
     def __init__(
         self,
         issuer: str,
-        outbound: Outbound,
+        http: HttpClient,
         key_seconds: float,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._issuer = issuer.strip()
-        self._outbound = outbound
+        self._http = http
         self._key_seconds = key_seconds
         self._log = log
         self._lock = asyncio.Lock()
@@ -159,7 +159,7 @@ class Discovery:
 
     @property
     def known(self) -> Metadata | None:
-        """What was found out last."""
+        """The metadata that was read last."""
         return self._metadata
 
     async def metadata(self) -> Metadata:
@@ -176,7 +176,7 @@ class Discovery:
                 url = self._issuer
                 if WELL_KNOWN not in url:
                     url = url.rstrip("/") + WELL_KNOWN
-                found = read_metadata(self._issuer, await self._outbound.object(url))
+                found = read_metadata(self._issuer, await self._http.object(url))
             except Unreachable as failure:
                 self._log.warning("openid.discovery_failed", reason=str(failure))
                 if self._metadata is not None:  # old is better than nothing
@@ -211,7 +211,7 @@ class Discovery:
             return self._keys
 
     async def _fetch_keys(self, url: str) -> KeySet:
-        document = await self._outbound.object(url)
+        document = await self._http.object(url)
         try:
             return KeySet.import_key_set(_public(document))
         except (JoseError, ValueError, TypeError, KeyError) as error:

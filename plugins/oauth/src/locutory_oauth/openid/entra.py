@@ -11,9 +11,9 @@ from weakref import WeakValueDictionary
 import structlog
 
 from locutory import Cache
+from locutory_oauth.http_client import HttpClient, Unreachable
 from locutory_oauth.identity import Refused
 from locutory_oauth.openid.client import OpenIdClient
-from locutory_oauth.outbound import Outbound, Unreachable
 
 GRAPH = "https://graph.microsoft.com"
 _OVERAGE_SCOPE = "https://graph.microsoft.com/User.Read"
@@ -33,7 +33,7 @@ class Graph:
     def __init__(
         self,
         client: OpenIdClient,
-        outbound: Outbound,
+        http: HttpClient,
         cache: Cache,
         scopes: str,
         owners: bool,
@@ -41,7 +41,7 @@ class Graph:
         address: str = GRAPH,
     ) -> None:
         self._client = client
-        self._outbound = outbound
+        self._http = http
         self._cache = cache
         self.scopes = scopes.replace(",", " ").split()
         self._owners = owners
@@ -51,7 +51,7 @@ class Graph:
 
     @property
     def owners(self) -> bool:
-        """Do the owners of a group count as its members?"""
+        """``True`` when the owners of a group count as its members."""
         return self._owners
 
     async def token(self, access_token: str) -> str:
@@ -107,7 +107,7 @@ class Graph:
 
     async def one(self, token: str, path: str) -> Mapping[str, Any]:
         """An object by its path, which begins with a slash; `Unreachable` otherwise."""
-        return await self._outbound.object(self._root + path, headers=_headers(token))
+        return await self._http.object(self._root + path, headers=_headers(token))
 
     async def values(
         self, token: str, path: str, *, body: Any = None, pages: int = _MOST_PAGES
@@ -119,7 +119,7 @@ class Graph:
         for _ in range(pages):
             if url is None:
                 return found
-            page = await self._outbound.object(
+            page = await self._http.object(
                 url,
                 method="GET" if body is None else "POST",
                 headers=_headers(token),

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import structlog
 
 from locutory_oauth.config import OpenIdSettings
-from locutory_oauth.identity import Arrival, Picture, Refused, Start, text
+from locutory_oauth.http_client import Unreachable
+from locutory_oauth.identity import Picture, Refused, SignInResult, Start, text
 from locutory_oauth.openid.claims import identity_of
 from locutory_oauth.openid.client import OpenIdClient
 from locutory_oauth.openid.discovery import TENANT, normal_issuer
 from locutory_oauth.openid.entra import Graph
 from locutory_oauth.openid.roles import Roles, Sources
-from locutory_oauth.outbound import Unreachable
 
 
 class OpenIdProvider:
@@ -39,11 +39,11 @@ class OpenIdProvider:
         """See `locutory_oauth.identity.Provider`."""
         return await self._client.start(state)
 
-    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> Arrival:
+    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
         """See `locutory_oauth.identity.Provider`."""
         tokens = await self._client.redeem(answer, memory)
-        bearer, told = await self._userinfo(tokens.access, tokens.claims["sub"])
-        userinfo = {**tokens.claims, **told}
+        bearer, answered = await self._userinfo(tokens.access, tokens.claims["sub"])
+        userinfo = {**tokens.claims, **answered}
         groups: list[Any] = []
 
         async def overage() -> Any:
@@ -55,7 +55,7 @@ class OpenIdProvider:
         issuer = self.issuer(tokens.claims)
         announced = (await self._client.discovery.metadata()).issuer
         own = (self._client.discovery.issuer, normal_issuer(announced))
-        return Arrival(
+        return SignInResult(
             identity=identity_of(
                 self._settings,
                 userinfo,
@@ -63,7 +63,7 @@ class OpenIdProvider:
                 configured=issuer in own,
             ),
             may_register=True,
-            told=userinfo.keys(),
+            claim_names=userinfo.keys(),
             picture=await self._picture(userinfo, bearer),
             rules=rules,
             tokens=tokens,

@@ -6,9 +6,9 @@ import time
 from dataclasses import asdict, replace
 
 from locutory import Cache
+from locutory_oauth.http_client import Unreachable
 from locutory_oauth.identity import Refused, TokenSet
 from locutory_oauth.openid.client import OpenIdClient
-from locutory_oauth.outbound import Unreachable
 
 _TURNS = "oauth:turned"
 _GRACE_SECONDS = 30.0

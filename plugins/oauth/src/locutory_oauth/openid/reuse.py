@@ -17,15 +17,15 @@ from joserfc.jwk import OctKey
 from locutory import Cache, Principal, Request, Services, Unauthorized, now
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.sign_in import OutsideAnswer, OutsideEnd, OutsideSession
-from locutory_oauth.browser import COOKIE, Browsers, new_id, set_cookie
 from locutory_oauth.config import Config
+from locutory_oauth.http_client import Unreachable
 from locutory_oauth.identity import Refused, TokenSet, text
+from locutory_oauth.login_state import COOKIE, LoginStateStore, new_id, set_cookie
 from locutory_oauth.openid.client import OpenIdClient
 from locutory_oauth.openid.discovery import normal_issuer
 from locutory_oauth.openid.own_tokens import OwnTokens
 from locutory_oauth.openid.renewal import Renewal
 from locutory_oauth.openid.verification import TokenExpired, unverified_claims
-from locutory_oauth.outbound import Unreachable
 
 PROVIDER = "openid"
 _REFRESH = "refreshToken"
@@ -45,7 +45,7 @@ class OpenIdSessions:
         self,
         config: Config,
         client: OpenIdClient,
-        browsers: Browsers,
+        login_states: LoginStateStore,
         cache: Cache,
         services: Services,
         secret: str,
@@ -56,7 +56,7 @@ class OpenIdSessions:
     ) -> None:
         self._config = config
         self._client = client
-        self._browsers = browsers
+        self._login_states = login_states
         self._services = services
         self._key = OctKey.import_key(secret)
         self._own = OwnTokens(secret, config.session_expiry / 1000)
@@ -89,7 +89,7 @@ class OpenIdSessions:
             "refresh": tokens.refresh,
             "at": time.time(),
         }
-        await self._browsers.store(browser, value)
+        await self._login_states.store(browser, value)
         claims = {
             "id": opened.user_id,
             "session": opened.id or str(ObjectId()),
@@ -99,7 +99,7 @@ class OpenIdSessions:
         signed = jwt.encode({"alg": "HS256"}, claims, self._key)
         pairs = ((_REFRESH, tokens.refresh or ""), ("token_provider", PROVIDER), (_USER, signed))
         return [
-            self._browsers.cookie(browser),
+            self._login_states.cookie(browser),
             *(
                 set_cookie(name, value, self._seconds, is_secure=self._secure, site="Strict")
                 for name, value in pairs
@@ -138,7 +138,7 @@ class OpenIdSessions:
         if ready is None:
             own_until = time.time() + self._own.seconds
             ready = self._own.issue(opened, own_until)
-        browser = self._browsers.identify(request) or new_id()
+        browser = self._login_states.identify(request) or new_id()
         cookies = await self._keep(browser, opened, tokens, own_until)
         return OutsideAnswer(200, {"token": ready, "user": account}, cookies)
 
@@ -146,7 +146,7 @@ class OpenIdSessions:
         self, request: Request, opened: OutsideSession | None
     ) -> Mapping[str, Any]:
         """The login session of the browser; empty when it is somebody else's."""
-        stored = await self._browsers.stored(request)
+        stored = await self._login_states.stored(request)
         return stored if opened is not None and stored.get("user") == opened.user_id else {}
 
     async def _reusable(
@@ -253,7 +253,7 @@ class OpenIdSessions:
 
     async def end(self, request: Request, account: Account) -> OutsideEnd:
         """See `locutory_contracts.sign_in.OutsideSessions`."""
-        session = await self._browsers.stored(request)
+        session = await self._login_states.stored(request)
         token = request.cookies.get("openid_id_token", "")
         opened = self.session(request)
         refresh = request.cookies.get(_REFRESH) if opened is not None else None
@@ -261,7 +261,7 @@ class OpenIdSessions:
             theirs = session.get("user") == str(account["_id"])
             token = session["id"] if theirs else ""
             refresh = session["refresh"] if theirs else refresh
-            await self._browsers.forget(request)
+            await self._login_states.forget(request)
         if refresh and opened is not None and opened.user_id == str(account["_id"]):
             await self._revoke(refresh)
         cookies = []
@@ -293,8 +293,8 @@ class OpenIdSessions:
         query = {"client_id": self._client.registration.client_id}
         address: str
         if token:
-            told = {"post_logout_redirect_uri": back, "id_token_hint": token}
-            address = add_params_to_uri(endpoint, told)
+            query_with_token = {"post_logout_redirect_uri": back, "id_token_hint": token}
+            address = add_params_to_uri(endpoint, query_with_token)
             if len(address) <= self._config.openid_max_logout_url_length:
                 return address
             hint = account.get("email") or account.get("username") or account.get("openidId")
@@ -304,8 +304,8 @@ class OpenIdSessions:
 
 
 def _began(claims: Mapping[str, Any]) -> datetime:
-    """When a session began; LibreChat's cookies tell when they were signed. Long ago when
-    they do not say."""
+    """The moment at which a session began; for LibreChat's cookies, at which they were signed.
+    The epoch when they do not say."""
     for claim, unit in (("began", 1000), ("iat", 1)):
         value = claims.get(claim)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -317,6 +317,6 @@ def _began(claims: Mapping[str, Any]) -> datetime:
 
 
 def _seconds_left(token: str) -> float:
-    """How long a token is still good; 0 when it does not say."""
+    """The seconds for which a token is still good; 0 when it does not say."""
     expires = unverified_claims(token).get("exp")
     return expires - time.time() if isinstance(expires, int | float) else 0.0

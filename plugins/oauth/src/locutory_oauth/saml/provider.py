@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from locutory import Cache
 from locutory_contracts.sign_in import Identity
-from locutory_oauth.identity import Arrival, Picture, Refused, Start
+from locutory_oauth.identity import Picture, Refused, SignInResult, Start
 from locutory_oauth.saml.response import Assertion, SamlExchange
 from locutory_oauth.saml.settings import SamlSettings
 from locutory_oauth.values import first_address, first_text, joined_text
@@ -39,7 +39,7 @@ class SamlProvider:
         url, request_id = await asyncio.to_thread(self._exchange.request, state)
         return Start(url, {"request": request_id})
 
-    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> Arrival:
+    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
         """See `locutory_oauth.identity.Provider`."""
         encoded = answer.get("SAMLResponse", "")
         assertion = await asyncio.to_thread(self._exchange.read, encoded, memory["request"])
@@ -47,9 +47,9 @@ class SamlProvider:
             raise Refused("saml", "the assertion does not say who this is")
         if not await self._cache.add(_SEEN, assertion.id, 1, assertion.seconds):
             raise Refused("replay", "the assertion was used before")
-        return self._arrival(assertion)
+        return self._result(assertion)
 
-    def _arrival(self, assertion: Assertion) -> Arrival:
+    def _result(self, assertion: Assertion) -> SignInResult:
         settings, attributes = self._settings, assertion.attributes
 
         def values(configured: str | None, *usual: str) -> list[Sequence[str]]:
@@ -73,7 +73,7 @@ class SamlProvider:
         picture = first_text(*values(settings.saml_picture_claim, "picture"))
         subject = assertion.name_id if assertion.lasts else ""
         file = hashlib.sha256((subject or email).encode()).hexdigest() + ".png"
-        return Arrival(
+        return SignInResult(
             identity=Identity(
                 provider="saml",
                 key="samlId",
@@ -83,6 +83,6 @@ class SamlProvider:
                 fields={name: value for name, value in fields.items() if value},
             ),
             may_register=True,
-            told=attributes.keys(),
+            claim_names=attributes.keys(),
             picture=Picture(picture, file, stored=True) if picture else None,
         )

@@ -12,9 +12,9 @@ from joserfc.jwk import ECKey
 
 from locutory import Problem, StartupError
 from locutory_oauth.config import SocialSettings
-from locutory_oauth.identity import Arrival, Start, is_true, text
+from locutory_oauth.identity import SignInResult, Start, is_true, text
 from locutory_oauth.openid.client import OpenIdClient
-from locutory_oauth.social.code_flow import Profile, arrival, joined
+from locutory_oauth.social.code_flow import Profile, joined, sign_in_result
 
 ISSUER = "https://appleid.apple.com"
 SECRET_SECONDS = 300
@@ -65,7 +65,7 @@ class Apple:
         """See `locutory_oauth.identity.Provider`."""
         return await self._client.start(state)
 
-    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> Arrival:
+    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
         """See `locutory_oauth.identity.Provider`."""
         tokens = await self._client.redeem(answer, memory)
         claims = tokens.claims
@@ -77,7 +77,7 @@ class Apple:
             username=email.partition("@")[0].lower() if email else f"user_{subject}",
             name=_name(claims.get("name")) or _name(_posted(answer.get("user", ""))),
         )
-        return arrival("apple", profile, may_register=self._may_register)
+        return sign_in_result("apple", profile, may_register=self._may_register)
 
 
 def _posted(user: str) -> Any:

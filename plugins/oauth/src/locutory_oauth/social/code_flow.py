@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from locutory_contracts.sign_in import Identity
-from locutory_oauth.identity import Arrival, Picture, Refused, Start, text
+from locutory_oauth.http_client import HttpClient
+from locutory_oauth.identity import Picture, Refused, SignInResult, Start, text
 from locutory_oauth.oauth2 import POST, TokenEndpoint, authorization_url, code_of
-from locutory_oauth.outbound import Outbound
 from locutory_oauth.values import first_address
 
 
@@ -26,7 +26,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What every provider tells in its own words."""
+    """A profile; every provider has its own names for these fields."""
 
     id: str
     email: str
@@ -36,11 +36,12 @@ class Profile:
     picture: str | None = None
 
 
-def arrival(provider: str, profile: Profile, *, may_register: bool) -> Arrival:
-    """A profile as an arrival (contract oauth §4). Without an id it is refused."""
+def sign_in_result(provider: str, profile: Profile, *, may_register: bool) -> SignInResult:
+    """The result of a sign-in with this profile (contract oauth §4). Without an id it is
+    refused."""
     if not profile.id:
         raise Refused("profile", "the provider tells no id")
-    return Arrival(
+    return SignInResult(
         identity=Identity(
             provider=provider,
             key=f"{provider}Id",
@@ -63,14 +64,12 @@ class CodeFlow:
 
     provider: str
 
-    def __init__(
-        self, registration: Registration, outbound: Outbound, *, may_register: bool
-    ) -> None:
+    def __init__(self, registration: Registration, http: HttpClient, *, may_register: bool) -> None:
         self.registration = registration
-        self.outbound = outbound
+        self.http = http
         self._may_register = may_register
         self._endpoint = TokenEndpoint(
-            outbound, registration.client_id, lambda: registration.client_secret, POST
+            http, registration.client_id, lambda: registration.client_secret, POST
         )
 
     async def profile(self, access_token: str) -> Profile:
@@ -91,7 +90,7 @@ class CodeFlow:
         )
         return Start(url, {"verifier": verifier})
 
-    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> Arrival:
+    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
         """See `locutory_oauth.identity.Provider`."""
         form = {
             "grant_type": "authorization_code",
@@ -102,7 +101,7 @@ class CodeFlow:
         token = await self._endpoint.ask(self.registration.token_url, form)
         access = token["access_token"]
         profile = await self.profile(access)
-        return arrival(self.provider, profile, may_register=self._may_register)
+        return sign_in_result(self.provider, profile, may_register=self._may_register)
 
 
 def bearer(access_token: str, **more: str) -> dict[str, str]:

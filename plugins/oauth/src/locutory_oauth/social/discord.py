@@ -1,8 +1,8 @@
 """Discord."""
 
 from locutory_oauth.config import SocialSettings
+from locutory_oauth.http_client import HttpClient
 from locutory_oauth.identity import text
-from locutory_oauth.outbound import Outbound
 from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer
 
 SITE = "https://discord.com"
@@ -10,8 +10,8 @@ _PICTURES = "https://cdn.discordapp.com"
 
 
 class Discord(CodeFlow):
-    """Whether the address is verified is taken from Discord, which lets people sign up with
-    one that is not theirs."""
+    """Sign-in with Discord. It says itself if an address is verified, since it lets people sign
+    up with one that is not theirs."""
 
     provider = "discord"
 
@@ -19,7 +19,7 @@ class Discord(CodeFlow):
         self,
         settings: SocialSettings,
         domain: str,
-        outbound: Outbound,
+        http: HttpClient,
         *,
         may_register: bool,
         address: str | None = None,
@@ -35,13 +35,13 @@ class Discord(CodeFlow):
                 authorize_url=f"{self._api}/oauth2/authorize?prompt=none",
                 token_url=f"{self._api}/oauth2/token",
             ),
-            outbound,
+            http,
             may_register=may_register,
         )
 
     async def profile(self, access_token: str) -> Profile:
         """See `CodeFlow`."""
-        user = await self.outbound.object(f"{self._api}/users/@me", headers=bearer(access_token))
+        user = await self.http.object(f"{self._api}/users/@me", headers=bearer(access_token))
         user_id, avatar = text(user.get("id")), text(user.get("avatar"))
         if avatar:
             kind = "gif" if avatar.startswith("a_") else "png"

@@ -3,9 +3,9 @@
 import hmac
 
 from locutory_oauth.config import SocialSettings
+from locutory_oauth.http_client import HttpClient
 from locutory_oauth.identity import text
 from locutory_oauth.openid.claims import at_path
-from locutory_oauth.outbound import Outbound
 from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer, joined
 
 SITE = "https://www.facebook.com"
@@ -23,7 +23,7 @@ class Facebook(CodeFlow):
         self,
         settings: SocialSettings,
         domain: str,
-        outbound: Outbound,
+        http: HttpClient,
         *,
         may_register: bool,
         address: str | None = None,
@@ -39,7 +39,7 @@ class Facebook(CodeFlow):
                 authorize_url=f"{address or SITE}/{VERSION}/dialog/oauth",
                 token_url=f"{self._graph}/oauth/access_token",
             ),
-            outbound,
+            http,
             may_register=may_register,
         )
 
@@ -48,7 +48,7 @@ class Facebook(CodeFlow):
         # Shows Facebook that the token was not stolen from the browser.
         secret = self.registration.client_secret.encode()
         proof = hmac.digest(secret, access_token.encode(), "sha256").hex()
-        user = await self.outbound.object(
+        user = await self.http.object(
             f"{self._graph}/me",
             headers=bearer(access_token),
             params={

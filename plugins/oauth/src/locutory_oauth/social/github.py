@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from locutory_oauth.config import SocialSettings
+from locutory_oauth.http_client import HttpClient, Unreachable
 from locutory_oauth.identity import text
-from locutory_oauth.outbound import Outbound, Unreachable
 from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer
 from locutory_oauth.values import first_address
 
@@ -23,7 +23,7 @@ class GitHub(CodeFlow):
         self,
         settings: SocialSettings,
         domain: str,
-        outbound: Outbound,
+        http: HttpClient,
         *,
         may_register: bool,
         address: str | None = None,
@@ -43,14 +43,14 @@ class GitHub(CodeFlow):
                 authorize_url=f"{site}/login/oauth/authorize",
                 token_url=f"{site}/login/oauth/access_token",
             ),
-            outbound,
+            http,
             may_register=may_register,
         )
 
     async def profile(self, access_token: str) -> Profile:
         """See `CodeFlow`."""
         headers = bearer(access_token, **self._headers)
-        user = await self.outbound.object(f"{self._api}/user", headers=headers)
+        user = await self.http.object(f"{self._api}/user", headers=headers)
         email, verified = _choose(await self._emails(headers))
         return Profile(
             id=text(user.get("id")),
@@ -63,7 +63,7 @@ class GitHub(CodeFlow):
 
     async def _emails(self, headers: Mapping[str, str]) -> Any:
         try:
-            return await self.outbound.json(f"{self._api}/user/emails", headers=headers)
+            return await self.http.json(f"{self._api}/user/emails", headers=headers)
         except Unreachable as failure:
             if failure.status not in (403, 404):
                 raise

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from locutory_oauth.identity import Arrival, Start, is_true, text
+from locutory_oauth.identity import SignInResult, Start, is_true, text
 from locutory_oauth.openid.client import OpenIdClient
-from locutory_oauth.social.code_flow import Profile, arrival, joined
+from locutory_oauth.social.code_flow import Profile, joined, sign_in_result
 
 ISSUER = "https://accounts.google.com"
 
@@ -20,7 +20,7 @@ class Google:
         """See `locutory_oauth.identity.Provider`."""
         return await self._client.start(state)
 
-    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> Arrival:
+    async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
         """See `locutory_oauth.identity.Provider`."""
         tokens = await self._client.redeem(answer, memory)
         subject = str(tokens.claims["sub"])
@@ -33,4 +33,4 @@ class Google:
             name=joined(claims.get("given_name"), claims.get("family_name")),
             picture=text(claims.get("picture")) or None,
         )
-        return arrival("google", profile, may_register=self._may_register)
+        return sign_in_result("google", profile, may_register=self._may_register)

@@ -9,11 +9,11 @@ from bson.codec_options import CodecOptions
 
 from locutory import Principal
 from locutory.database import Raw
+from locutory_prompts.access_control import AccessControl, object_id
 from locutory_prompts.documents import SUMMARY
-from locutory_prompts.kind import KIND
-from locutory_prompts.listing.order import SORT, Place, cursor_after
+from locutory_prompts.listing.order import SORT, Position, cursor_after
 from locutory_prompts.listing.rows import rows_of
-from locutory_prompts.rights import Rights, object_id
+from locutory_prompts.resource_kind import KIND
 from locutory_prompts.service import Prompts
 
 MINE = "sys__my__prompts__sys"
@@ -25,13 +25,13 @@ LONGEST_SEARCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which groups: a part of their name, and a category or one of the three above."""
+    """The groups of a list: a part of their name, and a category or one of the three above."""
 
     name: str = ""
     category: str = ""
 
-    def filter(self, caller: ObjectId | None, after: Place | None = None) -> dict[str, Any]:
-        """The filter of the groups that match, those behind a place."""
+    def filter(self, caller: ObjectId | None, after: Position | None = None) -> dict[str, Any]:
+        """The filter of the groups that match, those behind a position."""
         found: dict[str, Any] = {}
         if self.name:
             # No expression may hold a NUL itself.
@@ -62,14 +62,14 @@ class Page:
 class Lists:
     """Lists of what a caller sees."""
 
-    def __init__(self, prompts: Prompts, rights: Rights) -> None:
+    def __init__(self, prompts: Prompts, access_control: AccessControl) -> None:
         self._prompts = prompts
-        self._rights = rights
+        self._access_control = access_control
 
     async def page(
-        self, principal: Principal, selection: Selection, limit: int, after: Place | None
+        self, principal: Principal, selection: Selection, limit: int, after: Position | None
     ) -> Page:
-        """At most ``limit`` groups behind a place."""
+        """At most ``limit`` groups behind a position."""
         groups = await self._groups(principal, selection, limit + 1, after)
         shown, more = groups[:limit], len(groups) > limit
         return Page(await self._rows(shown), cursor_after(shown[-1]) if more else None)
@@ -79,12 +79,16 @@ class Lists:
         return await self._rows(await self._groups(principal, selection))
 
     async def _groups(
-        self, principal: Principal, selection: Selection, most: int = 0, after: Place | None = None
+        self,
+        principal: Principal,
+        selection: Selection,
+        max_groups: int = 0,
+        after: Position | None = None,
     ) -> list[Raw]:
-        """The first ``most`` groups, all of them with 0."""
+        """The first ``max_groups`` groups, all of them with 0."""
         if len(selection.name) > LONGEST_SEARCH:
             return []
-        caller, access = object_id(principal.id), self._rights.shared
+        caller, access = object_id(principal.id), self._access_control.shared
         wanted = selection.filter(caller, after)
         if access is None:
             reached: dict[str, Any] = {"author": caller, "tenantId": principal.tenant}
@@ -94,10 +98,10 @@ class Lists:
         # Dates that are only written as JSON are quicker to decode without a zone.
         plain = self._prompts.groups.with_options(codec_options=CodecOptions(tz_aware=False))
         found = plain.find({"$and": [reached, wanted]}, SUMMARY)
-        return await found.sort(SORT).limit(most).batch_size(most + 1).to_list()
+        return await found.sort(SORT).limit(max_groups).batch_size(max_groups + 1).to_list()
 
     async def _rows(self, groups: list[Raw]) -> list[Raw]:
-        access = self._rights.shared
+        access = self._access_control.shared
         public: set[str] = set()
         if access is not None and groups:
             public = await access.public(KIND, [str(group["_id"]) for group in groups])

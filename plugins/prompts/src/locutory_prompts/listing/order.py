@@ -18,16 +18,16 @@ SORT = {"numberOfGenerations": -1, "updatedAt": -1, "_id": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The place of one group; ``None`` where it lacks the member."""
+class Position:
+    """The position of one group; ``None`` where it lacks the member."""
 
     uses: float | None
     updated: datetime | None
     id: ObjectId
 
     def bound(self) -> dict[str, Any]:
-        """What ``numberOfGenerations`` fulfils in every group behind, as one range of an index;
-        `after` says the rest."""
+        """The condition on ``numberOfGenerations`` of every group behind, as one range of an
+        index; `after` has the rest."""
         return {"$not": {"$gt": self.uses}}
 
     def after(self) -> list[dict[str, Any]]:
@@ -55,8 +55,8 @@ def cursor_after(group: Raw) -> str:
     return b64encode(orjson.dumps(place)).decode()
 
 
-def place_of(cursor: str | None) -> Place | None:
-    """The place that a cursor names; ``None`` for none, and for one that makes no sense."""
+def position_of(cursor: str | None) -> Position | None:
+    """The position that a cursor names; ``None`` for none, and for one that makes no sense."""
     if not cursor or cursor in ("undefined", "null"):
         return None
     # A '+' that nobody escaped arrives as a space.
@@ -66,7 +66,7 @@ def place_of(cursor: str | None) -> Place | None:
         uses, updated, key = found.get("numberOfGenerations", 0), found["updatedAt"], found["_id"]
         if not isinstance(key, str) or not ObjectId.is_valid(key):
             return None
-        return Place(_number(uses), _moment(updated), ObjectId(key))
+        return Position(_number(uses), _moment(updated), ObjectId(key))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, binascii.Error):
         return None
 

@@ -6,9 +6,9 @@ from starlette.responses import Response
 
 from locutory import JSON, Can, HTTPError, Limit, NoBody, Request, Route, by_user
 from locutory_contracts.access import DELETE, EDIT, VIEW
+from locutory_prompts.access_control import FAILED, MISSING, REFUSED, AccessControl, object_id
 from locutory_prompts.documents import GROUP, without
-from locutory_prompts.kind import PERMISSION
-from locutory_prompts.rights import FAILED, MISSING, REFUSED, Rights, object_id
+from locutory_prompts.resource_kind import PERMISSION
 from locutory_prompts.routes import models
 from locutory_prompts.routes.bodies import member, text_and_type
 from locutory_prompts.service import Prompts
@@ -20,9 +20,11 @@ _LIMITED = {"message": "Too many prompt usage requests. Try again later"}
 class GroupRoutes:
     """One group: reading, making, using, changing, deleting."""
 
-    def __init__(self, prompts: Prompts, rights: Rights, uses_per_minute: int) -> None:
+    def __init__(
+        self, prompts: Prompts, access_control: AccessControl, uses_per_minute: int
+    ) -> None:
         self._prompts = prompts
-        self._rights = rights
+        self._access_control = access_control
         self._limit = Limit("prompt_usage", uses_per_minute, 60, _LIMITED, by_user)
 
     def all(self) -> list[Route]:
@@ -96,7 +98,9 @@ class GroupRoutes:
     async def show(self, request: Request) -> Response:
         """The whole group."""
         caller = request.caller
-        found = await self._rights.group(caller, request.path_params["group_id"], VIEW, GROUP)
+        found = await self._access_control.group(
+            caller, request.path_params["group_id"], VIEW, GROUP
+        )
         if found.id is None:
             return JSON({"message": "Prompt group not found"}, 404)
         production = object_id(str(found.document.get("productionId")))
@@ -108,7 +112,7 @@ class GroupRoutes:
 
     async def create(self, request: Request) -> Response:
         """A new group."""
-        await self._rights.use(request.caller)
+        await self._access_control.use(request.caller)
         body = request.payload
         prompt, group = member(body, "prompt"), member(body, "group")
         if prompt is None or group is None or not group.get("name"):
@@ -125,7 +129,7 @@ class GroupRoutes:
     async def use(self, request: Request) -> Response:
         """Count a use."""
         text = request.path_params["group_id"]
-        found = await self._rights.group(request.caller, text, VIEW, {"author": 1})
+        found = await self._access_control.group(request.caller, text, VIEW, {"author": 1})
         if object_id(text) is None:
             return JSON({"error": "Invalid groupId"}, 400)
         uses = None if found.id is None else await self._prompts.used(found.id)
@@ -136,8 +140,8 @@ class GroupRoutes:
     async def update(self, request: Request) -> Response:
         """Change a group."""
         caller = request.caller
-        await self._rights.use(caller)
-        found = await self._rights.group(
+        await self._access_control.use(caller)
+        found = await self._access_control.group(
             caller, request.path_params["group_id"], EDIT, {"author": 1}
         )
         try:
@@ -152,8 +156,8 @@ class GroupRoutes:
     async def delete(self, request: Request) -> Response:
         """Delete a group."""
         caller = request.caller
-        await self._rights.use(caller)
-        found = await self._rights.group(
+        await self._access_control.use(caller)
+        found = await self._access_control.group(
             caller, request.path_params["group_id"], DELETE, {"author": 1}
         )
         if found.id is None:

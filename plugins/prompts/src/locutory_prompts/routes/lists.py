@@ -5,9 +5,9 @@ import re
 from starlette.responses import Response
 
 from locutory import JSON, Can, Request, Route, SignedIn, encode
-from locutory_prompts.kind import PERMISSION
 from locutory_prompts.listing.lists import Lists, Selection
-from locutory_prompts.listing.order import place_of
+from locutory_prompts.listing.order import position_of
+from locutory_prompts.resource_kind import PERMISSION
 from locutory_prompts.routes import models
 
 CATEGORIES = (
@@ -28,7 +28,7 @@ _FAILED = {"error": "Error getting prompt groups"}
 
 
 class ListRoutes:
-    """What the side panel, the command popover and the category selector show."""
+    """The lists of the side panel, the command popover and the category selector."""
 
     def __init__(self, lists: Lists) -> None:
         self._lists = lists
@@ -71,7 +71,7 @@ class ListRoutes:
     async def page(self, request: Request) -> Response:
         """A page, most used first."""
         limit = page_size(request)
-        after = place_of(request.query_text("cursor"))
+        after = position_of(request.query_text("cursor"))
         found = await self._lists.page(request.caller, _selection(request), limit, after)
         more = found.after is not None
         rest = {

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from locutory import JSON, Can, Empty, HTTPError, NoBody, Request, Route
 from locutory_contracts.access import DELETE, EDIT, VIEW
-from locutory_prompts.kind import PERMISSION
-from locutory_prompts.rights import FAILED, MISSING, REFUSED, Rights, object_id
+from locutory_prompts.access_control import FAILED, MISSING, REFUSED, AccessControl, object_id
+from locutory_prompts.resource_kind import PERMISSION
 from locutory_prompts.routes import models
 from locutory_prompts.routes.bodies import member, text_and_type
 from locutory_prompts.service import Prompts
@@ -21,9 +21,9 @@ _UNSEEN = {"error": "Insufficient permissions to view prompts in this group"}
 class VersionRoutes:
     """Versions: listing, adding, putting to use, deleting."""
 
-    def __init__(self, prompts: Prompts, rights: Rights) -> None:
+    def __init__(self, prompts: Prompts, access_control: AccessControl) -> None:
         self._prompts = prompts
-        self._rights = rights
+        self._access_control = access_control
 
     def all(self) -> list[Route]:
         """The routes."""
@@ -95,16 +95,16 @@ class VersionRoutes:
             group = object_id(named)
             if group is None:
                 return JSON({"error": "Invalid groupId"}, 400)
-            if not await self._rights.views(caller, group):
+            if not await self._access_control.views(caller, group):
                 return JSON(_UNSEEN, 403)
             return JSON(await self._prompts.versions(group))
-        if await self._rights.reads_all(caller):
+        if await self._access_control.reads_all(caller):
             return JSON(await self._prompts.everything(caller.tenant))
         return JSON(await self._prompts.written(ObjectId(caller.id), caller.tenant))
 
     async def add(self, request: Request) -> Response:
         """A new version. The group of the path counts, whatever the body names."""
-        found = await self._rights.group(
+        found = await self._access_control.group(
             request.caller, request.path_params["group_id"], EDIT, {"author": 1}
         )
         if found.id is None:
@@ -122,21 +122,27 @@ class VersionRoutes:
 
     async def put_to_use(self, request: Request) -> Response:
         """Change the version in use."""
-        await self._rights.use(request.caller)
-        found = await self._rights.version(request.caller, request.path_params["prompt_id"], EDIT)
+        await self._access_control.use(request.caller)
+        found = await self._access_control.version(
+            request.caller, request.path_params["prompt_id"], EDIT
+        )
         if found.id is None or not await self._prompts.put_to_use(found.document):
             return JSON(_NOT_PUT)
         return JSON({"message": "Prompt production made successfully"})
 
     async def show(self, request: Request) -> Response:
         """One version."""
-        found = await self._rights.version(request.caller, request.path_params["prompt_id"], VIEW)
+        found = await self._access_control.version(
+            request.caller, request.path_params["prompt_id"], VIEW
+        )
         return Empty() if found.id is None else JSON(found.document)
 
     async def delete(self, request: Request) -> Response:
         """Delete a version."""
-        await self._rights.use(request.caller)
-        found = await self._rights.version(request.caller, request.path_params["prompt_id"], DELETE)
+        await self._access_control.use(request.caller)
+        found = await self._access_control.version(
+            request.caller, request.path_params["prompt_id"], DELETE
+        )
         named = request.query.get("groupId")
         group = object_id(named)
         if group is None:

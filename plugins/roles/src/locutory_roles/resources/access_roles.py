@@ -9,7 +9,7 @@ from pymongo.errors import BulkWriteError
 from locutory import Database, now
 from locutory.database import Raw
 from locutory_roles.documents import AccessRole
-from locutory_roles.resources.kinds import Kind
+from locutory_roles.resources.resource_types import ResourceType
 
 _DUPLICATE = 11000
 
@@ -20,7 +20,7 @@ class AccessRoleStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def seed(self, kinds: Iterable[Kind]) -> int:
+    async def seed(self, kinds: Iterable[ResourceType]) -> int:
         """Add the access roles that are missing; what is stored stays as it is. Returns how
         many were added. Safe for several servers that start together."""
         collection = self._database[AccessRole]

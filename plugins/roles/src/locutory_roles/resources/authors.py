@@ -13,8 +13,8 @@ from locutory_contracts.access import AUTHORED, OWNER, Authored
 from locutory_roles.documents import Project
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.entries import EntryStore, Grant
-from locutory_roles.resources.kinds import Kinds
 from locutory_roles.resources.principals import PUBLIC, USER, object_id
+from locutory_roles.resources.resource_types import ResourceTypeRegistry
 
 if TYPE_CHECKING:
     import structlog.stdlib
@@ -34,14 +34,14 @@ class AuthorEntries:
     def __init__(
         self,
         database: Database,
-        kinds: Kinds,
+        resource_types: ResourceTypeRegistry,
         entries: EntryStore,
         access_roles: AccessRoleStore,
         services: Services,
         log: "structlog.stdlib.BoundLogger",
     ) -> None:
         self._database = database
-        self._kinds = kinds
+        self._resource_types = resource_types
         self._entries = entries
         self._access_roles = access_roles
         self._services = services
@@ -55,7 +55,7 @@ class AuthorEntries:
         """Type → resources without an entry; types without any are left out."""
         found: dict[str, list[_Found]] = {}
         for kind, offered in sorted(self._services.all(AUTHORED).items()):
-            if self._kinds.find(kind) is None:
+            if self._resource_types.find(kind) is None:
                 continue
             kept = await self._entries.of_users(kind)
             listed = await self._listed(offered.list_name)
@@ -71,7 +71,7 @@ class AuthorEntries:
         return {str(item) for item in listed} if isinstance(listed, list) else set()
 
     async def look(self) -> str | None:
-        """How many there are; ``None`` without any."""
+        """The number of such resources in words; ``None`` without any."""
         counts = [
             f"{len(found)} of type {kind} ({sum(one.public is not None for one in found)} open "
             "to everybody)"
@@ -101,7 +101,7 @@ class AuthorEntries:
         return f"{text}; {failed} failed, see the log" if failed else text
 
     async def _grant(self, kind: str, one: _Found) -> None:
-        known = self._kinds.find(kind)
+        known = self._resource_types.find(kind)
         target, author = object_id(one.resource.id), object_id(one.resource.author)
         if known is None or target is None:
             return

@@ -15,7 +15,7 @@ from locutory.plugin import PHASES
 from locutory_contracts.access import ACCESS, SHARE
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.people import PEOPLE
-from locutory_roles.resources.explaining import Step, Subject, explain
+from locutory_roles.resources.explain import Step, Subject, explain
 from locutory_roles.resources.service import RIGHTS
 
 ANONYMOUS = "anonymous"
@@ -50,7 +50,7 @@ def explain_access(
     """
     set_up_logs(json=False, debug=False, quiet=True)
     kernel = build(read_sources(), writes=False)  # a server may be running
-    subject = _given(resource, rights)
+    subject = _parse_subject(resource, rights)
     sys.exit(asyncio.run(answer(kernel, user, method.upper(), path, subject)))
 
 
@@ -78,7 +78,7 @@ async def answer(
     return _show(f"{method} {match.route.path}  ({match.owner})", steps)
 
 
-def _given(resource: str | None, rights: tuple[str, ...]) -> Subject | None:
+def _parse_subject(resource: str | None, rights: tuple[str, ...]) -> Subject | None:
     if resource is None:
         return None
     kind, colon, identity = resource.partition(":")

@@ -15,7 +15,7 @@ from locutory.database import Collection as Stored
 from locutory.database import Raw
 from locutory_contracts.access import OWNER
 from locutory_roles.documents import AclEntry
-from locutory_roles.resources.principals import MODELS, PUBLIC, USER, Circle
+from locutory_roles.resources.principals import MODELS, PUBLIC, USER, PrincipalSet
 
 _RIGHTS = {
     "_id": 0,
@@ -59,27 +59,30 @@ class EntryStore:
     def _without_zone(self) -> Stored:
         return self._stored.with_options(codec_options=CodecOptions(tz_aware=False))
 
-    async def concerning(self, circle: Circle, kind: str, resource: ObjectId) -> list[Raw]:
+    async def concerning(
+        self, principals: PrincipalSet, kind: str, resource: ObjectId
+    ) -> list[Raw]:
         """Entries of a resource that concern a caller."""
         return await self._rights(
             {
                 "resourceId": resource,
                 "resourceType": kind,
-                "$or": circle.parties(),
-                "tenantId": circle.tenant,
+                "$or": principals.filters(),
+                "tenantId": principals.tenant,
             }
         )
 
-    async def reaching(self, circle: Circle, kind: str) -> list[Raw]:
+    async def reaching(self, principals: PrincipalSet, kind: str) -> list[Raw]:
         """Entries of every resource of a type that concern a caller."""
         return await self._rights(
-            {"$or": circle.parties(), "resourceType": kind, "tenantId": circle.tenant}
+            {"$or": principals.filters(), "resourceType": kind, "tenantId": principals.tenant}
         )
 
-    async def _rights(self, wanted: Mapping[str, Any]) -> list[Raw]:
-        """What `_RIGHTS` names of the entries that have not ended. Somebody may have thousands,
-        and their dates, which nobody looks at, are quicker to decode without a zone."""
-        found = self._without_zone.find({**wanted, **_living()}, _RIGHTS)
+    async def _rights(self, conditions: Mapping[str, Any]) -> list[Raw]:
+        """The fields of `_RIGHTS` of the entries that have not ended. A caller may have
+        thousands, and their dates, which nobody looks at, are quicker to decode without a
+        zone."""
+        found = self._without_zone.find({**conditions, **_living()}, _RIGHTS)
         return await found.to_list()
 
     async def of_resource(self, kind: str, resource: ObjectId, tenant: str | None) -> list[Raw]:
@@ -132,7 +135,7 @@ class EntryStore:
         await self._stored.update_many({"resourceId": resource, "resourceType": kind}, change)
 
     async def _end(self, kind: str, resource: ObjectId) -> datetime | None:
-        """When the entries of a resource end, as those that are there say."""
+        """The date at which the entries of a resource end; ``None`` without one."""
         ending = {"resourceId": resource, "resourceType": kind, "expiredAt": {"$ne": None}}
         found = await self._stored.find_one(ending, {"_id": 0, "expiredAt": 1})
         return None if found is None else found["expiredAt"]

@@ -1,4 +1,4 @@
-"""What a caller counts as when entries are looked at (contract roles §4.3)."""
+"""The principals that a caller counts as when entries are looked at (contract roles §4.3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ MODELS = {USER: "User", GROUP: "Group", ROLE: "Role"}
 
 
 @dataclass(frozen=True, slots=True)
-class Circle:
-    """The principals of one caller: himself, his role, his groups, and everybody."""
+class PrincipalSet:
+    """The principals of one caller: the user, their role, their groups, and everybody."""
 
     user: ObjectId | None
     role: str
     groups: frozenset[ObjectId]
     tenant: str | None
 
-    def parties(self) -> list[dict[str, Any]]:
+    def filters(self) -> list[dict[str, Any]]:
         """Filters of the entries that concern the caller, one of which holds (for ``$or``)."""
         found: list[dict[str, Any]] = [{"principalType": PUBLIC, "principalId": None}]
         if self.user is not None:
@@ -44,16 +44,16 @@ class Circle:
         return f"user {self.user}, role {self.role}, {groups} or everybody"
 
 
-def named(entry: Mapping[str, Any]) -> str:
-    """Whom an entry names, such as 'role USER'."""
+def principal_name(entry: Mapping[str, Any]) -> str:
+    """The principal that an entry names, such as 'role USER'."""
     kind = entry["principalType"]
     return "everybody" if kind == PUBLIC else f"{kind} {entry['principalId']}"
 
 
-async def circle_of(principal: Principal, groups: GroupStore) -> Circle:
-    """The circle of a caller; group memberships may be remembered."""
+async def principals_of(principal: Principal, groups: GroupStore) -> PrincipalSet:
+    """The principals of a caller; group memberships may be remembered."""
     user = object_id(principal.id)
-    return Circle(
+    return PrincipalSet(
         user,
         principal.role,
         frozenset() if user is None else await groups.of(principal),

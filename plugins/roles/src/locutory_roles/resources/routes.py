@@ -10,10 +10,10 @@ from starlette.responses import Response
 from locutory import JSON, HTTPError, Policy, Principal, Request, Route, SignedIn
 from locutory_contracts.access import SHARE
 from locutory_roles.resources.access_roles import AccessRoleStore
-from locutory_roles.resources.kinds import Kind, Kinds
-from locutory_roles.resources.listing import Listing
-from locutory_roles.resources.picker import Picker, PrincipalQuery
+from locutory_roles.resources.grant_listing import GrantListing
+from locutory_roles.resources.principal_search import PrincipalQuery, PrincipalSearch
 from locutory_roles.resources.principals import object_id
+from locutory_roles.resources.resource_types import ResourceType, ResourceTypeRegistry
 from locutory_roles.resources.service import Access
 from locutory_roles.resources.sharing import OwnerIsFixed, ShareChange, Sharing
 
@@ -34,21 +34,21 @@ class ResourceRoutes:
 
     def __init__(
         self,
-        kinds: Kinds,
+        resource_types: ResourceTypeRegistry,
         access: Access,
         access_roles: AccessRoleStore,
-        listing: Listing,
+        grant_listing: GrantListing,
         sharing: Sharing,
-        picker: Picker,
+        principal_search: PrincipalSearch,
         policy: Policy,
         log: "structlog.stdlib.BoundLogger",
     ) -> None:
-        self._kinds = kinds
+        self._resource_types = resource_types
         self._access = access
         self._access_roles = access_roles
-        self._listing = listing
+        self._grant_listing = grant_listing
         self._sharing = sharing
-        self._picker = picker
+        self._principal_search = principal_search
         self._policy = policy
         self._log = log
 
@@ -168,7 +168,7 @@ class ResourceRoutes:
 
     async def search(self, request: Request) -> Response:
         """Principals whose name, e-mail, username or description contains ``q``."""
-        return JSON(await self._picker.search(request))
+        return JSON(await self._principal_search.search(request))
 
     async def roles(self, request: Request) -> Response:
         """The stored access roles of a type, fewest rights first."""
@@ -180,14 +180,14 @@ class ResourceRoutes:
         )
 
     async def read(self, request: Request) -> Response:
-        """Who was given the resource; needs SHARE on it, or the type's capability."""
+        """The grants of the resource; needs SHARE on it, or the type's capability."""
         kind, _ = await self._shareable(request)
         resource_id = request.path_params["resource_id"]
         resource = object_id(resource_id)
         if resource is None:  # a capability opens everything, but there is nothing to open
             raise _missing(kind)
         tenant = request.caller.tenant
-        return JSON(await self._listing.of(kind, resource_id, resource, tenant))
+        return JSON(await self._grant_listing.of(kind, resource_id, resource, tenant))
 
     async def change(self, request: Request) -> Response:
         """Grant and revoke; the gates stand in the order of the contract."""
@@ -225,23 +225,23 @@ class ResourceRoutes:
         bits = await self._access.bits(request.caller, kind.name, resource_id)
         return JSON({"permissionBits": bits})
 
-    def _known(self, request: Request, error: str) -> Kind:
+    def _known(self, request: Request, error: str) -> ResourceType:
         name = request.path_params["resource_type"]
-        kind = self._kinds.find(name)
+        kind = self._resource_types.find(name)
         if kind is None:
-            valid = ", ".join(known.name for known in self._kinds.all())
+            valid = ", ".join(known.name for known in self._resource_types.all())
             details = f"Invalid resourceType: {name[:100]}. Valid types: {valid}"
             raise HTTPError(400, {"error": error, "details": details})
         return kind
 
-    async def _shareable(self, request: Request) -> tuple[Kind, bool]:
+    async def _shareable(self, request: Request) -> tuple[ResourceType, bool]:
         """The type, and whether a capability opens it; refuses callers without SHARE.
 
         What does not exist looks like what one may not see, but for the types of which the
         contract wants a 404.
         """
         name = request.path_params["resource_type"]
-        kind = self._kinds.find(name)
+        kind = self._resource_types.find(name)
         if kind is None:
             message = f"Unsupported resource type: {name[:100]}"
             raise HTTPError(400, {"error": "Bad Request", "message": message})
@@ -259,7 +259,7 @@ class ResourceRoutes:
             raise _refused(kind)
         return kind, False
 
-    async def _require(self, caller: Principal, kind: Kind, action: str, how: str) -> None:
+    async def _require(self, caller: Principal, kind: ResourceType, action: str, how: str) -> None:
         decision = await self._policy.allows(caller, kind.permission, action)
         if not decision:
             self._log.debug("access.refused", user=caller.id, reason=decision.reason)
@@ -276,11 +276,11 @@ def _parse(payload: Any) -> ShareChange:
         raise _not_changed(f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
-def _missing(kind: Kind) -> HTTPError:
+def _missing(kind: ResourceType) -> HTTPError:
     return HTTPError(404, {"error": "Not Found", "message": f"{kind.name} not found"})
 
 
-def _refused(kind: Kind) -> HTTPError:
+def _refused(kind: ResourceType) -> HTTPError:
     message = f"Insufficient permissions to access this {kind.name}"
     return HTTPError(403, {"error": "Forbidden", "message": message})
 

@@ -11,8 +11,14 @@ from locutory_contracts.accounts import ACCOUNTS
 from locutory_roles.groups import GroupStore
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.entries import EntryStore, Grant, bits_of
-from locutory_roles.resources.kinds import Kind, Kinds
-from locutory_roles.resources.principals import PUBLIC, USER, circle_of, named, object_id
+from locutory_roles.resources.principals import (
+    PUBLIC,
+    USER,
+    object_id,
+    principal_name,
+    principals_of,
+)
+from locutory_roles.resources.resource_types import ResourceType, ResourceTypeRegistry
 
 RIGHTS = {"view": VIEW, "edit": EDIT, "delete": DELETE, "share": SHARE}
 """Names of the rights, for reasons and for the command line."""
@@ -31,22 +37,22 @@ class Access:
 
     def __init__(
         self,
-        kinds: Kinds,
+        resource_types: ResourceTypeRegistry,
         entries: EntryStore,
         access_roles: AccessRoleStore,
         groups: GroupStore,
         policy: Policy,
         services: Services,
     ) -> None:
-        self._kinds = kinds
+        self._resource_types = resource_types
         self._entries = entries
         self._access_roles = access_roles
         self._groups = groups
         self._policy = policy
         self._services = services
 
-    async def bypass(self, principal: Principal, kind: Kind) -> Decision:
-        """May the caller do everything with every resource of a type, by a capability?"""
+    async def bypass(self, principal: Principal, kind: ResourceType) -> Decision:
+        """A decision that allows everything with every resource of a type, by a capability."""
         held = await self._policy.holds(principal, kind.capability)
         if held:
             return Decision(True, f"{held.reason}, which opens every {kind.name}")
@@ -56,7 +62,7 @@ class Access:
         self, principal: Principal, kind: str, resource_id: str, needed: int
     ) -> Decision:
         """See the contract. A type, id or right that does not exist is refused."""
-        found = self._kinds.find(kind)
+        found = self._resource_types.find(kind)
         if found is None:
             return Decision(False, f"{kind} is not a type of resource")
         if not 0 < needed <= OWNER:
@@ -73,30 +79,30 @@ class Access:
         resource = object_id(resource_id)
         if resource is None:
             return Decision(False, f"{kind} {resource_id} does not exist")
-        circle = await circle_of(principal, self._groups)
+        principals = await principals_of(principal, self._groups)
         held = 0
         sources: list[str] = []
-        for entry in await self._entries.concerning(circle, kind, resource):
+        for entry in await self._entries.concerning(principals, kind, resource):
             bits = bits_of(entry)
             held |= bits
             if bits & needed:
-                sources.append(f"{named(entry)} may {rights(bits)}")
+                sources.append(f"{principal_name(entry)} may {rights(bits)}")
         where = f"{kind} {resource}"
         if held & needed == needed:
             return Decision(True, f"entry of {where}: {'; '.join(sources)}")
         if not held:
-            return Decision(False, f"no entry of {where} names {circle}")
+            return Decision(False, f"no entry of {where} names {principals}")
         lacking = rights(needed & ~held)
         return Decision(False, f"entries of {where} give {rights(held)}, but not {lacking}")
 
     async def bits(self, principal: Principal, kind: str, resource_id: str) -> int:
         """See the contract."""
         resource = object_id(resource_id)
-        if resource is None or self._kinds.find(kind) is None:
+        if resource is None or self._resource_types.find(kind) is None:
             return 0
-        circle = await circle_of(principal, self._groups)
+        principals = await principals_of(principal, self._groups)
         held = 0
-        for entry in await self._entries.concerning(circle, kind, resource):
+        for entry in await self._entries.concerning(principals, kind, resource):
             held |= bits_of(entry)
         return held
 
@@ -104,11 +110,11 @@ class Access:
         self, principal: Principal, kind: str, needed: int = VIEW
     ) -> Mapping[str, int]:
         """See the contract; empty for a right that does not exist."""
-        if self._kinds.find(kind) is None or not 0 < needed <= OWNER:
+        if self._resource_types.find(kind) is None or not 0 < needed <= OWNER:
             return {}
-        circle = await circle_of(principal, self._groups)
+        principals = await principals_of(principal, self._groups)
         held: dict[ObjectId, int] = {}
-        for entry in await self._entries.reaching(circle, kind):
+        for entry in await self._entries.reaching(principals, kind):
             resource = entry["resourceId"]
             held[resource] = held.get(resource, 0) | bits_of(entry)
         return {str(key): bits for key, bits in held.items() if bits & needed == needed}
@@ -146,8 +152,8 @@ class Access:
         grant = Grant(everybody, stored["permBits"], stored["_id"])
         await self._entries.grant(kind, resource, [grant], by=None, tenant=tenant)
 
-    def _resource(self, kind: str, resource_id: str) -> tuple[Kind, ObjectId]:
-        found, resource = self._kinds.find(kind), object_id(resource_id)
+    def _resource(self, kind: str, resource_id: str) -> tuple[ResourceType, ObjectId]:
+        found, resource = self._resource_types.find(kind), object_id(resource_id)
         if found is None:
             raise ValueError(f"{kind!r} is not a type of resource")
         if resource is None:

@@ -13,17 +13,21 @@ from locutory_contracts.access import OWNER, AccessRevoked
 from locutory_contracts.people import PEOPLE
 from locutory_roles.groups import GroupStore
 from locutory_roles.resources.access_roles import AccessRoleStore
+from locutory_roles.resources.directory_principals import (
+    MAX_DIRECTORY_PRINCIPALS,
+    DirectoryPrincipals,
+    ResolvedPrincipal,
+    is_directory_principal,
+)
 from locutory_roles.resources.entries import EntryStore, Grant, Party, bits_of
-from locutory_roles.resources.kinds import FIXED_OWNER, Kind
-from locutory_roles.resources.outside import MOST as MOST_OUTSIDE
-from locutory_roles.resources.outside import Outsider, Outsiders, is_outside
 from locutory_roles.resources.principals import GROUP, PUBLIC, ROLE, USER, object_id
+from locutory_roles.resources.resource_types import FIXED_OWNER, ResourceType
 from locutory_roles.store import RoleStore
 
 if TYPE_CHECKING:
     import structlog.stdlib
 
-MOST = 1000
+MAX_PRINCIPALS = 1000
 """Principals that one request may grant to or revoke from."""
 
 _ECHOED = (
@@ -46,10 +50,12 @@ class ShareChange(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     updated: list[Any] | None = Field(
-        None, max_length=MOST, description="{type, id, accessRoleId} of who gets or keeps access"
+        None,
+        max_length=MAX_PRINCIPALS,
+        description="{type, id, accessRoleId} of who gets or keeps access",
     )
     removed: list[Any] | None = Field(
-        None, max_length=MOST, description="{type, id} of who loses it"
+        None, max_length=MAX_PRINCIPALS, description="{type, id} of who loses it"
     )
     public: StrictBool | None = Field(None, description="Whether everybody has access")
     publicAccessRoleId: StrictStr | None = Field(  # noqa: N815  (the name on the wire)
@@ -58,13 +64,15 @@ class ShareChange(BaseModel):
 
     @model_validator(mode="after")
     def _few_of_a_directory(self) -> Self:
-        if sum(map(is_outside, self.updated or ())) > MOST_OUTSIDE:
-            raise ValueError(f"at most {MOST_OUTSIDE} principals of a directory at once")
+        if sum(map(is_directory_principal, self.updated or ())) > MAX_DIRECTORY_PRINCIPALS:
+            raise ValueError(
+                f"at most {MAX_DIRECTORY_PRINCIPALS} principals of a directory at once"
+            )
         return self
 
     @property
     def concerns_everybody(self) -> bool:
-        """Does it let everybody in?"""
+        """``True`` when the change gives access to everybody."""
         return bool(self.public) or any(
             isinstance(sent, dict) and sent.get("type") == PUBLIC for sent in self.updated or ()
         )
@@ -76,7 +84,7 @@ class OwnerIsFixed(Exception):
 
 @dataclass(slots=True)
 class Plan:
-    """What a change comes down to, once every principal has been looked up."""
+    """The grants and revocations of a change, once every principal has been looked up."""
 
     grants: dict[Party, tuple[Grant, dict[str, Any]]] = field(default_factory=dict)
     revoked: set[Party] = field(default_factory=set)
@@ -91,7 +99,7 @@ class Sharing:
         access_roles: AccessRoleStore,
         groups: GroupStore,
         roles: RoleStore,
-        outsiders: Outsiders,
+        directory_principals: DirectoryPrincipals,
         services: Services,
         events: Events,
         log: "structlog.stdlib.BoundLogger",
@@ -100,13 +108,13 @@ class Sharing:
         self._access_roles = access_roles
         self._groups = groups
         self._roles = roles
-        self._outsiders = outsiders
+        self._directory_principals = directory_principals
         self._services = services
         self._events = events
         self._log = log
 
     async def change(
-        self, request: Request, kind: Kind, resource: ObjectId, change: ShareChange
+        self, request: Request, kind: ResourceType, resource: ObjectId, change: ShareChange
     ) -> dict[str, Any]:
         """Apply a change and return ``results`` of the answer.
 
@@ -170,16 +178,18 @@ class Sharing:
     async def _identified(
         self, request: Request, sent: Sequence[dict[str, Any]]
     ) -> list[tuple[Mapping[str, Any], Party]]:
-        """The principals that exist in the caller's tenant, with what is known of them: what
-        was sent, but for those of whom a directory told."""
+        """The principals that exist in the caller's tenant, with their fields: those that were
+        sent, but for what a directory confirmed."""
         outside = iter(
-            await self._outsiders.identify(request, [item for item in sent if is_outside(item)])
+            await self._directory_principals.identify(
+                request, [item for item in sent if is_directory_principal(item)]
+            )
         )
-        meant = [next(outside) if is_outside(item) else _inside(item) for item in sent]
+        meant = [next(outside) if is_directory_principal(item) else _inside(item) for item in sent]
         parties = {each.party for each in meant if each is not None}
         present = await self._existing(parties, request.caller.tenant)
         return [
-            (each.described(item), each.party)
+            (each.merged_with(item), each.party)
             for item, each in zip(sent, meant, strict=True)
             if each is not None and each.party in present
         ]
@@ -202,7 +212,7 @@ class Sharing:
         return present
 
     async def _keep_owner(
-        self, caller: Principal, kind: Kind, resource: ObjectId, plan: Plan
+        self, caller: Principal, kind: ResourceType, resource: ObjectId, plan: Plan
     ) -> None:
         entries = await self._entries.of_resource(kind.name, resource, caller.tenant)
         owners = {
@@ -214,8 +224,8 @@ class Sharing:
             raise OwnerIsFixed
 
 
-def _refuse_owners(kind: Kind, change: ShareChange, roles: Mapping[str, Raw]) -> None:
-    """Nobody may be made an owner, whether or not he exists."""
+def _refuse_owners(kind: ResourceType, change: ShareChange, roles: Mapping[str, Raw]) -> None:
+    """Refuse a change that makes somebody an owner, whether or not they exist."""
     named = {sent.get("accessRoleId") for sent in change.updated or () if _has_role(sent)}
     for name in (*named, change.publicAccessRoleId):
         role = roles.get(name) if isinstance(name, str) else None
@@ -246,9 +256,9 @@ def _named(sent: Any) -> Party | None:
     return None if found is None else (principal, found)
 
 
-def _inside(sent: Any) -> Outsider | None:
+def _inside(sent: Any) -> ResolvedPrincipal | None:
     party = _named(sent)
-    return None if party is None else Outsider(party)
+    return None if party is None else ResolvedPrincipal(party)
 
 
 def _plain(value: Any) -> bool:

@@ -31,10 +31,10 @@ from locutory_contracts.files import (
 )
 from locutory_share.config import Settings
 from locutory_share.links import WITHOUT_MESSAGES, LinkStore
-from locutory_share.payload import Payloads
-from locutory_share.publishing import refusal
+from locutory_share.publisher import refusal
 from locutory_share.routes import models
-from locutory_share.routes.viewing import READERS, Door
+from locutory_share.routes.viewing import READERS, ViewerAccess
+from locutory_share.serializer import LinkSerializer
 from locutory_share.snapshots import Snapshot, Snapshots, entity_tag, is_unchanged
 
 INLINE = frozenset(
@@ -84,8 +84,8 @@ class FileRoutes:
         store: LinkStore,
         services: Services,
         settings: Settings,
-        door: Door,
-        payloads: Payloads,
+        viewer_access: ViewerAccess,
+        serializer: LinkSerializer,
         snapshots: Snapshots,
         log: BoundLogger,
         *,
@@ -94,8 +94,8 @@ class FileRoutes:
         self._store = store
         self._services = services
         self._settings = settings
-        self._door = door
-        self._payloads = payloads
+        self._viewer_access = viewer_access
+        self._serializer = serializer
         self._snapshots = snapshots
         self._log = log
         self._strict = strict_tenants
@@ -168,17 +168,17 @@ class FileRoutes:
         return JSON(body, headers={"cache-control": "private, no-store"})
 
     async def _resolve(self, request: Request) -> tuple[Files, str, Snapshot, FileRecord]:
-        """Who keeps the file, whose it is, what was published of it, and its record; 404 when
-        the link does not serve it, or it is another file now."""
+        """The service that keeps the file, its owner, its snapshot, and its record; 404 when the
+        link does not serve it, or it is another file now."""
         viewer = request.principal or await self._by_cookie(request)
-        link = await self._door.open(request, viewer, WITHOUT_MESSAGES)
+        link = await self._viewer_access.open(request, viewer, WITHOUT_MESSAGES)
         if self._settings.files_off:
             raise refusal(404, "Shared file access is disabled")
         snapshots: list[Snapshot] = []
-        if self._payloads.shows_files(link):
+        if self._serializer.shows_files(link):
             if "fileSnapshots" not in link:
                 link = await self._store.by_id(link["_id"]) or link
-                snapshots = await self._snapshots.fill_in(link, await self._payloads.shown(link))
+                snapshots = await self._snapshots.fill_in(link, await self._serializer.shown(link))
             else:
                 snapshots = link["fileSnapshots"] or []
         file_id = request.path_params["file_id"]
@@ -192,7 +192,7 @@ class FileRoutes:
         return files, owner, snapshot, record
 
     async def _by_cookie(self, request: Request) -> Principal | None:
-        """The viewer by the cookies of his session, if somebody here knows them."""
+        """The viewer by the cookies of their session, if a plugin here knows them."""
         authenticator = self._services.named(AUTHENTICATORS, BY_COOKIE)
         if authenticator is None or "cookie" not in request.headers:
             return None
@@ -257,6 +257,6 @@ def disposition(kind: str, name: str) -> str:
 
 
 def _is_known(tag: str, header: str) -> bool:
-    """Does ``If-None-Match`` name the tag?"""
-    given = [item.strip().removeprefix("W/") for item in header.split(",")]
-    return tag in given or "*" in given
+    """``True`` when ``If-None-Match`` names the tag."""
+    tags = [item.strip().removeprefix("W/") for item in header.split(",")]
+    return tag in tags or "*" in tags

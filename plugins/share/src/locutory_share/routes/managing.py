@@ -9,10 +9,10 @@ from structlog.stdlib import BoundLogger
 from locutory import JSON, Can, Request, Route, Services, SignedIn
 from locutory.database import Raw
 from locutory_contracts.search import SEARCH
+from locutory_share.access_control import PERMISSIONS, AccessControl
 from locutory_share.links import LinkStore, revision_of
 from locutory_share.listing import SORT_FIELDS, BadCursor, LinkList, Order
-from locutory_share.publishing import Choice, Publishing, refusal
-from locutory_share.rights import PERMISSIONS, Rights
+from locutory_share.publisher import LinkOptions, LinkPublisher, refusal
 from locutory_share.routes import models
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,16}")
@@ -29,14 +29,14 @@ class ManagingRoutes:
         self,
         store: LinkStore,
         services: Services,
-        publishing: Publishing,
-        rights: Rights,
+        publisher: LinkPublisher,
+        access_control: AccessControl,
         log: BoundLogger,
     ) -> None:
         self._store = store
         self._services = services
-        self._publishing = publishing
-        self._rights = rights
+        self._publisher = publisher
+        self._access_control = access_control
         self._log = log
         self._list = LinkList(store)
 
@@ -123,14 +123,14 @@ class ManagingRoutes:
         )
         cursor = (_single(request, "cursor") or "").strip()
         try:
-            place = order.read(cursor) if cursor else None
+            position = order.read(cursor) if cursor else None
         except BadCursor:
             raise refusal(400, "cursor is not valid for this sort") from None
         found = await self._search(request.caller.id, search) if search else None
         if found is not None and not found:
             return JSON({"links": [], "hasNextPage": False})
         size = _page_size(_single(request, "pageSize"))
-        return JSON(await self._list.page(request.caller.id, order, place, size, found))
+        return JSON(await self._list.page(request.caller.id, order, position, size, found))
 
     async def _search(self, user: str, text: str) -> list[str]:
         """Conversations that match; none when search is off or fails."""
@@ -151,7 +151,7 @@ class ManagingRoutes:
             body = {"success": False, "shareId": None, "conversationId": conversation_id}
             return JSON(body)
         link = max(links, key=lambda link: (revision_of(link), link["_id"]))
-        await self._rights.repair(link)
+        await self._access_control.repair(link)
         found = {
             "_id": link["_id"],
             "success": True,
@@ -164,19 +164,19 @@ class ManagingRoutes:
 
     async def create(self, request: Request) -> Response:
         """Make a link."""
-        choice = _choice(request.fields)
+        options = _options(request.fields)
         conversation_id = request.path_params["conversation_id"]
-        return _published(await self._publishing.create(request.caller, conversation_id, choice))
+        return _published(await self._publisher.create(request.caller, conversation_id, options))
 
     async def update(self, request: Request) -> Response:
         """Publish anew."""
-        choice = _choice(request.fields)
+        options = _options(request.fields)
         share_id = request.path_params["share_id"]
-        return _published(await self._publishing.update(request.caller, share_id, choice))
+        return _published(await self._publisher.update(request.caller, share_id, options))
 
     async def delete(self, request: Request) -> Response:
         """Delete a link."""
-        link = await self._publishing.withdraw(request.caller, request.path_params["share_id"])
+        link = await self._publisher.withdraw(request.caller, request.path_params["share_id"])
         if link is None:
             raise refusal(404, "Share not found")
         return JSON(
@@ -189,13 +189,13 @@ class ManagingRoutes:
         )
 
 
-def _choice(fields: dict[str, Any]) -> Choice:
+def _options(fields: dict[str, Any]) -> LinkOptions:
     target, files = fields.get("targetMessageId"), fields.get("snapshotFiles", True)
     if "targetMessageId" in fields and not (isinstance(target, str) and target.strip()):
         raise refusal(400, "targetMessageId must be a non-empty string")
     if not isinstance(files, bool):
         raise refusal(400, "snapshotFiles must be a boolean")
-    return Choice(target, files)
+    return LinkOptions(target, files)
 
 
 def _published(link: Raw) -> Response:

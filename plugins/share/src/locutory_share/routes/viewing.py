@@ -19,13 +19,13 @@ from locutory import (
     by_user,
 )
 from locutory.database import Raw
+from locutory_share.access_control import AccessControl
 from locutory_share.config import Settings, ShareConfig
 from locutory_share.forking import Forking
 from locutory_share.links import WITHOUT_FILES, LinkStore
-from locutory_share.payload import Payloads
-from locutory_share.publishing import refusal
-from locutory_share.rights import Rights
+from locutory_share.publisher import refusal
 from locutory_share.routes import models
+from locutory_share.serializer import LinkSerializer
 
 READERS = OptionalUser("public links are for everybody; the link itself decides")
 """Access of routes that look at the link before they answer."""
@@ -34,12 +34,12 @@ _FRESH = {"cache-control": "private, no-store"}
 _TOO_MANY = {"message": "Too many requests. Try again later"}
 
 
-class Door:
+class ViewerAccess:
     """Lets readers in."""
 
-    def __init__(self, store: LinkStore, rights: Rights) -> None:
+    def __init__(self, store: LinkStore, access_control: AccessControl) -> None:
         self._store = store
-        self._rights = rights
+        self._access_control = access_control
 
     async def open(
         self, request: Request, viewer: Principal | None, projection: dict[str, int] | None = None
@@ -50,7 +50,7 @@ class Door:
         tenant = request.named_tenant if viewer is None else None
         if link is None or tenant not in (None, link.get("tenantId")):
             raise refusal(404, "Shared link not found")
-        await self._rights.admit(link, viewer)
+        await self._access_control.admit(link, viewer)
         return link
 
 
@@ -61,14 +61,14 @@ class ViewingRoutes:
         self,
         config: ShareConfig,
         settings: Settings,
-        door: Door,
-        payloads: Payloads,
+        viewer_access: ViewerAccess,
+        serializer: LinkSerializer,
         forking: Forking,
     ) -> None:
         self._config = config
         self._settings = settings
-        self._door = door
-        self._payloads = payloads
+        self._viewer_access = viewer_access
+        self._serializer = serializer
         self._forking = forking
 
     def all(self) -> list[Route]:
@@ -125,19 +125,19 @@ class ViewingRoutes:
 
     async def read(self, request: Request) -> Response:
         """The conversation as readers see it."""
-        link = await self._door.open(request, request.principal)
+        link = await self._viewer_access.open(request, request.principal)
         if not link.get("conversationId"):
             return Empty(404)
-        return JSON(await self._payloads.read(link), headers=_FRESH)
+        return JSON(await self._serializer.read(link), headers=_FRESH)
 
     async def page(self, request: Request) -> Response:
         """The page's configuration."""
-        await self._door.open(request, request.principal, WITHOUT_FILES)
+        await self._viewer_access.open(request, request.principal, WITHOUT_FILES)
         return JSON(self._settings.page, headers=_FRESH)
 
     async def fork(self, request: Request) -> Response:
         """A copy that belongs to the caller."""
-        link = await self._door.open(request, request.caller)
+        link = await self._viewer_access.open(request, request.caller)
         revision = request.text("shareRevision")
         index: Any = request.fields.get("targetMessageIndex")
         if index is not None and (isinstance(index, bool) or not isinstance(index, int)):

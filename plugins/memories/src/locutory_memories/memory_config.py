@@ -1,4 +1,4 @@
-"""The rules in force: what the configuration comes to (contract memories §3)."""
+"""The configuration in force, out of the settings and the file (contract memories §3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,18 +9,18 @@ from locutory_memories.config import Config, MemorySection, parameters_of
 CHARACTERS = 10_000
 INPUT_TOKENS = 12_000
 WINDOW = 5
-MOST_KEY = 1000
+MAX_KEY_LENGTH = 1000
 """Characters of a key."""
 
 CAPABILITY = "memory"
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
-    """Who keeps memories: the stored agent ``agent``, or else a model. ``instructions``:
-    ``None`` for the built-in ones."""
+class MemoryAgentConfig:
+    """The agent that keeps memories: the stored agent ``agent_id``, or else a model.
+    ``instructions``: ``None`` for the built-in ones."""
 
-    agent: str | None
+    agent_id: str | None
     endpoint: str
     model: str
     parameters: Mapping[str, Any]
@@ -31,43 +31,43 @@ class Keeper:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """``enabled``: chats use memories. ``keeper``: ``None`` when nobody keeps them by
-    himself. ``inline``: models may be given the tools. ``valid_keys`` are for tools alone."""
+class MemoryConfig:
+    """``enabled``: chats use memories. ``agent``: ``None`` when no agent keeps them by
+    itself. ``inline``: models may be given the tools. ``valid_keys`` are for tools alone."""
 
     enabled: bool = False
     token_limit: int | None = None
     characters: int = CHARACTERS
     valid_keys: tuple[str, ...] = ()
-    keeper: Keeper | None = None
+    agent: MemoryAgentConfig | None = None
     inline: bool = False
     prompt_tokens: int = 16_000
-    most: int = 1000
+    max_memories: int = 1000
     advice: tuple[str, ...] = field(default=())
 
 
-class Current:
-    """The rules, replaced when the configuration is read again."""
+class ConfigRef:
+    """Holds the configuration, which is replaced when it is read again."""
 
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
+    def __init__(self, current: MemoryConfig) -> None:
+        self.current = current
 
 
-def read_rules(config: Config, memory: Any, endpoints: Any) -> Rules:
+def read_memory_config(settings: Config, memory: Any, endpoints: Any) -> MemoryConfig:
     """From the settings, the section ``memory`` (validated before) and ``endpoints``."""
     section = MemorySection.model_validate(memory or {})
     enabled = memory is not None and section.disabled is not True
     limit = int(section.tokenLimit or 0) or None
-    keeper, advice = _keeper(config, section) if enabled else (None, ())
-    return Rules(
+    agent, advice = _agent_config(settings, section) if enabled else (None, ())
+    return MemoryConfig(
         enabled=enabled,
         token_limit=limit,
         characters=int(section.charLimit or 0) or CHARACTERS,
         valid_keys=tuple(section.validKeys or ()),
-        keeper=keeper,
+        agent=agent,
         inline=enabled and _capable(endpoints),
-        prompt_tokens=max(config.prompt_tokens, limit or 0),
-        most=config.most_memories,
+        prompt_tokens=max(settings.prompt_tokens, limit or 0),
+        max_memories=settings.most_memories,
         advice=advice,
     )
 
@@ -78,7 +78,9 @@ def _capable(endpoints: Any) -> bool:
     return not isinstance(capabilities, list) or CAPABILITY in capabilities
 
 
-def _keeper(config: Config, section: MemorySection) -> tuple[Keeper | None, tuple[str, ...]]:
+def _agent_config(
+    settings: Config, section: MemorySection
+) -> tuple[MemoryAgentConfig | None, tuple[str, ...]]:
     agent = section.agent
     if agent is None or agent.enabled is False:
         return None, ()
@@ -87,14 +89,14 @@ def _keeper(config: Config, section: MemorySection) -> tuple[Keeper | None, tupl
         advice = ("memory.agent has no effect: set memory.agent.enabled: true",)
         return None, advice if named else ()
     model = agent.model or ""
-    keeper = Keeper(
-        agent=agent.id or None,
+    agent_config = MemoryAgentConfig(
+        agent_id=agent.id or None,
         endpoint=agent.provider or "",
         model=model,
         parameters=parameters_of(model, agent.model_parameters),
         instructions=agent.instructions or None,
         window=int(section.messageWindowSize or WINDOW),
         input_tokens=section.maxInputTokens or INPUT_TOKENS,
-        seconds=config.agent_seconds,
+        seconds=settings.agent_seconds,
     )
-    return keeper, ()
+    return agent_config, ()

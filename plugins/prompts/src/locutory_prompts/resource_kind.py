@@ -18,7 +18,7 @@ def _role(level: str, bits: int) -> AccessRole:
     return AccessRole(f"{KIND}_{level}", bits, words, f"{words}_desc")
 
 
-class PromptGroupKind:
+class PromptGroupResource:
     """Implements `locutory_contracts.access.ResourceKind`."""
 
     permission = PERMISSION
@@ -34,7 +34,7 @@ class PromptGroupKind:
         self._database = database
 
     async def exists(self, resource_id: str) -> bool:
-        """Is there such a group?"""
+        """``True`` when there is such a group."""
         if not ObjectId.is_valid(resource_id):
             return False
         found = await self._database[PromptGroup].find_one(

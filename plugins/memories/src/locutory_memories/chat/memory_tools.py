@@ -10,8 +10,8 @@ from locutory import Services
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.models import ToolSchema
 from locutory_memories.keys import Counter, is_refused, length
-from locutory_memories.rules import MOST_KEY, Current, Rules
-from locutory_memories.service import AccountGone, LimitReached, Memories, Pool, TooMany
+from locutory_memories.memory_config import MAX_KEY_LENGTH, ConfigRef, MemoryConfig
+from locutory_memories.service import AccountGone, LimitReached, Memories, MemoryScope, TooMany
 
 SET = "set_memory"
 DELETE = "delete_memory"
@@ -23,8 +23,8 @@ _ON_REQUEST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What a call came to. ``text`` is for the model, ``artifact`` for the user, ``None``
+class ToolResult:
+    """The result of a call. ``text`` is for the model, ``artifact`` for the user, ``None``
     when there is nothing to show."""
 
     text: str
@@ -37,9 +37,9 @@ class Entry:
         return None if self.artifact is None else {"type": "memory", "memory": self.artifact}
 
 
-def schemas(rules: Rules) -> dict[str, ToolSchema]:
+def schemas(config: MemoryConfig) -> dict[str, ToolSchema]:
     """The tools as models see them, by name."""
-    valid = list(rules.valid_keys)
+    valid = list(config.valid_keys)
     key: dict[str, Any] = {"type": "string", "description": "Short name of the memory"}
     if valid:
         key |= {"description": f"One of: {', '.join(valid)}", "enum": valid}
@@ -71,83 +71,91 @@ _UNREACHABLE = (".", "..")
 """As the end of a path no browser sends these: the user could never delete them."""
 
 
-class Notebook:
+class MemoryTools:
     """Runs the tools. Their writes keep to the token limit, side by side or not."""
 
     def __init__(
-        self, current: Current, memories: Memories, counter: Counter, services: Services
+        self, config: ConfigRef, memories: Memories, counter: Counter, services: Services
     ) -> None:
-        self._current = current
+        self._config = config
         self._memories = memories
         self._counter = counter
         self._services = services
 
-    async def call(self, name: str, arguments: Mapping[str, Any], pool: Pool) -> Entry:
+    async def call(self, name: str, arguments: Mapping[str, Any], scope: MemoryScope) -> ToolResult:
         """Run a tool by name; what is wrong with the arguments is said to the model."""
         key, value = arguments.get("key"), arguments.get("value")
         if not isinstance(key, str) or not key.strip():
-            return Entry("The key is missing.", failed=True)
+            return ToolResult("The key is missing.", failed=True)
         key = key.strip()
-        valid = self._current.rules.valid_keys
+        valid = self._config.current.valid_keys
         if valid and key not in valid:
-            return Entry(
+            return ToolResult(
                 f"The key {key[:100]!r} is not valid. Valid keys: {', '.join(valid)}", failed=True
             )
         if name == DELETE:
-            return await self._delete(pool, key)
+            return await self._delete(scope, key)
         if name != SET:
-            return Entry(f"There is no tool named {name[:100]!r}.", failed=True)
+            return ToolResult(f"There is no tool named {name[:100]!r}.", failed=True)
         if not isinstance(value, str) or not value.strip():
-            return Entry("The value is missing.", failed=True)
-        return await self._set(pool, key, value)
+            return ToolResult("The value is missing.", failed=True)
+        return await self._set(scope, key, value)
 
-    async def _set(self, pool: Pool, key: str, value: str) -> Entry:
-        rules = self._current.rules
+    async def _set(self, scope: MemoryScope, key: str, value: str) -> ToolResult:
+        config = self._config.current
         if is_refused(key) or key in _UNREACHABLE:
-            return Entry(f"Nothing was stored: the key {key!r} is not allowed.", failed=True)
-        if length(key) > MOST_KEY:
-            return Entry(f"The key is longer than {MOST_KEY} characters.", failed=True)
-        if length(value) > rules.characters:
-            return Entry(f"The value is longer than {rules.characters} characters.", failed=True)
-        if not await self._is_there(pool):
-            return Entry("Nothing was stored: the account does not exist.", failed=True)
-        tokens, limit = self._counter.count(value), rules.token_limit
+            return ToolResult(f"Nothing was stored: the key {key!r} is not allowed.", failed=True)
+        if length(key) > MAX_KEY_LENGTH:
+            return ToolResult(f"The key is longer than {MAX_KEY_LENGTH} characters.", failed=True)
+        if length(value) > config.characters:
+            return ToolResult(
+                f"The value is longer than {config.characters} characters.", failed=True
+            )
+        if not await self._is_there(scope):
+            return ToolResult("Nothing was stored: the account does not exist.", failed=True)
+        tokens, limit = self._counter.count(value), config.token_limit
         try:
-            await self._memories.put(pool, key, value, tokens, limit=limit, most=rules.most)
+            await self._memories.put(
+                scope, key, value, tokens, limit=limit, max_memories=config.max_memories
+            )
         except LimitReached as reached:
             return _over(reached, limit or 0)
         except TooMany:
-            return Entry(f"Nothing was stored: there are {rules.most} memories.", failed=True)
+            return ToolResult(
+                f"Nothing was stored: there are {config.max_memories} memories.", failed=True
+            )
         except AccountGone:
-            return Entry("Nothing was stored: the account does not exist.", failed=True)
+            return ToolResult("Nothing was stored: the account does not exist.", failed=True)
         shown = {"key": key, "value": value, "tokenCount": tokens, "type": "update"}
-        return Entry(f"The memory {key!r} was set ({tokens} tokens).", shown | _of(pool))
+        return ToolResult(f"The memory {key!r} was set ({tokens} tokens).", shown | _of(scope))
 
-    async def _delete(self, pool: Pool, key: str) -> Entry:
-        if not await self._memories.delete(pool, key):
-            return Entry(f"There is no memory {key[:100]!r}.", failed=True)
-        return Entry(f"The memory {key!r} was deleted.", {"key": key, "type": "delete"} | _of(pool))
+    async def _delete(self, scope: MemoryScope, key: str) -> ToolResult:
+        if not await self._memories.delete(scope, key):
+            return ToolResult(f"There is no memory {key[:100]!r}.", failed=True)
+        return ToolResult(
+            f"The memory {key!r} was deleted.", {"key": key, "type": "delete"} | _of(scope)
+        )
 
-    async def _is_there(self, pool: Pool) -> bool:
+    async def _is_there(self, scope: MemoryScope) -> bool:
         """Work beside an answer may outlive the account."""
         accounts = self._services.find(ACCOUNTS)
-        return accounts is None or await accounts.find(str(pool.user)) is not None
+        return accounts is None or await accounts.find(str(scope.user)) is not None
 
 
-def _of(pool: Pool) -> dict[str, Any]:
-    return {"agentId": pool.agent} if pool.agent else {}
+def _of(scope: MemoryScope) -> dict[str, Any]:
+    return {"agentId": scope.agent} if scope.agent else {}
 
 
-def _over(reached: LimitReached, limit: int) -> Entry:
+def _over(reached: LimitReached, limit: int) -> ToolResult:
     """The limit is a fault that the user is shown too."""
     left = limit - reached.used
     if left <= 0:
         kind, over, total = "already_exceeded", -left, reached.used
         text = "Nothing was stored: the memory is full."
     else:
-        kind, over = "would_exceed", reached.wanted - left
-        total = reached.used + reached.wanted
-        text = f"Nothing was stored: it needs {reached.wanted} tokens, and {left} are left."
+        kind, over = "would_exceed", reached.needed - left
+        total = reached.used + reached.needed
+        text = f"Nothing was stored: it needs {reached.needed} tokens, and {left} are left."
     value = {"errorType": kind, "tokenCount": over, "totalTokens": total, "tokenLimit": limit}
     artifact = {
         "key": "system",
@@ -155,4 +163,4 @@ def _over(reached: LimitReached, limit: int) -> Entry:
         "value": orjson.dumps(value).decode(),
         "tokenCount": reached.used,
     }
-    return Entry(text, artifact, failed=True)
+    return ToolResult(text, artifact, failed=True)

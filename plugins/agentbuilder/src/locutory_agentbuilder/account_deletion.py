@@ -1,4 +1,4 @@
-"""What happens to the agents of a deleted account."""
+"""Removal and transfer of the agents of a deleted account."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from pymongo import UpdateOne
 
 from locutory import Database, Principal, Services
 from locutory.database import Raw
-from locutory_agentbuilder.documents import Leaving
-from locutory_agentbuilder.kind import KIND
+from locutory_agentbuilder.documents import PendingTransfer
+from locutory_agentbuilder.resource_kind import KIND
 from locutory_agentbuilder.service import Agents
 from locutory_contracts.access import ACCESS, OWNER
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
 
 
-class Farewell:
-    """Agents that nobody else owns go. Agents that somebody else owns too stay, and become
-    his: nothing names the account any more."""
+class OwnershipTransfer:
+    """Deletes the agents that nobody else owns. Agents with another owner stay and pass to
+    them: nothing names the account any more."""
 
     def __init__(self, agents: Agents, database: Database, services: Services) -> None:
         self._agents = agents
@@ -30,8 +30,8 @@ class Farewell:
             return
         account = None if accounts is None else await accounts.find(step.user_id)
         # No role and no groups: entries that name the account itself.
-        himself = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
-        owned = [ObjectId(key) for key in await access.reachable(himself, KIND, OWNER)]
+        account_alone = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
+        owned = [ObjectId(key) for key in await access.reachable(account_alone, KIND, OWNER)]
         others = {"_id": {"$in": owned}, "author": {"$ne": ObjectId(step.user_id)}}
         foreign = await self._agents.collection.find(others, {"_id": 1}).to_list()
         owners = await access.owners(KIND, [str(agent["_id"]) for agent in foreign])
@@ -42,7 +42,7 @@ class Farewell:
             if users == {step.user_id}
         ]
         if writes:
-            await self._database[Leaving].bulk_write(writes, ordered=False)
+            await self._database[PendingTransfer].bulk_write(writes, ordered=False)
 
     async def deleted(self, fact: AccountDeleted) -> None:
         """Delete, or hand over. Does the same when it runs again, before or after the
@@ -51,21 +51,23 @@ class Farewell:
             return
         user = ObjectId(fact.user_id)
         written = await self._agents.collection.find({"author": user}, {"_id": 1}).to_list()
-        noted = await self._database[Leaving].find({"user": fact.user_id}, {"_id": 1}).to_list()
-        await self._settle(user, [agent["_id"] for agent in (*written, *noted)])
-        await self._sign_off_versions(user)
-        await self._database[Leaving].delete_many({"user": fact.user_id})
+        noted = (
+            await self._database[PendingTransfer].find({"user": fact.user_id}, {"_id": 1}).to_list()
+        )
+        await self._transfer_or_remove(user, [agent["_id"] for agent in (*written, *noted)])
+        await self._anonymise_versions(user)
+        await self._database[PendingTransfer].delete_many({"user": fact.user_id})
 
-    async def _settle(self, user: ObjectId, agents: list[ObjectId]) -> None:
+    async def _transfer_or_remove(self, user: ObjectId, agents: list[ObjectId]) -> None:
         access, keys = self._services.find(ACCESS), [str(agent) for agent in agents]
         owners = {} if access is None else await access.owners(KIND, keys)
         heirs = {agent: owners.get(str(agent), set()) - {str(user)} for agent in agents}
         await self._agents.remove([agent for agent in agents if not heirs[agent]])
         for agent in agents:
             if heirs[agent]:
-                await self._hand_over(user, agent, ObjectId(min(heirs[agent])))
+                await self._transfer(user, agent, ObjectId(min(heirs[agent])))
 
-    async def _hand_over(self, user: ObjectId, agent: ObjectId, heir: ObjectId) -> None:
+    async def _transfer(self, user: ObjectId, agent: ObjectId, heir: ObjectId) -> None:
         def inherit(document: Raw) -> tuple[Raw, list[str]]:
             if document.get("author") != user:
                 return {}, []
@@ -73,16 +75,16 @@ class Farewell:
 
         await self._agents.change(agent, inherit)
 
-    async def _sign_off_versions(self, user: ObjectId) -> None:
+    async def _anonymise_versions(self, user: ObjectId) -> None:
         """Versions that the account made of what stays no longer say so."""
         edited = self._agents.collection.find({"versions.updatedBy": user}, {"_id": 1})
         for agent in await edited.to_list():
             await self._agents.change(
-                agent["_id"], lambda document: ({"versions": _unsigned(document, user)}, ())
+                agent["_id"], lambda document: ({"versions": _anonymised(document, user)}, ())
             )
 
 
-def _unsigned(document: Raw, user: ObjectId) -> list[Any]:
+def _anonymised(document: Raw, user: ObjectId) -> list[Any]:
     versions = document.get("versions")
     return [
         {key: value for key, value in version.items() if (key, value) != ("updatedBy", user)}

@@ -12,7 +12,7 @@ from locutory.database import Raw
 from locutory_contracts.accounts import Account
 from locutory_contracts.people import PEOPLE
 from locutory_roles.groups import GroupStore
-from locutory_roles.resources.outside import Outsiders
+from locutory_roles.resources.directory_principals import DirectoryPrincipals
 from locutory_roles.resources.principals import GROUP, ROLE, USER
 from locutory_roles.store import RoleStore
 
@@ -31,15 +31,19 @@ class PrincipalQuery(BaseModel):
     types: str = Field("", description="Comma list of user, group, role")
 
 
-class Picker:
+class PrincipalSearch:
     """Searches principals for callers whose role may see them."""
 
     def __init__(
-        self, roles: RoleStore, groups: GroupStore, outsiders: Outsiders, services: Services
+        self,
+        roles: RoleStore,
+        groups: GroupStore,
+        directory_principals: DirectoryPrincipals,
+        services: Services,
     ) -> None:
         self._roles = roles
         self._groups = groups
-        self._outsiders = outsiders
+        self._directory_principals = directory_principals
         self._services = services
 
     async def search(self, request: Request) -> dict[str, Any]:
@@ -49,11 +53,11 @@ class Picker:
         directory fills up what is left of the limit.
         """
         caller = request.caller
-        wanted = _wanted(request)
-        seen = await self._permitted(caller, wanted)
+        requested = _requested(request)
+        seen = await self._permitted(caller, requested)
         text = _text(request)
         limit = _limit(request.query_text("limit"))
-        kinds = wanted or seen
+        kinds = requested or seen
         found = await self._find(text, limit, kinds, caller.tenant)
         if len(found) < limit:
             others = await self._outside(request, text, kinds, limit, found)
@@ -62,7 +66,7 @@ class Picker:
         return {
             "query": text,
             "limit": limit,
-            "types": wanted or None,
+            "types": requested or None,
             "results": results,
             "count": len(results),
             "sources": {
@@ -71,14 +75,14 @@ class Picker:
             },
         }
 
-    async def _permitted(self, caller: Principal, wanted: Sequence[str]) -> list[str]:
+    async def _permitted(self, caller: Principal, requested: Sequence[str]) -> list[str]:
         if not caller.role:
             raise HTTPError(401, {"error": "Unauthorized", "message": "Authentication required"})
         role = await self._roles.find(caller.role, caller.tenant)
         if role is None or not role.permissions:
             raise _forbidden("No permissions configured for user role")
         seen = [kind for kind, action in _ACTIONS.items() if role.allows("PEOPLE_PICKER", action)]
-        for kind in wanted:
+        for kind in requested:
             if kind not in seen:
                 raise _forbidden(f"Insufficient permissions to search for {kind}s")
         if not seen:
@@ -105,7 +109,7 @@ class Picker:
         """Principals of an outside directory who are not among those found here."""
         if _CONTROL.search(text):
             return []
-        others = await self._outsiders.search(request, text, list(kinds), limit)
+        others = await self._directory_principals.search(request, text, list(kinds), limit)
         ids = {item["idOnTheSource"] for item in found}
         addresses = {str(item["email"]).lower() for item in found if item.get("email")}
         return [
@@ -137,7 +141,7 @@ def _forbidden(message: str) -> HTTPError:
     return HTTPError(403, {"error": "Forbidden", "message": message})
 
 
-def _wanted(request: Request) -> list[str]:
+def _requested(request: Request) -> list[str]:
     """The kinds asked for by ``types`` (and ``type``); unknown ones do not count."""
     found: list[str] = []
     for name in ("types", "type"):

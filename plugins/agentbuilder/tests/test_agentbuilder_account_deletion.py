@@ -107,7 +107,7 @@ async def test_what_cannot_be_restored(stage: Any, record: dict[str, Any]) -> No
 
 
 async def test_a_record_brings_no_rights(stage: Any) -> None:
-    """Whoever wrote the file by hand gets an agent of his own, and nothing of anybody else."""
+    """Whoever wrote the file by hand gets an agent of their own, and nothing of anybody else."""
     async with stage() as s:
         bens = await s.make(s.ben, name="Ben's")
         forged = {

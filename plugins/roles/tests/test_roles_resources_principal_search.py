@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from locutory_roles.resources.picker import _rank
+from locutory_roles.resources.principal_search import _rank
 
 ME = "a" * 24
 EVERYTHING = {"PEOPLE_PICKER": {"VIEW_USERS": True, "VIEW_GROUPS": True, "VIEW_ROLES": True}}

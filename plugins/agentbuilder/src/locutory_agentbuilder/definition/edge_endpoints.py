@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-_LONGEST = 256
-_MOST = 32
+_MAX_ID_LENGTH = 256
+_MAX_IDS = 32
 
 
 def _check(value: Any) -> str | list[str]:
@@ -14,15 +14,15 @@ def _check(value: Any) -> str | list[str]:
         raise ValueError("Expected string or array of strings")
     if not ends:
         raise ValueError("Array must contain at least 1 element(s)")
-    if len(ends) > _MOST:
-        raise ValueError(f"Array must contain at most {_MOST} element(s)")
-    if any(len(end) > _LONGEST for end in ends):
-        raise ValueError(f"String must contain at most {_LONGEST} character(s)")
+    if len(ends) > _MAX_IDS:
+        raise ValueError(f"Array must contain at most {_MAX_IDS} element(s)")
+    if any(len(end) > _MAX_ID_LENGTH for end in ends):
+        raise ValueError(f"String must contain at most {_MAX_ID_LENGTH} character(s)")
     found: str | list[str] = value
     return found
 
 
-Ends = Annotated[str | list[str], BeforeValidator(_check)]
+EdgeEndpoints = Annotated[str | list[str], BeforeValidator(_check)]
 
 
 def as_list(ends: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""The browser that a sign-in belongs to: its cookie, and what is remembered for it.
+"""The state of a login: the cookie of the browser that it belongs to, and what is kept for it.
 
 Every sign-in is bound to the browser that began it: the state that travels through the
 provider is only good once, for ten minutes, and together with the signed cookie of that
@@ -29,7 +29,7 @@ _SESSIONS = "oauth:session"
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class LoginState:
     """A sign-in under way."""
 
     provider: str
@@ -38,8 +38,8 @@ class Flow:
 
 
 def secure(kernel: KernelConfig, override: str) -> bool:
-    """Do cookies get the attribute Secure (contract auth §5)? ``override`` decides when it is
-    true or false; else they do when the public address is https."""
+    """``True`` when cookies get the attribute Secure (contract auth §5). ``override`` decides
+    when it is true or false; else they do when the public address is https."""
     decided = override.strip().lower()
     return decided == "true" if decided in ("true", "false") else kernel.is_https
 
@@ -54,8 +54,8 @@ def set_cookie(name: str, value: str, seconds: float, *, is_secure: bool, site: 
     )
 
 
-class Browsers:
-    """Cookies of browsers, flows and login sessions.
+class LoginStateStore:
+    """Cookies of browsers, logins under way, and login sessions.
 
     Args:
         secret: signs the cookie.
@@ -104,7 +104,7 @@ class Browsers:
         found = await self._cache.get(_FLOWS, state) if state else None
         return found["browser"] if found is not None and found["provider"] == provider else None
 
-    async def take(self, provider: str, state: str, request: Request) -> Flow | None:
+    async def take(self, provider: str, state: str, request: Request) -> LoginState | None:
         """The sign-in of a state, which is used up by this; ``None`` when there is none, or
         when another provider or another browser answers."""
         found = await self._cache.pop(_FLOWS, state) if state else None
@@ -113,7 +113,7 @@ class Browsers:
         browser = self.identify(request)
         if browser is None or not hmac.compare_digest(browser, found["browser"]):
             return None
-        return Flow(provider, browser, found["memory"])
+        return LoginState(provider, browser, found["memory"])
 
     async def put_aside(self, provider: str, state: str, fields: Mapping[str, str]) -> None:
         """Keep a posted answer until the browser comes back with its cookie; one a state."""
@@ -129,7 +129,7 @@ class Browsers:
         await self._cache.set(_SESSIONS, browser, dict(value), self._seconds)
 
     async def stored(self, request: Request) -> dict[str, Any]:
-        """What the login session holds; empty without one."""
+        """The value that the login session holds; empty without one."""
         browser = self.identify(request)
         found = None if browser is None else await self._cache.get(_SESSIONS, browser)
         return found if isinstance(found, dict) else {}

@@ -11,19 +11,19 @@ from structlog.stdlib import BoundLogger
 from locutory import HTTPError, Principal, Services, now
 from locutory.database import Raw
 from locutory_contracts.conversations import CONVERSATIONS, Conversations, Document
+from locutory_share.access_control import AccessControl
 from locutory_share.branches import branch_end, up_to_level
 from locutory_share.config import Settings
 from locutory_share.links import LinkStore, is_over, made_at, next_revision, random_id
-from locutory_share.rights import Rights
 from locutory_share.snapshots import Snapshots
 
 UNTITLED = "Untitled"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What the owner asks for: the last message to show (``None``: not said), and whether to
-    show files."""
+class LinkOptions:
+    """The owner's choice: ``target`` is the last message to show (``None``: not named);
+    ``files``: show files."""
 
     target: str | None
     files: bool
@@ -34,7 +34,7 @@ def refusal(status: int, text: str) -> HTTPError:
     return HTTPError(status, {"message": text})
 
 
-class Publishing:
+class LinkPublisher:
     """Writes links. Refusals are raised as the contract's answers."""
 
     def __init__(
@@ -42,29 +42,29 @@ class Publishing:
         store: LinkStore,
         services: Services,
         settings: Settings,
-        rights: Rights,
+        access_control: AccessControl,
         snapshots: Snapshots,
         log: BoundLogger,
     ) -> None:
         self._store = store
         self._services = services
         self._settings = settings
-        self._rights = rights
+        self._access_control = access_control
         self._snapshots = snapshots
         self._log = log
 
-    async def create(self, owner: Principal, conversation_id: str, choice: Choice) -> Raw:
+    async def create(self, owner: Principal, conversation_id: str, options: LinkOptions) -> Raw:
         """A new link to everything that the chat holds now."""
         history = self._services.get(CONVERSATIONS)
         conversation = await history.find(owner.id, conversation_id)
         end = await self._end(history, owner.id, conversation)
-        if await self._store.of_conversation(owner.id, conversation_id, choice.target):
+        if await self._store.of_conversation(owner.id, conversation_id, options.target):
             raise refusal(409, "Share already exists")
         if conversation is None:
             raise refusal(404, "Conversation not found or access denied")
         messages = await self._messages(history, owner.id, conversation_id)
-        _check_target(messages, choice.target)
-        public = await self._rights.may_publish(owner)
+        _check_target(messages, options.target)
+        public = await self._access_control.may_publish(owner)
         moment = now()
         link: Raw = {
             "_id": ObjectId(),
@@ -77,19 +77,19 @@ class Publishing:
             "updatedAt": moment,
             "__v": 0,
         }
-        files = await self._files(owner.id, messages, choice.target, choice)
+        files = await self._files(owner.id, messages, options.target, options)
         optional = {
             **files,
-            "targetMessageId": choice.target,
+            "targetMessageId": options.target,
             "expiredAt": end,
             "tenantId": owner.tenant,
-            "isPublic": None if self._rights.kept else public,
+            "isPublic": None if self._access_control.kept else public,
         }
         link.update({name: value for name, value in optional.items() if value is not None})
         await self._store.insert(link)
         try:
-            await self._settle(history, link, choice.target)
-            await self._rights.grant(link, public=public)
+            await self._settle(history, link, options.target)
+            await self._access_control.grant(link, public=public)
         except BaseException:
             await self._take_back(link)
             raise
@@ -109,7 +109,7 @@ class Publishing:
         await self._store.remove([link["_id"]])
         await self._forget(link)
 
-    async def update(self, owner: Principal, share_id: str, choice: Choice) -> Raw:
+    async def update(self, owner: Principal, share_id: str, options: LinkOptions) -> Raw:
         """Publish the chat as it is now under the same address."""
         link = await self._store.own(owner.id, share_id)
         if link is None:
@@ -119,11 +119,11 @@ class Publishing:
         end = await self._end(history, owner.id, conversation)
         messages = await self._messages(history, owner.id, link["conversationId"])
         stored = link.get("targetMessageId")
-        target = choice.target or stored
+        target = options.target or stored
         _check_target(messages, target)
-        if target and choice.target is None:
+        if target and options.target is None:
             target = branch_end(messages, target)
-        files = await self._files(owner.id, messages, target, choice)
+        files = await self._files(owner.id, messages, target, options)
         fields: dict[str, Any] = {
             "messages": [message["_id"] for message in messages],
             "updatedAt": next_revision(link),
@@ -134,7 +134,7 @@ class Publishing:
         without = [] if "fileSnapshots" in files else ["fileSnapshots"]
         if conversation is not None:
             # Entries first: a link must not show new messages to people beyond their time.
-            await self._rights.expire(link["_id"], end)
+            await self._access_control.expire(link["_id"], end)
             if end is None:
                 without.append("expiredAt")
             else:
@@ -154,7 +154,7 @@ class Publishing:
 
     async def _forget(self, link: Raw) -> None:
         try:
-            await self._rights.forget([link])
+            await self._access_control.forget([link])
         except Exception:
             self._log.exception("share.entries_kept", link=str(link["_id"]))
 
@@ -169,10 +169,10 @@ class Publishing:
         return messages
 
     async def _files(
-        self, user: str, messages: Sequence[Document], target: str | None, choice: Choice
+        self, user: str, messages: Sequence[Document], target: str | None, options: LinkOptions
     ) -> dict[str, Any]:
         """The fields about files. Without ``fileSnapshots`` none were looked for."""
-        if not choice.files or not self._settings.files_by_default:
+        if not options.files or not self._settings.files_by_default:
             return {"snapshotFiles": False}
         shown = up_to_level(messages, target) if target else messages
         made = await self._snapshots.of(user, shown)
@@ -184,8 +184,8 @@ class Publishing:
     async def _end(
         self, history: Conversations, user: str, conversation: Mapping[str, Any] | None
     ) -> datetime | None:
-        """When a link to a chat expires; 404 when the chat already has. A chat that does not
-        expire has links that do not, unless everything expires here."""
+        """The date at which a link to a chat expires; 404 when the chat already has. A chat that
+        does not expire has links that do not, unless everything expires here."""
         if conversation is None:
             return None
         if is_over(conversation, now()):

@@ -1,4 +1,4 @@
-"""Who may use memories where (contract memories §1, §4)."""
+"""The permissions to use memories, and where (contract memories §1, §4)."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,32 +7,32 @@ from bson import ObjectId
 from locutory import POLICY, PermissionGroup, Principal, Services
 from locutory.access import DefaultPolicy
 from locutory_contracts.chat import Turn
-from locutory_memories.rules import CAPABILITY, Current
+from locutory_memories.memory_config import CAPABILITY, ConfigRef
 
 GROUP = "MEMORIES"
 
 
 def opted_out(principal: Principal) -> bool:
-    """Does the user want no memories in his chats?"""
+    """``True`` when the user wants no memories in their chats."""
     wishes = principal.account.get("personalization")
     return isinstance(wishes, Mapping) and wishes.get("memories") is False
 
 
-class Gate:
+class MemoryPermissions:
     """Permissions that no route can declare."""
 
     def __init__(
         self,
-        current: Current,
+        config: ConfigRef,
         services: Services,
         groups: Callable[[], Mapping[str, PermissionGroup]],
     ) -> None:
-        self._current = current
+        self._config = config
         self._services = services
         self._groups = groups
 
     async def allows(self, principal: Principal, *actions: str) -> bool:
-        """Has the caller all of these permissions?"""
+        """``True`` when the caller has all of these permissions."""
         policy = self._services.find(POLICY) or DefaultPolicy(self._groups())
         for action in actions:
             if not await policy.allows(principal, GROUP, action):
@@ -40,16 +40,17 @@ class Gate:
         return True
 
     async def in_chat(self, principal: Principal, *actions: str) -> bool:
-        """Do the chats of this user use memories, and may he do this besides?"""
-        if not self._current.rules.enabled or not ObjectId.is_valid(principal.id):
+        """``True`` when the chats of this user use memories, and the user has these permissions
+        besides."""
+        if not self._config.current.enabled or not ObjectId.is_valid(principal.id):
             return False
         if opted_out(principal):
             return False
         return await self.allows(principal, "USE", *actions)
 
     async def inline(self, turn: Turn, *actions: str) -> bool:
-        """Does the model of this turn get the tools that need these permissions?"""
-        if not self._current.rules.inline or not _asked_for(turn):
+        """``True`` when the model of this turn gets the tools that need these permissions."""
+        if not self._config.current.inline or not _asked_for(turn):
             return False
         return await self.in_chat(turn.principal, *actions)
 

@@ -1,4 +1,4 @@
-"""Who may do what with which group (contract prompts §1)."""
+"""The rights of callers on prompt groups (contract prompts §1)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from locutory import POLICY, HTTPError, PermissionGroup, Principal, Services
 from locutory.access import DefaultPolicy, Policy
 from locutory.database import Raw
 from locutory_contracts.access import ACCESS, VIEW, ResourceAccess
-from locutory_prompts.kind import CAPABILITY, KIND, PERMISSION
+from locutory_prompts.resource_kind import CAPABILITY, KIND, PERMISSION
 from locutory_prompts.service import Prompts
 
 READ_ALL = "read:prompts"
@@ -30,15 +30,15 @@ NO_PERMISSION = {"message": "Forbidden: Insufficient permissions"}
 @dataclass(frozen=True, slots=True)
 class Granted:
     """A caller was let through to what a path names. ``id`` is ``None`` and ``document``
-    empty when he may do everything and there is no such thing."""
+    empty when the caller may do everything and there is no such thing."""
 
     id: ObjectId | None
     document: Raw
 
 
-class Rights:
+class AccessControl:
     """Asks the service `ACCESS`. While no plugin provides it, everybody reaches exactly what
-    he wrote himself."""
+    they wrote themselves."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Rights:
             raise HTTPError(403, NO_PERMISSION)
 
     async def reads_all(self, principal: Principal) -> bool:
-        """May the caller read everybody's prompts?"""
+        """``True`` when the caller may read everybody's prompts."""
         return bool(await self._policy.holds(principal, READ_ALL))
 
     async def group(
@@ -109,7 +109,7 @@ class Rights:
         return Granted(prompt["_id"], prompt)
 
     async def views(self, principal: Principal, group: ObjectId) -> bool:
-        """May the caller see a group, without a look at capabilities?"""
+        """``True`` when the caller may see a group, without a look at capabilities."""
         shared = self.shared
         if shared is None:
             return await self._wrote(principal, group, None)
@@ -132,8 +132,8 @@ class Rights:
         return document is not None and document.get("author") == object_id(principal.id)
 
     async def _absent(self, principal: Principal) -> Granted:
-        """What does not exist: 404, but not for those who may do everything. Their routes
-        have answers of their own."""
+        """The result for a path that names nothing: 404, but not for callers who may do
+        everything. Their routes have answers of their own."""
         if self.shared is not None and await self._policy.holds(principal, CAPABILITY):
             return Granted(None, {})
         raise HTTPError(404, MISSING)

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from locutory import Decision, Principal
+from locutory_agentbuilder.access_control import AccessControl, object_id
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
-from locutory_agentbuilder.kind import REMOTE
-from locutory_agentbuilder.rights import Rights, object_id
+from locutory_agentbuilder.resource_kind import REMOTE
 from locutory_agentbuilder.service import Agents, object_ids
 from locutory_contracts.access import VIEW
 from locutory_contracts.agents import StoredAgent
 
 
-class Stored:
+class StoredAgentService:
     """Implements `locutory_contracts.agents.StoredAgents`. Agents come without their
     versions, which nobody needs who runs one."""
 
-    def __init__(self, agents: Agents, rights: Rights) -> None:
+    def __init__(self, agents: Agents, access_control: AccessControl) -> None:
         self._agents = agents
-        self._rights = rights
+        self._access_control = access_control
 
     async def find(self, agent_id: str) -> StoredAgent | None:
         """See the contract."""
@@ -28,11 +28,11 @@ class Stored:
         self, principal: Principal, agent: StoredAgent, needed: int = VIEW, *, remote: bool = False
     ) -> Decision:
         """See the contract."""
-        return await self._rights.decide(principal, agent, needed, remote=remote)
+        return await self._access_control.decide(principal, agent, needed, remote=remote)
 
     async def reachable(self, principal: Principal) -> Sequence[StoredAgent]:
         """See the contract. While nothing can be shared: what the caller wrote."""
-        shared = self._rights.shared
+        shared = self._access_control.shared
         wanted: dict[str, Any] = {"author": object_id(principal.id)}
         if shared is not None:
             reachable = await shared.reachable(principal, REMOTE)

@@ -17,7 +17,7 @@ _BITS = {"viewer": VIEW, "editor": VIEW | EDIT, "owner": OWNER}
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ResourceType:
     """One type of resource. ``plugin`` is its entry in `RESOURCE_KINDS`, ``None`` while no
     enabled plugin has resources of this type."""
 
@@ -29,8 +29,8 @@ class Kind:
     plugin: ResourceKind | None = None
 
     async def exists(self, resource_id: str) -> bool:
-        """Is there such a resource? Without a plugin nobody knows: then only entries tell,
-        and of a type that answers 404 there is nothing."""
+        """``True`` when there is such a resource. Without a plugin nobody knows: then only
+        entries count, and of a type that answers 404 there is nothing."""
         if self.plugin is None:
             return not self.missing_is_404
         return await self.plugin.exists(resource_id)
@@ -49,35 +49,35 @@ def _access_roles(kind: str, words: str, *levels: str) -> tuple[AccessRole, ...]
     )
 
 
-def _known() -> dict[str, Kind]:
+def _known() -> dict[str, ResourceType]:
     every = ("viewer", "editor", "owner")
     role = "com_ui_role"
     kinds = (
-        Kind("agent", "AGENTS", "manage:agents", _access_roles("agent", role, *every)),
-        Kind(
+        ResourceType("agent", "AGENTS", "manage:agents", _access_roles("agent", role, *every)),
+        ResourceType(
             "promptGroup", "PROMPTS", "manage:prompts", _access_roles("promptGroup", role, *every)
         ),
-        Kind(
+        ResourceType(
             "mcpServer",
             "MCP_SERVERS",
             "manage:mcpservers",
             _access_roles("mcpServer", "com_ui_mcp_server_role", *every),
             missing_is_404=True,
         ),
-        Kind(
+        ResourceType(
             "remoteAgent",
             "REMOTE_AGENTS",
             "manage:agents",
             _access_roles("remoteAgent", "com_ui_remote_agent_role", *every),
         ),
-        Kind(
+        ResourceType(
             "skill",
             "SKILLS",
             "manage:skills",
             _access_roles("skill", role, *every),
             missing_is_404=True,
         ),
-        Kind(
+        ResourceType(
             "sharedLink",
             "SHARED_LINKS",
             "manage:sharedlinks",
@@ -95,13 +95,13 @@ FIXED_OWNER = frozenset({"sharedLink"})
 """Types whose owner can neither be changed nor be joined by another."""
 
 
-class Kinds:
+class ResourceTypeRegistry:
     """Every type: LibreChat's, and what enabled plugins offer."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def find(self, name: str) -> Kind | None:
+    def find(self, name: str) -> ResourceType | None:
         """A type by its name. A plugin's word counts more than the table, but access roles
         that only the table has stay: LibreChat counts on them."""
         known, plugin = KNOWN.get(name), self._services.named(RESOURCE_KINDS, name)
@@ -109,7 +109,7 @@ class Kinds:
             return known
         offered = {role.id for role in plugin.access_roles}
         standard = () if known is None else known.access_roles
-        return Kind(
+        return ResourceType(
             name,
             plugin.permission,
             plugin.capability,
@@ -118,7 +118,7 @@ class Kinds:
             plugin,
         )
 
-    def all(self) -> list[Kind]:
+    def all(self) -> list[ResourceType]:
         """LibreChat's types first, in its order."""
         names = [
             *KNOWN,

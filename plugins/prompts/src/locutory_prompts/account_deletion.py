@@ -1,4 +1,4 @@
-"""What happens to the prompts of a deleted account (contract prompts §5)."""
+"""Removal and transfer of the prompts of a deleted account (contract prompts §5)."""
 
 from bson import ObjectId
 from pymongo import UpdateOne
@@ -7,14 +7,14 @@ from structlog.stdlib import BoundLogger
 from locutory import Database, Principal, Services, now
 from locutory_contracts.access import ACCESS, OWNER
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
-from locutory_prompts.documents import Leaving
-from locutory_prompts.kind import KIND
+from locutory_prompts.documents import PendingTransfer
+from locutory_prompts.resource_kind import KIND
 from locutory_prompts.service import NAMELESS, Prompts
 
 
-class Farewell:
-    """Groups that nobody else owns go. Groups that somebody else owns too stay, and become
-    his: nothing names the account any more."""
+class OwnershipTransfer:
+    """Deletes the groups that nobody else owns. Groups with another owner stay and pass to
+    them: nothing names the account any more."""
 
     def __init__(
         self, prompts: Prompts, database: Database, services: Services, log: BoundLogger
@@ -26,7 +26,7 @@ class Farewell:
 
     async def deleting(self, step: AccountDeleting) -> None:
         """Note which groups of others the account alone owns, before its entries go. A fault
-        is logged: it must not keep anybody from leaving."""
+        is logged: it must not prevent the deletion of the account."""
         try:
             await self._note(step)
         except Exception:
@@ -38,8 +38,8 @@ class Farewell:
             return
         account = None if accounts is None else await accounts.find(step.user_id)
         # No role and no groups: entries that name the account itself.
-        himself = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
-        owned = [ObjectId(key) for key in await access.reachable(himself, KIND, OWNER)]
+        account_alone = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
+        owned = [ObjectId(key) for key in await access.reachable(account_alone, KIND, OWNER)]
         others = {"_id": {"$in": owned}, "author": {"$ne": ObjectId(step.user_id)}}
         foreign = await self._prompts.groups.find(others, {"_id": 1}).to_list()
         owners = await access.owners(KIND, [str(group["_id"]) for group in foreign])
@@ -50,7 +50,7 @@ class Farewell:
             if users == {step.user_id}
         ]
         if writes:
-            await self._database[Leaving].bulk_write(writes, ordered=False)
+            await self._database[PendingTransfer].bulk_write(writes, ordered=False)
 
     async def deleted(self, fact: AccountDeleted) -> None:
         """Delete, or hand over. Does the same when it runs again, before or after the
@@ -59,21 +59,23 @@ class Farewell:
             return
         user = ObjectId(fact.user_id)
         written = await self._prompts.groups.find({"author": user}, {"_id": 1}).to_list()
-        noted = await self._database[Leaving].find({"user": fact.user_id}, {"_id": 1}).to_list()
-        await self._settle(user, [group["_id"] for group in (*written, *noted)])
+        noted = (
+            await self._database[PendingTransfer].find({"user": fact.user_id}, {"_id": 1}).to_list()
+        )
+        await self._transfer_or_remove(user, [group["_id"] for group in (*written, *noted)])
         await self._release_versions(user)
-        await self._database[Leaving].delete_many({"user": fact.user_id})
+        await self._database[PendingTransfer].delete_many({"user": fact.user_id})
 
-    async def _settle(self, user: ObjectId, groups: list[ObjectId]) -> None:
+    async def _transfer_or_remove(self, user: ObjectId, groups: list[ObjectId]) -> None:
         access, keys = self._services.find(ACCESS), [str(group) for group in groups]
         owners = {} if access is None else await access.owners(KIND, keys)
         heirs = {group: owners.get(str(group), set()) - {str(user)} for group in groups}
         await self._prompts.remove_groups([group for group in groups if not heirs[group]])
         for group in groups:
             if heirs[group]:
-                await self._hand_over(user, group, min(heirs[group]))
+                await self._transfer(user, group, min(heirs[group]))
 
-    async def _hand_over(self, user: ObjectId, group: ObjectId, heir: str) -> None:
+    async def _transfer(self, user: ObjectId, group: ObjectId, heir: str) -> None:
         accounts = self._services.find(ACCOUNTS)
         account = None if accounts is None else await accounts.find(heir)
         name = (account or {}).get("name") or (account or {}).get("username")

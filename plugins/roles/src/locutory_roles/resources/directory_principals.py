@@ -15,7 +15,7 @@ from locutory_roles.groups import GroupStore
 from locutory_roles.resources.entries import Party
 from locutory_roles.resources.principals import GROUP, USER, object_id
 
-MOST = 100
+MAX_DIRECTORY_PRINCIPALS = 100
 """Principals of a directory that one request may grant to: each is looked up there."""
 
 _AT_ONCE = 5
@@ -24,21 +24,22 @@ _ACTIONS = {USER: "VIEW_USERS", GROUP: "VIEW_GROUPS"}
 
 
 @dataclass(frozen=True, slots=True)
-class Outsider:
-    """Who was meant, and what the directory says of him: members of the answer."""
+class ResolvedPrincipal:
+    """An account, group or role that a change names. ``confirmed``: the fields that a directory
+    gave, as members of the answer; empty for a principal that is known here."""
 
     party: Party
-    told: Mapping[str, Any] = field(default_factory=dict)
+    confirmed: Mapping[str, Any] = field(default_factory=dict)
 
-    def described(self, sent: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What was sent of him, but for what the directory decides."""
-        if not self.told:
+    def merged_with(self, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields that the client sent, but for those that the directory decides."""
+        if not self.confirmed:
             return sent
         kept = {name: value for name, value in sent.items() if name not in _DECIDED}
-        return {**kept, **self.told}
+        return {**kept, **self.confirmed}
 
 
-class Outsiders:
+class DirectoryPrincipals:
     """Asks the directory that a plugin offers.
 
     With one, only what it confirms counts; what the client sent is no more than an id.
@@ -53,22 +54,22 @@ class Outsiders:
     async def search(
         self, request: Request, text: str, kinds: Collection[str], limit: int
     ) -> list[dict[str, Any]]:
-        """Principals of the directory, as the picker shows them: at most ``limit`` people and
-        as many groups. They have no ``id``."""
+        """Principals of the directory, as the people picker shows them: at most ``limit`` people
+        and as many groups. They have no ``id``."""
         directory = self._services.find(DIRECTORY)
-        wanted: list[DirectoryKind] = []
+        directory_kinds: list[DirectoryKind] = []
         if USER in kinds:
-            wanted.append("user")
+            directory_kinds.append("user")
         if GROUP in kinds:
-            wanted.append("group")
-        if directory is None or not wanted:
+            directory_kinds.append("group")
+        if directory is None or not directory_kinds:
             return []
-        found = await directory.search(request, text, wanted, limit)
+        found = await directory.search(request, text, directory_kinds, limit)
         return [shown(entry, directory.source) for entry in found]
 
     async def identify(
         self, request: Request, sent: Sequence[Mapping[str, Any]]
-    ) -> list[Outsider | None]:
+    ) -> list[ResolvedPrincipal | None]:
         """The account or group behind each of them; ``None`` where there is none.
 
         Only for callers who may search for such principals anyway, so that nobody can try
@@ -81,7 +82,7 @@ class Outsiders:
         }
         turn = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(item: Mapping[str, Any]) -> Outsider | None:
+        async def one(item: Mapping[str, Any]) -> ResolvedPrincipal | None:
             if item["type"] not in allowed:
                 return None
             async with turn:
@@ -94,7 +95,7 @@ class Outsiders:
 
     async def _confirmed(
         self, directory: Directory, request: Request, item: Mapping[str, Any]
-    ) -> Outsider | None:
+    ) -> ResolvedPrincipal | None:
         kind: DirectoryKind = "user" if item["type"] == USER else "group"
         source_id = item.get("idOnTheSource")
         if not isinstance(source_id, str) or item["source"] != directory.source:
@@ -102,20 +103,20 @@ class Outsiders:
         entry = await directory.find(request, kind, source_id)
         if entry is None:
             return None
-        told = shown(entry, directory.source)
+        confirmed = shown(entry, directory.source)
         if kind == "user":
             account = object_id(await directory.account(request, entry))
-            return None if account is None else Outsider((USER, account), told)
+            return None if account is None else ResolvedPrincipal((USER, account), confirmed)
         members = await directory.members(request, entry.source_id)
         tenant = request.caller.tenant
         group = await self._groups.keep(directory.source, entry, members, tenant)
-        return Outsider((GROUP, group), told)
+        return ResolvedPrincipal((GROUP, group), confirmed)
 
-    async def _known(self, caller: Principal, item: Mapping[str, Any]) -> Outsider | None:
+    async def _known(self, caller: Principal, item: Mapping[str, Any]) -> ResolvedPrincipal | None:
         found = await (self._known_group if item["type"] == GROUP else self._known_user)(
             caller, item
         )
-        return None if found is None else Outsider((item["type"], found))
+        return None if found is None else ResolvedPrincipal((item["type"], found))
 
     async def _known_group(self, caller: Principal, item: Mapping[str, Any]) -> ObjectId | None:
         source_id = item.get("idOnTheSource")
@@ -135,8 +136,8 @@ class Outsiders:
         return None if account is None else account["_id"]
 
 
-def is_outside(sent: Any) -> bool:
-    """Does it stand for somebody of an outside directory, who may be unknown here?"""
+def is_directory_principal(sent: Any) -> bool:
+    """``True`` for a person or group of an outside directory, who may be unknown here."""
     return (
         isinstance(sent, Mapping)
         and sent.get("type") in (USER, GROUP)

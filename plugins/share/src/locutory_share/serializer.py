@@ -27,7 +27,7 @@ _STATE = (
 )
 
 
-class Aliases:
+class IdAliases:
     """Random ids for stored ones, the same within one answer."""
 
     def __init__(self, prefix: str) -> None:
@@ -42,8 +42,8 @@ class Aliases:
         return alias
 
 
-class Payloads:
-    """Reads what links show."""
+class LinkSerializer:
+    """Builds the answers that links show."""
 
     def __init__(self, services: Services, snapshots: Snapshots, settings: Settings) -> None:
         self._services = services
@@ -60,7 +60,7 @@ class Payloads:
         return shown_of(link, await history.messages(owner, conversation_id))
 
     def shows_files(self, link: Raw) -> bool:
-        """Does the link show files at all?"""
+        """``True`` when the link shows files at all."""
         return link.get("snapshotFiles") is not False and not self._settings.files_off
 
     async def read(self, link: Raw) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def shown_of(link: Raw, stored: Sequence[Document]) -> list[Document]:
 def _views(
     messages: Sequence[Document], share_id: str, served: frozenset[str] | None, conversation: str
 ) -> list[dict[str, Any]]:
-    ids, assistants = Aliases("msg"), Aliases("a")
+    ids, assistants = IdAliases("msg"), IdAliases("a")
     views = []
     for message in messages:
         alias = ids.of(message["messageId"])

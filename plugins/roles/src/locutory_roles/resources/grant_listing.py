@@ -1,4 +1,4 @@
-"""Who was given a resource, as the share dialog shows it (contract roles §4.6)."""
+"""The grants of a resource, as the share dialog shows them (contract roles §4.6)."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ from locutory_contracts.people import PEOPLE
 from locutory_roles.groups import GroupStore
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.entries import EntryStore, Grant, bits_of
-from locutory_roles.resources.kinds import Kind
 from locutory_roles.resources.principals import GROUP, PUBLIC, ROLE, USER
+from locutory_roles.resources.resource_types import ResourceType
 
 if TYPE_CHECKING:
     import structlog.stdlib
@@ -23,7 +23,7 @@ _IMPLIED_BY = {"remoteAgent": "agent"}
 """Types whose owners are also those who may share the resource as another type."""
 
 
-class Listing:
+class GrantListing:
     """Reads the entries of a resource and names the people, groups and roles in them."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Listing:
         self._log = log
 
     async def of(
-        self, kind: Kind, resource_id: str, resource: ObjectId, tenant: str | None
+        self, kind: ResourceType, resource_id: str, resource: ObjectId, tenant: str | None
     ) -> dict[str, Any]:
         """The body of the answer. Entries whose user or group is gone, or belongs to another
         tenant, are left out."""
@@ -95,7 +95,7 @@ class Listing:
         }
 
     async def _implied(
-        self, kind: Kind, resource: ObjectId, entries: Sequence[Raw], tenant: str | None
+        self, kind: ResourceType, resource: ObjectId, entries: Sequence[Raw], tenant: str | None
     ) -> list[ObjectId]:
         """Owners of the same resource under another type who have no entry of this one."""
         other = _IMPLIED_BY.get(kind.name)
@@ -107,7 +107,7 @@ class Listing:
         return [user for user in dict.fromkeys(_ids(owners, USER)) if user not in present]
 
     async def _write_down(
-        self, kind: Kind, resource: ObjectId, owners: Sequence[ObjectId], tenant: str | None
+        self, kind: ResourceType, resource: ObjectId, owners: Sequence[ObjectId], tenant: str | None
     ) -> None:
         """Make entries of implied rights. The answer does not depend on it."""
         try:

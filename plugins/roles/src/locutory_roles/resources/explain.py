@@ -1,4 +1,4 @@
-"""Why somebody may or may not call a route: every decision with its reason."""
+"""The decisions about a call of a route, each with its reason."""
 
 from dataclasses import dataclass
 

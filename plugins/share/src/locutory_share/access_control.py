@@ -1,4 +1,4 @@
-"""Who may read a link (contract share §2), and the access entries behind that."""
+"""The check of who may read a link (contract share §2), and the access entries behind it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ _BATCH = 500
 _OLD = {"isPublic": {"$exists": True}}
 
 
-class LinkKind:
+class LinkResource:
     """Implements `locutory_contracts.access.ResourceKind`."""
 
     permission = PERMISSIONS
@@ -45,11 +45,11 @@ class LinkKind:
         self._store = store
 
     async def exists(self, resource_id: str) -> bool:
-        """Is there such a link?"""
+        """``True`` when there is such a link."""
         return ObjectId.is_valid(resource_id) and await self._store.exists(ObjectId(resource_id))
 
 
-class Rights:
+class AccessControl:
     """Entries of links, kept by whoever provides `ACCESS`. Without it, a link is its owner's
     alone, unless its field ``isPublic`` opens it to everybody."""
 
@@ -69,7 +69,7 @@ class Rights:
 
     @property
     def kept(self) -> bool:
-        """Does anybody keep access entries?"""
+        """``True`` when a plugin keeps access entries."""
         return self._services.find(ACCESS) is not None
 
     async def admit(self, link: Raw, viewer: Principal | None) -> None:
@@ -97,14 +97,15 @@ class Rights:
             raise HTTPError(403)
 
     async def _named(self, access: ResourceAccess, link: Raw, viewer: Principal) -> bool:
-        """Does an entry let the viewer in? His role counts in the link's own tenant only."""
+        """``True`` when an entry lets the viewer in. Their role counts in the link's own tenant
+        only."""
         tenant = link.get("tenantId")
         if viewer.tenant != tenant:
             viewer = replace(viewer, tenant=tenant, role="")
         return bool(await access.bits(viewer, KIND, str(link["_id"])) & VIEW)
 
     async def may_publish(self, principal: Principal) -> bool:
-        """May the caller's links be public?"""
+        """``True`` when the caller's links may be public."""
         policy: Policy = self._services.find(POLICY) or DefaultPolicy(self._groups())
         return bool(await policy.allows(principal, PERMISSIONS, "SHARE_PUBLIC"))
 
@@ -127,7 +128,7 @@ class Rights:
             await access.expire(KIND, str(link_id), at)
 
     async def repair(self, link: Raw) -> None:
-        """Give the owner the entry that he lacks. Reads only when he has it, since every
+        """Give the owner the entry that they lack. Reads only when they have it, since every
         visit of a chat asks; a fault is logged, never felt."""
         access = self._services.find(ACCESS)
         if access is None:
@@ -145,7 +146,8 @@ class Rights:
             self._log.exception("share.owner_not_granted", link=link_id)
 
     async def old(self) -> str | None:
-        """What to do about links with ``isPublic`` that are not turned when they are seen."""
+        """Advice about links with ``isPublic`` that are not turned when they are seen; ``None``
+        when there are none."""
         if not self.kept or self._settings.auto_migrate:
             return None
         count = await self._store.collection.count_documents(_OLD)
@@ -190,18 +192,21 @@ class Rights:
         noted; links with ``isPublic`` have none."""
         access = self._services.find(ACCESS)
         if access is None:
-            await self._store.leave([link["_id"] for link in links if "isPublic" not in link])
+            await self._store.note_orphans(
+                [link["_id"] for link in links if "isPublic" not in link]
+            )
         elif links:
             await access.forget(KIND, [str(link["_id"]) for link in links])
 
     async def tidy(self) -> None:
         """Remove the entries of links that were deleted while nobody could."""
         access = self._services.find(ACCESS)
-        while access is not None and (ids := await self._store.left(_BATCH)):
+        while access is not None and (ids := await self._store.orphans(_BATCH)):
             await access.forget(KIND, [str(link_id) for link_id in ids])
-            await self._store.settled(ids)
+            await self._store.forget_orphans(ids)
 
 
 def _says_public(link: Mapping[str, Any]) -> bool:
-    """Does the old field open a link to everybody? LibreChat takes anything but false for it."""
+    """``True`` when the old field opens a link to everybody; LibreChat takes anything but false
+    for that."""
     return "isPublic" in link and link["isPublic"] is not False

@@ -23,19 +23,19 @@ from locutory_contracts.models import (
     Usage,
 )
 from locutory_memories.chat.excerpt import excerpt
-from locutory_memories.chat.instructions import briefing
-from locutory_memories.chat.notebook import Entry, Notebook, schemas
-from locutory_memories.chat.pools import pool_of
+from locutory_memories.chat.instructions import system_prompt
+from locutory_memories.chat.memory_tools import MemoryTools, ToolResult, schemas
+from locutory_memories.chat.scopes import scope_of
 from locutory_memories.config import parameters_of
-from locutory_memories.gate import Gate
 from locutory_memories.keys import Counter
-from locutory_memories.rules import Current, Keeper, Rules
-from locutory_memories.service import Memories, Pool
+from locutory_memories.memory_config import ConfigRef, MemoryAgentConfig, MemoryConfig
+from locutory_memories.permissions import MemoryPermissions
+from locutory_memories.service import Memories, MemoryScope
 
 CALLS = 2
 """Model calls of a turn: the second sees what came of the first one's tool calls."""
 
-MOST_TOOL_CALLS = 16
+MAX_TOOL_CALLS = 16
 """Tool calls of one answer that are run; a model that wants more has lost its way."""
 
 Message = dict[str, Any]
@@ -57,7 +57,7 @@ class _Call:
 
 @dataclass(slots=True)
 class _Answer:
-    """What the model said."""
+    """The answer of the model."""
 
     text: list[str] = field(default_factory=list)
     calls: dict[int, _Call] = field(default_factory=dict)
@@ -69,9 +69,9 @@ class _Answer:
         call.name = call.name or delta.name
         call.pieces.append(delta.arguments)
 
-    def wanted(self) -> list[_Call]:
+    def tool_calls(self) -> list[_Call]:
         """Its tool calls, in order; each has an id."""
-        found = [call for _, call in sorted(self.calls.items()) if call.name][:MOST_TOOL_CALLS]
+        found = [call for _, call in sorted(self.calls.items()) if call.name][:MAX_TOOL_CALLS]
         for call in found:
             call.id = call.id or f"call_{uuid4().hex[:24]}"
         return found
@@ -82,41 +82,47 @@ class MemoryAgent:
 
     def __init__(
         self,
-        current: Current,
+        config: ConfigRef,
         memories: Memories,
-        gate: Gate,
-        notebook: Notebook,
+        permissions: MemoryPermissions,
+        memory_tools: MemoryTools,
         counter: Counter,
         services: Services,
         events: Events,
         log: BoundLogger,
     ) -> None:
-        self._current = current
+        self._config = config
         self._memories = memories
-        self._gate = gate
-        self._notebook = notebook
+        self._permissions = permissions
+        self._memory_tools = memory_tools
         self._counter = counter
         self._services = services
         self._events = events
         self._log = log
-        self._complaint = ""
+        self._last_warning = ""
 
     async def accompany(
         self, turn: Turn, messages: Sequence[Mapping[str, Any]], attach: Attach
     ) -> None:
-        """See the contract. What is said in a temporary chat is not kept."""
-        rules = self._current.rules
-        keeper = rules.keeper
-        if keeper is None or turn.temporary or not await self._gate.in_chat(turn.principal):
+        """See the contract. Nothing of a temporary chat is kept."""
+        config = self._config.current
+        agent_config = config.agent
+        if (
+            agent_config is None
+            or turn.temporary
+            or not await self._permissions.in_chat(turn.principal)
+        ):
             return
-        said = excerpt(messages, keeper.window, keeper.input_tokens, self._counter)
-        if not said:
+        chat_excerpt = excerpt(
+            messages, agent_config.window, agent_config.input_tokens, self._counter
+        )
+        if not chat_excerpt:
             return
         try:
-            async with asyncio.timeout(keeper.seconds):
-                opened = await self._open(keeper, turn)
+            async with asyncio.timeout(agent_config.seconds):
+                opened = await self._open(agent_config, turn)
                 if opened is not None:
-                    await self._work(*opened, rules, turn, said, attach)
+                    await self._work(*opened, config, turn, chat_excerpt, attach)
         except ModelFailure as failure:
             self._log.info(
                 "memories.agent_failed",
@@ -127,34 +133,38 @@ class MemoryAgent:
         except TimeoutError:
             self._log.info("memories.agent_too_slow", conversation=turn.conversation_id)
 
-    async def _open(self, keeper: Keeper, turn: Turn) -> tuple[PreparedModel, str | None] | None:
+    async def _open(
+        self, agent_config: MemoryAgentConfig, turn: Turn
+    ) -> tuple[PreparedModel, str | None] | None:
         """The agent's model and its own instructions; ``None`` when there is no such agent,
-        or its model cannot be used, which is said once."""
+        or its model cannot be used, which is logged once."""
         catalogue = self._services.find(CATALOGUE)
         if catalogue is None:
             return None
-        if keeper.agent is not None:
-            found = await self._stored(keeper, keeper.agent)
+        if agent_config.agent_id is not None:
+            found = await self._stored(agent_config, agent_config.agent_id)
             if found is None:
-                self._complain(f"there is no agent {keeper.agent}")
+                self._warn_once(f"there is no agent {agent_config.agent_id}")
                 return None
-            keeper = found
+            agent_config = found
         body = {
-            **keeper.parameters,
-            "endpoint": keeper.endpoint,
-            "model": keeper.model,
+            **agent_config.parameters,
+            "endpoint": agent_config.endpoint,
+            "model": agent_config.model,
             "disableStreaming": True,  # nobody watches it being written
         }
-        if keeper.endpoint == turn.endpoint and turn.body.get("key") is not None:
+        if agent_config.endpoint == turn.endpoint and turn.body.get("key") is not None:
             body["key"] = turn.body["key"]
         try:
             prepared = await catalogue.prepare(body, turn.principal, internal=True)
         except ModelRefused as refusal:
-            self._complain(f"{keeper.endpoint}, {keeper.model}: {refusal.payload}")
+            self._warn_once(f"{agent_config.endpoint}, {agent_config.model}: {refusal.payload}")
             return None
-        return prepared, keeper.instructions
+        return prepared, agent_config.instructions
 
-    async def _stored(self, keeper: Keeper, agent_id: str) -> Keeper | None:
+    async def _stored(
+        self, agent_config: MemoryAgentConfig, agent_id: str
+    ) -> MemoryAgentConfig | None:
         """The operator chose the agent: users need no right on it."""
         agents = self._services.find(STORED_AGENTS)
         agent = None if agents is None else await agents.find(agent_id)
@@ -162,54 +172,54 @@ class MemoryAgent:
             return None
         model, parameters = str(agent.get("model") or ""), agent.get("model_parameters")
         return replace(
-            keeper,
+            agent_config,
             endpoint=str(agent.get("provider") or ""),
             model=model,
             parameters=parameters_of(model, parameters if isinstance(parameters, Mapping) else {}),
             instructions=agent.get("instructions") or None,
         )
 
-    def _complain(self, reason: str) -> None:
-        say = self._log.debug if reason == self._complaint else self._log.warning
-        self._complaint = reason
+    def _warn_once(self, reason: str) -> None:
+        say = self._log.debug if reason == self._last_warning else self._log.warning
+        self._last_warning = reason
         say("memories.agent_unusable", reason=reason[:300])
 
     async def _work(
         self,
         model: PreparedModel,
         instructions: str | None,
-        rules: Rules,
+        config: MemoryConfig,
         turn: Turn,
-        said: str,
+        chat_excerpt: str,
         attach: Attach,
     ) -> None:
-        pool = pool_of(turn)
-        stored = await self._memories.pool(pool)
+        scope = scope_of(turn)
+        stored = await self._memories.in_scope(scope)
         messages: list[Message] = [
             {
                 "role": "system",
-                "content": briefing(rules, instructions, stored, self._counter),
+                "content": system_prompt(config, instructions, stored, self._counter),
             },
-            {"role": "user", "content": said},
+            {"role": "user", "content": chat_excerpt},
         ]
         for _ in range(CALLS):
-            answer = await self._ask(model, rules, turn, messages)
-            calls = answer.wanted()
+            answer = await self._ask(model, config, turn, messages)
+            calls = answer.tool_calls()
             if not calls:
                 return
             messages.append(_repeated(answer, calls))
             for call in calls:  # one after another, so that the limit holds
-                entry = await self._run(call, pool)
-                if entry.attachment is not None:
-                    attach({**entry.attachment, "toolCallId": call.id})
-                messages.append({"role": "tool", "tool_call_id": call.id, "content": entry.text})
+                result = await self._run(call, scope)
+                if result.attachment is not None:
+                    attach({**result.attachment, "toolCallId": call.id})
+                messages.append({"role": "tool", "tool_call_id": call.id, "content": result.text})
 
     async def _ask(
-        self, model: PreparedModel, rules: Rules, turn: Turn, messages: Sequence[Message]
+        self, model: PreparedModel, config: MemoryConfig, turn: Turn, messages: Sequence[Message]
     ) -> _Answer:
         call = ModelCall(
             list(messages),
-            tools=list(schemas(rules).values()),
+            tools=list(schemas(config).values()),
             headers_context={
                 "conversationId": turn.conversation_id,
                 "messageId": turn.response_message_id,
@@ -262,14 +272,14 @@ class MemoryAgent:
         count = self._counter.count
         return Usage(sum(map(count, prompt)), count("".join(written)))
 
-    async def _run(self, call: _Call, pool: Pool) -> Entry:
+    async def _run(self, call: _Call, scope: MemoryScope) -> ToolResult:
         try:
             arguments = orjson.loads(call.arguments or "{}")
         except orjson.JSONDecodeError:
             arguments = None
         if not isinstance(arguments, dict):
-            return Entry("The arguments are not a JSON object.", failed=True)
-        return await self._notebook.call(call.name, arguments, pool)
+            return ToolResult("The arguments are not a JSON object.", failed=True)
+        return await self._memory_tools.call(call.name, arguments, scope)
 
 
 def _plain(message: Mapping[str, Any]) -> str:

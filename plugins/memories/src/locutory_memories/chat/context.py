@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from locutory_contracts.chat import Turn
-from locutory_memories.chat.pools import pool_of
-from locutory_memories.gate import Gate
+from locutory_memories.chat.scopes import scope_of
 from locutory_memories.keys import Counter
-from locutory_memories.rules import Current
+from locutory_memories.memory_config import ConfigRef
+from locutory_memories.permissions import MemoryPermissions
 from locutory_memories.service import Memories
 
 INTRODUCTION = (
@@ -55,23 +55,29 @@ def newest(
     return memories
 
 
-class Remembrance:
-    """Tells models what is remembered about the user."""
+class MemoryContext:
+    """The memories of the user, as a part of the system prompt."""
 
-    def __init__(self, current: Current, memories: Memories, gate: Gate, counter: Counter) -> None:
-        self._current = current
+    def __init__(
+        self,
+        config: ConfigRef,
+        memories: Memories,
+        permissions: MemoryPermissions,
+        counter: Counter,
+    ) -> None:
+        self._config = config
         self._memories = memories
-        self._gate = gate
+        self._permissions = permissions
         self._counter = counter
 
     async def context(self, turn: Turn) -> str | None:
         """`ContextSource.context`."""
-        rules = self._current.rules
-        if not rules.enabled or not await self._gate.in_chat(turn.principal):
+        config = self._config.current
+        if not config.enabled or not await self._permissions.in_chat(turn.principal):
             return None
-        stored = await self._memories.pool(pool_of(turn))
+        stored = await self._memories.in_scope(scope_of(turn))
         if not stored:
             return None
-        keys = await self._gate.inline(turn, "UPDATE")
-        told = newest(stored, rules.prompt_tokens, self._counter)
-        return f"{INTRODUCTION}\n\n{HEADING}\n{lines(told, keys=keys)}"
+        keys = await self._permissions.inline(turn, "UPDATE")
+        recent = newest(stored, config.prompt_tokens, self._counter)
+        return f"{INTRODUCTION}\n\n{HEADING}\n{lines(recent, keys=keys)}"

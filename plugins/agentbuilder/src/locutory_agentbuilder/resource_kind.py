@@ -23,7 +23,7 @@ def _roles(kind: str, words: str) -> tuple[AccessRole, ...]:
     )
 
 
-class AgentKind:
+class AgentResource:
     """Implements `locutory_contracts.access.ResourceKind`: use in the client (``agent``), or
     by programs (``remoteAgent``), each with rights of its own on the same agents."""
 
@@ -38,7 +38,7 @@ class AgentKind:
         )
 
     async def exists(self, resource_id: str) -> bool:
-        """Is there such an agent?"""
+        """``True`` when there is such an agent."""
         if not ObjectId.is_valid(resource_id):
             return False
         key = ObjectId(resource_id)

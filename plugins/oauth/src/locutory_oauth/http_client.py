@@ -30,7 +30,7 @@ class Unreachable(Exception):
         self.wait = wait
 
 
-class Outbound:
+class HttpClient:
     """Makes HTTP clients, and fetches JSON. Addresses are the operator's, or a provider's
     that the operator trusts."""
 
@@ -43,9 +43,9 @@ class Outbound:
 
     def options(self) -> dict[str, Any]:
         """Arguments of a client of Authlib."""
-        made = self._outgoing.options(SECONDS, most=LARGEST)
-        made["headers"] |= _ACCEPT
-        return {**made, "event_hooks": {"response": [self._note]}}
+        options = self._outgoing.options(SECONDS, most=LARGEST)
+        options["headers"] |= _ACCEPT
+        return {**options, "event_hooks": {"response": [self._note]}}
 
     def client(self) -> "httpx2.AsyncClient":
         """A client for one request or several."""
@@ -74,7 +74,7 @@ class Outbound:
     ) -> Any:
         """The JSON that an address answers with status 200; `Unreachable` otherwise."""
         content = None if body is None else orjson.dumps(body)
-        given = {"content-type": "application/json"} if content else {}
+        content_type = {"content-type": "application/json"} if content else {}
         try:
             async with (
                 reachable(_place(url)),
@@ -82,7 +82,7 @@ class Outbound:
                 client.stream(
                     method,
                     url,
-                    headers={**given, **(headers or {})},
+                    headers={**content_type, **(headers or {})},
                     params=params,
                     content=content,
                 ) as response,
@@ -104,23 +104,23 @@ class Outbound:
             raise Unreachable(f"{_place(url)} does not answer with an object")
         return found
 
-    async def answer(self, url: str, what: str, headers: Mapping[str, str]) -> "httpx2.Response":
+    async def answer(self, url: str, label: str, headers: Mapping[str, str]) -> "httpx2.Response":
         """The answer to a GET, whatever its status and form; `Unreachable`, which names
-        ``what``, when there is none."""
-        async with reachable(what), self.client() as client:
+        ``label``, when there is none."""
+        async with reachable(label), self.client() as client:
             return await client.get(url, headers=headers)
 
 
 @asynccontextmanager
-async def reachable(what: str) -> AsyncIterator[None]:
-    """Requests that are answered in time; else `Unreachable`, which names ``what``."""
+async def reachable(label: str) -> AsyncIterator[None]:
+    """Requests that are answered in time; else `Unreachable`, which names ``label``."""
     import httpx2
 
     try:
         async with asyncio.timeout(SECONDS):
             yield
     except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-        raise Unreachable(f"{what}: {reason_of(error)}") from error
+        raise Unreachable(f"{label}: {reason_of(error)}") from error
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
@@ -133,7 +133,7 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def reason_of(error: Exception) -> str:
-    """Why there is no answer, in a few words for the log."""
+    """The reason why there is no answer, in a few words for the log."""
     response = getattr(error, "response", None)
     status = f" {response.status_code}" if response is not None else ""
     kind = type(error).__name__

@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from locutory import HTTPError, Principal
 from locutory.database import Raw
+from locutory_agentbuilder.access_control import MISSING, AccessControl
 from locutory_agentbuilder.config import DEFAULT_ENVIRONMENT, Deployment
 from locutory_agentbuilder.definition.fields import LONGEST_NAME, SETTABLE
 from locutory_agentbuilder.definition.references import (
@@ -28,20 +29,24 @@ from locutory_agentbuilder.definition.resources import (
 )
 from locutory_agentbuilder.definition.tools import EXECUTE_CODE, kept_tools, mcp_servers
 from locutory_agentbuilder.definition.versions import restoring
-from locutory_agentbuilder.rights import MISSING, Rights
 from locutory_agentbuilder.service import Agents, new_agent_id
 
 _CODE_FIELDS = ("stateful_code_sessions", "stateful_code_environment")
 
 
-class Workshop:
-    """Who may do it was decided before."""
+class AgentEditor:
+    """Checks and completes what is written to agents. The rights of the caller on the agent
+    itself are checked before."""
 
     def __init__(
-        self, agents: Agents, rights: Rights, resources: Resources, deployment: Deployment
+        self,
+        agents: Agents,
+        access_control: AccessControl,
+        resources: Resources,
+        deployment: Deployment,
     ) -> None:
         self._agents = agents
-        self._rights = rights
+        self._access_control = access_control
         self._resources = resources
         self.deployment = deployment
 
@@ -50,7 +55,7 @@ class Workshop:
         return await self._make(principal, dict(fields), new_agent_id(), ITSELF)
 
     async def duplicate(self, principal: Principal, agent: Mapping[str, Any]) -> Raw:
-        """A copy that belongs to the caller, with the files of its context that are his."""
+        """A copy that belongs to the caller, with the files of its context that are theirs."""
         copy = {key: agent[key] for key in SETTABLE if agent.get(key) is not None}
         stamp = f" ({_stamp(datetime.now())})"
         copy["name"] = str(agent.get("name") or "")[: LONGEST_NAME - len(stamp)] + stamp
@@ -60,16 +65,18 @@ class Workshop:
             copy["tool_resources"] = {CONTEXT: context}
         return await self._make(principal, copy, new_agent_id(), str(agent["id"]))
 
-    async def _make(self, principal: Principal, fields: Raw, agent_id: str, stood_for: str) -> Raw:
-        """``stood_for``: the id that meant the agent itself until now."""
+    async def _make(
+        self, principal: Principal, fields: Raw, agent_id: str, previous_id: str
+    ) -> Raw:
+        """Store a new agent. ``previous_id``: the id that meant the agent itself until now."""
         fields["id"] = agent_id
         fields["tools"] = kept_tools(fields.get("tools") or ())
         servers = mcp_servers(fields["tools"])
         if servers:
             fields["mcpServerNames"] = servers
         self._check_code(fields)
-        for old in dict.fromkeys((stood_for, ITSELF)):
-            self._settle_references(fields, old, agent_id)
+        for old in dict.fromkeys((previous_id, ITSELF)):
+            self._replace_references(fields, old, agent_id)
         await self._check_references(principal, fields, agent_id)
         fields = await self._resources.existing_skills(fields)
         if "tool_resources" in fields:
@@ -94,10 +101,10 @@ class Workshop:
             known = agent.get("mcpServerNames") or ()
             fields["mcpServerNames"] = mcp_servers(fields["tools"], known)
         self._check_code(fields, agent)
-        self._settle_references(fields, ITSELF, agent_id)
+        self._replace_references(fields, ITSELF, agent_id)
         await self._check_references(principal, fields, agent_id)
         fields = await self._resources.existing_skills(fields)
-        await self._settle_files(principal, agent, fields)
+        await self._check_files(principal, agent, fields)
         if "tools" in fields or "tool_options" in fields:
             self._fit_callers(fields, {**agent, **fields})
         gone = ["avatar"] if resets_avatar and "avatar" in agent else []
@@ -112,10 +119,10 @@ class Workshop:
         if isinstance(fields.get("tools"), list):
             fields["tools"] = kept_tools(filter(_is_text, fields["tools"]))
         self._check_code(fields)
-        self._settle_references(fields, ITSELF, agent_id)
+        self._replace_references(fields, ITSELF, agent_id)
         await self._check_references(principal, fields, agent_id)
         fields = await self._resources.existing_skills(fields)
-        await self._settle_files(principal, agent, fields)
+        await self._check_files(principal, agent, fields)
         self._fit_callers(fields, {**agent, **fields})
         changed = await self._agents.change(
             agent["_id"], lambda before: (fields, restoring(version, before)[1])
@@ -132,22 +139,22 @@ class Workshop:
             raise HTTPError(404, MISSING)
         return changed
 
-    async def _settle_files(
+    async def _check_files(
         self, principal: Principal, agent: Mapping[str, Any], fields: Raw
     ) -> None:
         """Files that the agent has already stay; others must be the caller's."""
         stored = agent.get("tool_resources")
         stored = stored if isinstance(stored, Mapping) else {}
-        given = fields.get("tool_resources")
+        resources = fields.get("tool_resources")
         if OLD_CONTEXT in stored:
-            given = stored if given is None else with_context(given)
-            given = {**given, OLD_CONTEXT: stored[OLD_CONTEXT]}
-        if isinstance(given, Mapping):
+            resources = stored if resources is None else with_context(resources)
+            resources = {**resources, OLD_CONTEXT: stored[OLD_CONTEXT]}
+        if isinstance(resources, Mapping):
             fields["tool_resources"] = await self._resources.own_files(
-                given, principal.id, attached(stored)
+                resources, principal.id, attached(stored)
             )
 
-    def _settle_references(self, fields: Raw, old: str, agent_id: str) -> None:
+    def _replace_references(self, fields: Raw, old: str, agent_id: str) -> None:
         if "edges" in fields:
             fields["edges"] = point_to(fields["edges"], old, agent_id)
         if "subagents" in fields:
@@ -169,7 +176,7 @@ class Workshop:
             if missing:
                 text = f"One or more agents referenced in {where} do not exist"
                 raise HTTPError(400, {"error": text, "agent_ids": missing})
-            unseen = await self._rights.unseen(principal, found)
+            unseen = await self._access_control.unseen(principal, found)
             if unseen:
                 text = f"You do not have access to one or more agents referenced in {where}"
                 raise HTTPError(403, {"error": text, "agent_ids": unseen})

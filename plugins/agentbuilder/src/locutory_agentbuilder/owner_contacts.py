@@ -1,4 +1,4 @@
-"""Whom a user may ask about an agent (contract agents §2)."""
+"""The people whom a user may ask about an agent (contract agents §2)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from structlog.stdlib import BoundLogger
 
 from locutory import Services
-from locutory_agentbuilder.kind import KIND
+from locutory_agentbuilder.resource_kind import KIND
 from locutory_contracts.access import ACCESS
 from locutory_contracts.accounts import Account
 from locutory_contracts.people import PEOPLE
 
 
-class Contacts:
+class OwnerContacts:
     """Names of the owners of agents. What looks like an e-mail address is never shown."""
 
     def __init__(self, services: Services, log: BoundLogger) -> None:
@@ -40,7 +40,7 @@ class Contacts:
         return found
 
     async def _owners(self, agents: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        """The owner to name: the author while he owns the agent, else another owner."""
+        """The owner to name: the author while they own the agent, else another owner."""
         access = self._services.find(ACCESS)
         held = {} if access is None else await access.owners(KIND, list(agents))
         owners = {}
@@ -51,7 +51,7 @@ class Contacts:
 
 
 def has_support_contact(agent: Mapping[str, Any]) -> bool:
-    """Does an agent name somebody to ask?"""
+    """``True`` when an agent names somebody to ask."""
     contact = agent.get("support_contact")
     if not isinstance(contact, Mapping):
         return False

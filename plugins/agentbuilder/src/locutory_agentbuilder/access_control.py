@@ -1,4 +1,4 @@
-"""Who may do what with which agent (contract agents §1)."""
+"""The rights of callers on agents (contract agents §1)."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -11,13 +11,13 @@ from locutory import POLICY, Decision, HTTPError, PermissionGroup, Principal, Se
 from locutory.access import DefaultPolicy, Policy
 from locutory.database import Raw
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
-from locutory_agentbuilder.kind import CAPABILITY, KIND, PERMISSION, REMOTE
+from locutory_agentbuilder.resource_kind import CAPABILITY, KIND, PERMISSION, REMOTE
 from locutory_agentbuilder.service import Agents
 from locutory_contracts.access import ACCESS, SHARE, VIEW, ResourceAccess
 
 MISSING = {"error": "Not Found", "message": "agent not found"}
 UNKNOWN = {"error": "Agent not found"}
-"""The same for those who may do everything."""
+"""The answer for an unknown id, instead of `MISSING`, to callers with the capability."""
 REFUSED = {"error": "Forbidden", "message": "Insufficient permissions to access this agent"}
 FAILED = {
     "error": "Internal Server Error",
@@ -26,9 +26,9 @@ FAILED = {
 NO_PERMISSION = {"message": "Forbidden: Insufficient permissions"}
 
 
-class Rights:
+class AccessControl:
     """Asks the service `ACCESS`. While no plugin provides it, everybody reaches exactly what
-    he wrote himself."""
+    they wrote themselves."""
 
     def __init__(
         self,
@@ -89,8 +89,8 @@ class Rights:
         *,
         remote: bool = False,
     ) -> Decision:
-        """May the caller do ``needed`` with an agent? ``remote``: by the rights of programs,
-        which those who may share the agent have all (contract agents-api §2)."""
+        """The decision about ``needed`` rights of the caller on an agent. ``remote``: by the
+        rights of programs; who may share the agent has all of them (contract agents-api §2)."""
         if agent.get("tenantId") != principal.tenant:
             return Decision(False, "the agent belongs to another tenant")
         shared = self.shared

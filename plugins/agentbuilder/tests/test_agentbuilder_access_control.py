@@ -1,4 +1,4 @@
-"""Who sees, changes and names which agents (contract agents §1, §2, §4, §5)."""
+"""Rights to see, change and name agents (contract agents §1, §2, §4, §5)."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ async def test_ids_of_nothing(stage: Any, name: str) -> None:
 
 
 async def test_agents_that_bodies_name(stage: Any) -> None:
-    """Nobody ties an agent to one that he may not view: not at first, not later, not by a
+    """Nobody ties an agent to one that they may not view: not at first, not later, not by a
     copy, and not by going back."""
     async with stage() as s:
         anns = await s.make(name="Ann's")
@@ -148,7 +148,7 @@ async def test_pages(stage: Any) -> None:
 
 
 async def test_programs_have_rights_of_their_own(stage: Any) -> None:
-    """Who may view an agent in the client may not use it by a key (agents-api §2)."""
+    """The right to view an agent in the client is not one to use it by a key (agents-api §2)."""
     from locutory import Principal
     from locutory_contracts.agents import STORED_AGENTS
 
