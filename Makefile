@@ -56,7 +56,7 @@ lint: $(VENV)/.developer ## style, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@MYPYPATH=$(subst $(SPACE),:,$(SOURCES)) $(BIN)/mypy $(SOURCES)
-	@$(BIN)/lint-imports
+	@$(BIN)/python tests/architecture/imports.py
 
 fix: $(VENV)/.developer ## format, and mend what can be mended
 	@$(BIN)/ruff check --fix-only --exit-zero --quiet .

@@ -1,0 +1,79 @@
+"""Who may import whom, checked by import-linter: ``python tests/architecture/imports.py``.
+
+The contracts name no part: whatever lies in ``packages/`` and ``plugins/`` is held to them. Prints the
+report; exits with 1 where one is broken.
+"""
+
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def import_names(folder: str) -> list[str]:
+    """The import names of the bundled distributions in a folder, sorted."""
+    found = []
+    for file in sorted(ROOT.glob(f"{folder}/*/pyproject.toml")):
+        tool = tomllib.loads(file.read_text("utf-8")).get("tool", {})
+        if tool.get("locutory", {}).get("bundled", True):
+            found.append(f"locutory_{file.parent.name}")
+    return found
+
+
+def contracts() -> str:
+    """The configuration of import-linter."""
+    plugins, packages = import_names("plugins"), import_names("packages")
+    everything = ["locutory", "locutory_contracts", *packages, *plugins]
+    return f"""[importlinter]
+include_external_packages = True
+root_packages =
+    {_lines(everything)}
+
+[importlinter:contract:plugins]
+name = Plugins know contracts and the kernel, never each other
+type = independence
+modules =
+    {_lines(plugins)}
+
+[importlinter:contract:layers]
+name = The kernel knows neither contracts nor plugins; packages know nobody
+type = layers
+layers =
+    {" | ".join(plugins)}
+    locutory_contracts
+    locutory
+    {" | ".join(packages)}
+
+[importlinter:contract:contracts]
+name = Contracts do no input or output
+type = forbidden
+source_modules =
+    locutory_contracts
+forbidden_modules =
+    starlette
+    uvicorn
+    beanie
+    pymongo
+    httpx2
+    redis
+allow_indirect_imports = True
+"""
+
+
+def _lines(names: list[str]) -> str:
+    return "\n    ".join(names)
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as name:
+        config = Path(name) / "importlinter.ini"
+        config.write_text(contracts(), "utf-8")
+        command = [str(Path(sys.executable).with_name("lint-imports")), "--config", str(config)]
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
