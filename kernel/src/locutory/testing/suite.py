@@ -1,9 +1,10 @@
 """What every plugin must hold: subclass `PluginSuite` in its tests."""
 
+import re
 from pathlib import Path
 from typing import ClassVar
 
-from locutory import discovery
+from locutory import OptionalUser, Public, discovery
 from locutory.plugin import Plugin
 from locutory.settings import env_name
 from locutory.testing.server import Serve, SignIn
@@ -30,10 +31,7 @@ class PluginSuite:
         """Every route that asks for a session answers 401 without one."""
         async with serve(self.plugin, SignIn()) as server:
             for owner, route in server.kernel.routes.all():
-                if owner != self.plugin or type(route.access).__name__ in (
-                    "Public",
-                    "OptionalUser",
-                ):
+                if owner != self.plugin or isinstance(route.access, Public | OptionalUser):
                     continue
                 path = route.path.replace("{", "").replace("}", "").replace(":path", "")
                 for method in route.methods:
@@ -41,19 +39,29 @@ class PluginSuite:
                     assert answer.status_code == 401, f"{method} {route.path}"
 
     async def test_routes_are_documented(self, serve: Serve) -> None:
-        """Every route has a summary and stands in the README."""
-        text = self.readme.read_text("utf-8")
+        """Every route has a summary, and its path stands in the README as code."""
+        words = self._code_words()
         async with serve(self.plugin) as server:
             for owner, route in server.kernel.routes.all():
                 if owner == self.plugin and not route.fallback:
                     assert route.summary, route.path
-                    assert route.path in text, f"{route.path} is not in {self.readme.name}"
+                    assert route.path in words, f"`{route.path}` is not in {self.readme}"
 
     def test_settings_are_documented(self) -> None:
-        """Every setting has a description and stands in the README."""
+        """Every setting has a description, and stands in the README as code."""
         plugin = self.load()
-        text = self.readme.read_text("utf-8")
+        words = self._code_words()
         for name, field in plugin.Config.model_fields.items():
             assert field.description, name
             shown = env_name(field) or name
-            assert shown in text, f"{shown} is not in {self.readme.name}"
+            names = {shown, f"plugins.{self.plugin}.{name}"}
+            assert names & words, f"`{shown}` is not in {self.readme}"
+
+    def _code_words(self) -> set[str]:
+        """The words of the README's code, in lines and in blocks; a path is one word, and a name
+        is one without the value that is given to it."""
+        found: set[str] = set()
+        for span in re.findall(r"```.*?```|`[^`\n]+`", self.readme.read_text("utf-8"), re.DOTALL):
+            for word in re.split(r"[\s,|]+", span.strip("`")):
+                found.update((word, re.split("[=:]", word)[0]))
+        return found
