@@ -48,10 +48,13 @@ def hooks() -> str:
     lines = [
         HEAD,
         "# Hooks\n",
-        "Called once when a kernel is built, plugin by plugin in dependency order.\n",
+        "Called once when a kernel is built, in this order: each hook of all plugins, in the order of"
+        " their dependencies, before the next hook of any. `reload` is called later.\n",
     ]
     lines += ["| hook | returns | what for |", "|---|---|---|"]
-    for name, function in inspect.getmembers(Hooks, inspect.isfunction):
+    for name, function in vars(Hooks).items():
+        if name.startswith("_"):
+            continue
         returns = inspect.signature(function).return_annotation
         shown = (
             str(returns)

@@ -7,6 +7,7 @@ import pytest
 
 from locutory import Extension, Provide, Route, Service, ServiceMissing, Services, StartupError
 from locutory.access import Public
+from locutory.plugin import Hooks
 from locutory.responses import JSON
 from locutory.testing import Serve
 
@@ -129,3 +130,24 @@ async def test_hooks_may_name_no_context(serve: Serve, make_plugin: Any) -> None
 
     async with serve(Brief()) as server:
         assert [plugin.name for plugin in server.kernel.plugins] == ["brief"]
+
+
+async def test_hooks_are_called_in_the_order_of_their_specifications(
+    serve: Serve, make_plugin: Any
+) -> None:
+    """Each of all plugins, those that others need first, before the next hook of any."""
+    called: list[tuple[str, str]] = []
+    order = [name for name in vars(Hooks) if not name.startswith("_") and name != "reload"]
+
+    def recording(plugin: str, hook: str) -> Any:
+        def call(_context: Any) -> list[Any]:
+            called.append((hook, plugin))
+            return [Provide(CLOCK, "noon")] if (hook, plugin) == ("services", "tower") else []
+
+        return call
+
+    def recorder(name: str, **keys: Any) -> Any:
+        return make_plugin(name, **keys, **{hook: recording(name, hook) for hook in order})
+
+    async with serve(recorder("bystander", needs=(CLOCK,)), recorder("tower", provides=(CLOCK,))):
+        assert called == [(hook, name) for hook in order for name in ("tower", "bystander")]

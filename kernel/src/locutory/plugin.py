@@ -147,8 +147,9 @@ class Plugin:
 
 
 class Hooks:
-    """The hook specifications. Synchronous, called once at build, plugin by plugin in
-    dependency order; each returns data. An implementation may omit ``ctx``."""
+    """The hook specifications, in the order in which they are called: each of all plugins, in the
+    order of their dependencies, before the next one of any. Synchronous, called once at build
+    (``reload`` later); each returns data. An implementation may omit ``ctx``."""
 
     @_spec
     def documents(self, ctx: Context) -> Iterable[type[Document]]:  # type: ignore[empty-body]
