@@ -29,6 +29,7 @@ def contracts() -> str:
     everything = ["locutory", "locutory_contracts", *packages, *plugins]
     return f"""[importlinter]
 include_external_packages = True
+exclude_type_checking_imports = True
 root_packages =
     {_lines(everything)}
 
@@ -60,6 +61,12 @@ forbidden_modules =
     httpx2
     redis
 allow_indirect_imports = True
+
+[importlinter:contract:circles]
+name = No circles among the modules and the folders of a part
+type = acyclic_siblings
+ancestors =
+    {_lines(everything)}
 """
 
 

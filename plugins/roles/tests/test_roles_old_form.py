@@ -9,7 +9,7 @@ import pytest
 from locutory import JSON, Can, Plugin, Request, Route, hook
 from locutory.testing import Serve, Server, SignIn
 from locutory_roles.defaults import default_permissions
-from locutory_roles.permissions.old_form import moved, today
+from locutory_roles.old_form import moved, today
 
 OLD = {
     "name": "USER",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from locutory.database import Raw
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions
 from locutory_roles.grants import GrantStore
+from locutory_roles.old_form import OLD_SHARE, renamed
 from locutory_roles.overrides import Overrides
-from locutory_roles.permissions.old_form import OLD_SHARE, renamed
 from locutory_roles.permissions.settings import RoleSettings
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.resource_types import ResourceTypeRegistry

@@ -12,7 +12,7 @@ from locutory import Database, encode
 from locutory.database import Raw
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions, shown_permissions
 from locutory_roles.documents import Role
-from locutory_roles.permissions.old_form import moved, old_types, today
+from locutory_roles.old_form import moved, old_types, today
 
 _CAPACITY = 2000
 
