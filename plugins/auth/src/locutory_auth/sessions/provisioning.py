@@ -6,17 +6,23 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Database
-from locutory_auth.accounts.stored import CLOSING
+from locutory_auth.accounts.stored import DELETION_STARTED
 from locutory_auth.documents import User
 from locutory_auth.registration.creation import Creation, new_account
 from locutory_auth.registration.domains import Domains
-from locutory_auth.sessions.adoption import ABSENT, AT_CREATION, KEYS, address_of, texts_of
+from locutory_auth.sessions.account_linking import (
+    ABSENT,
+    AT_CREATION,
+    KEYS,
+    address_of,
+    present_fields,
+)
 from locutory_contracts.sign_in import Identity, IdentityRefused
 
 _READ = {"_id": 1, "provider": 1, "emailVerified": 1, "openidIssuer": 1, "idOnTheSource": 1}
 
 
-class Expectation:
+class Provisioning:
     """Finds or creates the account at which somebody will sign in. What is there already is
     never changed: whoever shares something decides nothing about the accounts of others."""
 
@@ -25,7 +31,7 @@ class Expectation:
         self._creation = creation
         self._domains = domains
 
-    async def expect(self, identity: Identity) -> str:
+    async def provision(self, identity: Identity) -> str:
         """See `locutory_contracts.sign_in.SignIns`; ``ValueError`` for a key that is none of
         `KEYS`, and without an id in the directory."""
         source = identity.fields.get("idOnTheSource")
@@ -39,7 +45,7 @@ class Expectation:
                 account = await self._known(identity, source)
         if account is None:
             raise IdentityRefused("other_provider", "The e-mail address is taken")
-        if account.get(CLOSING) is not None:
+        if account.get(DELETION_STARTED) is not None:
             raise IdentityRefused("closing", "Account deletion is in progress")
         return str(account["_id"])
 
@@ -58,9 +64,9 @@ class Expectation:
         if account is None:
             return None
         if account.get("provider") != identity.provider:
-            # Anybody can register an address that he does not have, and wait for a share.
+            # Anybody can register an address that is not theirs, and wait for a share.
             if account.get("emailVerified") is not True:
-                raise IdentityRefused("unverified", "Nobody showed that the address is his")
+                raise IdentityRefused("unverified", "Nobody showed that the address is theirs")
             return account
         issuer, other = account.get("openidIssuer"), account.get("idOnTheSource")
         if (other and other != source) or (issuer and issuer != identity.issuer):
@@ -73,7 +79,7 @@ class Expectation:
         tenant = identity.fields.get("tenantId")
         return await self._database[User].find_one(
             {**chosen, "tenantId": tenant if isinstance(tenant, str) and tenant else None},
-            {**_READ, CLOSING: 1},
+            {**_READ, DELETION_STARTED: 1},
         )
 
     async def _create(self, identity: Identity) -> str:
@@ -82,7 +88,7 @@ class Expectation:
             raise IdentityRefused("auth_failed", "The directory knows no address")
         if not self._domains.allow(email):
             raise IdentityRefused("domain", "Email domain not allowed")
-        fields = texts_of(identity, tuple(name for name in AT_CREATION if name != "role"))
+        fields = present_fields(identity, tuple(name for name in AT_CREATION if name != "role"))
         if identity.issuer is not None:
             fields["openidIssuer"] = identity.issuer
         document = new_account(email, provider=identity.provider, **fields)

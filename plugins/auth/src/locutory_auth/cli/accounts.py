@@ -1,4 +1,4 @@
-"""Which account a command is about, and how accounts are shown."""
+"""The account that a command is about, and how accounts are shown."""
 
 import json
 import math
@@ -12,16 +12,16 @@ from bson import ObjectId
 
 from locutory import iso
 from locutory.access import ADMIN_ROLE
-from locutory_auth.accounts.stored import CLOSING, WITHOUT_SECRETS
+from locutory_auth.accounts.stored import DELETION_STARTED, WITHOUT_SECRETS
+from locutory_auth.container import Container
 from locutory_auth.documents import User
-from locutory_auth.parts import Parts
 
-Shown = dict[str, Any]
+AccountSummary = dict[str, Any]
 
 
-async def the_account(parts: Parts, who: str) -> Mapping[str, Any]:
+async def find_account(container: Container, who: str) -> Mapping[str, Any]:
     """The account of an e-mail address or id; a usage error that says what is wrong."""
-    users = parts.database[User]
+    users = container.database[User]
     if ObjectId.is_valid(who):
         found = await users.find_one({"_id": ObjectId(who)}, WITHOUT_SECRETS)
         if found is not None:
@@ -39,20 +39,20 @@ async def the_account(parts: Parts, who: str) -> Mapping[str, Any]:
     return accounts[0]
 
 
-async def check_not_last_admin(parts: Parts, account: Mapping[str, Any]) -> None:
+async def check_not_last_admin(container: Container, account: Mapping[str, Any]) -> None:
     """A usage error when nobody could administer the deployment without this account."""
     if account.get("role") != ADMIN_ROLE:
         return
-    admins = parts.database[User].find({"role": ADMIN_ROLE}, {"_id": 1}, limit=2)
+    admins = container.database[User].find({"role": ADMIN_ROLE}, {"_id": 1}, limit=2)
     if len(await admins.to_list()) < 2:
         raise click.ClickException(
             f"{account['email']} is the only administrator; promote somebody else first"
         )
 
 
-def shown(account: Mapping[str, Any], banned: float = 0) -> Shown:
-    """What commands tell of an account."""
-    told: Shown = {
+def account_summary(account: Mapping[str, Any], banned: float = 0) -> AccountSummary:
+    """An account as commands show it."""
+    result: AccountSummary = {
         "id": str(account["_id"]),
         "email": account.get("email"),
         "name": account.get("name"),
@@ -64,10 +64,10 @@ def shown(account: Mapping[str, Any], banned: float = 0) -> Shown:
         "createdAt": _moment(account.get("createdAt")),
     }
     if banned > time.time():
-        told["bannedUntil"] = until(banned)
-    if account.get(CLOSING) is not None:
-        told["deleting"] = True
-    return told
+        result["bannedUntil"] = until(banned)
+    if account.get(DELETION_STARTED) is not None:
+        result["deleting"] = True
+    return result
 
 
 def until(banned: float) -> str:
@@ -81,12 +81,12 @@ def _moment(value: Any) -> str | None:
     return iso(value) if isinstance(value, datetime) else None
 
 
-def tell(as_json: bool, result: Mapping[str, Any] | Sequence[Any], text: str) -> None:
+def output(as_json: bool, result: Mapping[str, Any] | Sequence[Any], text: str) -> None:
     """Print a result for programs, or a sentence for people."""
     click.echo(json.dumps(result, indent=2) if as_json else text)
 
 
-def table(rows: Sequence[Shown]) -> str:
+def table(rows: Sequence[AccountSummary]) -> str:
     """Accounts, a line each."""
     head = ("id", "email", "name", "role", "provider", "verified", "2FA", "created", "banned")
     lines = [head, *map(_line, rows)]
@@ -104,7 +104,7 @@ def _plain(text: Any) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in str(text or "-"))
 
 
-def _line(row: Shown) -> tuple[str, ...]:
+def _line(row: AccountSummary) -> tuple[str, ...]:
     return (
         row["id"],
         _plain(row["email"]),

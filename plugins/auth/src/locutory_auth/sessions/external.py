@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from locutory import AUTHENTICATORS, Empty, Request, Services, Text, Unauthorized
 from locutory.responses import answer
-from locutory_auth.accounts.stored import StoredAccounts, closing
+from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
 from locutory_auth.bans.gate import banned
 from locutory_auth.sessions.cookies import PROVIDER, add, read
 from locutory_auth.sessions.revocation import Revocations
@@ -27,7 +27,7 @@ from locutory_contracts.sign_in import (
 LOGIN = {"location": "/login"}
 
 
-class Outside:
+class ExternalSessions:
     """Asks those providers."""
 
     def __init__(
@@ -81,8 +81,8 @@ class Outside:
             known = await self._accounts.load(session.user_id)
             if known is None:
                 return Empty(302, LOGIN)
-            if known.closing:
-                raise closing()
+            if known.being_deleted:
+                raise deletion_in_progress()
             if known.banned > time.time():
                 raise banned()
             if known.revoked.covers(session.began, session.id):
@@ -118,4 +118,4 @@ class Outside:
             return
         if session.id is not None and ObjectId.is_valid(session.id):
             user, ended = ObjectId(session.user_id), [ObjectId(session.id)]
-            await self._revocations.of_sessions(user, ended, outside=True)
+            await self._revocations.of_sessions(user, ended, external=True)

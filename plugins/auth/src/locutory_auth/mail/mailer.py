@@ -1,4 +1,4 @@
-"""Sends letters in the background, so that no answer tells by its time who has an account."""
+"""Sends mail in the background, so that no answer tells by its time who has an account."""
 
 import asyncio
 import hashlib
@@ -10,27 +10,27 @@ import structlog
 
 from locutory import Cache
 from locutory_auth.config.mail import MailSettings
-from locutory_auth.mail.letters import Letter, Templates
-from locutory_auth.mail.transports import NotSent, Transport, transport
+from locutory_auth.mail.messages import MailMessage, Templates
+from locutory_auth.mail.transports import NotSent, Transport, make_transport
 from locutory_http import Outgoing
 
 PAUSES = (1.0, 5.0, 25.0)
 """Seconds before the second, third and fourth attempt."""
 
-REACH_SECONDS = 5.0
-"""What the check of the deployment waits for the server of mail."""
+CHECK_SECONDS = 5.0
+"""Time limit of the check of the mail server."""
 
-AT_ONCE = 4
-MOST_WAITING = 1000
-MOST_AN_HOUR = 20
-"""Letters to one address in an hour: strangers shall not flood it."""
+MAX_CONCURRENT = 4
+MAX_WAITING = 1000
+MAX_PER_HOUR = 20
+"""Mails to one address in an hour: strangers shall not flood it."""
 
 
 _HOUR = 3600.0
 
 
-class Postbox:
-    """Renders letters and sees to it that they are sent.
+class Mailer:
+    """Renders mails and sees to it that they are sent.
 
     Args:
         pauses: seconds between attempts.
@@ -46,73 +46,73 @@ class Postbox:
     ) -> None:
         self.templates = Templates(settings.mail_templates)
         self._app = settings.app_title
-        self._transport: Transport | None = transport(settings, outgoing)
+        self._transport: Transport | None = make_transport(settings, outgoing)
         self._cache = cache
         self._log = log
         self._pauses = pauses
         self._waiting: set[asyncio.Task[None]] = set()
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turn = asyncio.Semaphore(MAX_CONCURRENT)
 
     @property
-    def open(self) -> bool:
+    def configured(self) -> bool:
         """Is mail configured?"""
         return self._transport is not None
 
-    def post(
+    def enqueue(
         self, template: str, subject: str, address: str, name: str = "", **values: str
     ) -> None:
-        """Send a letter soon. Faults are logged, never felt; without mail nothing happens."""
+        """Send a mail soon. Faults are logged, never felt; without mail nothing happens."""
         if self._transport is None:
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             self._log.error("mail.dropped", template=template, reason="too many letters wait")
             return
-        letter = self.letter(template, subject, address, name, **values)
-        task = asyncio.create_task(self._deliver(self._transport, letter, template))
+        mail = self.render(template, subject, address, name, **values)
+        task = asyncio.create_task(self._deliver(self._transport, mail, template))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
     async def send(
         self, template: str, subject: str, address: str, name: str = "", **values: str
     ) -> None:
-        """Send a letter now; `NotSent` when it was not taken."""
+        """Send a mail now; `NotSent` when it was not taken."""
         if self._transport is None:
             raise NotSent("mail is not configured", final=True)
-        await self._transport.send(self.letter(template, subject, address, name, **values))
+        await self._transport.send(self.render(template, subject, address, name, **values))
 
-    async def reach(self) -> str | None:
-        """What keeps letters from being sent, for the deployment's checks."""
+    async def check_connection(self) -> str | None:
+        """The reason why mails cannot be sent, for the deployment's checks."""
         if self._transport is None:
             return None
         try:
-            async with asyncio.timeout(REACH_SECONDS):
-                await self._transport.reach()
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._transport.check_connection()
         except (NotSent, TimeoutError) as error:
-            told = str(error) or f"no answer in {REACH_SECONDS:.0f} seconds"
-            return f"mails cannot be sent: {told}"
+            reason = str(error) or f"no answer in {CHECK_SECONDS:.0f} seconds"
+            return f"mails cannot be sent: {reason}"
         return None
 
-    def letter(
+    def render(
         self, template: str, subject: str, address: str, name: str = "", **values: str
-    ) -> Letter:
-        """A letter from its template. ``name`` is the addressee's, also in the text, where
+    ) -> MailMessage:
+        """A mail from its template. ``name`` is the addressee's, also in the text, where
         the address stands in for a missing one, and for one that somebody made up to send
-        strangers to a site of his."""
+        strangers to their site."""
         if "/" in name or "www." in name.lower():
             name = ""
         table = {"appName": self._app, "year": str(time.gmtime().tm_year), **values}
         text, html = self.templates.render(template, {"name": name or address, **table})
-        return Letter(address, name, subject, text, html)
+        return MailMessage(address, name, subject, text, html)
 
-    async def _deliver(self, way: Transport, letter: Letter, template: str) -> None:
-        key = hashlib.sha256(letter.address.encode()).hexdigest()
-        if await self._cache.increment("mail:sent", key, 1, _HOUR) > MOST_AN_HOUR:
+    async def _deliver(self, transport: Transport, mail: MailMessage, template: str) -> None:
+        key = hashlib.sha256(mail.address.encode()).hexdigest()
+        if await self._cache.increment("mail:sent", key, 1, _HOUR) > MAX_PER_HOUR:
             self._log.warning("mail.dropped", template=template, reason="too many to one address")
             return
         for pause in (*self._pauses, None):
             try:
                 async with self._turn:
-                    await way.send(letter)
+                    await transport.send(mail)
             except NotSent as error:
                 if error.final or pause is None:
                     self._log.error("mail.not_sent", template=template, reason=str(error))
@@ -127,7 +127,7 @@ class Postbox:
                 return
 
     async def drain(self) -> None:
-        """Wait until every letter is sent or given up."""
+        """Wait until every mail is sent or given up."""
         while self._waiting:
             await asyncio.wait(set(self._waiting))
 

@@ -11,12 +11,12 @@ from locutory import HTTPError
 from locutory.kernel import Kernel, build
 from locutory.logs import set_up_logs
 from locutory.plugin import PHASES
-from locutory_auth.parts import Parts
+from locutory_auth.container import Container
 
 T = TypeVar("T")
 
 
-def run(work: Callable[[Parts], Awaitable[T]], *, prepare: bool = False) -> T:
+def run(work: Callable[[Container], Awaitable[T]], *, prepare: bool = False) -> T:
     """Do ``work`` with the plugin's objects on an open database. ``prepare`` creates missing
     indexes first, for work that may be the first on a new database."""
     set_up_logs(json=False, debug=False, quiet=True)
@@ -25,32 +25,32 @@ def run(work: Callable[[Parts], Awaitable[T]], *, prepare: bool = False) -> T:
     except PyMongoError as error:
         raise click.ClickException(f"the database does not answer: {error}") from None
     except HTTPError as refusal:  # a plugin's veto, or its service is missing
-        raise click.ClickException(_said(refusal)) from None
+        raise click.ClickException(_message_of(refusal)) from None
 
 
-def _said(refusal: HTTPError) -> str:
+def _message_of(refusal: HTTPError) -> str:
     body = refusal.body
     return str(body.get("message") or body) if isinstance(body, Mapping) else str(body)
 
 
-async def _run(work: Callable[[Parts], Awaitable[T]], prepare: bool) -> T:
+async def _run(work: Callable[[Container], Awaitable[T]], prepare: bool) -> T:
     kernel = build(writes=prepare)  # a server may be running
-    parts = _parts(kernel)
-    parts.revocations.for_a_command()
+    container = _container(kernel)
+    container.revocations.for_a_command()
     try:
         await kernel.lifecycle.run(PHASES[: 2 if prepare else 1])
-        result = await work(parts)
-        await parts.postbox.drain()
+        result = await work(container)
+        await container.mailer.drain()
         return result
     finally:
-        parts.passwords.close()
+        container.passwords.close()
         await kernel.lifecycle.undo()
 
 
-def _parts(kernel: Kernel) -> Parts:
+def _container(kernel: Kernel) -> Container:
     from locutory_auth.plugin import AuthPlugin  # which imports the commands
 
     for plugin in kernel.plugins:
         if isinstance(plugin, AuthPlugin):
-            return plugin.parts
+            return plugin.container
     raise click.ClickException("the plugin 'auth' is switched off")

@@ -7,19 +7,19 @@ from locutory_auth.accounts.cache import AccountCache
 from locutory_auth.accounts.one_time import OneTimeTokens
 from locutory_auth.accounts.people import StoredPeople
 from locutory_auth.accounts.stored import StoredAccounts
-from locutory_auth.bans.entry import Entry
 from locutory_auth.bans.gate import BanGate
+from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.bans.store import Bans
 from locutory_auth.bans.violations import CachedScores, StoredScores, Violations
 from locutory_auth.captcha import Captcha
 from locutory_auth.config import Config
-from locutory_auth.mail.postbox import Postbox
+from locutory_auth.mail.mailer import Mailer
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.passwords.reset import PasswordReset
 from locutory_auth.registration.creation import Creation
 from locutory_auth.registration.domains import Domains
-from locutory_auth.registration.door import Door
 from locutory_auth.registration.invites import Invites
+from locutory_auth.registration.policy import RegistrationPolicy
 from locutory_auth.registration.registration import Registration
 from locutory_auth.registration.verification import Verification
 from locutory_auth.routes.limits import Limits
@@ -31,17 +31,17 @@ from locutory_auth.second_factor.enrolment import Enrolment
 from locutory_auth.second_factor.service import LONGEST_WAIT as LONGEST_CODE_WAIT
 from locutory_auth.second_factor.service import StoredSecondFactor
 from locutory_auth.service import LONGEST_WAIT, SignIn
-from locutory_auth.sessions.adoption import Adoption
+from locutory_auth.sessions.account_linking import AccountLinking
 from locutory_auth.sessions.authenticator import (
-    Admission,
+    AccountCheck,
     CookieAuthenticator,
     SessionAuthenticator,
 )
 from locutory_auth.sessions.cookies import Cookies, same_site_only, secure
-from locutory_auth.sessions.expectation import Expectation
+from locutory_auth.sessions.external import ExternalSessions
 from locutory_auth.sessions.identities import Identities
-from locutory_auth.sessions.opening import Opening
-from locutory_auth.sessions.outside import Outside
+from locutory_auth.sessions.issuer import SessionIssuer
+from locutory_auth.sessions.provisioning import Provisioning
 from locutory_auth.sessions.revocation import Revocations
 from locutory_auth.sessions.rotation import Sessions
 from locutory_auth.sessions.tokens import Tokens
@@ -61,7 +61,7 @@ RELOADED = (
 """Settings that are looked at when they are needed."""
 
 
-class Parts:
+class Container:
     """Everything that works for the routes, services and commands of the plugin."""
 
     def __init__(self, ctx: Context) -> None:
@@ -94,23 +94,29 @@ class Parts:
         )
         self.people = StoredPeople(database)
         gate = BanGate(self.bans, addresses=config.ban_violations)
-        outside = Outside(ctx.services, self.accounts, self.revocations, log)
-        admission = Admission(self.accounts, gate)
-        self.authenticator = SessionAuthenticator(self.tokens, admission, outside)
-        self.by_cookie = CookieAuthenticator(self.tokens, self.sessions, outside, admission)
+        external = ExternalSessions(ctx.services, self.accounts, self.revocations, log)
+        account_check = AccountCheck(self.accounts, gate)
+        self.authenticator = SessionAuthenticator(self.tokens, account_check, external)
+        self.by_cookie = CookieAuthenticator(self.tokens, self.sessions, external, account_check)
         self.cookies = Cookies(is_secure=secure(kernel, config.session_cookie_secure))
-        opening = Opening(self.tokens, self.sessions, self.revocations, self.cookies, ctx.events)
+        session_issuer = SessionIssuer(
+            self.tokens, self.sessions, self.revocations, self.cookies, ctx.events
+        )
 
         section = ctx.section("registration") or {}
         self.domains = domains = Domains(section.get("allowedDomains") or ())
         self.creation = Creation(database, ctx.events, log)
-        adoption = Adoption(database, self.accounts, self.creation, domains, self.bans, gate, log)
-        expectation = Expectation(database, self.creation, domains)
-        self.identities = Identities(self.accounts, self.sessions, opening, adoption, expectation)
-        self.postbox = Postbox(config, ctx.cache, kernel.outgoing, log)
+        account_linking = AccountLinking(
+            database, self.accounts, self.creation, domains, self.bans, gate, log
+        )
+        provisioning = Provisioning(database, self.creation, domains)
+        self.identities = Identities(
+            self.accounts, self.sessions, session_issuer, account_linking, provisioning
+        )
+        self.mailer = Mailer(config, ctx.cache, kernel.outgoing, log)
         tokens = OneTimeTokens(database, self.passwords)
         self.verification = Verification(
-            database, self.accounts, tokens, self.postbox, kernel.domain_client, log
+            database, self.accounts, tokens, self.mailer, kernel.domain_client, log
         )
         self.invites = Invites(database, kernel.domain_client)
         self.reset = PasswordReset(
@@ -119,7 +125,7 @@ class Parts:
             self.sessions,
             tokens,
             self.passwords,
-            self.postbox,
+            self.mailer,
             domains,
             config,
             kernel.domain_client,
@@ -146,17 +152,17 @@ class Parts:
             self.cache,
             log,
         )
-        self.door = Door(
+        self.registration_policy = RegistrationPolicy(
             database,
             ctx.services,
             config.allow_registration,
             directory=config.ldap_configured,
         )
         turnstile = ctx.section("turnstile") or {}
-        self.startup = SignInStartup(config, kernel, turnstile, self.door)
+        self.startup = SignInStartup(config, kernel, turnstile, self.registration_policy)
         limits = Limits(config, self.tokens)
         self.captcha = Captcha(config, kernel.outgoing, log)
-        entry = Entry(database, gate, self.bans, self.captcha)
+        guard = SignInGuard(database, gate, self.bans, self.captcha)
         own_cookies_only = same_site_only((kernel.domain_client, kernel.domain_server))
         throttle = Throttle(ctx.cache, "login", config.account_failures, LONGEST_WAIT)
         sign_in = SignIn(
@@ -170,30 +176,30 @@ class Parts:
             self.verification,
             domains,
             config,
-            self.door,
+            self.registration_policy,
         )
         self._route_groups = (
             SessionRoutes(
                 self.accounts,
                 self.tokens,
                 self.sessions,
-                opening,
+                session_issuer,
                 sign_in,
                 registration,
-                entry,
+                guard,
                 limits,
                 self.cookies,
-                outside,
+                external,
                 own_cookies_only,
             ),
-            PasswordRoutes(self.reset, self.verification, entry, limits),
+            PasswordRoutes(self.reset, self.verification, guard, limits),
             SecondFactorRoutes(
                 self.accounts,
                 self.tokens,
-                opening,
+                session_issuer,
                 self.factor,
                 self.enrolment,
-                entry,
+                guard,
                 limits,
                 ctx.cache,
             ),
@@ -205,7 +211,7 @@ class Parts:
         for name in RELOADED:
             setattr(self.config, name, getattr(ctx.config, name))
         self.domains.configure((ctx.section("registration") or {}).get("allowedDomains") or ())
-        self.door.configure(self.config.allow_registration)
+        self.registration_policy.configure(self.config.allow_registration)
         self.startup.configure(self.config, ctx.kernel, ctx.section("turnstile") or {})
 
     def routes(self) -> list[Route]:

@@ -1,4 +1,4 @@
-"""Letters from templates.
+"""Mails from templates.
 
 A template is HTML or plain text with ``{{name}}`` in it, replaced from a table; there is no
 logic, so nothing that a user typed can be anything but text. ``verifyEmail.html`` and
@@ -26,7 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class MailMessage:
     """A mail to one person, ready to be sent. ``name`` may be empty."""
 
     address: str
@@ -66,7 +66,7 @@ class Templates:
         return _built_in(file)
 
     def problems(self) -> list[str]:
-        """What is wrong with the deployment's folder, a sentence each."""
+        """The problems of the deployment's folder, a sentence each."""
         if self._folder is None:
             return []
         if not self._folder.is_dir():

@@ -10,7 +10,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Database, HTTPError
-from locutory_auth.accounts.stored import CLOSING, StoredAccounts
+from locutory_auth.accounts.stored import DELETION_STARTED, StoredAccounts
 from locutory_auth.bans.gate import BanGate, banned
 from locutory_auth.bans.store import Bans
 from locutory_auth.documents import User
@@ -47,7 +47,7 @@ _READ = dict.fromkeys(
         "openidIssuer",
         "idOnTheSource",
         "expiresAt",
-        CLOSING,
+        DELETION_STARTED,
         *KEYS,
     ),
     1,
@@ -55,8 +55,8 @@ _READ = dict.fromkeys(
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What a kind of provider may do to accounts (contract oauth §4-§7).
+class LinkingRules:
+    """The rights of a kind of provider over accounts (contract oauth §4-§7).
 
     ``rewritten``: fields that follow the provider at every sign-in. ``address``: when the
     e-mail address does: never; when the provider vouches for it; always; or always, and the
@@ -77,15 +77,19 @@ class Rules:
     administers: bool = False
 
 
-SOCIAL = Rules()
-RULES: Mapping[str, Rules] = {
-    "openid": Rules(("name", "username", "idOnTheSource"), "always", binds=True, unclaimed=True),
-    "saml": Rules(("name", "username"), "never", binds=True, rebinds=True),
-    "ldap": Rules(("name", "username"), "strict", by_address=False, binds=True, administers=True),
+SOCIAL = LinkingRules()
+LINKING_RULES: Mapping[str, LinkingRules] = {
+    "openid": LinkingRules(
+        ("name", "username", "idOnTheSource"), "always", binds=True, unclaimed=True
+    ),
+    "saml": LinkingRules(("name", "username"), "never", binds=True, rebinds=True),
+    "ldap": LinkingRules(
+        ("name", "username"), "strict", by_address=False, binds=True, administers=True
+    ),
 }
 
 
-class Adoption:
+class AccountLinking:
     """Turns identities into accounts. Accounts are never merged."""
 
     def __init__(
@@ -106,14 +110,14 @@ class Adoption:
         self._gate = gate
         self._log = log
 
-    async def adopt(self, identity: Identity, may_register: bool, address: str) -> str:
+    async def link(self, identity: Identity, may_register: bool, address: str) -> str:
         """See `locutory_contracts.sign_in.SignIns`; ``ValueError`` for a key that is none of
         `KEYS`."""
         if identity.key not in KEYS:
             raise ValueError(f"{identity.key} is no field for the id at a provider")
         if address:
             await self._gate.check_ip(address)
-        rules = RULES.get(identity.provider, SOCIAL)
+        rules = LINKING_RULES.get(identity.provider, SOCIAL)
         if not identity.subject and not rules.rebinds:
             raise IdentityRefused("auth_failed", "The provider did not say who this is")
         identity = replace(identity, email=address_of(identity))
@@ -136,21 +140,21 @@ class Adoption:
                     raise IdentityRefused("other_provider", "The e-mail address is taken") from None
         if not identity.email:
             self._check_stored_address(account)
-        if account.get(CLOSING) is not None:
+        if account.get(DELETION_STARTED) is not None:
             raise IdentityRefused("closing", "Account deletion is in progress")
         if await self._bans.of_account(account["_id"]) > time.time():
             raise banned()
         return await self._update(identity, rules, account)
 
     def _check_stored_address(self, account: Mapping[str, Any]) -> None:
-        """What counts for somebody whose provider tells no address at this sign-in."""
+        """The checks for somebody whose provider tells no address at this sign-in."""
         email = account.get("email") or ""
         if not self._domains.allow(email):
             raise IdentityRefused("domain", "Email domain not allowed")
         if not is_sound(email):  # from before this was refused
             self._log.warning("account.no_address", user=str(account["_id"]))
 
-    async def _known(self, identity: Identity, rules: Rules) -> Mapping[str, Any] | None:
+    async def _known(self, identity: Identity, rules: LinkingRules) -> Mapping[str, Any] | None:
         """The account of an identity."""
         account = await self._by_id(identity, rules)
         if account is not None:
@@ -164,7 +168,7 @@ class Adoption:
                 raise
             return account
 
-    async def _by_id(self, identity: Identity, rules: Rules) -> Mapping[str, Any] | None:
+    async def _by_id(self, identity: Identity, rules: LinkingRules) -> Mapping[str, Any] | None:
         """The account of the provider's id. An OpenID id is one of its issuer; accounts from
         before issuers were stored have none."""
         if not identity.subject:
@@ -181,10 +185,12 @@ class Adoption:
         for each in chosen:
             account = await self._find(identity, each)
             if account is not None:
-                return self._own(identity, rules, account)
+                return self._check_provider(identity, rules, account)
         return None
 
-    async def _by_address(self, identity: Identity, rules: Rules) -> Mapping[str, Any] | None:
+    async def _by_address(
+        self, identity: Identity, rules: LinkingRules
+    ) -> Mapping[str, Any] | None:
         """The account of the same address, if nothing speaks against its being the same
         person's."""
         if not identity.email or not rules.by_address:
@@ -192,7 +198,7 @@ class Adoption:
         account = await self._find(identity, {"email": identity.email})
         if account is None:
             return None
-        self._own(identity, rules, account)
+        self._check_provider(identity, rules, account)
         if not identity.email_verified:
             raise IdentityRefused("unverified", "The provider does not vouch for the address")
         subject, issuer = account.get(identity.key), account.get("openidIssuer")
@@ -210,15 +216,17 @@ class Adoption:
         return await self._database[User].find_one({**chosen, **within}, _READ)
 
     @staticmethod
-    def _own(identity: Identity, rules: Rules, account: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _check_provider(
+        identity: Identity, rules: LinkingRules, account: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         """An account that was found, if it is one of this provider."""
         provider = account.get("provider")
         if provider != identity.provider and not (rules.unclaimed and provider in ABSENT):
             raise IdentityRefused("other_provider", "The account signs in another way")
         return account
 
-    async def _create(self, identity: Identity, rules: Rules) -> str:
-        fields = texts_of(identity, AT_CREATION)
+    async def _create(self, identity: Identity, rules: LinkingRules) -> str:
+        fields = present_fields(identity, AT_CREATION)
         if identity.issuer is not None:
             fields["openidIssuer"] = identity.issuer
         if identity.subject:
@@ -232,11 +240,13 @@ class Adoption:
         await self._creation.store(document, may_administer=rules.administers)
         return str(document["_id"])
 
-    async def _update(self, identity: Identity, rules: Rules, account: Mapping[str, Any]) -> str:
+    async def _update(
+        self, identity: Identity, rules: LinkingRules, account: Mapping[str, Any]
+    ) -> str:
         """Write what the provider says now, where that differs."""
         user: ObjectId = account["_id"]
         # A role is given only when the provider's claims decide about it.
-        fields = texts_of(identity, (*rules.rewritten, "role"))
+        fields = present_fields(identity, (*rules.rewritten, "role"))
         if rules.binds:
             fields["provider"] = identity.provider
             if identity.subject:
@@ -246,7 +256,7 @@ class Adoption:
         changed = {name: value for name, value in fields.items() if account.get(name) != value}
         if identity.key in changed and account.get(identity.key):
             self._log.info("account.identity_changed", user=str(user), provider=identity.provider)
-        moved = self._moved(identity, rules, account)
+        moved = self._address_change(identity, rules, account)
         if moved:
             try:
                 await self._accounts.write(user, {**changed, **moved})
@@ -279,7 +289,9 @@ class Adoption:
         return HTTPError(409, {"message": text, "messages": text, "fields": ["email"]})
 
     @staticmethod
-    def _moved(identity: Identity, rules: Rules, account: Mapping[str, Any]) -> dict[str, Any]:
+    def _address_change(
+        identity: Identity, rules: LinkingRules, account: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """The address to write, if it is another one and may be."""
         email, vouched = identity.email, identity.email_verified
         stored = account.get("email") or ""
@@ -309,7 +321,7 @@ def address_of(identity: Identity) -> str:
     return email if is_address(email) else ""
 
 
-def texts_of(identity: Identity, names: tuple[str, ...]) -> dict[str, Any]:
+def present_fields(identity: Identity, names: tuple[str, ...]) -> dict[str, Any]:
     """Those of the identity's further fields that are there."""
     found = {name: value for name in names if (value := identity.fields.get(name)) is not None}
     if isinstance(found.get("username"), str):

@@ -1,4 +1,4 @@
-"""What everybody passes who comes to sign in, register or reset a password."""
+"""The checks before anybody signs in, registers or resets a password."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ from locutory_auth.captcha import Captcha
 from locutory_auth.documents import User, by_address
 
 
-class Entry:
+class SignInGuard:
     """Keeps out who is banned, and programs where there is a captcha."""
 
     def __init__(self, database: Database, gate: BanGate, bans: Bans, captcha: Captcha) -> None:

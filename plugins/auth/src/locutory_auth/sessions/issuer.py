@@ -14,7 +14,7 @@ from locutory_auth.sessions.tokens import Tokens
 from locutory_contracts.sign_in import AccountSignedIn, OpenedSession
 
 
-class Opening:
+class SessionIssuer:
     """Opens sessions of accounts that have shown who they are."""
 
     def __init__(
@@ -34,30 +34,32 @@ class Opening:
     async def open(
         self,
         account: Mapping[str, Any],
-        asked: datetime,
+        requested_at: datetime,
         device: Device,
         token_provider: str = "librechat",
     ) -> OpenedSession:
         """A session of an account without secrets; cookies and token to hand out.
 
-        ``asked``: when the caller began to show who he is. When all sessions were ended since
-        (a new password), what he showed may be old, and he gets none: 401.
+        ``requested_at``: when the caller began to sign in. When all sessions were ended since
+        (a new password), the proof may be old, and there is no session: 401.
         """
         user: ObjectId = account["_id"]
         refresh = await self._sessions.start(account, device)
-        if (await self._revocations.load(user)).covers(asked):
+        if (await self._revocations.load(user)).covers(requested_at):
             await self._sessions.end_some(user, [refresh.session])
             raise Unauthorized
         await self._events.tell(AccountSignedIn(str(user), str(account.get("provider") or "local")))
         return OpenedSession(
-            access_token=self._tokens.access(account, refresh.session, asked),
+            access_token=self._tokens.access(account, refresh.session, requested_at),
             account=shown(account),
             cookies=self._cookies.values(refresh, token_provider),
         )
 
-    def owing(self, account: Mapping[str, Any], asked: datetime) -> OpenedSession:
+    def second_factor_pending(
+        self, account: Mapping[str, Any], requested_at: datetime
+    ) -> OpenedSession:
         """The temporary token of an account that still owes its second factor."""
-        pending = self._tokens.pending(account["_id"], asked)
+        pending = self._tokens.pending(account["_id"], requested_at)
         return OpenedSession(None, shown(account), second_factor=pending)
 
 
