@@ -1,4 +1,4 @@
-"""What a search found, read again from the database (contract search §2, messages §3.4)."""
+"""Hits of a search, read again from the database (contract search §2, messages §3.4)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from locutory_conversations.listing.messages import shown
 from locutory_conversations.retention import is_visible
 from locutory_conversations.store import Store
 
-MOST_HITS = 1000
+MAX_HITS = 1000
 LONGEST_QUERY = 512
 _FLATTENED = ("text", "think", "steer")
 _OF_CONVERSATION = dict.fromkeys(
@@ -18,7 +18,7 @@ _OF_CONVERSATION = dict.fromkeys(
 )
 
 
-class SearchedHistory:
+class HistorySearch:
     """Asks the service `SEARCH`. Its answers are hints: whose a document is and whether it may
     be shown is decided by the database. Faults are `locutory_contracts.search.SearchFailed`."""
 
@@ -33,7 +33,7 @@ class SearchedHistory:
 
     async def conversations(self, engine: Search, user: str, text: str) -> tuple[str, ...]:
         """Ids of conversations that match."""
-        found = await engine.conversations(user, text[:LONGEST_QUERY], MOST_HITS)
+        found = await engine.conversations(user, text[:LONGEST_QUERY], MAX_HITS)
         return tuple(dict.fromkeys(found))
 
     async def messages(
@@ -41,7 +41,7 @@ class SearchedHistory:
     ) -> tuple[list[Raw], int | None]:
         """Messages that match, best first, with ``title`` and ``model`` of their conversation
         (naive dates). ``start``: the hit to begin with; returned for the next page."""
-        hits = await engine.messages(user, text[:LONGEST_QUERY], MOST_HITS)
+        hits = await engine.messages(user, text[:LONGEST_QUERY], MAX_HITS)
         rows: list[Raw] = []
         while start < len(hits) and len(rows) < size:
             some = hits[start : start + size - len(rows)]

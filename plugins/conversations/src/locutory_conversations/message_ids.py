@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from bson import ObjectId
 
-from locutory_conversations.recent import Recent
+from locutory_conversations.lru_cache import LRUCache
 from locutory_conversations.store import READ_AT_ONCE, Store, key_of
 
 _SECONDS = 600.0
@@ -19,7 +19,7 @@ class _State:
     pending: list[ObjectId] = field(default_factory=list)
 
 
-class Membership:
+class MessageIds:
     """Keeps the array equal to the collection without reading the collection each time.
 
     The contract recomputes the array on every save, which reads every message of the
@@ -31,7 +31,7 @@ class Membership:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._states: Recent[tuple[str, str], _State] = Recent(_CONVERSATIONS, _SECONDS)
+        self._states: LRUCache[tuple[str, str], _State] = LRUCache(_CONVERSATIONS, _SECONDS)
 
     def inserted(self, user: str, conversation_id: str, message: ObjectId) -> None:
         """A message was inserted: the next save adds it."""

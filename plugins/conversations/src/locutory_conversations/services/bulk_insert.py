@@ -25,7 +25,7 @@ _SETTLED = frozenset(("_id", "__v", "user", "tenantId", "subagentThread"))
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class ConversationBundle:
     """A conversation with all its messages. ``origin`` is the same for the same conversation
     of another program, unchanged; ``None`` where that cannot be told."""
 
@@ -34,7 +34,7 @@ class Whole:
     origin: str | None = None
 
 
-class Adding:
+class BulkInsert:
     """Writes conversations that did not exist. Messages go first: a crash in between leaves
     nothing that a list shows."""
 
@@ -50,20 +50,20 @@ class Adding:
         self, user: str, conversation: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
     ) -> Raw:
         """One conversation; `ValueError` when an id is wrong or not new."""
-        return (await self.add_all(user, [Whole(conversation, messages)]))[0]
+        return (await self.add_all(user, [ConversationBundle(conversation, messages)]))[0]
 
-    async def add_all(self, user: str, wholes: Sequence[Whole]) -> list[Raw]:
+    async def add_all(self, user: str, bundles: Sequence[ConversationBundle]) -> list[Raw]:
         """Several at once: all of them, or none and `ValueError`."""
         moment = now()
         conversations: list[Raw] = []
         messages: list[Raw] = []
         usable: dict[str, bool] = {}
-        for whole in wholes:
-            project = whole.conversation.get("chatProjectId")
+        for bundle in bundles:
+            project = bundle.conversation.get("chatProjectId")
             if isinstance(project, str) and project not in usable:
                 usable[project] = await self._projects.may_use(user, project)
-            conversation = self._conversation(user, whole.conversation, moment, usable)
-            rows = self._messages(user, conversation["conversationId"], whole.messages, moment)
+            conversation = self._conversation(user, bundle.conversation, moment, usable)
+            rows = self._messages(user, conversation["conversationId"], bundle.messages, moment)
             conversation["messages"] = [row["_id"] for row in sorted(rows, key=_created)]
             conversations.append(conversation)
             messages += rows
@@ -94,33 +94,33 @@ class Adding:
     def _conversation(
         self,
         user: str,
-        given: Mapping[str, Any],
+        raw: Mapping[str, Any],
         moment: datetime,
         usable_projects: Mapping[str, bool],
     ) -> Raw:
-        conversation_id = given.get("conversationId")
+        conversation_id = raw.get("conversationId")
         if not is_uuid(conversation_id):
             raise ValueError("conversationId is not a UUID")
-        fields = {name: value for name, value in given.items() if name not in _SETTLED}
+        fields = {name: value for name, value in raw.items() if name not in _SETTLED}
         project = fields.get("chatProjectId")
         if project and not (isinstance(project, str) and usable_projects.get(project)):
             fields["chatProjectId"] = None
-        created = _date(given.get("createdAt")) or moment
+        created = _date(raw.get("createdAt")) or moment
         return {
             "_id": ObjectId(),
             "conversationId": conversation_id,
             "user": user,
             **new_conversation(fields),
-            **self._retained(given),
+            **self._retained(raw),
             "createdAt": created,
-            "updatedAt": _date(given.get("updatedAt")) or created,
+            "updatedAt": _date(raw.get("updatedAt")) or created,
         }
 
     def _messages(
-        self, user: str, conversation_id: str, given: Sequence[Mapping[str, Any]], moment: datetime
+        self, user: str, conversation_id: str, raw: Sequence[Mapping[str, Any]], moment: datetime
     ) -> list[Raw]:
         rows: list[Raw] = []
-        for message in given:
+        for message in raw:
             message_id, created = message.get("messageId"), _date(message.get("createdAt"))
             if not isinstance(message_id, str) or not 0 < len(message_id) <= LONGEST_ID:
                 raise ValueError("a message needs a messageId")
@@ -140,12 +140,12 @@ class Adding:
             )
         return rows
 
-    def _retained(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _retained(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Expiry as it was, or the deployment's."""
-        temporary = given.get("isTemporary")
+        temporary = raw.get("isTemporary")
         if self._retention.everything:
             return self._retention.changes(temporary is True)
-        expires = _date(given.get("expiredAt"))
+        expires = _date(raw.get("expiredAt"))
         if not isinstance(temporary, bool):
             temporary = expires is not None
         return {"isTemporary": temporary, "expiredAt": expires}

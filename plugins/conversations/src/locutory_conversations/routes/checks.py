@@ -1,4 +1,4 @@
-"""Who may touch which conversation (contract convos §2.6, messages §2)."""
+"""Checks of access to conversations (contract convos §2.6, messages §2)."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from locutory import Events, HTTPError, LimitExceeded, Request, Services
 from locutory.database import Raw
 from locutory_contracts.chat import GENERATIONS
-from locutory_conversations.recent import Recent
+from locutory_conversations.lru_cache import LRUCache
 from locutory_conversations.service import History
 from locutory_conversations.store import Store, key_of
 
@@ -26,7 +26,7 @@ def error(status: int, text: str) -> HTTPError:
     return HTTPError(status, {"error": text})
 
 
-class Guards:
+class ConversationChecks:
     """Checks in front of the handlers; each raises the contract's answer."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Guards:
         self._events = events
         self._history = history
         self._score = score
-        self._known: Recent[tuple[str, str], bool] = Recent(_KNOWN, _KNOWN_SECONDS)
+        self._known: LRUCache[tuple[str, str], bool] = LRUCache(_KNOWN, _KNOWN_SECONDS)
 
     async def refuse_foreign(self, request: Request, conversation_id: str) -> None:
         """403 when only others have this conversation. Called where the caller's own was

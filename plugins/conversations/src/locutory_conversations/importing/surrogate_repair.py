@@ -25,16 +25,16 @@ _REPLACEMENT = rb"\ufffd"
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _LARGEST_PIECE = 2 * 1024 * 1024
 _LONGEST_TEXT = 16 * 1024 * 1024
-"""What a document of MongoDB holds, in bytes."""
+"""The limit of a document of MongoDB, in bytes."""
 
 
 class Readable(Protocol):
-    """What is read in pieces."""
+    """A file that is read in pieces."""
 
     def read(self, size: int) -> bytes: ...
 
 
-class Mended:
+class RepairingReader:
     """Reads a file for the parser. Never holds back more than two escapes."""
 
     def __init__(self, file: Readable) -> None:
@@ -54,7 +54,7 @@ class Mended:
             self._rest = data[end:]
             if end or not chunk:
                 self._watch(data[:end])
-                return mended(data[:end])
+                return repaired(data[:end])
 
     def _watch(self, data: bytes) -> None:
         """See whether one text or number goes on through all of the data."""
@@ -68,7 +68,7 @@ class Mended:
             raise BrokenFile(f"A text is longer than {_LONGEST_TEXT // 1024**2} MiB")
 
 
-def mended(data: bytes) -> bytes:
+def repaired(data: bytes) -> bytes:
     """Bytes that begin and end outside an escape, without halves of characters."""
     if _SURROGATE.search(data) is None:
         return data

@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class LRUCache(Generic[K, V]):
     """At most ``capacity`` values; the one not used for longest goes first. With
     ``seconds``, a value is forgotten that long after it was put."""
 

@@ -18,7 +18,7 @@ _BATCH = 200
 _ATTEMPTS = 3
 
 
-class Labels:
+class TagsAndProjects:
     """Sets and counts what conversations are marked with."""
 
     def __init__(self, store: Store, events: Events) -> None:
@@ -73,7 +73,7 @@ class Labels:
             changed += result.matched_count
             for row in batch if result.matched_count < len(batch) else ():
                 changed += await self._replace_late(user, row["_id"], tag, new)
-            await self._tell(user, batch)
+            await self._publish(user, batch)
         return changed
 
     async def _replace_late(self, user: str, identity: Any, tag: str, new: str | None) -> int:
@@ -138,10 +138,10 @@ class Labels:
             )
             changed += result.modified_count
             last = start + _BATCH >= len(rows)
-            await self._tell(user, batch, project_id if last else None)
+            await self._publish(user, batch, project_id if last else None)
         return changed
 
-    async def _tell(self, user: str, rows: Sequence[Raw], left: str | None = None) -> None:
+    async def _publish(self, user: str, rows: Sequence[Raw], left: str | None = None) -> None:
         if not self._events.subscribers(ConversationSaved):
             return
         ids = [row["_id"] for row in rows]

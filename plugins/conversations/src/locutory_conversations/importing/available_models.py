@@ -13,7 +13,7 @@ _FALLBACK = "gpt-4o-mini"
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class AvailableModels:
     """A snapshot; empty when nothing offers models."""
 
     endpoints: Sequence[str] = ()
@@ -38,10 +38,10 @@ class Offered:
         return next((model for model in wanted if model in models), None) or self.model(endpoint)
 
 
-async def offered_to(services: Services, principal: Principal) -> Offered:
-    """What the catalogue offers to a caller."""
+async def available_to(services: Services, principal: Principal) -> AvailableModels:
+    """Endpoints and models that the catalogue offers to a caller."""
     catalogue = services.find(CATALOGUE)
     if catalogue is None:
-        return Offered()
+        return AvailableModels()
     entries = await catalogue.entries(principal)
-    return Offered(tuple(entries), await catalogue.models(principal))
+    return AvailableModels(tuple(entries), await catalogue.models(principal))

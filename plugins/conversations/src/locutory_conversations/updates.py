@@ -16,7 +16,7 @@ _BATCH = 100
 _ATTEMPTS = 3
 
 
-class Changes:
+class ConversationUpdates:
     """Changes single fields of existing conversations. Each returns the whole document, or
     ``None`` when the user has no such conversation. None of them moves ``updatedAt``, but
     for the title."""
@@ -50,7 +50,7 @@ class Changes:
             document = await self._store.conversations.find_one(key_of(user, conversation_id))
             if changed.matched_count or document is None or document.get("isArchived") is True:
                 break
-        return await self._told(user, document, listed=listed)
+        return await self._publish_saved(user, document, listed=listed)
 
     async def archive_all(self, user: str) -> int:
         """Archive what the list shows; returns how many. What comes in meanwhile stays.
@@ -76,10 +76,10 @@ class Changes:
                 fields = {"isArchived": True, "archivedAt": moment}
                 result = await self._store.conversations.update_many(key, {"$set": fields})
                 count += result.modified_count
-                await self._tell_all(user, batch, of_projects)
+                await self._publish_batch(user, batch, of_projects)
         finally:
             for document in of_projects.values():
-                await self._told(user, document, listed=True)
+                await self._publish_saved(user, document, listed=True)
         return count
 
     async def _set(
@@ -95,23 +95,25 @@ class Changes:
         if result.matched_count == 0:
             return None
         document = await self._store.conversations.find_one(key)
-        return await self._told(user, document, listed=listed)
+        return await self._publish_saved(user, document, listed=listed)
 
-    async def _told(self, user: str, document: Raw | None, *, listed: bool = False) -> Raw | None:
+    async def _publish_saved(
+        self, user: str, document: Raw | None, *, listed: bool = False
+    ) -> Raw | None:
         if document is not None:
             await self._events.tell(ConversationSaved(user, document, created=False, listed=listed))
         return document
 
-    async def _tell_all(
+    async def _publish_batch(
         self, user: str, ids: Sequence[ObjectId], of_projects: dict[str, Raw]
     ) -> None:
         """Tell of all but the last one of each project, which goes into ``of_projects``."""
         if not self._events.subscribers(ConversationSaved):
             return
         async for document in self._store.conversations.find({"_id": {"$in": ids}}):
-            told: Raw | None = document
+            saved: Raw | None = document
             project = document.get("chatProjectId")
             if isinstance(project, str):
-                told = of_projects.get(project)
+                saved = of_projects.get(project)
                 of_projects[project] = document
-            await self._told(user, told, listed=told is not None and not project)
+            await self._publish_saved(user, saved, listed=saved is not None and not project)
