@@ -1,4 +1,4 @@
-"""What the providers of this plugin share: connections, model lists, users' keys."""
+"""The common dependencies of the providers: connections, model lists, users' keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from urllib.parse import urlsplit
 import httpx2
 
 from locutory_contracts.models import ModelRefused
-from locutory_endpoints.deployment import Current, Deployment
+from locutory_endpoints.deployment import ConfigRef, Deployment
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.wire.connections import Connections
 from locutory_endpoints.wire.lists import ModelLists
-from locutory_endpoints.wire.model import CompletionsModel, Line, Retries
-from locutory_endpoints.wire.redirects import Elsewhere, same_host
+from locutory_endpoints.wire.model import CompletionsModel, ModelConnection, Retries
+from locutory_endpoints.wire.redirects import RedirectClient, same_host
 from locutory_http import AddressRefused, Guard
 
 OPENAI_BASE = "https://api.openai.com/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """How providers reach the outside."""
+class ProviderDeps:
+    """Dependencies of the providers: configuration, connections, lists, keys."""
 
-    current: Current
+    config_ref: ConfigRef
     connections: Connections
     lists: ModelLists
     keys: KeyStore
@@ -31,7 +31,7 @@ class Reach:
     @property
     def deployment(self) -> Deployment:
         """The configuration in force."""
-        return self.current.deployment
+        return self.config_ref.deployment
 
     def retries(self) -> Retries:
         """How failed calls are tried again."""
@@ -46,23 +46,24 @@ class Reach:
         """The client for an address that a user gave."""
         return self.connections.guarded(self.deployment.allowed_addresses)
 
-    def line(
+    def connect(
         self, url: str, *, guarded: bool, headers: Mapping[str, str], **more: Any
     ) -> CompletionsModel:
-        """A model at an address; ``guarded``: a user gave it. ``more``: members of `Line`."""
+        """A model at an address; ``guarded``: a user gave it. ``more``: members of
+        `ModelConnection`."""
         return CompletionsModel(
-            Line(
+            ModelConnection(
                 client=self.guarded() if guarded else self.configured(url),
                 url=url,
                 headers=headers,
                 retries=self.retries(),
-                elsewhere=self.elsewhere(url, guarded=guarded),
+                redirect_client=self.redirect_client(url, guarded=guarded),
                 strict=self.deployment.config.need_finish_reason,
                 **more,
             )
         )
 
-    def elsewhere(self, url: str, *, guarded: bool) -> Elsewhere:
+    def redirect_client(self, url: str, *, guarded: bool) -> RedirectClient:
         """Clients for redirects of a server: the operator's own only to the server that the
         operator named; everywhere else addresses are checked as those that users gave."""
 
