@@ -19,7 +19,7 @@ READERS = 2
 _BROKEN = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 
 
-class Threads:
+class SqliteExecutor:
     """Runs work on the index. Threads and connections are made when they are needed."""
 
     def __init__(self, file: IndexFile, log: structlog.stdlib.BoundLogger) -> None:

@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from locutory_search.entries import Entry, Kind
 
-MOST = 1000
+MAX_DOCUMENTS = 1000
 """Documents that wait, and below that their characters. What comes on top is not kept: the
 feed brings it again."""
-MOST_CHARACTERS = 8_000_000
+MAX_CHARACTERS = 8_000_000
 
-GATHERING_SECONDS = 0.02
+BATCH_DELAY_SECONDS = 0.02
 
 
-class Intake:
+class IndexingQueue:
     """Keeps the newest state of each document until ``write`` has taken it, in batches.
     ``overflowed`` is called when something was not kept."""
 
@@ -35,7 +35,9 @@ class Intake:
         key = (entry.kind, entry.user, entry.id)
         replaced = self._waiting.get(key)
         characters = self._characters + entry.size - (replaced.size if replaced else 0)
-        if characters > MOST_CHARACTERS or (replaced is None and len(self._waiting) >= MOST):
+        if characters > MAX_CHARACTERS or (
+            replaced is None and len(self._waiting) >= MAX_DOCUMENTS
+        ):
             self._overflowed()
             return
         self._waiting[key] = entry
@@ -46,7 +48,7 @@ class Intake:
         """Write for ever."""
         while True:
             await self._filled.wait()
-            await asyncio.sleep(GATHERING_SECONDS)
+            await asyncio.sleep(BATCH_DELAY_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""Where documents come from: the services of the plugin that stores the history."""
+"""Reads documents from the services of the plugin that stores the history."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,7 +20,7 @@ from locutory_search.entries import Entry, Kind, entry_of
 _IDENTITY = "database"
 
 
-class Sources:
+class HistoryReader:
     """The history of one server."""
 
     def __init__(self, services: Services, database: Database) -> None:
