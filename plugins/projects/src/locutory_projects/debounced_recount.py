@@ -1,4 +1,4 @@
-"""When to count anew: at once, but in a burst of events only now and then."""
+"""Debounced counts: at once, but in a burst of events only now and then."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ _LONGEST_PAUSE = 60.0
 
 
 @dataclass(slots=True)
-class _Burst:
+class _Pending:
     """A key for which was counted a moment ago. ``again``: something happened since;
     ``noted``: the database knows."""
 
@@ -28,7 +28,7 @@ class _Burst:
     task: "asyncio.Task[None] | None" = None
 
 
-class Recounts:
+class DebouncedRecount:
     """Calls ``count(key)`` after every request for it, soon.
 
     The first request is served before it returns. Of those that follow shortly after, one
@@ -47,45 +47,47 @@ class Recounts:
         self._count = count
         self._log = log
         self._pause = pause
-        self._bursts: dict[str, _Burst] = {}
+        self._pending: dict[str, _Pending] = {}
 
-    async def ask(self, key: str) -> None:
+    async def request(self, key: str) -> None:
         """Something happened to what the key names."""
-        burst = self._bursts.get(key)
-        if burst is not None:
-            burst.again = True
-            if not burst.noted:
-                burst.noted = True
+        pending = self._pending.get(key)
+        if pending is not None:
+            pending.again = True
+            if not pending.noted:
+                pending.noted = True
                 await self._database[Recount].update_one(
                     {"_id": key}, {"$set": {"__v": 0}}, upsert=True
                 )
             return
-        self._bursts[key] = burst = _Burst()
+        self._pending[key] = pending = _Pending()
         try:
-            async with burst.counting:
-                await self._run(key, burst)
+            async with pending.counting:
+                await self._run(key, pending)
         finally:
-            burst.task = asyncio.create_task(self._rest(key, burst))
+            pending.task = asyncio.create_task(self._run_late(key, pending))
 
-    async def settle(self, key: str) -> None:
+    async def flush(self, key: str) -> None:
         """Count now what is to be counted later, for somebody who reads."""
-        burst = self._bursts.get(key)
-        if burst is not None and (burst.again or burst.counting.locked()):
-            async with burst.counting:
-                if burst.again:
-                    await self._run(key, burst)
+        pending = self._pending.get(key)
+        if pending is not None and (pending.again or pending.counting.locked()):
+            async with pending.counting:
+                if pending.again:
+                    await self._run(key, pending)
 
     def waiting(self) -> list[str]:
         """The keys for which is to be counted, later or at this moment."""
         return [
-            key for key, burst in self._bursts.items() if burst.again or burst.counting.locked()
+            key
+            for key, pending in self._pending.items()
+            if pending.again or pending.counting.locked()
         ]
 
     async def forget(self, prefix: str) -> None:
         """For keys that begin so nothing is to be counted any more."""
-        for key, burst in self._bursts.items():
+        for key, pending in self._pending.items():
             if key.startswith(prefix):
-                burst.again = burst.noted = False
+                pending.again = pending.noted = False
         await self._database[Recount].delete_many(
             {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
         )
@@ -99,39 +101,39 @@ class Recounts:
             except Exception:
                 self._log.exception("recount.failed", key=row["_id"])
 
-    async def finish(self) -> None:
+    async def flush_all(self) -> None:
         """Count everything that waits; for an orderly shutdown."""
-        for key in list(self._bursts):
-            await self.settle(key)
+        for key in list(self._pending):
+            await self.flush(key)
 
     async def stop(self) -> None:
         """End what runs."""
-        tasks = [burst.task for burst in self._bursts.values() if burst.task is not None]
+        tasks = [pending.task for pending in self._pending.values() if pending.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._bursts.clear()
+        self._pending.clear()
 
-    async def _run(self, key: str, burst: _Burst) -> None:
-        noted, burst.again, burst.noted = burst.noted, False, False
+    async def _run(self, key: str, pending: _Pending) -> None:
+        noted, pending.again, pending.noted = pending.noted, False, False
         started = time.monotonic()
         try:
             await self._count(key)
         except BaseException:
-            burst.again, burst.noted = True, burst.noted or noted
+            pending.again, pending.noted = True, pending.noted or noted
             raise
-        burst.seconds = time.monotonic() - started
-        if noted and not burst.noted:
+        pending.seconds = time.monotonic() - started
+        if noted and not pending.noted:
             await self._database[Recount].delete_one({"_id": key})
 
-    async def _rest(self, key: str, burst: _Burst) -> None:
+    async def _run_late(self, key: str, pending: _Pending) -> None:
         while True:
-            await asyncio.sleep(max(self._pause, 10 * burst.seconds))
-            if not burst.again:
+            await asyncio.sleep(max(self._pause, 10 * pending.seconds))
+            if not pending.again:
                 break
             try:
-                await self.settle(key)
+                await self.flush(key)
             except Exception:
-                burst.seconds = min(_LONGEST_PAUSE / 10, max(1.0, 2 * burst.seconds))
+                pending.seconds = min(_LONGEST_PAUSE / 10, max(1.0, 2 * pending.seconds))
                 self._log.exception("recount.failed", key=key)
-        self._bursts.pop(key, None)
+        self._pending.pop(key, None)
