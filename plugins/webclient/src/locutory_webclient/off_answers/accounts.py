@@ -31,7 +31,7 @@ _ACCOUNT = (
 )
 
 
-class AbsentPeople:
+class OffAccounts:
     """``GET /api/user`` and ``GET /api/roles/{role_name}``."""
 
     def __init__(self, groups: Callable[[], Mapping[str, PermissionGroup]]) -> None:

@@ -25,14 +25,14 @@ from locutory import (
     by_user,
     encode,
 )
-from locutory_webclient.absent.asked import (
+from locutory_webclient.off_answers.accounts import OffAccounts
+from locutory_webclient.off_answers.by_request import (
     principals,
     prompt_groups,
     resource_permissions,
     share_link,
     tool_auth,
 )
-from locutory_webclient.absent.people import AbsentPeople
 
 _CATEGORIES = (
     "idea",
@@ -63,9 +63,9 @@ _TOO_MANY_RESETS = {"message": "Too many attempts, please try again after 2 minu
 _TOO_MANY_VOICES = {"message": "Too many TTS requests. Try again later"}
 
 
-def _reset(path: str, limit: str) -> "Absent":
+def _reset(path: str, limit: str) -> "OffAnswer":
     """A step of a password reset while no plugin offers it; limited like the real one."""
-    return Absent(
+    return OffAnswer(
         path,
         _NO_RESET,
         "auth §7",
@@ -78,7 +78,7 @@ def _reset(path: str, limit: str) -> "Absent":
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class OffAnswer:
     """One constant answer: path, body (``None`` is empty), contract section, status."""
 
     path: str
@@ -112,17 +112,17 @@ class Absent:
         )
 
 
-_ANSWERS: tuple[Absent, ...] = (
+_ANSWERS: tuple[OffAnswer, ...] = (
     _reset("/api/auth/requestPasswordReset", "reset_password_limiter"),
     _reset("/api/auth/resetPassword", "reset_password_submission_limiter"),
-    Absent(
+    OffAnswer(
         "/api/auth/graph-token",
         {"message": "Microsoft Graph access requires Entra ID authentication"},
         "auth §11",
         "No Microsoft sign-in",
         status=403,
     ),
-    Absent(
+    OffAnswer(
         "/api/files/speech/tts/voices",
         _NO_VOICES,
         "speech §2.5",
@@ -130,7 +130,7 @@ _ANSWERS: tuple[Absent, ...] = (
         status=500,
         limits=(Limit("tts_user_limiter", 50, 60, _TOO_MANY_VOICES, by_user),),
     ),
-    Absent(
+    OffAnswer(
         "/api/auth/refresh",
         "Refresh token not provided",
         "auth §2",
@@ -138,7 +138,7 @@ _ANSWERS: tuple[Absent, ...] = (
         method="POST",
         access=Public("says that nobody is signed in"),
     ),
-    Absent(
+    OffAnswer(
         "/api/agents",
         {
             "object": "list",
@@ -151,9 +151,9 @@ _ANSWERS: tuple[Absent, ...] = (
         "agents §2",
         "No agents",
     ),
-    Absent("/api/agents/{agent_id}", _NO_AGENT, "agents §1", "No such agent", 404),
-    Absent("/api/agents/{agent_id}/expanded", _NO_AGENT, "agents §1", "No such agent", 404),
-    Absent(
+    OffAnswer("/api/agents/{agent_id}", _NO_AGENT, "agents §1", "No such agent", 404),
+    OffAnswer("/api/agents/{agent_id}/expanded", _NO_AGENT, "agents §1", "No such agent", 404),
+    OffAnswer(
         "/api/admin/roles",
         {
             "roles": [{"_id": name, "name": name} for name in ("ADMIN", "USER")],
@@ -165,8 +165,8 @@ _ANSWERS: tuple[Absent, ...] = (
         "The system roles, in the dialogs for permissions",
         access=Capability("read:roles"),
     ),
-    Absent("/api/agents/actions", [], "actions §2", "No actions"),
-    Absent(
+    OffAnswer("/api/agents/actions", [], "actions §2", "No actions"),
+    OffAnswer(
         "/api/agents/categories",
         [
             *(
@@ -183,19 +183,19 @@ _ANSWERS: tuple[Absent, ...] = (
         "agents §5",
         "Categories of agents, all empty",
     ),
-    Absent("/api/agents/tools", [], "agents §6", "No tools"),
-    Absent("/api/agents/tools/calls", [], "agents §6", "No tool calls"),
-    Absent(
+    OffAnswer("/api/agents/tools", [], "agents §6", "No tools"),
+    OffAnswer("/api/agents/tools/calls", [], "agents §6", "No tool calls"),
+    OffAnswer(
         "/api/agents/chat/active", {"activeJobIds": []}, "chat-stream §7", "Nothing is generated"
     ),
-    Absent(
+    OffAnswer(
         "/api/agents/chat/status/{conversation_id}",
         {"active": False, "generationProtocolVersion": 1},
         "chat-stream §7",
         "Nothing is generated",
         headers=_PROTOCOL,
     ),
-    Absent(
+    OffAnswer(
         "/api/agents/chat/stream/{stream_id}",
         {
             "error": "Stream not found",
@@ -207,24 +207,24 @@ _ANSWERS: tuple[Absent, ...] = (
         404,
         headers=_PROTOCOL,
     ),
-    Absent("/api/api-keys", {"keys": []}, "api-keys §1", "No API keys"),
-    Absent("/api/balance", None, "balance §1", "No balances are kept", 204),
-    Absent(
+    OffAnswer("/api/api-keys", {"keys": []}, "api-keys §1", "No API keys"),
+    OffAnswer("/api/balance", None, "balance §1", "No balances are kept", 204),
+    OffAnswer(
         "/api/categories",
         [{"label": f"com_ui_{value}", "value": value} for value in _CATEGORIES],
         "user §13",
         "Categories of prompts",
     ),
-    Absent(
+    OffAnswer(
         "/api/convos", {"conversations": [], "nextCursor": None}, "convos §2", "No conversations"
     ),
-    Absent("/api/convos/{conversation_id}", None, "convos §2", "No such conversation", 404),
-    Absent("/api/endpoints", {}, "endpoints §1", "No model providers"),
-    Absent("/api/endpoints/token-config", {}, "endpoints §2", "No token settings"),
-    Absent("/api/files", [], "files §2", "No files"),
-    Absent("/api/files/agent/{agent_id}", [], "files §2", "No files of an agent"),
-    Absent("/api/files/config", _NO_UPLOADS, "files §2", "The client offers no uploads"),
-    Absent(
+    OffAnswer("/api/convos/{conversation_id}", None, "convos §2", "No such conversation", 404),
+    OffAnswer("/api/endpoints", {}, "endpoints §1", "No model providers"),
+    OffAnswer("/api/endpoints/token-config", {}, "endpoints §2", "No token settings"),
+    OffAnswer("/api/files", [], "files §2", "No files"),
+    OffAnswer("/api/files/agent/{agent_id}", [], "files §2", "No files of an agent"),
+    OffAnswer("/api/files/config", _NO_UPLOADS, "files §2", "The client offers no uploads"),
+    OffAnswer(
         "/api/files/images/avatar",
         _NO_PICTURES,
         "files §2",
@@ -232,22 +232,22 @@ _ANSWERS: tuple[Absent, ...] = (
         status=403,
         method="POST",
     ),
-    Absent(
+    OffAnswer(
         "/api/files/speech/config/get",
         {"sttExternal": False, "ttsExternal": False},
         "speech §2",
         "No speech services",
     ),
-    Absent("/api/keys", {"expiresAt": None}, "keys §1", "No stored key"),
-    Absent("/api/mcp/servers", {}, "mcp §2", "No MCP servers"),
-    Absent("/api/mcp/tools", {"servers": {}}, "mcp §2", "No MCP tools"),
-    Absent(
+    OffAnswer("/api/keys", {"expiresAt": None}, "keys §1", "No stored key"),
+    OffAnswer("/api/mcp/servers", {}, "mcp §2", "No MCP servers"),
+    OffAnswer("/api/mcp/tools", {"servers": {}}, "mcp §2", "No MCP tools"),
+    OffAnswer(
         "/api/mcp/connection/status",
         {"success": True, "connectionStatus": {}, "oauthTimeout": 600000},
         "mcp §2",
         "No MCP connections",
     ),
-    Absent(
+    OffAnswer(
         "/api/memories",
         {
             "memories": [],
@@ -259,48 +259,48 @@ _ANSWERS: tuple[Absent, ...] = (
         "memories §1",
         "No memories",
     ),
-    Absent(
+    OffAnswer(
         "/api/messages", {"messages": [], "nextCursor": None}, "messages §2", "Nothing is found"
     ),
-    Absent(
+    OffAnswer(
         "/api/messages/{conversation_id}",
         {"error": "Conversation not found"},
         "messages §2",
         "No such conversation",
         404,
     ),
-    Absent("/api/models", {}, "models §1", "No models"),
-    Absent("/api/permissions/{resource_type}/roles", [], "roles §4.5", "No access roles"),
-    Absent(
+    OffAnswer("/api/models", {}, "models §1", "No models"),
+    OffAnswer("/api/permissions/{resource_type}/roles", [], "roles §4.5", "No access roles"),
+    OffAnswer(
         "/api/permissions/{resource_type}/effective/all", {}, "roles §4.8", "No shared resources"
     ),
-    Absent(
+    OffAnswer(
         "/api/permissions/{resource_type}/{resource_id}/effective",
         {"permissionBits": 0},
         "roles §4.8",
         "No right on a resource",
     ),
-    Absent("/api/presets", [], "presets §1.1", "No presets"),
-    Absent("/api/projects", {"projects": [], "nextCursor": None}, "projects §2", "No projects"),
-    Absent(
+    OffAnswer("/api/presets", [], "presets §1.1", "No presets"),
+    OffAnswer("/api/projects", {"projects": [], "nextCursor": None}, "projects §2", "No projects"),
+    OffAnswer(
         "/api/projects/{project_id}",
         {"error": "Project not found"},
         "projects §2",
         "No such project",
         404,
     ),
-    Absent("/api/prompts", [], "prompts §4", "No prompts"),
-    Absent("/api/prompts/all", [], "prompts §4", "No prompts"),
-    Absent(
+    OffAnswer("/api/prompts", [], "prompts §4", "No prompts"),
+    OffAnswer("/api/prompts/all", [], "prompts §4", "No prompts"),
+    OffAnswer(
         "/api/prompts/groups/{group_id}",
         {"error": "Not Found", "message": "promptGroup not found"},
         "prompts §1",
         "No such prompt",
         404,
     ),
-    Absent("/api/search/enable", False, "search §1", "No search"),
-    Absent("/api/share", {"links": [], "hasNextPage": False}, "share §4", "No shared links"),
-    Absent(
+    OffAnswer("/api/search/enable", False, "search §1", "No search"),
+    OffAnswer("/api/share", {"links": [], "hasNextPage": False}, "share §4", "No shared links"),
+    OffAnswer(
         "/api/share/{share_id}",
         _NO_LINK,
         "share §2",
@@ -308,7 +308,7 @@ _ANSWERS: tuple[Absent, ...] = (
         404,
         access=Public("shared links are opened without login; there are none"),
     ),
-    Absent(
+    OffAnswer(
         "/api/share/{share_id}/config",
         _NO_LINK,
         "share §2",
@@ -316,22 +316,22 @@ _ANSWERS: tuple[Absent, ...] = (
         404,
         access=Public("shared links are opened without login; there are none"),
     ),
-    Absent(
+    OffAnswer(
         "/api/skills",
         {"skills": [], "has_more": False, "after": None},
         "skills §2",
         "No skills",
     ),
-    Absent("/api/tags", [], "tags §1.1", "No bookmarks"),
-    Absent("/api/user/settings/favorites", [], "user §9", "No favourites"),
-    Absent("/api/user/settings/favorites/tools", [], "user §10", "No favourite tools"),
-    Absent("/api/user/settings/skills/active", {}, "user §11", "No switched skills"),
+    OffAnswer("/api/tags", [], "tags §1.1", "No bookmarks"),
+    OffAnswer("/api/user/settings/favorites", [], "user §9", "No favourites"),
+    OffAnswer("/api/user/settings/favorites/tools", [], "user §10", "No favourite tools"),
+    OffAnswer("/api/user/settings/skills/active", {}, "user §11", "No switched skills"),
 )
 
 
-def absent_routes(groups: Callable[[], Mapping[str, PermissionGroup]]) -> Iterable[Route]:
+def off_routes(groups: Callable[[], Mapping[str, PermissionGroup]]) -> Iterable[Route]:
     """Every fallback route. ``groups`` are the permission groups of enabled plugins."""
-    people = AbsentPeople(groups)
+    accounts = OffAccounts(groups)
     yield from (item.route() for item in _ANSWERS)
     for path, endpoint, summary, contract in (
         ("/api/agents/tools/{tool_id}/auth", tool_auth, "Who has the keys of a tool", "agents §6"),
@@ -344,8 +344,13 @@ def absent_routes(groups: Callable[[], Mapping[str, PermissionGroup]]) -> Iterab
             "Nobody was given the resource",
             "roles §4.6",
         ),
-        ("/api/roles/{role_name}", people.role, "A role with the default permissions", "roles §2"),
-        ("/api/user", people.user, "The signed-in account", "user §3"),
+        (
+            "/api/roles/{role_name}",
+            accounts.role,
+            "A role with the default permissions",
+            "roles §2",
+        ),
+        ("/api/user", accounts.user, "The signed-in account", "user §3"),
     ):
         yield Route(
             path=path,

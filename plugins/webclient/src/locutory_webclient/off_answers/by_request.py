@@ -16,7 +16,7 @@ _CODE_AUTH = {"authenticated": True, "message": "system_defined"}
 
 
 async def tool_auth(request: Request) -> Response:
-    """Who has the keys of a tool: nobody for web search; code needs none."""
+    """The holder of the keys of a tool: nobody for web search; code needs none."""
     known = {"web_search": _WEB_SEARCH_AUTH, "execute_code": _CODE_AUTH}
     found = known.get(request.path_params["tool_id"])
     return answer(404, {"message": "Tool not found"}) if found is None else answer(200, found)
