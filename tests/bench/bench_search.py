@@ -26,7 +26,7 @@ from locutory_contracts.conversations import FeedPage
 from locutory_search.backend import now_ms
 from locutory_search.embedded.index import EmbeddedIndex
 from locutory_search.entries import entry_of
-from locutory_search.intake import MOST
+from locutory_search.indexing_queue import MAX_DOCUMENTS
 from tests.bench.measure import table
 
 MESSAGES = 50_000
@@ -237,7 +237,7 @@ async def measure(users: int, folder: Path) -> str:
         found = table(head, await compare(index, bare, corpus))
     rows = [[f"{MESSAGES} from the feed", f"{MESSAGES / seconds:.0f}/s", "", f"{lag.worst:.0f}"]]
     rows.append(await saves(index, corpus, TARGET_RATE, 5 * TARGET_RATE))
-    rows.append(await saves(index, corpus, 0, MOST))
+    rows.append(await saves(index, corpus, 0, MAX_DOCUMENTS))
     await index.stop()
     size = (folder / "index" / index._file.path.name).stat().st_size / 1e6
     written = table(("saves", "messages", "behind, ms", "loop held up, ms"), rows)
@@ -247,7 +247,7 @@ async def measure(users: int, folder: Path) -> str:
 
 def run(folder: Path) -> str:
     """The whole benchmark as text; it needs no database."""
-    assert MOST < MESSAGES
+    assert MAX_DOCUMENTS < MESSAGES
     parts = []
     for users in USERS:
         place = folder / str(users)

@@ -134,10 +134,10 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 
 
 class Mirror(Plugin):
-    """Tells the caller who he is."""
+    """Tells the caller who they are."""
 
     name = "mirror"
-    summary = "Tells the caller who he is; for tests only"
+    summary = "Tells the caller who they are; for tests only"
 
     @hook
     def routes(self) -> list[Route]:
@@ -241,8 +241,8 @@ class People:
 
     @property
     def auth(self) -> Any:
-        """The plugin's parts."""
-        return next(p for p in self.server.kernel.plugins if p.name == "auth").parts  # type: ignore[attr-defined]
+        """The plugin's container."""
+        return next(p for p in self.server.kernel.plugins if p.name == "auth").container  # type: ignore[attr-defined]
 
     async def me(self, token: str) -> httpx2.Response:
         headers = {"authorization": f"Bearer {token}"}

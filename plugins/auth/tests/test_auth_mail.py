@@ -20,10 +20,10 @@ from locutory.plugin import Plugin
 from locutory.testing.network import ForwardProxy
 from locutory.testing.waiting import until
 from locutory_auth.config import MailSettings
-from locutory_auth.mail.letters import VARIABLES, Templates
-from locutory_auth.mail.postbox import MOST_AN_HOUR, Postbox
+from locutory_auth.mail.mailer import MAX_PER_HOUR, Mailer
+from locutory_auth.mail.messages import VARIABLES, Templates
 from locutory_auth.mail.services import known_service
-from locutory_auth.mail.transports import Mailgun, NotSent, Smtp, transport
+from locutory_auth.mail.transports import Mailgun, NotSent, Smtp, make_transport
 from locutory_http import Outgoing, Proxies, Trust, parse_proxy
 
 
@@ -36,13 +36,13 @@ def box(
     chosen: MailSettings,
     pauses: tuple[float, ...] = (0.0, 0.0),
     outgoing: Outgoing | None = None,
-) -> Postbox:
-    return Postbox(chosen, MemoryCache(), outgoing or Outgoing(), structlog.get_logger(), pauses)
+) -> Mailer:
+    return Mailer(chosen, MemoryCache(), outgoing or Outgoing(), structlog.get_logger(), pauses)
 
 
 class TestTemplates:
     def test_what_people_type_stays_text(self, mailbox: Any) -> None:
-        letter = box(settings(mailbox)).letter(
+        mail = box(settings(mailbox)).render(
             "verifyEmail",
             "Verify",
             "ann@example.com",
@@ -50,20 +50,20 @@ class TestTemplates:
             verificationLink="https://chat.example/verify?token=1&email=a%40b.c",
         )
         # A slash makes a name no name, so a plain one is tried as well.
-        assert "<b>" not in letter.html
-        plain = box(settings(mailbox)).letter(
+        assert "<b>" not in mail.html
+        plain = box(settings(mailbox)).render(
             "passwordReset", "Reset", "ann@example.com", "<i> {{year}} 'Ann' &\r\nX: y"
         )
         assert "&lt;i&gt; {{year}} &#x27;Ann&#x27; &amp; X: y" in plain.html
         assert "Hello <i> {{year}} 'Ann' & X: y," in plain.text
-        assert 'href="https://chat.example/verify?token=1&amp;email=a%40b.c"' in letter.html
-        assert "https://chat.example/verify?token=1&email=a%40b.c" in letter.text
+        assert 'href="https://chat.example/verify?token=1&amp;email=a%40b.c"' in mail.html
+        assert "https://chat.example/verify?token=1&email=a%40b.c" in mail.text
 
     @pytest.mark.parametrize("name", ["", "go to http://evil.example", "WWW.evil.example", "a/b"])
     def test_a_made_up_name_leads_nobody_astray(self, mailbox: Any, name: str) -> None:
-        letter = box(settings(mailbox)).letter("passwordReset", "Reset", "ann@example.com", name)
-        assert "Hello ann@example.com," in letter.text
-        assert "evil" not in letter.text + letter.html
+        mail = box(settings(mailbox)).render("passwordReset", "Reset", "ann@example.com", name)
+        assert "Hello ann@example.com," in mail.text
+        assert "evil" not in mail.text + mail.html
 
     def test_every_variable_is_used_and_no_other(self) -> None:
         for template, names in VARIABLES.items():
@@ -88,8 +88,8 @@ class TestTemplates:
 
 class TestSmtp:
     async def test_a_letter_arrives(self, mailbox: Any) -> None:
-        postbox = box(settings(mailbox))
-        await postbox.send(
+        mailer = box(settings(mailbox))
+        await mailer.send(
             "inviteUser", "Invite to\r\njoin!", "ann@example.com", "Änn, Ex", inviteLink="https://l"
         )
         message = await mailbox.next()
@@ -104,33 +104,33 @@ class TestSmtp:
 
     async def test_a_busy_server_is_asked_again(self, mailbox: Any) -> None:
         mailbox.refuse = "451 later"
-        postbox = box(settings(mailbox), (0.05,) * 100)
-        postbox.post("passwordReset", "Reset", "ann@example.com")
+        mailer = box(settings(mailbox), (0.05,) * 100)
+        mailer.enqueue("passwordReset", "Reset", "ann@example.com")
         await until(lambda: mailbox.refused)
         mailbox.refuse = ""
         await mailbox.next()
-        await postbox.drain()
+        await mailer.drain()
         assert len(mailbox.messages) == 1
 
     @pytest.mark.parametrize("answer", ["550 no", "451 later"])
     async def test_giving_up_is_no_fault_of_the_caller(self, mailbox: Any, answer: str) -> None:
         mailbox.refuse = answer
-        postbox = box(settings(mailbox))
-        postbox.post("passwordReset", "Reset", "ann@example.com")
-        await postbox.drain()
+        mailer = box(settings(mailbox))
+        mailer.enqueue("passwordReset", "Reset", "ann@example.com")
+        await mailer.drain()
         assert mailbox.messages == []
         with pytest.raises(NotSent) as failure:
-            await postbox.send("passwordReset", "Reset", "ann@example.com")
+            await mailer.send("passwordReset", "Reset", "ann@example.com")
         assert failure.value.final == answer.startswith("5")
 
     async def test_nobody_is_flooded(self, mailbox: Any) -> None:
-        postbox = box(settings(mailbox))
-        for _ in range(MOST_AN_HOUR + 5):
-            postbox.post("passwordReset", "Reset", "ann@example.com")
-        postbox.post("passwordReset", "Reset", "bob@example.com")
-        await postbox.drain()
+        mailer = box(settings(mailbox))
+        for _ in range(MAX_PER_HOUR + 5):
+            mailer.enqueue("passwordReset", "Reset", "ann@example.com")
+        mailer.enqueue("passwordReset", "Reset", "bob@example.com")
+        await mailer.drain()
         sent = [to for (to,) in mailbox.recipients]
-        assert sent.count("ann@example.com") == MOST_AN_HOUR
+        assert sent.count("ann@example.com") == MAX_PER_HOUR
         assert sent.count("bob@example.com") == 1
 
     async def test_an_address_that_is_none(self, mailbox: Any) -> None:
@@ -158,11 +158,11 @@ class TestSmtp:
         assert loose.verify_mode is ssl.CERT_NONE
 
     async def test_nothing_is_sent_without_settings(self) -> None:
-        postbox = box(MailSettings())
-        assert not postbox.open
-        postbox.post("passwordReset", "Reset", "ann@example.com")
+        mailer = box(MailSettings())
+        assert not mailer.configured
+        mailer.enqueue("passwordReset", "Reset", "ann@example.com")
         with pytest.raises(NotSent):
-            await postbox.send("passwordReset", "Reset", "ann@example.com")
+            await mailer.send("passwordReset", "Reset", "ann@example.com")
 
     @pytest.mark.parametrize(
         ("name", "host", "tls"),
@@ -178,7 +178,7 @@ class TestSmtp:
         assert service is not None
         assert (service.host, service.tls) == (host, tls)
         chosen = MailSettings(email_service=name, email_from="us@example.com")
-        assert isinstance(transport(chosen, Outgoing()), Smtp)
+        assert isinstance(make_transport(chosen, Outgoing()), Smtp)
 
     def test_other_services_are_unknown(self) -> None:
         assert known_service("gmial") is None
@@ -240,22 +240,24 @@ class TestSender:
         assert not MailSettings(email_from=given).mail_configured
 
 
-class TestReach:
+class TestCheckConnection:
     """The check at the start does all that sending does, but for the letter."""
 
     async def test_of_a_server_that_takes_letters(self, mailbox: Any) -> None:
-        assert await box(settings(mailbox)).reach() is None
-        assert await box(MailSettings()).reach() is None
+        assert await box(settings(mailbox)).check_connection() is None
+        assert await box(MailSettings()).check_connection() is None
         assert mailbox.messages == []
 
     async def test_of_none(self, serve: Any) -> None:
         chosen = MailSettings(email_host="127.0.0.1", email_port=1, email_from="us@example.com")
-        told = await box(chosen).reach()
+        told = await box(chosen).check_connection()
         assert told is not None
         assert told.startswith("mails cannot be sent: ")
 
     async def test_wrong_passwords_and_senders(self, mailbox: Any) -> None:
-        told = await box(settings(mailbox, email_username="ann", email_password="x")).reach()
+        told = await box(
+            settings(mailbox, email_username="ann", email_password="x")
+        ).check_connection()
         assert told is not None
         assert "AUTH" in told
 
@@ -269,10 +271,10 @@ class TestReach:
                 email_from="us@example.com",
             )
             fake.status = 400  # as Mailgun answers a letter to nobody
-            assert await box(chosen).reach() is None
+            assert await box(chosen).check_connection() is None
             assert "to" not in fake.taken[-1][1]
             fake.status = 401
-            told = await box(chosen).reach()
+            told = await box(chosen).check_connection()
             assert told is not None
             assert "Mailgun answered 401" in told
 
@@ -292,17 +294,17 @@ async def test_encrypted_connections(mailbox: Any, certificate: Path, encryption
 
     async def send(trust: Trust | None = None, **changes: Any) -> None:
         chosen = settings(mailbox, email_encryption=encryption, **changes)
-        postbox = box(chosen, outgoing=Outgoing(trust=trust))
-        await postbox.send("passwordReset", "Reset", "ann@example.com")
+        mailer = box(chosen, outgoing=Outgoing(trust=trust))
+        await mailer.send("passwordReset", "Reset", "ann@example.com")
 
     try:
         with pytest.raises(NotSent, match=r"certificate .* not trusted: self-signed"):
             await send(email_encryption_hostname="mail.example")
-        told = await box(settings(mailbox, email_encryption=encryption)).reach()
+        told = await box(settings(mailbox, email_encryption=encryption)).check_connection()
         assert told is not None
         assert "certificate of the mail server is not trusted: self-signed" in told
         loose = settings(mailbox, email_encryption=encryption, email_allow_selfsigned=True)
-        assert await box(loose).reach() is None
+        assert await box(loose).check_connection() is None
         await send(email_allow_selfsigned=True)
         for trust in (Trust(file=str(certificate)), Trust(extra=str(certificate))):
             await send(trust, email_encryption_hostname="mail.example")
@@ -356,7 +358,7 @@ class TestMailgun:
                 email_from="us@example.com",
                 email_from_name="Us",
             )
-            assert isinstance(transport(chosen, Outgoing()), Mailgun)
+            assert isinstance(make_transport(chosen, Outgoing()), Mailgun)
             await box(chosen).send("passwordReset", "Reset", "ann@example.com", "Ann")
             ((authorization, fields),) = fake.taken
             assert authorization == "Basic " + base64.b64encode(b"api:key").decode()
@@ -367,8 +369,8 @@ class TestMailgun:
             assert "Hello Ann," in fields["html"]
             async with ForwardProxy().running() as proxy:
                 behind = Outgoing(Proxies(parse_proxy(proxy.place)))
-                postbox = box(chosen, outgoing=behind)
-                await postbox.send("passwordReset", "Reset", "ann@example.com")
+                mailer = box(chosen, outgoing=behind)
+                await mailer.send("passwordReset", "Reset", "ann@example.com")
                 assert proxy.seen == [f"POST {server.url}/v3/mg.example.com/messages"]
             for status, final in ((401, True), (429, False), (500, False)):
                 fake.status = status

@@ -178,7 +178,7 @@ async def test_nothing_tells_of_accounts(post: Any) -> None:
         answers.append((answer.status_code, answer.json(), sorted(answer.headers)))
     assert answers[0] == answers[1] == answers[2]
     assert answers[0][:2] == (200, SENT)
-    await post.auth.postbox.drain()
+    await post.auth.mailer.drain()
     assert mailed(post) == [["ann@example.com"]]
 
 
@@ -212,7 +212,7 @@ async def test_a_sign_in_that_began_before_opens_nothing(post: Any) -> None:
     account = await post.account("ann@example.com")
     await auth.reset.set(account["_id"], "new password 1")
     with pytest.raises(Exception, match="401"):
-        await auth.identities._opening.open(account, began, _nowhere())
+        await auth.identities._session_issuer.open(account, began, _nowhere())
     assert await post.rows("sessions") == []
 
 

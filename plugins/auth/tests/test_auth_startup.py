@@ -7,7 +7,7 @@ import pytest
 from locutory import Database, Plugin, Principal, Provide, Services, hook
 from locutory.settings import KernelConfig, environment_values
 from locutory_auth.config import Config
-from locutory_auth.registration.door import Door
+from locutory_auth.registration.policy import RegistrationPolicy
 from locutory_auth.startup import SignInStartup
 from locutory_contracts.sign_in import PASSWORD_CHECKS
 from locutory_contracts.startup import STARTUP_CONFIG
@@ -28,8 +28,10 @@ def entry(environment: dict[str, str]) -> SignInStartup:
     config = Config.model_validate(environment_values(Config, environment))
     kernel = KernelConfig.model_validate(environment_values(KernelConfig, environment))
     directory = config.ldap_configured
-    door = Door(Database(), Services(), config.allow_registration, directory=directory)
-    return SignInStartup(config, kernel, {}, door)
+    policy = RegistrationPolicy(
+        Database(), Services(), config.allow_registration, directory=directory
+    )
+    return SignInStartup(config, kernel, {}, policy)
 
 
 class Directory(Plugin):
@@ -113,7 +115,7 @@ def test_members_after_sign_in() -> None:
 
 
 async def test_nobody_registers_beside_a_directory(people: Any) -> None:
-    """He could not sign in, and would hold an address that the directory gives to another."""
+    """They could not sign in, and would hold an address that the directory gives to another."""
     async with people(plugins=[Directory()]) as someone:
         found = someone.server.kernel.services.named(STARTUP_CONFIG, "auth").everyone()
         assert found["registrationEnabled"] is False

@@ -120,14 +120,14 @@ async def test_resending_tells_nothing_of_accounts(post: Any) -> None:
 async def test_registering_again_sends_nothing(post: Any) -> None:
     await post.register("ann@example.com")
     await post.register("ann@example.com")
-    await post.auth.postbox.drain()
+    await post.auth.mailer.drain()
     assert len(post.mailbox.messages) == 1
 
 
 async def test_a_broken_mail_server_is_not_felt(post: Any) -> None:
     post.mailbox.refuse = "550 no"
     assert (await post.register("ann@example.com")).json() == DONE
-    await post.auth.postbox.drain()
+    await post.auth.mailer.drain()
 
 
 async def test_without_mail(people: Any) -> None:

@@ -152,10 +152,10 @@ def test_whose_prices_count(endpoint: str, model: str, rates: Rates) -> None:
     assert PriceList(CUSTOM).rates(model, endpoint, 100, TOLD) == rates
 
 
-@pytest.mark.parametrize("told", [{}, {"prompt": -1e6, "completion": -1e6}])
-def test_an_endpoint_without_prices_has_those_of_the_table(told: dict[str, float]) -> None:
+@pytest.mark.parametrize("prices", [{}, {"prompt": -1e6, "completion": -1e6}])
+def test_an_endpoint_without_prices_has_those_of_the_table(prices: dict[str, float]) -> None:
     """OpenRouter's "auto" has negative ones: they vary."""
-    assert PriceList(CUSTOM).rates("gpt-4o", "Router", 1, told) == listed_rates("gpt-4o", 1)
+    assert PriceList(CUSTOM).rates("gpt-4o", "Router", 1, prices) == listed_rates("gpt-4o", 1)
 
 
 @pytest.mark.parametrize("section", [None, {}, [], {"custom": None}, {"custom": {"name": "x"}}])

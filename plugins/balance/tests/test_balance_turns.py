@@ -406,7 +406,7 @@ async def test_a_busy_database_does_not_refuse_anybody(
 async def test_ends_that_are_never_told_are_forgotten(
     serve: Serve, user: str, chat: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns_module, "MOST_OPEN", 3)
+    monkeypatch.setattr(turns_module, "MAX_OPEN", 3)
     async with serve("balance", chat) as server:
         for _ in range(9):
             await chat.start(chat.turn(user), 10)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from locutory_contracts.conversations import NO_PARENT
+from locutory_conversations.importing.available_models import AvailableModels
 from locutory_conversations.importing.formats import chatgpt
-from locutory_conversations.importing.offered import Offered
 
-OFFERED = Offered(("Fake", "openAI"), {"openAI": ["gpt-9"], "Fake": ["fake-1"]})
+OFFERED = AvailableModels(("Fake", "openAI"), {"openAI": ["gpt-9"], "Fake": ["fake-1"]})
 
 
 def node(role: str = "assistant", text: Any = "", parent: Any = None, **more: Any) -> Any:

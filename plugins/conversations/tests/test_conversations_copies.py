@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from locutory import LimitExceeded, On, Plugin, hook
 from locutory_contracts.conversations import NO_PARENT, ConversationsAdded
-from locutory_conversations.copying.cloning import Circle, cloned
+from locutory_conversations.copying.cloning import CycleError, cloned
 from locutory_conversations.copying.selection import SELECTIONS, split_at
 
 # Letters are messages, in the order of their dates: (id, parent).
@@ -89,8 +89,8 @@ def test_circles_end(option: str) -> None:
     for copy in copies:
         assert copy["parentMessageId"] in known
         known.add(copy["messageId"])
-    with pytest.raises(Circle):
-        cloned(tree(shape), cut_circles=False)
+    with pytest.raises(CycleError):
+        cloned(tree(shape), cut_cycles=False)
 
 
 def test_deep_trees_need_no_stack() -> None:

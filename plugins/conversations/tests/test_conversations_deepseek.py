@@ -6,12 +6,14 @@ from io import BytesIO
 from typing import Any
 
 from locutory_contracts.conversations import NO_PARENT
+from locutory_conversations.importing.available_models import AvailableModels
 from locutory_conversations.importing.formats import deepseek
-from locutory_conversations.importing.offered import Offered
 from locutory_conversations.importing.reading import CONVERTERS, format_of, items
-from locutory_conversations.importing.watched import WatchedFile
+from locutory_conversations.importing.size_limited_file import SizeLimitedFile
 
-OFFERED = Offered(("openAI", "deepseek"), {"deepseek": ["deepseek-chat", "deepseek-reasoner"]})
+OFFERED = AvailableModels(
+    ("openAI", "deepseek"), {"deepseek": ["deepseek-chat", "deepseek-reasoner"]}
+)
 MOMENT = "2026-03-04T05:06:07.000000+08:00"
 
 
@@ -71,7 +73,7 @@ def test_the_older_form_with_roles() -> None:
         a=node({"role": "USER", "content": "Q"}, None),
         b=node({"role": "ASSISTANT", "content": "A", "thinking_content": "T"}, "a"),
     )
-    question, answer = deepseek.conversation(item, Offered()).messages
+    question, answer = deepseek.conversation(item, AvailableModels()).messages
     assert (question["isCreatedByUser"], answer["isCreatedByUser"]) == (True, False)
     assert answer["content"][0] == {"type": "think", "think": "T"}
     assert answer["parentMessageId"] == question["messageId"]
@@ -84,7 +86,7 @@ def test_it_is_told_from_chatgpt_by_its_messages() -> None:
         {"mapping": {"a": node({"author": {"role": "user"}, "content": theirs}, None)}},
     ]
     data = json.dumps(content).encode()
-    file = WatchedFile(BytesIO(data), len(data), len(data))
+    file = SizeLimitedFile(BytesIO(data), len(data), len(data))
     format_ = format_of(file)
     wholes = [CONVERTERS[format_](item, OFFERED) for item in items(file, format_)]
     assert [whole.messages[0]["text"] for whole in wholes] == ["DeepSeek", "ChatGPT"]

@@ -198,7 +198,7 @@ async def test_there_and_back(world: Any, projects: PortableProjects) -> None:
 async def test_somebody_else_gets_ids_of_his_own(world: Any, projects: PortableProjects) -> None:
     _, rows = await furnished(world, world.alice.id, projects)
     data = await exported(world.alice)
-    for _ in range(2):  # the second time he has it
+    for _ in range(2):  # the second time they have it
         assert (await bring(world.bob, data)).status_code == 201
     theirs = [
         row["conversationId"]
@@ -228,13 +228,13 @@ async def test_an_import_asks_once_for_many(
 ) -> None:
     """Not once for each conversation: where it goes, and whose project it is in."""
     looked: list[int] = []
-    places = PortableConversations.places
+    restore_targets = PortableConversations.restore_targets
 
     async def counted(self: Any, user: str, records: Any) -> Any:
         looked.append(len(records))
-        return await places(self, user, records)
+        return await restore_targets(self, user, records)
 
-    monkeypatch.setattr(PortableConversations, "places", counted)
+    monkeypatch.setattr(PortableConversations, "restore_targets", counted)
     owning = Owning()
     offers = (Provide(PORTABLE, projects, "project"), Provide(PROJECTS, owning))
     async with open_world(offer(*offers)) as world:

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from locutory_contracts.conversations import NO_PARENT
-from locutory_conversations.importing.errors import Junk
+from locutory_conversations.importing.available_models import AvailableModels
+from locutory_conversations.importing.errors import InvalidItem
 from locutory_conversations.importing.formats import chatbotui, chatgpt, claude, librechat
-from locutory_conversations.importing.offered import Offered
 from locutory_conversations.importing.reading import format_of, items
-from locutory_conversations.importing.watched import WatchedFile
+from locutory_conversations.importing.size_limited_file import SizeLimitedFile
 
-OFFERED = Offered(("Fake", "openAI"), {"openAI": ["gpt-9"], "Fake": ["fake-1"]})
+OFFERED = AvailableModels(("Fake", "openAI"), {"openAI": ["gpt-9"], "Fake": ["fake-1"]})
 MEGABYTE = 1024 * 1024
 
 
-def watched(content: Any, largest: int = MEGABYTE) -> WatchedFile:
+def limited_file(content: Any, largest: int = MEGABYTE) -> SizeLimitedFile:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return WatchedFile(io.BytesIO(data), len(data), largest)
+    return SizeLimitedFile(io.BytesIO(data), len(data), largest)
 
 
 def test_claude_a_chain_with_thoughts() -> None:
@@ -45,7 +45,7 @@ def test_claude_a_chain_with_thoughts() -> None:
                 },
             ],
         },
-        Offered(),
+        AvailableModels(),
     )
     question, answer = whole.messages
     assert (question["text"], question["sender"]) == ("Hello", "user")
@@ -241,7 +241,7 @@ def test_librechat_nested() -> None:
 def test_librechat_deep_trees() -> None:
     nested = b'{"conversationId":"x","recursive":true,"messages":'
     nested += b'[{"text":"t","children":' * 3000 + b"[]" + b"}]" * 3000 + b"}"
-    file = watched(nested)
+    file = limited_file(nested)
     assert format_of(file) == "librechat"
     (item,) = items(file, "librechat")
     assert len(librechat.conversation(item, OFFERED).messages) == 3000
@@ -272,12 +272,15 @@ def test_librechat_deep_trees() -> None:
     ],
 )
 def test_junk_is_named(convert: Any, item: Any) -> None:
-    with pytest.raises(Junk):
+    with pytest.raises(InvalidItem):
         convert(item, OFFERED)
 
 
 def test_offers() -> None:
     assert (OFFERED.endpoint("openAI"), OFFERED.endpoint({"x": 1})) == ("openAI", "Fake")
-    assert (Offered().endpoint("any"), Offered().endpoint(None)) == ("any", "openAI")
-    assert Offered().model("anthropic") == "claude-3-5-sonnet-latest"
-    assert Offered().model("other") == "gpt-4o-mini"
+    assert (AvailableModels().endpoint("any"), AvailableModels().endpoint(None)) == (
+        "any",
+        "openAI",
+    )
+    assert AvailableModels().model("anthropic") == "claude-3-5-sonnet-latest"
+    assert AvailableModels().model("other") == "gpt-4o-mini"

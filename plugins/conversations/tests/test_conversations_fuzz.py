@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from locutory_contracts.conversations import NO_PARENT
-from locutory_conversations.importing.errors import BrokenFile, Junk
-from locutory_conversations.importing.offered import Offered
+from locutory_conversations.importing.available_models import AvailableModels
+from locutory_conversations.importing.errors import BrokenFile, InvalidItem
 from locutory_conversations.importing.reading import CONVERTERS, format_of, items
-from locutory_conversations.importing.watched import WatchedFile
+from locutory_conversations.importing.size_limited_file import SizeLimitedFile
 from locutory_conversations.saving import new_conversation, new_message
 
-OFFERED = Offered(("Fake",), {"Fake": ["fake-1"]})
+OFFERED = AvailableModels(("Fake",), {"Fake": ["fake-1"]})
 WORDS = (
     *("mapping", "message", "content", "content_type", "parts", "text", "thoughts", "parent"),
     *("author", "role", "user", "system", "assistant", "metadata", "citations", "model_slug"),
@@ -79,7 +79,7 @@ def test_every_conversation_can_be_stored_or_is_junk(name: str, item: Any) -> No
         return  # the format is known by its members
     try:
         whole = CONVERTERS[name](item, OFFERED)
-    except Junk:
+    except InvalidItem:
         return
     bson.encode(new_conversation(whole.conversation))
     known = {NO_PARENT}
@@ -92,7 +92,7 @@ def test_every_conversation_can_be_stored_or_is_junk(name: str, item: Any) -> No
 @QUICKLY
 @given(st.binary(max_size=200) | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_every_file_has_a_format_or_none(data: bytes) -> None:
-    file = WatchedFile(io.BytesIO(data), len(data), 1024**2)
+    file = SizeLimitedFile(io.BytesIO(data), len(data), 1024**2)
     try:
         for item in items(file, format_of(file)):
             assert item is not file

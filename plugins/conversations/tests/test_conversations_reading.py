@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from locutory_conversations.importing.errors import BrokenFile
-from locutory_conversations.importing.mending import Mended
 from locutory_conversations.importing.reading import format_of, items
-from locutory_conversations.importing.watched import WatchedFile
+from locutory_conversations.importing.size_limited_file import SizeLimitedFile
+from locutory_conversations.importing.surrogate_repair import RepairingReader
 
 MEGABYTE = 1024 * 1024
 
 
-def watched(content: Any, largest: int = MEGABYTE) -> WatchedFile:
+def limited_file(content: Any, largest: int = MEGABYTE) -> SizeLimitedFile:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return WatchedFile(io.BytesIO(data), len(data), largest)
+    return SizeLimitedFile(io.BytesIO(data), len(data), largest)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def watched(content: Any, largest: int = MEGABYTE) -> WatchedFile:
     ],
 )
 def test_formats_are_found(content: Any, expected: str) -> None:
-    assert format_of(watched(content)) == expected
+    assert format_of(limited_file(content)) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_formats_are_found(content: Any, expected: str) -> None:
 )
 def test_unknown_formats(content: Any) -> None:
     with pytest.raises(BrokenFile, match="Unsupported import type"):
-        format_of(watched(content))
+        format_of(limited_file(content))
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,11 @@ def test_unknown_formats(content: Any) -> None:
 )
 def test_what_is_no_json(content: bytes) -> None:
     with pytest.raises(BrokenFile):
-        format_of(watched(content))
+        format_of(limited_file(content))
 
 
 def everything(content: Any, format_: Any, largest: int = MEGABYTE) -> Iterator[Any]:
-    return items(watched(content, largest), format_)
+    return items(limited_file(content, largest), format_)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_halves_of_characters(written: str, read: str) -> None:
     data = f'[{{"mapping":{{"a":"{written}"}}}}]'.encode()
     assert [item["mapping"]["a"] for item in everything(data, "chatgpt")] == [read]
     for size in range(1, 40):
-        file, pieces = Mended(io.BytesIO(data)), []
+        file, pieces = RepairingReader(io.BytesIO(data)), []
         while piece := file.read(size):
             pieces.append(piece)
         assert json.loads(b"".join(pieces))[0]["mapping"]["a"] == read
 
 
 def test_a_file_of_backslashes_takes_linear_time() -> None:
-    file, count = Mended(io.BytesIO(b"\\" * 10 * MEGABYTE)), 0
+    file, count = RepairingReader(io.BytesIO(b"\\" * 10 * MEGABYTE)), 0
     while piece := file.read(65536):
         count += len(piece)
     assert count == 10 * MEGABYTE
@@ -149,7 +149,7 @@ def test_a_file_that_ends_early_gives_what_it_has(content: bytes, format_: Any, 
 )
 def test_what_would_need_too_much_memory(content: bytes) -> None:
     with pytest.raises(BrokenFile):
-        format_of(watched(content, 16 * MEGABYTE))
+        format_of(limited_file(content, 16 * MEGABYTE))
 
 
 def test_long_keys_deep_inside_each_other_take_no_memory() -> None:
@@ -199,9 +199,9 @@ class Counted:
 def test_a_long_text_is_read_in_growing_pieces(text: bytes) -> None:
     """The parser begins a text anew with every piece of it, so the number of pieces counts."""
     file = Counted(b'[{"a": "' + text + b'"}, 1, "' + b'short", "' * 300_000 + b'"]')
-    mended = Mended(file)
+    repaired = RepairingReader(file)
     reads, read = [], 0
-    while piece := mended.read(65536):
+    while piece := repaired.read(65536):
         read += len(piece)
         reads.append(len(piece))
     assert read > len(text)
@@ -216,7 +216,7 @@ def test_a_long_text_is_read_in_growing_pieces(text: bytes) -> None:
 )
 def test_a_text_that_no_document_can_hold_is_refused_while_it_is_read(begin: bytes) -> None:
     data = begin + b"7" * 70_000_000
-    file = watched(data, largest=64 * MEGABYTE)
+    file = limited_file(data, largest=64 * MEGABYTE)
     with pytest.raises(BrokenFile, match="A text is longer than 16 MiB"):
         list(items(file, "librechat"))
     assert file.read_bytes < 20 * MEGABYTE
@@ -224,5 +224,5 @@ def test_a_text_that_no_document_can_hold_is_refused_while_it_is_read(begin: byt
 
 def test_many_numbers_are_no_long_text() -> None:
     data = b'{"conversationId": "x", "n": [' + b"12345, " * 3_000_000 + b'1], "messages": []}'
-    file = watched(data, largest=64 * MEGABYTE)
+    file = limited_file(data, largest=64 * MEGABYTE)
     assert format_of(file) == "librechat"

@@ -185,7 +185,7 @@ async def test_the_list_of_messages_follows_the_collection(world: Any) -> None:
     late = await world.message(user, conversation_id, createdAt=world.ago(days=-1))
     fresh = world.server.kernel.plugins
     plugin = next(plugin for plugin in fresh if plugin.name == "conversations")
-    plugin._membership.forget(user, conversation_id)
+    plugin._message_ids.forget(user, conversation_id)
     saved = await service.save(user, conversation_id, {})
     assert saved is not None
     assert saved["messages"] == [*ids, late["_id"]]

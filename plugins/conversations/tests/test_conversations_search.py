@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from locutory import Provide
 from locutory_contracts.search import SEARCH, MessageHit, SearchFailed
-from locutory_conversations.listing.searching import flattened
+from locutory_conversations.listing.search import flattened
 
 
 class WordSearch:

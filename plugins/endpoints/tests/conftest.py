@@ -12,7 +12,7 @@ import pytest
 from locutory import Principal
 from locutory_endpoints.wire.body import Dialect
 from locutory_endpoints.wire.connections import Connections
-from locutory_endpoints.wire.model import CompletionsModel, Line, Retries
+from locutory_endpoints.wire.model import CompletionsModel, ModelConnection, Retries
 from locutory_http import Outgoing
 
 Reply = Callable[["Seen", asyncio.StreamWriter], Awaitable[None]]
@@ -199,7 +199,7 @@ def model(provider: Any, connections: Connections, **changes: Any) -> Completion
         "secrets": ("sk-secret-key", provider.url),
         **changes,
     }
-    return CompletionsModel(Line(**options))
+    return CompletionsModel(ModelConnection(**options))
 
 
 @pytest.fixture

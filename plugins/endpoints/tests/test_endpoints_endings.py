@@ -18,21 +18,21 @@ from locutory_endpoints.wire import failures, model
 from locutory_endpoints.wire.connections import Connections
 
 
-async def collect(line: Any, events: list[ModelEvent] | None = None) -> list[ModelEvent]:
+async def collect(connection: Any, events: list[ModelEvent] | None = None) -> list[ModelEvent]:
     """The events of an answer, also those before it fails."""
     events = [] if events is None else events
     call = ModelCall([{"role": "user", "content": "hi"}])
-    async for event in line.stream(call):
+    async for event in connection.stream(call):
         events += [event]
     return events
 
 
-async def outcome(line: Any) -> tuple[str, ModelFailure | None]:
+async def outcome(connection: Any) -> tuple[str, ModelFailure | None]:
     """The text of an answer, and how it failed."""
     events: list[ModelEvent] = []
     failure = None
     try:
-        await collect(line, events)
+        await collect(connection, events)
     except ModelFailure as error:
         failure = error
     return "".join(event.text for event in events if isinstance(event, TextDelta)), failure

@@ -18,8 +18,8 @@ from locutory_endpoints.wire.lists import (
     FAILED_SECONDS,
     FRESH_SECONDS,
     STALE_SECONDS,
+    ListRequest,
     ModelLists,
-    Question,
 )
 from locutory_http import Outgoing
 
@@ -42,18 +42,18 @@ async def connections() -> AsyncIterator[Connections]:
     await made.close()
 
 
-def question(provider: Any, connections: Connections, **changes: Any) -> Question:
+def request(provider: Any, connections: Connections, **changes: Any) -> ListRequest:
     options: dict[str, Any] = {
         "name": "x", "base": provider.url, "client": connections.configured(provider.url),
         "headers": {"Authorization": "Bearer k"}, **changes,
     }  # fmt: skip
-    return Question(**options)
+    return ListRequest(**options)
 
 
 async def test_a_list_is_remembered_and_refreshed(provider: Any, connections: Connections) -> None:
     clock = Clock()
     lists = ModelLists(5, clock)
-    ask = question(provider, connections)
+    ask = request(provider, connections)
     first = await lists.ask(ask)
     assert first.models == ("m-1", "m-2")
     assert provider.seen[0].path == "/v1/models"
@@ -76,7 +76,7 @@ async def test_a_list_is_remembered_and_refreshed(provider: Any, connections: Co
 
 async def test_askers_share_a_request(provider: Any, connections: Connections) -> None:
     lists = ModelLists(5)
-    found = await asyncio.gather(*(lists.ask(question(provider, connections)) for _ in range(10)))
+    found = await asyncio.gather(*(lists.ask(request(provider, connections)) for _ in range(10)))
     assert len(provider.seen) == 1
     assert all(listing is found[0] for listing in found)
 
@@ -89,9 +89,9 @@ async def test_credentials_and_owners_do_not_share(provider: Any, connections: C
         {"owner": "ann"},
         {"owner": "bob"},
     ):
-        await lists.ask(question(provider, connections, **changes))
+        await lists.ask(request(provider, connections, **changes))
     assert len(provider.seen) == 4
-    made = question(provider, connections)
+    made = request(provider, connections)
     assert "Bearer" not in repr(made)
     assert "k" not in made.key.strip("0123456789abcdef")
 
@@ -103,7 +103,7 @@ async def test_no_list_is_empty_and_not_asked_for_again_at_once(
     clock = Clock()
     lists = ModelLists(5, clock)
     provider.models = models
-    ask = question(provider, connections)
+    ask = request(provider, connections)
     assert (await lists.ask(ask)).models == ()
     assert (await lists.ask(ask)).models == ()
     assert len(provider.seen) == 1
@@ -117,7 +117,7 @@ async def test_an_outage_keeps_the_last_list_for_a_while(
 ) -> None:
     clock = Clock()
     lists = ModelLists(5, clock)
-    ask = question(provider, connections)
+    ask = request(provider, connections)
     await lists.ask(ask)
     provider.models = "broken"
     clock.now += FRESH_SECONDS + 1
@@ -132,7 +132,7 @@ async def test_slow_and_unreachable_providers(connections: Connections) -> None:
     class Nobody:
         url = "http://127.0.0.1:9/v1"
 
-    assert (await ModelLists(1).ask(question(Nobody(), connections))).models == ()
+    assert (await ModelLists(1).ask(request(Nobody(), connections))).models == ()
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -144,7 +144,7 @@ async def test_slow_and_unreachable_providers(connections: Connections) -> None:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
 
     async with asyncio.timeout(PATIENCE):
-        assert (await ModelLists(0.2).ask(question(Slow(), connections))).models == ()
+        assert (await ModelLists(0.2).ask(request(Slow(), connections))).models == ()
     server.close()
 
 
@@ -152,19 +152,19 @@ async def test_official_lists_are_sifted(provider: Any, connections: Connections
     names = ["whisper-1", "gpt-3.5-turbo-instruct", "gpt-4o", "gpt-4o-audio-preview", "o3", "dall-e-3",
              "gpt-4o-realtime", "chat-latest", "gpt-4o"]  # fmt: skip
     provider.models = [{"id": name} for name in names]
-    found = await ModelLists(5).ask(question(provider, connections, official=True))
+    found = await ModelLists(5).ask(request(provider, connections, official=True))
     assert found.models == ("gpt-4o", "o3", "chat-latest", "gpt-3.5-turbo-instruct")
 
 
 async def test_lists_that_tell_prices(provider: Any, connections: Connections) -> None:
     pricing = {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003"}
     provider.models = [{"id": "a/b", "pricing": pricing, "context_length": 200000}]
-    found = await ModelLists(5).ask(question(provider, connections))
+    found = await ModelLists(5).ask(request(provider, connections))
     assert found.token_config == {
         "a/b": {"prompt": 3, "completion": 15, "context": 200000, "cacheRead": 0.3}
     }
     provider.models.append({"id": "plain"})
-    assert (await ModelLists(5).ask(question(provider, connections))).token_config == {}
+    assert (await ModelLists(5).ask(request(provider, connections))).token_config == {}
 
 
 def custom(provider: Any, **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The line to a model against a real HTTP server."""
+"""The connection to a model against a real HTTP server."""
 
 import asyncio
 import json
@@ -25,8 +25,8 @@ ASK = ModelCall([{"role": "user", "content": "hi"}])
 HELLO = [TextDelta("Hello "), TextDelta("world"), Finished("stop"), Usage(3, 2, 5)]
 
 
-async def collect(line: CompletionsModel, call: ModelCall = ASK) -> list[ModelEvent]:
-    return [event async for event in line.stream(call)]
+async def collect(connection: CompletionsModel, call: ModelCall = ASK) -> list[ModelEvent]:
+    return [event async for event in connection.stream(call)]
 
 
 async def test_an_answer(provider: Any, connections: Connections, kit: Any) -> None:
@@ -45,9 +45,9 @@ async def test_an_answer(provider: Any, connections: Connections, kit: Any) -> N
 async def test_the_connection_is_used_again(
     provider: Any, connections: Connections, kit: Any
 ) -> None:
-    line = kit.model(provider, connections)
+    connection = kit.model(provider, connections)
     for _ in range(3):
-        assert await collect(line) == HELLO
+        assert await collect(connection) == HELLO
     assert provider.connections == 1
 
 
@@ -307,5 +307,5 @@ def test_nothing_secret_is_in_representations(kit: Any) -> None:
     class Provider:
         url = "http://127.0.0.1:9/v1"
 
-    line = kit.model(Provider(), Connections(Outgoing(), 1, 1))
-    assert "sk-secret-key" not in repr(vars(line)) + json.dumps(str(line._line))
+    connection = kit.model(Provider(), Connections(Outgoing(), 1, 1))
+    assert "sk-secret-key" not in repr(vars(connection)) + json.dumps(str(connection._connection))

@@ -134,14 +134,14 @@ async def test_one_endpoint_takes_nothing_from_the_others(
         custom("localhost:11434/v1", "Scheme"),
         custom(provider.url, "Broken"),
     ]
-    ask = CustomProvider._question
+    ask = CustomProvider._list_request
 
-    def question(self: Any, endpoint: Any, *rest: Any) -> Any:
+    def request(self: Any, endpoint: Any, *rest: Any) -> Any:
         if endpoint.name == "Broken":
             raise ValueError("cannot be asked")
         return ask(self, endpoint, *rest)
 
-    monkeypatch.setattr(CustomProvider, "_question", question)
+    monkeypatch.setattr(CustomProvider, "_list_request", request)
     yaml = {"endpoints": {"custom": items}}
     async with serve("endpoints", environment=QUIET, yaml=yaml) as server:
         catalogue = server.kernel.services.get(CATALOGUE)

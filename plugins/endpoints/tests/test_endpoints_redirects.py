@@ -9,7 +9,7 @@ import pytest
 from locutory import Principal
 from locutory.testing import Serve
 from locutory_contracts.models import CATALOGUE, ModelCall, ModelFailure, TextDelta
-from locutory_endpoints.wire.redirects import MOST, same_host
+from locutory_endpoints.wire.redirects import MAX_REDIRECTS, same_host
 
 QUIET = {"LOCUTORY_OLLAMA": "false"}
 ANN = Principal("a" * 24)
@@ -95,7 +95,7 @@ async def test_a_private_address_is_not_reached(
 @pytest.mark.parametrize(
     ("status", "location", "shown", "requests"),
     [
-        (307, "/again", "307 status code (no body)", MOST + 1),
+        (307, "/again", "307 status code (no body)", MAX_REDIRECTS + 1),
         (307, "file:///etc/passwd", "307 status code (no body)", 1),
         (308, "http://user:word@127.0.0.1/", "308 status code (no body)", 1),
         (301, "/again", "301 status code (no body)", 1),

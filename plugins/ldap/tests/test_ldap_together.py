@@ -63,7 +63,7 @@ async def test_not_for_those_who_are_banned(serve: Serve, slapd: Any) -> None:
     environment = slapd.settings(BAN_VIOLATIONS="true")
     async with serve("auth", "ldap", environment=environment) as server:
         user = (await login(server, "ada", "ada-password")).json()["user"]["id"]
-        auth = next(p for p in server.kernel.plugins if p.name == "auth").parts  # type: ignore[attr-defined]
+        auth = next(p for p in server.kernel.plugins if p.name == "auth").container  # type: ignore[attr-defined]
         await auth.bans.put("general", 20, 60, user=user)
         assert (await login(server, "ada", "ada-password")).status_code == 403
         await auth.bans.lift(user)

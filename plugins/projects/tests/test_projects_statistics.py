@@ -16,8 +16,8 @@ from locutory_contracts.conversations import (
 )
 
 
-def recounts(world: Any) -> Any:
-    return world.server.kernel.services.get(PROJECTS)._statistics.recounts
+def debounced_recount(world: Any) -> Any:
+    return world.server.kernel.services.get(PROJECTS)._statistics.debounced_recount
 
 
 async def test_a_conversation_born_in_a_project(world: Any) -> None:
@@ -213,7 +213,7 @@ async def test_many_moves_are_counted_a_few_times(
         return await original(user, project_id)
 
     monkeypatch.setattr(world.conversations, "project_summary", counted)
-    monkeypatch.setattr(recounts(world), "_pause", 60.0)
+    monkeypatch.setattr(debounced_recount(world), "_pause", 60.0)
     for talk in talks:
         await world.alice.assign(talk, project)
     assert len(counts) == 1
@@ -234,7 +234,7 @@ async def test_a_count_that_fails_is_tried_again(
             raise RuntimeError("for tests")
         return await original(user, project_id)
 
-    monkeypatch.setattr(recounts(world), "_pause", 0.01)
+    monkeypatch.setattr(debounced_recount(world), "_pause", 0.01)
     monkeypatch.setattr(world.conversations, "project_summary", summary)
     await world.tell(ConversationsAdded(world.alice.id, [talk], [project]))
 

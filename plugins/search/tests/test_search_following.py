@@ -17,8 +17,8 @@ from locutory_contracts.conversations import (
     MessageSaved,
     MessagesDeleted,
 )
-from locutory_search.embedded import follower
-from locutory_search.intake import MOST
+from locutory_search.embedded import index_sync
+from locutory_search.indexing_queue import MAX_DOCUMENTS
 
 
 async def test_what_is_saved_is_found_at_once(
@@ -45,7 +45,7 @@ async def test_what_is_saved_is_found_at_once(
 async def test_what_was_there_before_is_indexed_in_the_background(
     serve: Serve, history: Any, kit: Any, user: str
 ) -> None:
-    for number in range(2 * follower.PAGE + 7):
+    for number in range(2 * index_sync.PAGE + 7):
         history.put("messages", kit.message(user, f"old words number{number}"))
     history.put("conversations", kit.conversation(user, "An old chat"))
     async with serve("search", history, yaml=kit.FAST) as server:
@@ -171,12 +171,12 @@ async def test_a_burst_is_brought_by_the_feed(
 ) -> None:
     """More than may wait: the rest is not kept, and comes with the feed."""
     async with serve("search", history) as server:
-        for _ in range(MOST + 200):
+        for _ in range(MAX_DOCUMENTS + 200):
             await history.say(user, "flood")
         await kit.until(lambda: _count(kit, server, user, "flood"), 1000)
         rows = await _rows(server.kernel.data_dir)
-        assert rows <= MOST + 200
-        await kit.until(lambda: _rows(server.kernel.data_dir), MOST + 200)
+        assert rows <= MAX_DOCUMENTS + 200
+        await kit.until(lambda: _rows(server.kernel.data_dir), MAX_DOCUMENTS + 200)
 
 
 async def _rows(folder: Path, kind: str = "messages") -> int:

@@ -68,9 +68,9 @@ async def test_deleted_messages_leave_no_trace_after_a_while(
 
 def test_hashes_of_deletions_do_not_stay(tmp_path: Path) -> None:
     connection = IndexFile(tmp_path).open(make=True).connection
-    writing.expect(connection, "conversation", "ann", ["c1", "c2"], kept_ms=-1)
-    writing.expect(connection, "user", "bob", (), kept_ms=60_000)
-    while writing.settle(connection):
+    writing.add_pending(connection, "conversation", "ann", ["c1", "c2"], kept_ms=-1)
+    writing.add_pending(connection, "user", "bob", (), kept_ms=60_000)
+    while writing.apply_deletions(connection):
         pass
     writing.expire(connection)
     assert connection.execute(
@@ -83,13 +83,13 @@ def test_hashes_of_deletions_do_not_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rounds", [1, 2])
 def test_deletions_during_a_purge_are_purged_by_the_next(tmp_path: Path, rounds: int) -> None:
     connection = IndexFile(tmp_path).open(make=True).connection
-    writing.expect(connection, "user", "bob", (), kept_ms=60_000)
-    while writing.settle(connection):
+    writing.add_pending(connection, "user", "bob", (), kept_ms=60_000)
+    while writing.apply_deletions(connection):
         pass
     for _ in range(rounds):
         writing.begin_purge(connection)
-        writing.expect(connection, "user", "ann", (), kept_ms=60_000)
-        while writing.settle(connection) or writing.purge(connection):
+        writing.add_pending(connection, "user", "ann", (), kept_ms=60_000)
+        while writing.apply_deletions(connection) or writing.purge(connection):
             pass
         assert writing.end_purge(connection)
         assert writing.purge_is_due(connection, 1e9)

@@ -29,12 +29,12 @@ class Captcha:
         """400 for a missing or wrong answer, 503 while nobody can tell."""
         if not self._secret:
             return
-        given = next((text for field in FIELDS if (text := request.text(field))), None)
-        if given is None or len(given) > _LONGEST or not await self._is_good(given, request.ip):
+        token = next((text for field in FIELDS if (text := request.text(field))), None)
+        if token is None or len(token) > _LONGEST or not await self._is_good(token, request.ip):
             raise HTTPError(400, {"message": "The captcha was not solved. Please try again."})
 
-    async def _is_good(self, given: str, ip: str) -> bool:
-        sent = {"secret": self._secret, "response": given, "remoteip": ip}
+    async def _is_good(self, token: str, ip: str) -> bool:
+        sent = {"secret": self._secret, "response": token, "remoteip": ip}
         try:
             async with self._outgoing.client(_SECONDS, most=_LARGEST) as client:
                 answer = await client.post(self._url, data=sent)

@@ -5,13 +5,13 @@ import re
 from locutory import Check, Context
 from locutory_auth.config import Config
 from locutory_auth.documents import User
-from locutory_auth.mail.letters import Templates
+from locutory_auth.mail.messages import Templates
 from locutory_auth.mail.services import known_service, near_services
 from locutory_contracts.sign_in import PASSWORD_CHECKS
 
 _SECRET_BYTES = 32
 _NO_ADDRESS = r"^[^@]*$|@.*@"
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 _DOMAIN = re.compile(r"(?i)(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}")
 
 
@@ -46,7 +46,7 @@ def checks(ctx: Context) -> list[Check]:
                 "LOCUTORY_RESET_LINK_IN_ANSWER=false, unless only trusted people reach this server"
             )
         return (
-            "ALLOW_PASSWORD_RESET is on without mail: nobody gets his link. Configure mail, or "
+            "ALLOW_PASSWORD_RESET is on without mail: nobody gets a link. Configure mail, or "
             "hand links out: locutory user reset-password --link"
         )
 
@@ -89,13 +89,13 @@ def checks(ctx: Context) -> list[Check]:
 
     async def addresses() -> str | None:
         odd = {"email": {"$regex": _NO_ADDRESS}}
-        found = ctx.database[User].find(odd, {"provider": 1}, limit=_MOST_NAMED + 1)
+        found = ctx.database[User].find(odd, {"provider": 1}, limit=_MAX_NAMED + 1)
         named = [f"{each['_id']} ({each.get('provider')})" for each in await found.to_list()]
         if not named:
             return None
-        more = " and more" if len(named) > _MOST_NAMED else ""
+        more = " and more" if len(named) > _MAX_NAMED else ""
         return (
-            f"accounts without a usable e-mail address: {', '.join(named[:_MOST_NAMED])}{more}. "
+            f"accounts without a usable e-mail address: {', '.join(named[:_MAX_NAMED])}{more}. "
             "Let the provider tell it (OPENID_EMAIL_CLAIM, SAML_EMAIL_CLAIM, LDAP_EMAIL): it is "
             "stored at the next sign-in"
         )

@@ -21,6 +21,7 @@ from locutory import (
 from locutory.pages import NEXT_STEPS
 from locutory_auth.cli import commands
 from locutory_auth.config import Config, RegistrationSection, TurnstileSection
+from locutory_auth.container import RELOADED, Container
 from locutory_auth.deployment import checks
 from locutory_auth.documents import (
     Claim,
@@ -33,7 +34,6 @@ from locutory_auth.documents import (
     User,
     ViolationScore,
 )
-from locutory_auth.parts import RELOADED, Parts
 from locutory_auth.sessions.revocation import WATCH_SECONDS
 from locutory_contracts.accounts import (
     ACCOUNT_STANDING,
@@ -69,7 +69,7 @@ class AuthPlugin(Plugin):
     )
     wants = (GENERATIONS, PASSWORD_CHECKS, OUTSIDE_SESSIONS, AUTHENTICATORS)
 
-    parts: Parts
+    container: Container
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -78,64 +78,71 @@ class AuthPlugin(Plugin):
 
     @hook
     def services(self, ctx: Context) -> list[Provide]:
-        self.parts = parts = Parts(ctx)
+        self.container = container = Container(ctx)
         return [
-            Provide(AUTHENTICATORS, parts.authenticator, "session"),
-            Provide(AUTHENTICATORS, parts.by_cookie, "cookie"),
-            Provide(ACCOUNTS, parts.accounts),
-            Provide(ACCOUNT_STANDING, parts.accounts),
-            Provide(PEOPLE, parts.people),
-            Provide(SECOND_FACTOR, parts.factor),
-            Provide(SIGN_INS, parts.identities),
-            Provide(STARTUP_CONFIG, parts.startup, "auth"),
-            Provide(NEXT_STEPS, parts.door.next_step, "auth"),
+            Provide(AUTHENTICATORS, container.authenticator, "session"),
+            Provide(AUTHENTICATORS, container.by_cookie, "cookie"),
+            Provide(ACCOUNTS, container.accounts),
+            Provide(ACCOUNT_STANDING, container.accounts),
+            Provide(PEOPLE, container.people),
+            Provide(SECOND_FACTOR, container.factor),
+            Provide(SIGN_INS, container.identities),
+            Provide(STARTUP_CONFIG, container.startup, "auth"),
+            Provide(NEXT_STEPS, container.registration_policy.next_step, "auth"),
         ]
 
     @hook
     def subscriptions(self) -> list[On]:
         return [
-            On(AccountDeleted, self.parts.accounts.erase),
-            On(LimitExceeded, self.parts.violations.count),
+            On(AccountDeleted, self.container.accounts.erase),
+            On(LimitExceeded, self.container.violations.count),
         ]
 
     @hook
     def routes(self) -> list[Route]:
-        return self.parts.routes()
+        return self.container.routes()
 
     @hook
     def phases(self) -> list[PhaseTask]:
-        parts = self.parts
+        container = self.container
 
         async def stop_hashing() -> None:
-            parts.passwords.close()
+            container.passwords.close()
 
-        async def look() -> None:
-            await parts.door.look()
+        async def refresh_policy() -> None:
+            await container.registration_policy.refresh()
 
         return [
             PhaseTask("authentication", "password hashing", undo=stop_hashing),
-            PhaseTask("authentication", "registration", look),
-            PhaseTask("authentication", "account changes", parts.cache.listen, parts.cache.close),
+            PhaseTask("authentication", "registration", refresh_policy),
             PhaseTask(
-                "authentication", "mail", undo=parts.postbox.close, drain=parts.postbox.drain
+                "authentication", "account changes", container.cache.listen, container.cache.close
+            ),
+            PhaseTask(
+                "authentication", "mail", undo=container.mailer.close, drain=container.mailer.drain
             ),
         ]
 
     @hook
     def jobs(self) -> list[Job]:
-        deletions, parts = FINISH_DELETIONS_SECONDS, self.parts
+        deletions, container = FINISH_DELETIONS_SECONDS, self.container
         return [
-            Job("revocations", WATCH_SECONDS, parts.revocations.watch),
-            Job("unfinished deletions", deletions, parts.accounts.finish_deletions, exclusive=True),
+            Job("revocations", WATCH_SECONDS, container.revocations.watch),
+            Job(
+                "unfinished deletions",
+                deletions,
+                container.accounts.finish_deletions,
+                exclusive=True,
+            ),
         ]
 
     @hook
     def checks(self, ctx: Context) -> list[Check]:
-        return [*checks(ctx), Check("mail server", self.parts.postbox.reach)]
+        return [*checks(ctx), Check("mail server", self.container.mailer.check_connection)]
 
     @hook
     def reload(self, ctx: Context) -> None:
-        self.parts.reload(ctx)
+        self.container.reload(ctx)
 
     @hook
     def commands(self) -> Iterable[click.Command]:

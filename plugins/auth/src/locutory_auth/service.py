@@ -7,7 +7,12 @@ from typing import Any
 import structlog
 
 from locutory import Database, HTTPError, ServiceMissing, Services
-from locutory_auth.accounts.stored import CLOSING, StoredAccounts, closing, public
+from locutory_auth.accounts.stored import (
+    DELETION_STARTED,
+    StoredAccounts,
+    deletion_in_progress,
+    public,
+)
 from locutory_auth.config import Config
 from locutory_auth.documents import User, by_address
 from locutory_auth.passwords.hashing import Passwords
@@ -83,8 +88,8 @@ class SignIn:
             document = await self._directory(name, password, ip)
         else:
             document = await self._stored(body, ip, tenant)
-        if document.get(CLOSING) is not None:
-            raise closing()
+        if document.get(DELETION_STARTED) is not None:
+            raise deletion_in_progress()
         await self._settle(document)
         if not document.get("emailVerified") and not self._config.allow_unverified_email_login:
             self._log.warning("login.refused", reason="not verified", ip=ip)
@@ -115,7 +120,7 @@ class SignIn:
         """The account of whoever a directory knows by this name and password."""
         if not isinstance(name, str) or not isinstance(password, str):
             raise refusal(404, "Missing credentials")
-        # Directories take an empty password for nobody in particular, and let him in.
+        # Directories take an empty password for nobody in particular, and let them in.
         if not name.strip() or not password.strip() or len(name) > _LONGEST_NAME:
             raise refusal(404, "Missing credentials")
         await self._wait(name, ip)
@@ -131,8 +136,8 @@ class SignIn:
             if known is None:
                 raise refusal(404, message)
             await self._throttle.succeeded(name, ip)
-            if known.closing:
-                raise closing()
+            if known.being_deleted:
+                raise deletion_in_progress()
             return dict(known.principal.account)
         raise refusal(404, message)
 

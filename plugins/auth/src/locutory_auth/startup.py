@@ -1,4 +1,4 @@
-"""What sign-in adds to the client's startup configuration (contract user §2.1, §2.2)."""
+"""The part of sign-in in the client's startup configuration (contract user §2.1, §2.2)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,12 @@ from locutory import Principal
 from locutory.access import ADMIN_ROLE
 from locutory.settings import KernelConfig
 from locutory_auth.config import Config
-from locutory_auth.registration.door import Door
+from locutory_auth.registration.policy import RegistrationPolicy
 
 
 class SignInStartup:
-    """Entry "auth" of `STARTUP_CONFIG`. All but the door is known when the configuration is
-    read. Other ways to sign in are shown by the plugins that offer them.
+    """Entry "auth" of `STARTUP_CONFIG`. All but whether registration is open is known when the
+    configuration is read. Other ways to sign in are shown by the plugins that offer them.
 
     Args:
         turnstile: the section of ``librechat.yaml`` as written.
@@ -23,9 +23,9 @@ class SignInStartup:
         config: Config,
         kernel: KernelConfig,
         turnstile: Mapping[str, Any],
-        door: Door,
+        policy: RegistrationPolicy,
     ) -> None:
-        self._door = door
+        self._policy = policy
         self.configure(config, kernel, turnstile)
 
     def configure(self, config: Config, kernel: KernelConfig, turnstile: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ class SignInStartup:
 
     def everyone(self) -> Mapping[str, Any]:
         """See the contract."""
-        open_now = self._door.open
+        open_now = self._policy.open
         if self._everyone["registrationEnabled"] is not open_now:
             self._everyone = {**self._everyone, "registrationEnabled": open_now}
         return self._everyone

@@ -11,7 +11,7 @@ KNOWN_SECONDS = 30 * 24 * 3600.0
 
 class Throttle:
     """After some failures each further attempt on one account has to wait, twice as long
-    every time, up to a limit. Nobody is locked out: who has signed in from his address
+    every time, up to a limit. Nobody is locked out: whoever has signed in from the address
     before does not wait.
 
     Args:

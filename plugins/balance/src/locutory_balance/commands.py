@@ -15,12 +15,12 @@ from locutory import Context, encode
 from locutory.cli.database import opened
 from locutory_balance.documents import Balance
 from locutory_balance.rows import credit_row, plain
-from locutory_balance.service import Balances, Current, Record, credits_of
+from locutory_balance.service import Balances, ConfigRef, Record, credits_of
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.people import PEOPLE
 
 PAGE = 500
-MOST = 2**53
+MAX_CREDITS = 2**53
 
 OFF = (
     "Balances are switched off on this server. Set 'balance: {enabled: true}' in "
@@ -34,14 +34,14 @@ def _credits(text: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not abs(number) <= MOST:
+    if not abs(number) <= MAX_CREDITS:
         raise click.BadParameter(f"{text!r} is not a number of credits")
     return number
 
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """Whose balance it is."""
+    """The owner of a balance."""
 
     user: ObjectId
     tenant: str | None = None
@@ -55,13 +55,13 @@ class _Owner:
         return {"user": self.user, **({"email": self.email} if self.email else {})}
 
 
-class Desk:
+class Commands:
     """The commands of one kernel. It is not started: they open the database for themselves."""
 
-    def __init__(self, ctx: Context, balances: Balances, current: Current) -> None:
+    def __init__(self, ctx: Context, balances: Balances, config_ref: ConfigRef) -> None:
         self._ctx = ctx
         self._balances = balances
-        self._current = current
+        self._config_ref = config_ref
 
     def commands(self) -> list[click.Command]:
         """The commands, as the hook returns them."""
@@ -125,7 +125,7 @@ class Desk:
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            if not self._current.rules.enabled:
+            if not self._config_ref.rules.enabled:
                 raise click.ClickException(OFF)
             asyncio.run(work)
         finally:

@@ -9,13 +9,13 @@ from pydantic import BaseModel
 
 from locutory import Check, Context, On, Plugin, Provide, Route, hook
 from locutory_balance.admission import Admission
-from locutory_balance.commands import Desk
+from locutory_balance.commands import Commands
 from locutory_balance.config import BalanceSection, Config, TransactionsSection
 from locutory_balance.documents import Balance, Hold, Transaction
 from locutory_balance.prices import PriceList
 from locutory_balance.routes import BalanceRoutes
 from locutory_balance.rules import advice, read_rules
-from locutory_balance.service import Balances, Current
+from locutory_balance.service import Balances, ConfigRef
 from locutory_balance.startup import BalanceStartup
 from locutory_balance.turns import Turns
 from locutory_contracts.accounts import ACCOUNTS, AccountCreated, AccountDeleted
@@ -25,9 +25,9 @@ from locutory_contracts.sign_in import AccountSignedIn
 from locutory_contracts.startup import STARTUP_CONFIG
 
 
-def _current(ctx: Context) -> Current:
+def _read_config(ctx: Context) -> ConfigRef:
     rules = read_rules(ctx.config, ctx.section("balance"), ctx.section("transactions"))
-    return Current(rules, PriceList(ctx.section("endpoints")))
+    return ConfigRef(rules, PriceList(ctx.section("endpoints")))
 
 
 class BalancePlugin(Plugin):
@@ -51,11 +51,11 @@ class BalancePlugin(Plugin):
     @hook
     def services(self, ctx: Context) -> list[Provide]:
         self._services = ctx.services
-        self._current = _current(ctx)
-        self._balances = Balances(ctx.database, self._current)
+        self._config_ref = _read_config(ctx)
+        self._balances = Balances(ctx.database, self._config_ref)
         admission = Admission(self._balances, ctx.events, ctx.config.hold_seconds, ctx.log)
-        self._turns = Turns(self._balances, admission, self._current, ctx.services)
-        return [Provide(STARTUP_CONFIG, BalanceStartup(self._current), "balance")]
+        self._turns = Turns(self._balances, admission, self._config_ref, ctx.services)
+        return [Provide(STARTUP_CONFIG, BalanceStartup(self._config_ref), "balance")]
 
     @hook
     def subscriptions(self) -> list[On]:
@@ -69,27 +69,29 @@ class BalancePlugin(Plugin):
 
     @hook
     def routes(self) -> list[Route]:
-        return BalanceRoutes(self._balances, self._current).all()
+        return BalanceRoutes(self._balances, self._config_ref).all()
 
     @hook
     def checks(self, ctx: Context) -> list[Check]:
-        async def look() -> str | None:
-            found = advice(self._current.rules, ctx.section("balance"), ctx.section("transactions"))
+        async def check() -> str | None:
+            found = advice(
+                self._config_ref.rules, ctx.section("balance"), ctx.section("transactions")
+            )
             return "; ".join(found) or None
 
-        return [Check("balance settings", look, offline=True)]
+        return [Check("balance settings", check, offline=True)]
 
     @hook
     def commands(self, ctx: Context) -> list[click.Command]:
-        return Desk(ctx, self._balances, self._current).commands()
+        return Commands(ctx, self._balances, self._config_ref).commands()
 
     @hook
     def reload(self, ctx: Context) -> None:
-        fresh = _current(ctx)
-        self._current.rules, self._current.prices = fresh.rules, fresh.prices
+        fresh = _read_config(ctx)
+        self._config_ref.rules, self._config_ref.prices = fresh.rules, fresh.prices
 
     async def _welcome(self, fact: AccountCreated) -> None:
-        if self._current.rules.start:
+        if self._config_ref.rules.start:
             await self._ready(fact.user_id)
 
     async def _synchronise(self, fact: AccountSignedIn) -> None:
@@ -97,7 +99,7 @@ class BalancePlugin(Plugin):
 
     async def _ready(self, user_id: str) -> None:
         """Make or update the record of an account (contract balance §3)."""
-        if not self._current.rules.enabled or not ObjectId.is_valid(user_id):
+        if not self._config_ref.rules.enabled or not ObjectId.is_valid(user_id):
             return
         accounts, user = self._services.find(ACCOUNTS), ObjectId(user_id)
         account = None if accounts is None else await accounts.find(user_id)

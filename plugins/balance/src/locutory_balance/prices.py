@@ -1,4 +1,4 @@
-"""What a model call costs: the operator's prices, the provider's, the list's (contract
+"""The price of a model call: the operator's prices, the provider's, the list's (contract
 balance §6)."""
 
 import math
@@ -22,20 +22,20 @@ LISTED = frozenset(
 """Endpoints whose models the table knows."""
 
 
-def _price(told: Mapping[str, Any], *names: str) -> float | None:
+def _price(prices: Mapping[str, Any], *names: str) -> float | None:
     for name in names:
-        value = told.get(name)
+        value = prices.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
             return value
     return None
 
 
-def told_rates(told: Mapping[str, Any]) -> Rates:
+def rates_from(prices: Mapping[str, Any]) -> Rates:
     """Prices that somebody wrote down for one model; what is missing is `UNKNOWN`, for the
     cache the price of the prompt."""
-    prompt, completion = _price(told, "prompt"), _price(told, "completion")
+    prompt, completion = _price(prices, "prompt"), _price(prices, "completion")
     prompt = UNKNOWN if prompt is None else prompt
-    write, read = _price(told, "cacheWrite", "write"), _price(told, "cacheRead", "read")
+    write, read = _price(prices, "cacheWrite", "write"), _price(prices, "cacheRead", "read")
     return Rates(
         prompt,
         UNKNOWN if completion is None else completion,
@@ -62,17 +62,17 @@ class PriceList:
                 self._by_table.add(name)
 
     def rates(
-        self, model: str, endpoint: str, prompt_tokens: int, told: Mapping[str, Any]
+        self, model: str, endpoint: str, prompt_tokens: int, prices: Mapping[str, Any]
     ) -> Rates:
         """Credits per token for a call with a prompt of ``prompt_tokens``.
 
-        ``tokenConfig`` of the endpoint has the first word. ``told`` are the prices that the
+        ``tokenConfig`` of the endpoint has the first word. ``prices`` are those that the
         model was opened with. They count where the provider lists its own (OpenRouter) and at
         endpoints that the table was not made for; elsewhere they come from a shorter table.
         """
         configured = self._configured.get(endpoint, {}).get(model)
         if isinstance(configured, Mapping):
-            return told_rates(configured)
-        if endpoint not in self._by_table and _price(told, "prompt") is not None:
-            return told_rates(told)
+            return rates_from(configured)
+        if endpoint not in self._by_table and _price(prices, "prompt") is not None:
+            return rates_from(prices)
         return listed_rates(model, prompt_tokens)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from locutory import JSON, Empty, Request, Route, SignedIn
 from locutory_balance.rows import plain
-from locutory_balance.service import Balances, Current
+from locutory_balance.service import Balances, ConfigRef
 
 _REFILL = ("refillIntervalValue", "refillIntervalUnit", "refillAmount", "lastRefill")
 _SHOWN = ("user", "tokenCredits", "autoRefillEnabled", *_REFILL, "tenantId", "__v")
@@ -16,9 +16,9 @@ _SHOWN = ("user", "tokenCredits", "autoRefillEnabled", *_REFILL, "tenantId", "__
 class BalanceRoutes:
     """The one route."""
 
-    def __init__(self, balances: Balances, current: Current) -> None:
+    def __init__(self, balances: Balances, config_ref: ConfigRef) -> None:
         self._balances = balances
-        self._current = current
+        self._config_ref = config_ref
 
     def all(self) -> list[Route]:
         return [
@@ -44,7 +44,7 @@ class BalanceRoutes:
 
     async def show(self, request: Request) -> Response:
         """The balance record, made or brought up to date first."""
-        if not self._current.rules.enabled:
+        if not self._config_ref.rules.enabled:
             return Empty(204)
         caller = request.caller
         user = ObjectId(caller.id)

@@ -24,7 +24,7 @@ ATTEMPTS = 10
 
 
 @dataclass(slots=True)
-class Current:
+class ConfigRef:
     """Holds the rules and prices in force."""
 
     rules: Rules
@@ -45,9 +45,9 @@ class Balances:
     processes every change is one conditional update.
     """
 
-    def __init__(self, database: Database, current: Current) -> None:
+    def __init__(self, database: Database, config_ref: ConfigRef) -> None:
         self._database = database
-        self._current = current
+        self._config_ref = config_ref
         self._locks: WeakValueDictionary[ObjectId, asyncio.Lock] = WeakValueDictionary()
         self.holds = Holds(database)
 
@@ -65,7 +65,7 @@ class Balances:
     async def synchronised(self, user: ObjectId, tenant: str | None) -> Record | None:
         """The record of a user, made or brought in line with the configuration where needed;
         ``None`` when there is none and new users get no credits (contract §3)."""
-        rules = self._current.rules
+        rules = self._config_ref.rules
         record = await self.read(user)
         if record is None:
             return None if rules.start is None else await self.make(user, tenant, rules.start)
@@ -92,7 +92,7 @@ class Balances:
             "lastRefill": now(),
             "refillAmount": 0,
         }
-        refill = self._current.rules.refill
+        refill = self._config_ref.rules.refill
         if refill is not None:
             record |= refill.fields()
         if tenant:
@@ -160,7 +160,7 @@ class Balances:
     ) -> None:
         """Take the sum of rows at once, then insert them. ``turn``: conversation and message.
         Without the balance feature they are only inserted."""
-        if self._current.rules.enabled:
+        if self._config_ref.rules.enabled:
             record = await self.read(user)
             value = total_value(rows)
             if record is not None and value:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from locutory import Principal
-from locutory_balance.service import Current
+from locutory_balance.service import ConfigRef
 
 
 class BalanceStartup:
     """Implements `locutory_contracts.startup.StartupConfig`."""
 
-    def __init__(self, current: Current) -> None:
-        self._current = current
+    def __init__(self, config_ref: ConfigRef) -> None:
+        self._config_ref = config_ref
 
     def everyone(self) -> Mapping[str, Any]:
         return {}
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
-        return {"balance": self._current.rules.shown}
+        return {"balance": self._config_ref.rules.shown}

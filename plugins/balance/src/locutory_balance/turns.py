@@ -1,4 +1,4 @@
-"""What the plugin does for turns: a check before, a charge after (contract balance §4, §5)."""
+"""Handlers for turns: a check before, a charge after (contract balance §4, §5)."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,17 +11,17 @@ from bson import ObjectId
 from locutory import Services
 from locutory_balance.admission import Admission
 from locutory_balance.rows import rows_of
-from locutory_balance.service import Balances, Current
+from locutory_balance.service import Balances, ConfigRef
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import ModelUsed, Turn, TurnStarting, UsageReported
 
-MOST_OPEN = 10_000
+MAX_OPEN = 10_000
 
 _Key = tuple[str, str, str]
 
 
 @dataclass(slots=True)
-class _Opened:
+class _OpenTurn:
     """A turn that began here. ``admission`` sets credits aside; ``None`` while nobody pays."""
 
     hold_id: str = field(default_factory=lambda: uuid4().hex)
@@ -39,29 +39,29 @@ class Turns:
         self,
         balances: Balances,
         admission: Admission,
-        current: Current,
+        config_ref: ConfigRef,
         services: Services,
     ) -> None:
         self._balances = balances
         self._admission = admission
-        self._current = current
+        self._config_ref = config_ref
         self._services = services
         # Several under one key: a turn may replace another that has its message's id.
-        self._open: OrderedDict[_Key, list[_Opened]] = OrderedDict()
+        self._open: OrderedDict[_Key, list[_OpenTurn]] = OrderedDict()
         self._gone: set[ObjectId] = set()
 
     async def starting(self, step: TurnStarting) -> None:
         """Veto a turn that its user cannot pay for."""
-        turn, rules = step.turn, self._current.rules
+        turn, rules = step.turn, self._config_ref.rules
         if not rules.recording or not ObjectId.is_valid(turn.principal.id):
             return
-        opened = _Opened()
+        opened = _OpenTurn()
         self._open.setdefault(_key(turn), []).append(opened)
-        if len(self._open) > MOST_OPEN:  # an end that was never told
+        if len(self._open) > MAX_OPEN:  # an end that was never told
             self._open.popitem(last=False)
         if not rules.enabled:
             return
-        rates = self._current.prices.rates(
+        rates = self._config_ref.prices.rates(
             turn.model, turn.endpoint, step.prompt_tokens, step.prices
         )
         opened.admission = task = asyncio.create_task(
@@ -94,7 +94,7 @@ class Turns:
                 if opened is not None and opened.admission is not None:
                     await self._balances.holds.release(user, opened.hold_id)
 
-    def _close(self, key: _Key) -> _Opened | None:
+    def _close(self, key: _Key) -> _OpenTurn | None:
         waiting = self._open.get(key)
         if not waiting:
             return None
@@ -104,9 +104,9 @@ class Turns:
         return opened
 
     async def _charge(self, user: ObjectId, turn: Turn, usage: Sequence[ModelUsed]) -> None:
-        if not self._current.rules.recording:
+        if not self._config_ref.rules.recording:
             return
-        rows = [row for used in usage for row in rows_of(used, self._current.prices)]
+        rows = [row for used in usage for row in rows_of(used, self._config_ref.prices)]
         if rows and await self._is_there(user):
             tenant = turn.principal.tenant
             message = turn.response_message_id

@@ -9,17 +9,17 @@ from bson import ObjectId
 from locutory import Events
 from locutory.database import Raw
 from locutory_contracts.conversations import ConversationsDeleted, MessagesDeleted
-from locutory_conversations.membership import Membership
+from locutory_conversations.message_ids import MessageIds
 from locutory_conversations.store import READ_AT_ONCE, Store, key_of
 
 _BATCH = 1000
-_TOLD_AT_ONCE = 20_000
+_EVENT_BATCH = 20_000
 _COLUMNS = {"conversationId": 1, "chatProjectId": 1}
 
 
 @dataclass(slots=True)
 class Deleted:
-    """What was deleted."""
+    """The result of a deletion."""
 
     conversation_ids: list[str] = field(default_factory=list)
     conversations: int = 0
@@ -42,10 +42,10 @@ class Deletion:
     deletes the rest. Other plugins follow `ConversationsDeleted`.
     """
 
-    def __init__(self, store: Store, events: Events, membership: Membership) -> None:
+    def __init__(self, store: Store, events: Events, message_ids: MessageIds) -> None:
         self._store = store
         self._events = events
-        self._membership = membership
+        self._message_ids = message_ids
 
     async def one(self, user: str, conversation_id: str) -> Deleted:
         """One conversation and its child threads; nothing when the user has none such."""
@@ -74,7 +74,7 @@ class Deletion:
         if row is None:
             return
         await self._store.messages.delete_one({"_id": row["_id"]})
-        self._membership.forget(user, conversation_id)
+        self._message_ids.forget(user, conversation_id)
         # At once, since other processes only add to the array.
         await self._store.conversations.update_one(key, {"$pull": {"messages": row["_id"]}})
         await self._events.tell(MessagesDeleted(user, conversation_id, [message_id]))
@@ -107,16 +107,16 @@ class Deletion:
             result = await self._store.conversations.delete_many(key)
             deleted.conversations += result.deleted_count
         for conversation_id in deleted.conversation_ids:
-            self._membership.forget(user, conversation_id)
-        await self._tell(user, rows, everything)
+            self._message_ids.forget(user, conversation_id)
+        await self._publish(user, rows, everything)
         return deleted
 
-    async def _tell(self, user: str, rows: Sequence[Raw], everything: bool) -> None:
-        """Tell what was deleted, in pieces that fit into a document of the outbox. The last
+    async def _publish(self, user: str, rows: Sequence[Raw], everything: bool) -> None:
+        """Publish what was deleted, in pieces that fit into a document of the outbox. The last
         one says that it was everything."""
-        ends = range(_TOLD_AT_ONCE, len(rows) + _TOLD_AT_ONCE, _TOLD_AT_ONCE)
-        for end in ends if rows or not everything else (_TOLD_AT_ONCE,):
-            piece = rows[end - _TOLD_AT_ONCE : end]
+        ends = range(_EVENT_BATCH, len(rows) + _EVENT_BATCH, _EVENT_BATCH)
+        for end in ends if rows or not everything else (_EVENT_BATCH,):
+            piece = rows[end - _EVENT_BATCH : end]
             await self._events.tell(
                 ConversationsDeleted(
                     user,

@@ -19,7 +19,6 @@ from locutory_contracts.models import CATALOGUE, TOKENS
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.portability import PORTABLE
 from locutory_contracts.search import SEARCH
-from locutory_conversations.changes import Changes
 from locutory_conversations.config import ConversationsConfig, InterfaceRetention, RateLimits
 from locutory_conversations.copying.copies import Copies
 from locutory_conversations.deletion import Deletion
@@ -29,18 +28,19 @@ from locutory_conversations.exporting.command import ExportCommand
 from locutory_conversations.exporting.records import KIND, PortableConversations
 from locutory_conversations.exporting.stream import Exporter
 from locutory_conversations.importing.importer import Importer
-from locutory_conversations.membership import Membership
+from locutory_conversations.message_ids import MessageIds
 from locutory_conversations.retention import Retention
+from locutory_conversations.routes.checks import ConversationChecks
 from locutory_conversations.routes.conversations import ConversationRoutes
 from locutory_conversations.routes.copies import CopyRoutes
 from locutory_conversations.routes.edits import EditRoutes
-from locutory_conversations.routes.guards import Guards
 from locutory_conversations.routes.messages import MessageRoutes
 from locutory_conversations.routes.portability import PortabilityRoutes
 from locutory_conversations.service import History
 from locutory_conversations.services.feed import Feed
 from locutory_conversations.store import Store
 from locutory_conversations.titles import Titles
+from locutory_conversations.updates import ConversationUpdates
 
 
 class ConversationsPlugin(Plugin):
@@ -73,12 +73,14 @@ class ConversationsPlugin(Plugin):
         config: ConversationsConfig = ctx.config
         self._store = Store(ctx.database)
         self._retention = Retention(config.temporary_hours, ctx.section("interface"))
-        self._membership = Membership(self._store)
-        self._deletion = Deletion(self._store, ctx.events, self._membership)
+        self._message_ids = MessageIds(self._store)
+        self._deletion = Deletion(self._store, ctx.events, self._message_ids)
         self._history = History(
-            self._store, ctx.services, ctx.events, self._retention, self._membership
+            self._store, ctx.services, ctx.events, self._retention, self._message_ids
         )
-        self._portable = PortableConversations(self._store, self._history.adding, self._retention)
+        self._portable = PortableConversations(
+            self._store, self._history.bulk_insert, self._retention
+        )
         self._exporter = Exporter(ctx.services)
         return [
             Provide(CONVERSATIONS, self._history),
@@ -96,7 +98,7 @@ class ConversationsPlugin(Plugin):
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
         config: ConversationsConfig = ctx.config
-        guards = Guards(
+        checks = ConversationChecks(
             self._store, ctx.services, ctx.events, self._history, config.access_violation_score
         )
         edits = Edits(self._store, ctx.services, ctx.events, self._history)
@@ -104,16 +106,16 @@ class ConversationsPlugin(Plugin):
             config,
             self._store,
             ctx.services,
-            guards,
-            Changes(self._store, ctx.events),
+            checks,
+            ConversationUpdates(self._store, ctx.events),
             self._deletion,
             Titles(ctx.cache, config.title_hold_seconds),
             ctx.log,
         )
-        messages = MessageRoutes(config, self._store, ctx.services, guards, ctx.log)
-        writes = EditRoutes(guards, self._history, edits, self._deletion)
+        messages = MessageRoutes(config, self._store, ctx.services, checks, ctx.log)
+        writes = EditRoutes(checks, self._history, edits, self._deletion)
         copies = CopyRoutes(config, Copies(ctx.services, self._history))
-        importer = Importer(ctx.services, self._history.adding, self._portable, ctx.log)
+        importer = Importer(ctx.services, self._history.bulk_insert, self._portable, ctx.log)
         self._portability = PortabilityRoutes(
             config, ctx.section("rateLimits"), importer, self._exporter, ctx.cache, ctx.log
         )

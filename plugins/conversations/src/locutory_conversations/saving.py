@@ -1,4 +1,4 @@
-"""What a save changes in a stored document (contract convos §3, messages §7)."""
+"""The changes of a save in a stored document (contract convos §3, messages §7)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ class Change:
     changes: dict[str, Any]
     on_insert: dict[str, Any]
     unset: set[str] = field(default_factory=set)
-    members: list[ObjectId] = field(default_factory=list)
+    new_message_ids: list[ObjectId] = field(default_factory=list)
 
     def update(self) -> dict[str, Any]:
         """The update document."""
@@ -72,8 +72,8 @@ class Change:
             update["$set"] = self.changes
         if self.unset:
             update["$unset"] = dict.fromkeys(self.unset, "")
-        if self.members:
-            update["$addToSet"] = {"messages": {"$each": self.members}}
+        if self.new_message_ids:
+            update["$addToSet"] = {"messages": {"$each": self.new_message_ids}}
         if self.on_insert:
             update["$setOnInsert"] = self.on_insert
         return update
@@ -81,8 +81,8 @@ class Change:
     def inserted(self, key: Mapping[str, Any], identity: Any) -> dict[str, Any]:
         """The document that the upsert inserted, without reading it back."""
         document = {"_id": identity, **key, **self.on_insert, **self.changes}
-        if self.members:
-            document["messages"] = list(self.members)
+        if self.new_message_ids:
+            document["messages"] = list(self.new_message_ids)
         return document
 
 

@@ -18,8 +18,8 @@ from locutory_contracts.conversations import (
     MessageSaved,
     ProjectSummary,
 )
-from locutory_conversations.membership import Membership
-from locutory_conversations.recent import Recent
+from locutory_conversations.lru_cache import LRUCache
+from locutory_conversations.message_ids import MessageIds
 from locutory_conversations.retention import LISTED_COLUMNS, Retention, is_listed
 from locutory_conversations.saving import (
     Change,
@@ -27,9 +27,9 @@ from locutory_conversations.saving import (
     in_milliseconds,
     message_change,
 )
-from locutory_conversations.services.adding import Adding
-from locutory_conversations.services.labels import Labels
+from locutory_conversations.services.bulk_insert import BulkInsert
 from locutory_conversations.services.projects import ProjectRights
+from locutory_conversations.services.tags_and_projects import TagsAndProjects
 from locutory_conversations.store import READ_AT_ONCE, Store, is_uuid, key_of
 
 _DATES = 20_000
@@ -50,23 +50,23 @@ class History:
         services: Services,
         events: Events,
         retention: Retention,
-        membership: Membership,
+        message_ids: MessageIds,
     ) -> None:
         self._store = store
         self._events = events
         self._retention = retention
-        self._membership = membership
+        self._message_ids = message_ids
         self._projects = ProjectRights(services)
-        self._labels = Labels(store, events)
-        self.adding = Adding(store, events, retention, self._projects)
-        self._dates: Recent[tuple[str, str], datetime] = Recent(_DATES)
+        self._tags_and_projects = TagsAndProjects(store, events)
+        self.bulk_insert = BulkInsert(store, events, retention, self._projects)
+        self._dates: LRUCache[tuple[str, str], datetime] = LRUCache(_DATES)
 
     async def find(self, user: str, conversation_id: str) -> Document | None:
         """The whole conversation document."""
         return await self._store.conversations.find_one(key_of(user, conversation_id))
 
     async def owner(self, conversation_id: str) -> str | None:
-        """Whose conversation this is; one of them where several users have the id."""
+        """The owner of a conversation; one of them where several users have the id."""
         row = await self._store.conversations.find_one(
             {"conversationId": conversation_id}, {"user": 1}
         )
@@ -92,7 +92,7 @@ class History:
         key = key_of(user, conversation_id)
         before, (ids, whole) = await asyncio.gather(
             self._before(key, fields, temporary),
-            self._membership.next_write(user, conversation_id),
+            self._message_ids.next_write(user, conversation_id),
         )
         change = conversation_change(
             fields,
@@ -104,7 +104,7 @@ class History:
         if whole:
             change.changes["messages"] = ids
         elif ids:
-            change.members = ids
+            change.new_message_ids = ids
         else:
             change.on_insert["messages"] = []
         try:
@@ -112,12 +112,12 @@ class History:
                 self._store.conversations, key, change, temporary, create
             )
         except BaseException:
-            self._membership.forget(user, conversation_id)
+            self._message_ids.forget(user, conversation_id)
             raise
         if document is None:
-            self._membership.forget(user, conversation_id)
+            self._message_ids.forget(user, conversation_id)
             return None
-        self._membership.written(user, conversation_id, ids, whole)
+        self._message_ids.written(user, conversation_id, ids, whole)
         await self._events.tell(_saved(user, before, document, created))
         return document
 
@@ -125,29 +125,29 @@ class History:
         self, user: str, conversation_id: str, fields: Mapping[str, Any]
     ) -> Document | None:
         """Set tags or project of an existing conversation."""
-        return await self._labels.mark(user, conversation_id, fields)
+        return await self._tags_and_projects.mark(user, conversation_id, fields)
 
     async def replace_tag(self, user: str, tag: str, new: str | None) -> int:
         """Rename a tag in all conversations, or take it away."""
-        return await self._labels.replace_tag(user, tag, new)
+        return await self._tags_and_projects.replace_tag(user, tag, new)
 
     async def tag_counts(self, user: str, tags: Sequence[str]) -> Mapping[str, int]:
         """Number of conversations by tag."""
-        return await self._labels.tag_counts(user, tags)
+        return await self._tags_and_projects.tag_counts(user, tags)
 
     async def project_summary(self, user: str, project_id: str) -> ProjectSummary:
-        """What lists show of a project."""
-        return await self._labels.project_summary(user, project_id)
+        """The numbers that lists show of a project."""
+        return await self._tags_and_projects.project_summary(user, project_id)
 
     async def leave_project(self, user: str, project_id: str) -> int:
         """Unset the project of all its conversations."""
-        return await self._labels.leave_project(user, project_id)
+        return await self._tags_and_projects.leave_project(user, project_id)
 
     async def add(
         self, user: str, conversation: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
     ) -> Document:
         """Write a whole new conversation."""
-        return await self.adding.add(user, conversation, messages)
+        return await self.bulk_insert.add(user, conversation, messages)
 
     async def message(self, user: str, message_id: str) -> Document | None:
         """One message document."""
@@ -196,7 +196,7 @@ class History:
         else:  # deleted each time between our write and our read
             document, created = change.inserted(key, ObjectId()), False
         if created:
-            self._membership.inserted(user, document["conversationId"], document["_id"])
+            self._message_ids.inserted(user, document["conversationId"], document["_id"])
         if isinstance(document.get("createdAt"), datetime):
             self._dates.put((user, message_id), document["createdAt"])
         await self._events.tell(MessageSaved(user, document))
@@ -212,7 +212,8 @@ class History:
     async def _before(
         self, key: Mapping[str, str], fields: Mapping[str, Any], temporary: bool | None
     ) -> Document | None:
-        """What a save may change of what others count; read only where it may."""
+        """The fields that others count, as they were before a save; read only where it may change
+        them."""
         if not (
             temporary is not None or self._retention.everything or not _COUNTED.isdisjoint(fields)
         ):

@@ -1,1 +1,1 @@
-"""Language models: which endpoints there are, their models, and the line to them."""
+"""Language models: which endpoints there are, their models, and the connections to them."""

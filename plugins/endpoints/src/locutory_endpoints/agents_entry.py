@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from locutory_endpoints.deployment import mapping
+from locutory_endpoints.deployment import as_mapping
 from locutory_endpoints.providers.guide import ENDPOINT as GUIDE
 from locutory_endpoints.tables import defaults
 
@@ -22,7 +22,7 @@ def agents_entry(
     }
     if isinstance(options.get("allowedProviders"), list):
         entry["allowedProviders"] = options["allowedProviders"]
-    environments = mapping(options.get("statefulCodeSessions")).get("allowedEnvironments")
+    environments = as_mapping(options.get("statefulCodeSessions")).get("allowedEnvironments")
     if isinstance(environments, list):
         entry["statefulCodeSessions"] = {"allowedEnvironments": environments}
     return entry

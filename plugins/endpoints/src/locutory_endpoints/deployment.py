@@ -1,6 +1,6 @@
 """The operator's configuration, read once and made ready for use.
 
-A `Deployment` never changes; a reload makes a new one and puts it into `Current`.
+A `Deployment` never changes; a reload makes a new one and puts it into `ConfigRef`.
 """
 
 import ipaddress
@@ -46,12 +46,12 @@ class CustomEndpoint:
 
     @property
     def user_key(self) -> bool:
-        """Does every user bring his own key?"""
+        """Does every user bring their own key?"""
         return self.api_key == USER_PROVIDED
 
     @property
     def user_url(self) -> bool:
-        """Does every user bring his own address?"""
+        """Does every user bring their own address?"""
         return self.base_url == USER_PROVIDED
 
     @property
@@ -98,10 +98,10 @@ class Deployment:
     def options(self, endpoint: str) -> Options:
         """Options of an endpoint, ``endpoints.all`` on top (endpoints §4.1)."""
         custom = self.custom.get(endpoint)
-        own = custom.options if custom is not None else mapping(self.section.get(endpoint))
+        own = custom.options if custom is not None else as_mapping(self.section.get(endpoint))
         common = {
             key: value
-            for key, value in mapping(self.section.get("all")).items()
+            for key, value in as_mapping(self.section.get("all")).items()
             if value is not None and key != "baseURL"
         }
         return {**own, **common}
@@ -112,8 +112,8 @@ class Deployment:
         custom = self.custom.get(endpoint)
         if custom is not None and model in custom.models:
             return True
-        keeper = mapping(self.memory.get("agent"))
-        if (keeper.get("provider"), keeper.get("model")) == (endpoint, model):
+        agent = as_mapping(self.memory.get("agent"))
+        if (agent.get("provider"), agent.get("model")) == (endpoint, model):
             return True
         for name in {*self.custom, *self.section, endpoint} - {"all", "custom"}:
             options = self.options(name)
@@ -128,8 +128,8 @@ class Deployment:
         if custom is not None:
             return dict(custom.headers)
         merged = {
-            **mapping(mapping(self.section.get("all")).get("headers")),
-            **mapping(mapping(self.section.get(endpoint)).get("headers")),
+            **as_mapping(as_mapping(self.section.get("all")).get("headers")),
+            **as_mapping(as_mapping(self.section.get(endpoint)).get("headers")),
         }
         return self.filled(merged)
 
@@ -139,18 +139,18 @@ class Deployment:
 
 
 @dataclass(slots=True)
-class Current:
+class ConfigRef:
     """Holds the deployment in force."""
 
     deployment: Deployment
 
 
-def mapping(value: Any) -> Options:
+def as_mapping(value: Any) -> Options:
     """``value`` when it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def listed(value: Any) -> Sequence[Any]:
+def as_list(value: Any) -> Sequence[Any]:
     """``value`` when it is a list, else an empty one."""
     return value if isinstance(value, list | tuple) else ()
 
@@ -163,13 +163,13 @@ def normal_name(name: str) -> str:
 def read_deployment(ctx: Context) -> Deployment:
     """Read configuration and environment of a kernel. What is unusable becomes a warning."""
     config: Config = ctx.config
-    section = mapping(ctx.section("endpoints"))
+    section = as_mapping(ctx.section("endpoints"))
     custom: dict[str, CustomEndpoint] = {}
     warnings: list[str] = []
-    for number, item in enumerate(listed(section.get("custom"))):
+    for number, item in enumerate(as_list(section.get("custom"))):
         wrong = _wrong(item, custom)
         if wrong:
-            name = mapping(item).get("name") or number
+            name = as_mapping(item).get("name") or number
             warnings.append(f"endpoints.custom.{number}: '{name}' is left out: {wrong}")
         else:
             endpoint = _custom(item, ctx.environment, warnings)
@@ -181,8 +181,8 @@ def read_deployment(ctx: Context) -> Deployment:
     if reverse and reverse != USER_PROVIDED and not http_address(reverse):
         warnings.append("OPENAI_REVERSE_PROXY is no address (https://host/v1)")
     order = tuple(config.endpoints) or BUILT_IN_ORDER
-    interface = mapping(ctx.section("interface"))
-    balance = mapping(ctx.section("balance"))
+    interface = as_mapping(ctx.section("interface"))
+    balance = as_mapping(ctx.section("balance"))
     balanced = balance.get("enabled", ctx.environment.get("CHECK_BALANCE", "").lower() == "true")
     cost = interface.get("contextCost") is True
     return Deployment(
@@ -193,7 +193,7 @@ def read_deployment(ctx: Context) -> Deployment:
         custom=custom,
         order=order,
         custom_order=order.index("custom") if "custom" in order else 9999,
-        allowed_addresses=tuple(str(entry) for entry in listed(section.get("allowedAddresses"))),
+        allowed_addresses=tuple(str(entry) for entry in as_list(section.get("allowedAddresses"))),
         context_cost=cost,
         show_prices=cost or balanced is True,
         warnings=tuple(warnings),
@@ -202,7 +202,7 @@ def read_deployment(ctx: Context) -> Deployment:
 
 
 def _memory(ctx: Context) -> Options:
-    section = mapping(ctx.section("memory"))
+    section = as_mapping(ctx.section("memory"))
     kept = "memories" in ctx.enabled_plugins() and section.get("disabled") is not True
     return section if kept else {}
 
@@ -230,7 +230,7 @@ def _needs_key(url: str) -> bool:
 
 def _custom(item: Options, environment: Environment, warnings: list[str]) -> CustomEndpoint:
     """A custom endpoint. What keeps it from answering is a warning, and its ``problem``."""
-    models = mapping(item.get("models"))
+    models = as_mapping(item.get("models"))
     name, key, url = item.get("name"), item.get("apiKey") or "", item.get("baseURL")
     name = normal_name(str(name))
     key, url = expand(str(key), environment), expand(str(url), environment).rstrip("/")
@@ -253,7 +253,7 @@ def _custom(item: Options, environment: Environment, warnings: list[str]) -> Cus
         warnings.append(f"the endpoint '{name}' is not offered: {problem}")
     headers = {
         str(header): expand(str(value), environment)
-        for header, value in mapping(item.get("headers")).items()
+        for header, value in as_mapping(item.get("headers")).items()
     }
     return CustomEndpoint(
         name=name,
@@ -270,27 +270,27 @@ def _custom(item: Options, environment: Environment, warnings: list[str]) -> Cus
 
 
 def _model_names(value: Any) -> list[str]:
-    names = [item.get("name") if isinstance(item, Mapping) else item for item in listed(value)]
+    names = [item.get("name") if isinstance(item, Mapping) else item for item in as_list(value)]
     return [name for name in names if isinstance(name, str) and name]
 
 
 def _params(item: Options, url: str) -> Options | None:
     """``customParams`` as clients see them: completed definitions, dialects recognised."""
     given = item.get("customParams")
-    params = dict(mapping(given))
+    params = dict(as_mapping(given))
     panel = params.get("defaultParamsEndpoint") or "custom"
     if panel == "custom" and item.get("provider") == "anthropic":
         panel = "anthropic"
-    definitions = list(listed(params.get("paramDefinitions")))
+    definitions = list(as_list(params.get("paramDefinitions")))
     is_openrouter = "openrouter" in f"{item.get('name')} {url}".lower()
     if is_openrouter and panel in ("custom", "openrouter"):
         panel = "openrouter"
-        if not any(mapping(each).get("key") == "promptCache" for each in definitions):
+        if not any(as_mapping(each).get("key") == "promptCache" for each in definitions):
             definitions.append({"key": "promptCache", "default": True})
     elif given is None and panel == "custom":
         return None
     params["defaultParamsEndpoint"] = panel
-    params["paramDefinitions"] = overridden(panel, [mapping(each) for each in definitions])
+    params["paramDefinitions"] = overridden(panel, [as_mapping(each) for each in definitions])
     return params
 
 

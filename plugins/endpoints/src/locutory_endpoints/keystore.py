@@ -17,8 +17,8 @@ NO_KEY = '{"type":"no_user_key"}'
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """What a user stored for an endpoint; neither part is ever shown or logged."""
+class UserCredentials:
+    """Key and address that a user stored for an endpoint; neither part is ever shown or logged."""
 
     api_key: str = field(default="", repr=False)
     base_url: str = field(default="", repr=False)
@@ -78,7 +78,7 @@ class KeyStore:
         except ValueError:
             raise ModelRefused(INVALID_KEY) from None
 
-    async def values(self, user: str, name: str) -> Brought | None:
+    async def values(self, user: str, name: str) -> UserCredentials | None:
         """The stored key and base URL. `ModelRefused` ``invalid_user_key`` when the text is
         not the JSON object that the client sends."""
         text = await self.text(user, name)
@@ -91,7 +91,9 @@ class KeyStore:
         if not isinstance(parsed, Mapping):
             raise ModelRefused(INVALID_KEY)
         key, url = parsed.get("apiKey"), parsed.get("baseURL")
-        return Brought(key if isinstance(key, str) else "", url if isinstance(url, str) else "")
+        return UserCredentials(
+            key if isinstance(key, str) else "", url if isinstance(url, str) else ""
+        )
 
 
 def refuse_expired(expires: object, endpoint: str) -> None:

@@ -156,22 +156,22 @@ ALLOWED: dict[str, dict[str, Check]] = {
 
 
 def family(endpoint: str, params: Mapping[str, Any] | None) -> str:
-    """Whose parameter names an endpoint uses."""
+    """The family whose parameter names an endpoint uses."""
     panel = (params or {}).get("defaultParamsEndpoint")
     if isinstance(panel, str) and panel in ALLOWED:
         return panel
     return endpoint if endpoint in ALLOWED else "openAI"
 
 
-def accepted(given: Mapping[str, Any], name: str) -> dict[str, Any]:
+def accepted(params: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The parameters of a request for a family: listed, typed, and not empty."""
     checks = ALLOWED[name]
     kept: dict[str, Any] = {}
     try:
         for key, check in checks.items():
-            value = given.get(key)
+            value = params.get(key)
             if value is not None and value != "":
                 kept[key] = check(value)
     except WrongType:
-        return {key: given[key] for key in ("model", "spec") if isinstance(given.get(key), str)}
+        return {key: params[key] for key in ("model", "spec") if isinstance(params.get(key), str)}
     return kept

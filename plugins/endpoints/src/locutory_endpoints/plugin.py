@@ -14,15 +14,15 @@ from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, TOKENS
 from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_endpoints.config import Config
-from locutory_endpoints.deployment import Current, read_deployment
+from locutory_endpoints.deployment import ConfigRef, read_deployment
 from locutory_endpoints.documents import UserKey
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.providers.custom import CustomProvider
+from locutory_endpoints.providers.deps import ProviderDeps
 from locutory_endpoints.providers.guide import ENDPOINT as GUIDE
 from locutory_endpoints.providers.guide import GuideProvider
 from locutory_endpoints.providers.ollama import OllamaProvider
 from locutory_endpoints.providers.openai import OpenAIProvider
-from locutory_endpoints.providers.reach import Reach
 from locutory_endpoints.routes import Routes
 from locutory_endpoints.sections import EndpointsSection, ModelSpecsSection
 from locutory_endpoints.service import ModelCatalogue
@@ -55,26 +55,26 @@ class EndpointsPlugin(Plugin):
     @hook
     def services(self, ctx: Context) -> Iterable[Provide]:
         config: Config = ctx.config
-        self._current = current = Current(read_deployment(ctx))
+        self._config_ref = config_ref = ConfigRef(read_deployment(ctx))
         self._keys = KeyStore(ctx.database, ctx.credentials)
         self._connections = Connections(
             ctx.kernel.outgoing, config.connect_seconds, config.idle_seconds
         )
         self._lists = ModelLists(config.list_seconds)
-        reach = Reach(current, self._connections, self._lists, self._keys)
-        self._custom = CustomProvider(reach)
-        self._openai = OpenAIProvider(reach)
-        self._ollama = OllamaProvider(reach)
+        deps = ProviderDeps(config_ref, self._connections, self._lists, self._keys)
+        self._custom = CustomProvider(deps)
+        self._openai = OpenAIProvider(deps)
+        self._ollama = OllamaProvider(deps)
         tokens = O200kCounter()
-        self._catalogue = ModelCatalogue(current, ctx.services)
+        self._catalogue = ModelCatalogue(config_ref, ctx.services)
         return [
             Provide(CATALOGUE, self._catalogue),
             Provide(TOKENS, tokens),
             Provide(LLM_PROVIDERS, self._openai, "openai"),
             Provide(LLM_PROVIDERS, self._custom, "custom"),
             Provide(LLM_PROVIDERS, self._ollama, "ollama"),
-            Provide(LLM_PROVIDERS, GuideProvider(current, tokens), "guide"),
-            Provide(STARTUP_CONFIG, ModelStartup(current), "endpoints"),
+            Provide(LLM_PROVIDERS, GuideProvider(config_ref, tokens), "guide"),
+            Provide(STARTUP_CONFIG, ModelStartup(config_ref), "endpoints"),
             Provide(NEXT_STEPS, self._next_step, "endpoints"),
         ]
 
@@ -95,18 +95,18 @@ class EndpointsPlugin(Plugin):
     @hook
     def phases(self) -> Iterable[PhaseTask]:
         return [
-            PhaseTask("post-startup tasks", "connections", self._look_around, self._close),
+            PhaseTask("post-startup tasks", "connections", self._probe_ollama, self._close),
         ]
 
     @hook
     def checks(self) -> Iterable[Check]:
         def says(text: str | None) -> Check:
-            async def told() -> str | None:
+            async def warn() -> str | None:
                 return text
 
-            return Check("models", told, offline=True)
+            return Check("models", warn, offline=True)
 
-        warnings = self._current.deployment.warnings
+        warnings = self._config_ref.deployment.warnings
         return [
             *([says(warning) for warning in warnings] or [says(None)]),
             Check("capabilities", self._catalogue.advice, offline=True),
@@ -114,11 +114,11 @@ class EndpointsPlugin(Plugin):
 
     @hook
     def reload(self, ctx: Context) -> None:
-        self._current.deployment = read_deployment(ctx)
+        self._config_ref.deployment = read_deployment(ctx)
         self._lists.forget()
 
-    async def _look_around(self) -> None:
-        self._ollama.look()
+    async def _probe_ollama(self) -> None:
+        self._ollama.probe()
 
     async def _close(self) -> None:
         await self._ollama.close()

@@ -19,7 +19,7 @@ from locutory_contracts.models import (
 from locutory_contracts.offers import active_capabilities
 from locutory_contracts.prices import shown_prices
 from locutory_endpoints.agents_entry import agents_entry, place_agents, wanted_capabilities
-from locutory_endpoints.deployment import Current, Deployment, listed, mapping
+from locutory_endpoints.deployment import ConfigRef, Deployment, as_list, as_mapping
 from locutory_endpoints.keystore import refuse_expired
 from locutory_endpoints.labels import sender
 from locutory_endpoints.parameters import accepted, family
@@ -39,21 +39,21 @@ _PRICE_NAMES = ("prompt", "completion", "cacheWrite", "cacheRead")
 
 
 @dataclass(frozen=True, slots=True)
-class _Built:
+class _Memo:
     """Something made of other objects, good as long as they are the same objects."""
 
     sources: tuple[object, ...] = ()
     value: Any = None
     body: bytes = b""
 
-    def of(self, sources: tuple[object, ...]) -> bool:
+    def is_from(self, sources: tuple[object, ...]) -> bool:
         """Was this made of these very objects?"""
         kept = self.sources
         return len(kept) == len(sources) and all(a is b for a, b in zip(kept, sources, strict=True))
 
 
-def _built(sources: tuple[object, ...], value: Any) -> _Built:
-    return _Built(sources, value, encode(value))
+def _memo(sources: tuple[object, ...], value: Any) -> _Memo:
+    return _Memo(sources, value, encode(value))
 
 
 class ModelCatalogue:
@@ -64,17 +64,17 @@ class ModelCatalogue:
     A provider that raises is left out and logged.
     """
 
-    def __init__(self, current: Current, services: Services) -> None:
-        self._current = current
+    def __init__(self, config_ref: ConfigRef, services: Services) -> None:
+        self._config_ref = config_ref
         self._services = services
         self._served: frozenset[str] = frozenset()
-        self._entries = _Built()
-        self._models = _Built()
-        self._tokens = _Built()
+        self._entries = _Memo()
+        self._models = _Memo()
+        self._tokens = _Memo()
 
     @property
     def _deployment(self) -> Deployment:
-        return self._current.deployment
+        return self._config_ref.deployment
 
     def providers(self) -> Mapping[str, Provider]:
         """Every provider by name."""
@@ -82,8 +82,8 @@ class ModelCatalogue:
 
     async def entries(self, principal: Principal) -> Entries:
         """The body of ``GET /api/endpoints``."""
-        built = await self._build_entries(principal)
-        found: Entries = built.value
+        memo = await self._build_entries(principal)
+        found: Entries = memo.value
         return found
 
     async def entries_body(self, principal: Principal) -> bytes:
@@ -92,15 +92,17 @@ class ModelCatalogue:
 
     async def models(self, principal: Principal) -> Models:
         """The body of ``GET /api/models``."""
-        built = await self._build_models(principal)
-        found: Models = built.value
+        memo = await self._build_models(principal)
+        found: Models = memo.value
         return found
 
     async def models_body(self, principal: Principal) -> bytes:
         """The same as JSON."""
         return (await self._build_models(principal)).body
 
-    async def _parts(self, kind: str, principal: Principal) -> dict[str, Mapping[str, Any]]:
+    async def _provider_parts(
+        self, kind: str, principal: Principal
+    ) -> dict[str, Mapping[str, Any]]:
         """Provider → its entries or models; one that fails or hangs is left out."""
         parts: dict[str, Mapping[str, Any]] = {}
         for name, provider in self.providers().items():
@@ -111,19 +113,19 @@ class ModelCatalogue:
                 log.exception("models.provider_failed", provider=name, asked=kind)
         return parts
 
-    async def _build_entries(self, principal: Principal) -> _Built:
+    async def _build_entries(self, principal: Principal) -> _Memo:
         deployment = self._deployment
-        parts = await self._parts("entries", principal)
+        parts = await self._provider_parts("entries", principal)
         sources = (deployment, self._capabilities(), *parts.values())
         found = self._entries
-        if not found.of(sources):
+        if not found.is_from(sources):
             merged = self._merge_entries(deployment, parts.values())
-            self._entries = found = _built(sources, merged)
+            self._entries = found = _memo(sources, merged)
         return found
 
     async def advice(self) -> str | None:
-        """What the configuration offers in vain."""
-        agents = mapping(self._deployment.section.get("agents"))
+        """A warning about what the configuration offers in vain."""
+        agents = as_mapping(self._deployment.section.get("agents"))
         if agents.get("capabilities") is None:
             return None
         vain = [name for name in wanted_capabilities(agents) if name not in self._capabilities()]
@@ -132,7 +134,7 @@ class ModelCatalogue:
         return f"endpoints.agents.capabilities: no enabled plugin serves {', '.join(vain)}"
 
     def _capabilities(self) -> frozenset[str]:
-        """What plugins serve of agents; the same object as long as it is the same."""
+        """Capabilities of agents that plugins serve; the same object as long as it is the same."""
         found = active_capabilities(self._services)
         if found != self._served:
             self._served = found
@@ -148,7 +150,7 @@ class ModelCatalogue:
         if deployment.config.guide == "auto" and len(offered) > 1:
             offered.pop(GUIDE, None)
         offered["agents"] = agents_entry(
-            mapping(deployment.section.get("agents")),
+            as_mapping(deployment.section.get("agents")),
             self._capabilities(),
             builder=self._services.find(STORED_AGENTS) is not None,
         )
@@ -165,17 +167,17 @@ class ModelCatalogue:
         place_agents(merged, ordered=bool(deployment.config.endpoints))
         return dict(sorted(merged.items(), key=lambda item: item[1]["order"]))
 
-    async def _build_models(self, principal: Principal) -> _Built:
+    async def _build_models(self, principal: Principal) -> _Memo:
         deployment = self._deployment
-        parts = await self._parts("models", principal)
+        parts = await self._provider_parts("models", principal)
         shown = await self._guide_shown(principal)
         sources = (deployment, shown, *parts.values())
         found = self._models
-        if not found.of(sources):
+        if not found.is_from(sources):
             config = deployment.config
             bedrock = [
                 str(name)
-                for name in listed(mapping(deployment.section.get("bedrock")).get("models"))
+                for name in as_list(as_mapping(deployment.section.get("bedrock")).get("models"))
             ]
             merged: dict[str, Sequence[str]] = {
                 "openAI": list(defaults.OPENAI),
@@ -192,7 +194,7 @@ class ModelCatalogue:
                 merged.update(part)
             if not shown:
                 merged.pop(GUIDE, None)
-            self._models = found = _built(sources, merged)
+            self._models = found = _memo(sources, merged)
         return found
 
     async def _guide_shown(self, principal: Principal) -> bool:
@@ -202,21 +204,22 @@ class ModelCatalogue:
         """The body of ``GET /api/endpoints/token-config``: windows, and prices if shown."""
         deployment = self._deployment
         models = await self.models(principal)
-        told = {name: await self._told(name, principal) for name in deployment.custom}
-        sources = (deployment, models, *told.values())
+        configs = {name: await self._token_config(name, principal) for name in deployment.custom}
+        sources = (deployment, models, *configs.values())
         found = self._tokens
-        if not found.of(sources):
+        if not found.is_from(sources):
             costs = deployment.context_cost
             value = {
                 endpoint: {
-                    model: _token_entry(model, told.get(endpoint) or {}, costs) for model in names
+                    model: _token_entry(model, configs.get(endpoint) or {}, costs)
+                    for model in names
                 }
                 for endpoint, names in models.items()
             }
-            self._tokens = found = _built(sources, value)
+            self._tokens = found = _memo(sources, value)
         return found.body
 
-    async def _told(self, endpoint: str, principal: Principal) -> Mapping[str, Any]:
+    async def _token_config(self, endpoint: str, principal: Principal) -> Mapping[str, Any]:
         """Windows and prices of an endpoint's models: the operator's, else the provider's."""
         own = self._deployment.options(endpoint).get("tokenConfig")
         if isinstance(own, Mapping):
@@ -226,7 +229,7 @@ class ModelCatalogue:
             if ask is not None:
                 found = await ask(endpoint, principal)
                 if found:
-                    return mapping(found)
+                    return as_mapping(found)
         return {}
 
     def spec(self, body: Mapping[str, Any]) -> str | None:
@@ -266,12 +269,12 @@ class ModelCatalogue:
             raise ModelRefused(_payload("missing_model", endpoint))
         settings["model"] = model
         owner, provider = await self._owner(endpoint, model, principal)
-        entry = mapping((await self.entries(principal)).get(endpoint))
+        entry = as_mapping((await self.entries(principal)).get(endpoint))
         if entry.get("userProvide") or entry.get("userProvideURL"):
             refuse_expired(body.get("key"), endpoint)
         settings.setdefault("resendFiles", True)
         chat = await provider.open(endpoint, model, settings, principal)
-        told = mapping((await self._told(endpoint, principal)).get(model))
+        token_config = as_mapping((await self._token_config(endpoint, principal)).get(model))
         options = {**provider.describe(endpoint), **deployment.options(endpoint)}
         output = (
             settings.get("max_tokens")
@@ -292,9 +295,9 @@ class ModelCatalogue:
             ),
             chat=chat,
             settings=settings,
-            context_tokens=_context_tokens(settings, options, told, model),
+            context_tokens=_context_tokens(settings, options, token_config, model),
             output_tokens=int(output) if output else None,
-            prices=_prices(model, told) if deployment.show_prices else {},
+            prices=_prices(model, token_config) if deployment.show_prices else {},
             icon_url=icon,
             spec=None if spec is None else str(spec["name"]),
             spec_tools={}
@@ -321,7 +324,7 @@ class ModelCatalogue:
                 violation="illegal_model_request",
             )
         for kind in ("entries", "models"):  # one that is not offered can say why it refuses
-            for name, part in (await self._parts(kind, principal)).items():
+            for name, part in (await self._provider_parts(kind, principal)).items():
                 if endpoint in part and (kind == "entries" or endpoint not in _WITHOUT_ENTRY):
                     return name, self.providers()[name]
         raise ModelRefused(f"No installed plugin speaks to '{endpoint}'.")
@@ -333,14 +336,14 @@ def _payload(kind: str, info: str) -> str:
 
 
 def _vertex_models(deployment: Deployment) -> list[str]:
-    anthropic = mapping(deployment.section.get("anthropic"))
-    vertex = mapping(anthropic.get("vertexConfig") or anthropic.get("vertex"))
+    anthropic = as_mapping(deployment.section.get("anthropic"))
+    vertex = as_mapping(anthropic.get("vertexConfig") or anthropic.get("vertex"))
     models = vertex.get("models") or anthropic.get("models")
     return [str(name) for name in models] if isinstance(models, list | Mapping) else []
 
 
-def _token_entry(model: str, told: Mapping[str, Any], costs: bool) -> dict[str, float]:
-    own = mapping(told.get(model))
+def _token_entry(model: str, config: Mapping[str, Any], costs: bool) -> dict[str, float]:
+    own = as_mapping(config.get(model))
     entry: dict[str, float] = {}
     context = own.get("context") or window(model)
     if context:
@@ -350,24 +353,24 @@ def _token_entry(model: str, told: Mapping[str, Any], costs: bool) -> dict[str, 
     return entry
 
 
-def _prices(model: str, told: Mapping[str, Any]) -> dict[str, float]:
-    """Prices that were told as a whole, else those of the table."""
-    source = told if "prompt" in told or "completion" in told else shown_prices(model)
+def _prices(model: str, config: Mapping[str, Any]) -> dict[str, float]:
+    """Prices of the token configuration as a whole, else those of the table."""
+    source = config if "prompt" in config or "completion" in config else shown_prices(model)
     return {name: source[name] for name in _PRICE_NAMES if source.get(name) is not None}
 
 
 def _context_tokens(
-    settings: Mapping[str, Any], options: Mapping[str, Any], told: Mapping[str, Any], model: str
+    settings: Mapping[str, Any], options: Mapping[str, Any], config: Mapping[str, Any], model: str
 ) -> int:
     preset = next(
         (
             item.get("default")
-            for item in listed(mapping(options.get("customParams")).get("paramDefinitions"))
-            if mapping(item).get("key") == "maxContextTokens"
+            for item in as_list(as_mapping(options.get("customParams")).get("paramDefinitions"))
+            if as_mapping(item).get("key") == "maxContextTokens"
         ),
         None,
     )
-    for value in (settings.get("maxContextTokens"), preset, told.get("context"), window(model)):
+    for value in (settings.get("maxContextTokens"), preset, config.get("context"), window(model)):
         if isinstance(value, int | float) and value > 0:
             return int(value)
     return UNKNOWN
@@ -381,7 +384,7 @@ _SPEAKS_OPENAI = frozenset(("openai", "custom", "ollama"))
 
 
 def _provider_name(owner: str, endpoint: str, openrouter: bool) -> str:
-    """What usage events call the provider: of one that another plugin brought its own name."""
+    """The name of the provider in usage events: of one that another plugin brought its own name."""
     if openrouter:
         return "openrouter"
     if owner not in _SPEAKS_OPENAI:

@@ -126,7 +126,7 @@ def _public(spec: Spec) -> dict[str, Any]:
     return shown
 
 
-def applied(spec: Spec, given: Mapping[str, Any], *, enforce: bool) -> dict[str, Any]:
+def applied(spec: Spec, params: Mapping[str, Any], *, enforce: bool) -> dict[str, Any]:
     """Request members with a spec's preset applied.
 
     Enforced, the preset replaces what the request says, except for the project. Else the
@@ -134,10 +134,10 @@ def applied(spec: Spec, given: Mapping[str, Any], *, enforce: bool) -> dict[str,
     """
     preset = spec["preset"]
     if enforce:
-        merged = {key: given[key] for key in ("chatProjectId",) if key in given} | dict(preset)
+        merged = {key: params[key] for key in ("chatProjectId",) if key in params} | dict(preset)
     else:
         hidden = {key: preset[key] for key in (*PRIVATE, "model") if key in preset}
-        filled = {key: value for key, value in given.items() if value not in (None, "", [])}
-        merged = {**given, **hidden, **filled}
+        filled = {key: value for key, value in params.items() if value not in (None, "", [])}
+        merged = {**params, **hidden, **filled}
     merged["spec"] = spec["name"]
     return merged

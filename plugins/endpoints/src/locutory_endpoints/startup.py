@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from locutory import Principal
-from locutory_endpoints.deployment import Current, mapping
+from locutory_endpoints.deployment import ConfigRef, as_mapping
 
 
 class ModelStartup:
     """`locutory_contracts.startup.StartupConfig` of this plugin."""
 
-    def __init__(self, current: Current) -> None:
-        self._current = current
+    def __init__(self, config_ref: ConfigRef) -> None:
+        self._config_ref = config_ref
 
     def everyone(self) -> Mapping[str, Any]:
         """Nothing: models are shown after login."""
@@ -19,11 +19,11 @@ class ModelStartup:
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
         """When titles are made, and the model specs if there are any."""
-        deployment = self._current.deployment
+        deployment = self._config_ref.deployment
         section = deployment.section
         timing = (
-            mapping(section.get("all")).get("titleTiming")
-            or mapping(section.get("agents")).get("titleTiming")
+            as_mapping(section.get("all")).get("titleTiming")
+            or as_mapping(section.get("agents")).get("titleTiming")
             or "immediate"
         )
         members: dict[str, Any] = {"titleGenerationTiming": timing}

@@ -154,7 +154,7 @@ class TestReusedTokens:
             await found.arrive(issuer)
             token = (await found.refresh()).json()["token"]
             user = (await found.account())["_id"]
-            auth = next(p for p in found.server.kernel.plugins if p.name == "auth").parts
+            auth = next(p for p in found.server.kernel.plugins if p.name == "auth").container
             await auth.bans.put("general", 20, 60, user=str(user))
             auth.cache.clear()
             text = "Your account has been temporarily banned due to violations of our service."

@@ -59,13 +59,13 @@ class ProjectsPlugin(Plugin):
 
     @hook
     def phases(self) -> list[PhaseTask]:
-        recounts = self._statistics.recounts
+        debounced_recount = self._statistics.debounced_recount
         return [
             PhaseTask(
                 "post-startup tasks",
                 "late counts",
-                recounts.catch_up,
-                undo=recounts.stop,
-                drain=recounts.finish,
+                debounced_recount.catch_up,
+                undo=debounced_recount.stop,
+                drain=debounced_recount.flush_all,
             )
         ]

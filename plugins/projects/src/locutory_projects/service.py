@@ -47,7 +47,7 @@ class Projects:
 
     async def page(self, user: str, page: Page) -> tuple[list[Raw], str | None]:
         """Some projects, and the cursor of those that follow."""
-        await self._statistics.settle(user)
+        await self._statistics.flush(user)
         return await read_page(self._projects, user, page)
 
     async def stream(self, user: str) -> AsyncIterator[Raw]:
@@ -57,7 +57,7 @@ class Projects:
 
     async def find(self, user: str, project_id: str) -> Raw:
         """One project. `NoProject`."""
-        await self._statistics.settle(user, project_id)
+        await self._statistics.flush(user, project_id)
         key = key_of(user, project_id)
         row = None if key is None else await self._projects.find_one(key)
         if row is None:
@@ -133,7 +133,7 @@ class Projects:
             raise NoProject
         previous = before.get("chatProjectId") or None
         if previous == project and project is not None:  # no move, so nobody counted
-            await self._statistics.ask(user, project)
+            await self._statistics.request_recount(user, project)
         shown = {name: value for name, value in after.items() if name not in _HIDDEN}
         return shown, previous, project
 

@@ -16,8 +16,8 @@ from locutory_contracts.conversations import (
     ConversationSaved,
     ConversationsDeleted,
 )
+from locutory_projects.debounced_recount import DebouncedRecount
 from locutory_projects.documents import ChatProject
-from locutory_projects.recounts import Recounts
 
 _ATTEMPTS = 8
 _REMEMBERED = 10_000
@@ -38,7 +38,7 @@ class Statistics:
         self._database = database
         self._services = services
         self._log = log
-        self.recounts = Recounts(database, self._recount, log)
+        self.debounced_recount = DebouncedRecount(database, self._recount, log)
         # Project → newest activity that was written. A conversation that is no newer, such
         # as one of thousands whose tag is renamed, needs no look at the database.
         self._latest: OrderedDict[str, datetime] = OrderedDict()
@@ -47,39 +47,39 @@ class Statistics:
     def _projects(self) -> Collection:
         return self._database[ChatProject]
 
-    async def ask(self, user: str, project_id: Any) -> None:
+    async def request_recount(self, user: str, project_id: Any) -> None:
         """Make the statistics of a project anew, soon; nothing for what is no id."""
         if isinstance(project_id, str) and len(project_id) == 24 and ObjectId.is_valid(project_id):
-            await self.recounts.ask(f"{user}:{project_id}")
+            await self.debounced_recount.request(f"{user}:{project_id}")
 
-    async def settle(self, user: str, project_id: str | None = None) -> None:
+    async def flush(self, user: str, project_id: str | None = None) -> None:
         """Do now what is to be done later, for somebody who reads: one project, or all."""
         if project_id is not None:
-            await self.recounts.settle(f"{user}:{project_id}")
+            await self.debounced_recount.flush(f"{user}:{project_id}")
             return
-        for key in self.recounts.waiting():
+        for key in self.debounced_recount.waiting():
             if key.startswith(f"{user}:"):
-                await self.recounts.settle(key)
+                await self.debounced_recount.flush(key)
 
     async def saved(self, fact: ConversationSaved) -> None:
         """A conversation was written."""
         project = fact.conversation.get("chatProjectId")
         if fact.left_project and fact.left_project != project:
-            await self.ask(fact.user, fact.left_project)
+            await self.request_recount(fact.user, fact.left_project)
         if not isinstance(project, str) or not ObjectId.is_valid(project):
             return
         counts = fact.created or fact.listed or fact.left_project
         if counts or not await self._touch(fact.user, project, fact.conversation):
-            await self.ask(fact.user, project)
+            await self.request_recount(fact.user, project)
 
     async def counted(self, fact: ConversationsAdded | ConversationsDeleted) -> None:
         """Conversations were added or deleted."""
         for project in fact.projects:
-            await self.ask(fact.user, project)
+            await self.request_recount(fact.user, project)
 
     async def forget(self, user: str) -> None:
         """The user is gone: nothing is to be counted any more."""
-        await self.recounts.forget(f"{user}:")
+        await self.debounced_recount.forget(f"{user}:")
 
     async def _touch(self, user: str, project: str, conversation: Mapping[str, Any]) -> bool:
         """An ordinary save: its conversation is the last one now, unless a newer one is. False

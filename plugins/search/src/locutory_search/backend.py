@@ -1,4 +1,4 @@
-"""What an index offers to the rest of the plugin."""
+"""The interface of an index for the rest of the plugin."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,8 @@ from typing import Any, Literal, Protocol
 from locutory_contracts.search import Search
 from locutory_search.entries import Entry
 
-What = Literal["conversation", "message", "user"]
-"""What is deleted."""
+DeletionTarget = Literal["conversation", "message", "user"]
+"""The kind of thing that is deleted."""
 
 
 class IndexFailed(Exception):
@@ -32,7 +32,7 @@ class Backend(Search, Protocol):
         """Whole conversations were added; noted durably, indexed soon."""
         ...
 
-    async def deleted(self, what: What, user: str, ids: Sequence[str] = ()) -> None:
+    async def deleted(self, target: DeletionTarget, user: str, ids: Sequence[str] = ()) -> None:
         """Things were deleted; noted durably. Normally they are gone when this returns, large
         deletions go on by themselves."""
         ...
@@ -54,7 +54,7 @@ class Backend(Search, Protocol):
         ...
 
     async def advice(self) -> str | None:
-        """What an administrator should change; ``None`` when all is well."""
+        """Advice to an administrator; ``None`` when all is well."""
         ...
 
     async def status(self) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ OFF = (
 )
 
 
-class Desk:
+class Commands:
     """The commands of one kernel. It is not started; only Meilisearch's positions need its
     database."""
 
@@ -51,11 +51,11 @@ class Desk:
     def _status(self, as_json: bool) -> None:
         found: dict[str, Any] = {}
 
-        async def look() -> None:
+        async def show() -> None:
             async with self._database():
                 found.update(await self._backend.status())
 
-        self._run(look())
+        self._run(show())
         if as_json:
             click.echo(encode(found))
             return

@@ -1,4 +1,4 @@
-"""What of a stored document is searchable (contract search §3)."""
+"""The searchable part of a stored document (contract search §3)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,12 +66,12 @@ def entry_of(kind: Kind, document: Mapping[str, Any], now: int) -> Entry | None:
 
 
 def message_text(message: Mapping[str, Any]) -> str:
-    """What was said: the flattened content, else the text."""
+    """The text of a message: the flattened content, else the text."""
     content = message.get("content")
     if isinstance(content, list):
-        said = " ".join(_parts(content))
-        if said:
-            return said
+        text = " ".join(_parts(content))
+        if text:
+            return text
     return _text(message.get("text"))
 
 
@@ -87,11 +87,11 @@ def _parts(content: list[Any]) -> Iterator[str]:
     for part in content:
         kind = part.get("type") if isinstance(part, Mapping) else None
         if kind in _SPOKEN:
-            said = part.get(kind)
-            if isinstance(said, Mapping):
-                said = said.get("value")
-            if isinstance(said, str) and said:
-                yield said
+            text = part.get(kind)
+            if isinstance(text, Mapping):
+                text = text.get("value")
+            if isinstance(text, str) and text:
+                yield text
 
 
 def _retained(temporary: Any, expires: int | None, now: int) -> bool:

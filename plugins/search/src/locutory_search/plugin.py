@@ -18,7 +18,7 @@ from locutory_contracts.conversations import (
     MessagesDeleted,
 )
 from locutory_contracts.search import SEARCH
-from locutory_search.commands import Desk
+from locutory_search.commands import Commands
 from locutory_search.config import Config
 from locutory_search.documents import SearchRecord
 from locutory_search.embedded.file import check_fts5
@@ -93,4 +93,4 @@ class SearchPlugin(Plugin):
 
     @hook
     def commands(self, ctx: Context) -> list[click.Command]:
-        return Desk(ctx, self._service).commands()
+        return Commands(ctx, self._service).commands()

@@ -1,4 +1,4 @@
-"""The one index of a server, and what it is told of the history."""
+"""The one index of a server, and the events of the history that reach it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from locutory_search.backend import Backend, now_ms
 from locutory_search.config import Config
 from locutory_search.embedded.file import IndexFile
 from locutory_search.entries import Kind, entry_of
-from locutory_search.sources import Sources
+from locutory_search.history_reader import HistoryReader
 
 
 class SearchService:
@@ -96,18 +96,18 @@ class SearchService:
 
 def _backend(ctx: Context, folder: Path) -> Backend:
     config: Config = ctx.config
-    sources = Sources(ctx.services, ctx.database)
+    history = HistoryReader(ctx.services, ctx.database)
     if config.uses_meilisearch:
         from locutory_search.meilisearch.index import MeilisearchIndex
         from locutory_search.meilisearch.records import Records
 
         records = Records(ctx.database, config.meili_host or "")
-        return MeilisearchIndex(config, records, sources, ctx.kernel.outgoing, ctx.log)
+        return MeilisearchIndex(config, records, history, ctx.kernel.outgoing, ctx.log)
     from locutory_search.embedded.index import EmbeddedIndex
 
     return EmbeddedIndex(
         folder,
-        sources,
+        history,
         ctx.log,
         follow_seconds=config.follow_seconds,
         purge_hours=config.purge_hours,

@@ -37,21 +37,21 @@ class Tasks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Trouble:
-    """Logs what keeps an index from following, once, and when it is over."""
+class FailureLog:
+    """Logs the fault that keeps an index from following, once, and when it is over."""
 
     def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
         self._log = log
         self._reason = ""
 
-    def met(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         """It failed."""
         reason = str(error) or type(error).__name__
         if reason != self._reason:
             self._log.warning("search.behind", reason=reason)
         self._reason = reason
 
-    def over(self) -> None:
+    def recovered(self) -> None:
         """It worked."""
         if self._reason:
             self._log.info("search.follows_again")

@@ -21,9 +21,9 @@ from locutory_contracts.conversations import (
 )
 from locutory_contracts.portability import PORTABLE
 from locutory_tags.config import TagsConfig
+from locutory_tags.debounced_recount import DebouncedRecount
 from locutory_tags.documents import ConversationTag, Recount
 from locutory_tags.portable import KIND, PortableTags
-from locutory_tags.recounts import Recounts
 from locutory_tags.routes import TagRoutes
 from locutory_tags.service import Tags
 
@@ -48,16 +48,16 @@ class TagsPlugin(Plugin):
     @hook
     def services(self, ctx: Context) -> list[Provide]:
         self._tags = Tags(ctx.database, ctx.services, ctx.config, ctx.log)
-        self._recounts = Recounts(ctx.database, self._tags.recount, ctx.log)
+        self._debounced_recount = DebouncedRecount(ctx.database, self._tags.recount, ctx.log)
         return [Provide(PORTABLE, PortableTags(self._tags), KIND)]
 
     @hook
     def subscriptions(self) -> list[On]:
         async def changed(fact: ConversationsAdded | ConversationsDeleted) -> None:
-            await self._recounts.ask(fact.user)
+            await self._debounced_recount.request(fact.user)
 
         async def account_deleted(fact: AccountDeleted) -> None:
-            await self._recounts.forget(fact.user_id)
+            await self._debounced_recount.forget(fact.user_id)
             await self._tags.erase(fact.user_id)
 
         return [
@@ -68,7 +68,7 @@ class TagsPlugin(Plugin):
 
     @hook
     def routes(self) -> list[Route]:
-        return TagRoutes(self._tags, self._recounts).all()
+        return TagRoutes(self._tags, self._debounced_recount).all()
 
     @hook
     def phases(self) -> list[PhaseTask]:
@@ -76,8 +76,8 @@ class TagsPlugin(Plugin):
             PhaseTask(
                 "post-startup tasks",
                 "late counts",
-                self._recounts.catch_up,
-                undo=self._recounts.stop,
-                drain=self._recounts.finish,
+                self._debounced_recount.catch_up,
+                undo=self._debounced_recount.stop,
+                drain=self._debounced_recount.flush_all,
             )
         ]

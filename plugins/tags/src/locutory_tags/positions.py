@@ -6,11 +6,11 @@ from bson import ObjectId
 
 from locutory.database import Raw
 
-Places = Mapping[ObjectId, float]
+Positions = Mapping[ObjectId, float]
 """``_id`` of a tag → its position."""
 
 
-def place(row: Raw) -> float:
+def position_of(row: Raw) -> float:
     """The position of a tag; 0 when it has none."""
     value = row.get("position")
     usable = isinstance(value, int | float) and not isinstance(value, bool) and value == value
@@ -19,15 +19,15 @@ def place(row: Raw) -> float:
 
 def in_order(rows: Sequence[Raw]) -> list[Raw]:
     """Tags by position; of equal ones the older first."""
-    return sorted(rows, key=lambda row: (place(row), row["_id"]))
+    return sorted(rows, key=lambda row: (position_of(row), row["_id"]))
 
 
-def places(rows: Sequence[Raw]) -> dict[ObjectId, float]:
+def positions_of(rows: Sequence[Raw]) -> dict[ObjectId, float]:
     """Positions as stored."""
-    return {row["_id"]: place(row) for row in rows}
+    return {row["_id"]: position_of(row) for row in rows}
 
 
-def moved(found: Places, which: ObjectId, to: float) -> dict[ObjectId, float]:
+def reorder(found: Positions, which: ObjectId, to: float) -> dict[ObjectId, float]:
     """Positions after one tag went to ``to``: those it passes make room."""
     start = found[which]
     shifted = {}
@@ -39,10 +39,10 @@ def moved(found: Places, which: ObjectId, to: float) -> dict[ObjectId, float]:
         else:
             shifted[key] = at
     shifted[which] = to
-    return settled(shifted, which)
+    return compact(shifted, which)
 
 
-def settled(found: Places, first: ObjectId | None = None) -> dict[ObjectId, float]:
+def compact(found: Positions, first: ObjectId | None = None) -> dict[ObjectId, float]:
     """Positions without gaps and doubles: 1, 2, 3 … in the same order. 0 stays 0. Of equal
     ones ``first`` comes first, then the older."""
     lasting = sorted(

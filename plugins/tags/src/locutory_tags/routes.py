@@ -6,14 +6,14 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from locutory import JSON, Can, HTTPError, Request, Route
-from locutory_tags.recounts import Recounts
+from locutory_tags.debounced_recount import DebouncedRecount
 from locutory_tags.service import Tags, Taken, TooMany, Unknown
 
 LONGEST_TAG = 1000
 LONGEST_DESCRIPTION = 10_000
 UNREACHABLE = frozenset((".", ".."))
 """As the end of a path no browser sends these, encoded or not: nobody could delete them."""
-MOST_TAGS = 500
+MAX_TAGS = 500
 """Of one conversation."""
 
 _FAILED = {"error": "Internal server error"}
@@ -48,7 +48,7 @@ class CreateBody(BaseModel):
 
 
 class UpdateBody(BaseModel):
-    """What to change."""
+    """Changes of a bookmark."""
 
     tag: str | None = Field(None, description="A new name")
     description: str | None = Field(None, description="What it is for")
@@ -69,9 +69,9 @@ def error(status: int, text: str) -> HTTPError:
 class TagRoutes:
     """The five routes."""
 
-    def __init__(self, tags: Tags, recounts: Recounts) -> None:
+    def __init__(self, tags: Tags, debounced_recount: DebouncedRecount) -> None:
         self._tags = tags
-        self._recounts = recounts
+        self._debounced_recount = debounced_recount
 
     def all(self) -> list[Route]:
         """The routes."""
@@ -132,7 +132,7 @@ class TagRoutes:
 
     async def list(self, request: Request) -> Response:
         """Every bookmark of the caller, by position."""
-        await self._recounts.settle(request.caller.id)
+        await self._debounced_recount.flush(request.caller.id)
         return JSON(await self._tags.of(request.caller.id))
 
     async def create(self, request: Request) -> Response:
@@ -184,8 +184,8 @@ class TagRoutes:
         tags = _body(request).get("tags")
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise error(400, "tags must be a list of strings")
-        if len(tags) > MOST_TAGS:
-            raise error(400, f"A conversation has at most {MOST_TAGS} tags")
+        if len(tags) > MAX_TAGS:
+            raise error(400, f"A conversation has at most {MAX_TAGS} tags")
         if not all(0 < len(tag) <= LONGEST_TAG and tag not in UNREACHABLE for tag in tags):
             # LibreChat keeps even such ones; what is there already may stay.
             carried = await self._tags.carried_by(caller.id, conversation_id)
@@ -209,13 +209,13 @@ def _body(request: Request) -> dict[str, Any]:
     return request.payload
 
 
-def _name(value: Any, what: str) -> str:
+def _name(value: Any, field: str) -> str:
     if not isinstance(value, str) or not value:
-        raise error(400, f"{what} must be a text that is not empty")
+        raise error(400, f"{field} must be a text that is not empty")
     if len(value) > LONGEST_TAG:
-        raise error(400, f"{what} must not be longer than {LONGEST_TAG} characters")
+        raise error(400, f"{field} must not be longer than {LONGEST_TAG} characters")
     if value in UNREACHABLE:
-        raise error(400, f"{what} must be more than dots")
+        raise error(400, f"{field} must be more than dots")
     return value
 
 

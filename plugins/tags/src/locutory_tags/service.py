@@ -16,7 +16,7 @@ from locutory.database import Collection, Raw
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_tags.config import TagsConfig
 from locutory_tags.documents import ConversationTag
-from locutory_tags.positions import Places, in_order, moved, place, places, settled
+from locutory_tags.positions import Positions, compact, in_order, position_of, positions_of, reorder
 
 _ATTEMPTS = 8
 _DUPLICATE = 11000
@@ -91,7 +91,7 @@ class Tags:
                 # First, so that a crash in between is repaired by trying again.
                 await self._add_to_conversation(user, tag, conversation_id)
             made = await self._insert(user, rows, tag, description, tenant)
-            await self._settle(user)
+            await self._compact(user)
             return await self._tags.find_one({"_id": made["_id"]}) or made
 
     async def update(
@@ -121,12 +121,12 @@ class Tags:
             try:
                 await self._tags.update_one({"_id": row["_id"]}, {"$set": changes})
             except DuplicateKeyError:  # another server was faster
-                await self._settle(user, counted={tag, str(new_tag)})
+                await self._compact(user, counted={tag, str(new_tag)})
                 raise Taken from None
             if position is not None:
                 await self._move(user, row["_id"], position)
             if renamed:
-                await self._settle(user, counted={tag, str(new_tag)})
+                await self._compact(user, counted={tag, str(new_tag)})
             return await self._tags.find_one({"_id": row["_id"]}) or {**row, **changes}
 
     async def delete(self, user: str, tag: str) -> Raw:
@@ -135,7 +135,7 @@ class Tags:
             row = await self._one(user, tag)
             await self._services.get(CONVERSATIONS).replace_tag(user, tag, None)
             await self._tags.delete_one({"_id": row["_id"]})
-            await self._settle(user)
+            await self._compact(user)
             return row
 
     async def set_of_conversation(
@@ -158,7 +158,7 @@ class Tags:
             if after is None:
                 raise Unknown
             await self._make(user, missing, tenant)
-            await self._settle(user, counted={*_texts(before.get("tags")), *wanted})
+            await self._compact(user, counted={*_texts(before.get("tags")), *wanted})
             return _texts(after.get("tags"))
 
     async def carried_by(self, user: str, conversation_id: str) -> list[str]:
@@ -169,7 +169,7 @@ class Tags:
     async def recount(self, user: str) -> None:
         """Make every count of a user anew."""
         async with self._alone(user):
-            await self._settle(user, counted=None)
+            await self._compact(user, counted=None)
 
     async def restore(self, user: str, tag: str, description: str | None) -> bool:
         """Bring back a bookmark, as the last one; false when it is there. `TooMany`."""
@@ -178,7 +178,7 @@ class Tags:
                 return False
             rows = await self._with_room(user, 1)
             await self._insert(user, rows, tag, description, None)
-            await self._settle(user)
+            await self._compact(user)
             return True
 
     async def erase(self, user: str) -> None:
@@ -217,7 +217,7 @@ class Tags:
         description: str | None,
         tenant: str | None,
     ) -> Raw:
-        last = max(map(place, rows), default=0)
+        last = max(map(position_of, rows), default=0)
         counts = await self._counts(user, [tag])
         row = _new(user, tag, tenant, position=max(0, last) + 1, count=counts.get(tag, 0))
         if description is not None:
@@ -255,22 +255,24 @@ class Tags:
         """Put a bookmark elsewhere; those in between make room."""
         for _ in range(_ATTEMPTS):
             rows = await self._rows(user)
-            found = places(rows)
-            if which not in found or await self._write(rows, moved(found, which, to), {}):
+            found = positions_of(rows)
+            if which not in found or await self._write(rows, reorder(found, which, to), {}):
                 return
-        await self._settle(user)
+        await self._compact(user)
 
-    async def _settle(self, user: str, counted: Some[str] | None = ()) -> None:
+    async def _compact(self, user: str, counted: Some[str] | None = ()) -> None:
         """Positions 1, 2, 3 …, and the counts of some tags (``None``: of all)."""
         for _ in range(_ATTEMPTS):
             rows = await self._rows(user)
             tags = [tag for tag in map(_tag, rows) if counted is None or tag in counted]
             counts = await self._counts(user, tags) if tags else {}
-            if await self._write(rows, settled(places(rows)), counts):
+            if await self._write(rows, compact(positions_of(rows)), counts):
                 return
         self._log.warning("tags.busy", user=user)
 
-    async def _write(self, rows: Sequence[Raw], found: Places, counts: Mapping[str, int]) -> bool:
+    async def _write(
+        self, rows: Sequence[Raw], found: Positions, counts: Mapping[str, int]
+    ) -> bool:
         """Store positions and counts where they differ; false when something else changed
         them meanwhile."""
         writes: list[UpdateOne] = []
@@ -280,7 +282,7 @@ class Tags:
                 "count": counts.get(_tag(row), row.get("count")),
             }
             changes = {name: value for name, value in wanted.items() if value != row.get(name)}
-            if "position" in changes and place(row) == wanted["position"]:
+            if "position" in changes and position_of(row) == wanted["position"]:
                 del changes["position"]  # none, or no number: counts as 0
             if changes:
                 key = {"_id": row["_id"], **{name: row.get(name) for name in changes}}

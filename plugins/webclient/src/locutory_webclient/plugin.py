@@ -10,10 +10,10 @@ from locutory import POLICY, Check, Context, PhaseTask, Plugin, Provide, Route, 
 from locutory.pages import PAGES
 from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_webclient.absent import absent_routes
 from locutory_webclient.banners import Banners
 from locutory_webclient.config import InterfaceDisplay, WebClientConfig
 from locutory_webclient.documents import Banner
+from locutory_webclient.off_answers import off_routes
 from locutory_webclient.reference import reference_route
 from locutory_webclient.routes import ClientRoutes
 from locutory_webclient.service import ClientPages, client_folder
@@ -45,7 +45,7 @@ class WebClientPlugin(Plugin):
         self._startup = Startup(ctx)
         yield from ClientRoutes(self._startup, Banners(ctx.database)).all()
         yield reference_route()
-        yield from absent_routes(ctx.permission_groups)
+        yield from off_routes(ctx.permission_groups)
 
     @hook
     def phases(self, ctx: Context) -> Iterable[PhaseTask]:

@@ -24,12 +24,13 @@ _RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """An account as it was read. ``closing``: it is being deleted; ``banned``: until when, in
-    seconds since 1970, 0 when it is not; ``revoked``: its access tokens that count no more."""
+class CachedAccount:
+    """An account as it was read. ``being_deleted``: its deletion has begun; ``banned``: until
+    when, in seconds since 1970, 0 when it is not; ``revoked``: its access tokens that count no
+    more."""
 
     principal: Principal
-    closing: bool
+    being_deleted: bool
     banned: float
     revoked: "Revoked"
     until: float
@@ -58,11 +59,11 @@ class AccountCache:
         self._redis = redis
         self._channel = channel
         self._log = log
-        self._entries: OrderedDict[str, Known] = OrderedDict()
+        self._entries: OrderedDict[str, CachedAccount] = OrderedDict()
         self._listener: asyncio.Task[None] | None = None
         self.changes = 0
 
-    def get(self, user_id: str) -> Known | None:
+    def get(self, user_id: str) -> CachedAccount | None:
         """A fresh entry."""
         known = self._entries.get(user_id)
         if known is None:
@@ -74,11 +75,18 @@ class AccountCache:
         return known
 
     def put(
-        self, principal: Principal, closing: bool, banned: float, revoked: "Revoked", seen: int
-    ) -> Known:
+        self,
+        principal: Principal,
+        being_deleted: bool,
+        banned: float,
+        revoked: "Revoked",
+        seen: int,
+    ) -> CachedAccount:
         """Keep what was read while `changes` was ``seen``. After a change in between it may
         be old already, and is returned without being kept."""
-        known = Known(principal, closing, banned, revoked, time.monotonic() + self._seconds)
+        known = CachedAccount(
+            principal, being_deleted, banned, revoked, time.monotonic() + self._seconds
+        )
         if seen == self.changes:
             self._entries[principal.id] = known
             self._entries.move_to_end(principal.id)

@@ -11,7 +11,7 @@ import structlog
 from bson import ObjectId
 
 from locutory import Database, Events, Principal, Unauthorized, now
-from locutory_auth.accounts.cache import AccountCache, Known
+from locutory_auth.accounts.cache import AccountCache, CachedAccount
 from locutory_auth.bans.store import Bans
 from locutory_auth.documents import Token, UsedCode, User
 from locutory_auth.sessions.revocation import Revocations
@@ -28,9 +28,9 @@ HIDDEN = (
     "federatedTokens",
     "__v",
 )
-"""Members that never leave this plugin. ``CLOSING`` is one more, read for itself."""
+"""Members that never leave this plugin. ``DELETION_STARTED`` is one more, read for itself."""
 
-CLOSING = "agentTriggerDeletionStartedAt"
+DELETION_STARTED = "agentTriggerDeletionStartedAt"
 """Set while an account is being deleted; LibreChat's name (contract auth §12)."""
 
 CHANGEABLE = frozenset(
@@ -47,27 +47,31 @@ CHANGEABLE = frozenset(
         "idOnTheSource",
     }
 )
-"""What other plugins may set: nothing that decides who somebody is or what he may do."""
+"""Fields that other plugins may set: none that decides who somebody is or what they may do."""
 
 ABANDONED = timedelta(minutes=15)
 """After this long a deletion that never ended is taken up again."""
 
 WITHOUT_SECRETS = dict.fromkeys(HIDDEN, 0)
-"""Projection of what may leave this plugin, and `CLOSING`."""
+"""Projection of what may leave this plugin, and `DELETION_STARTED`."""
 
 
 class DeletionRunning(Exception):
     """The account is being deleted already."""
 
 
-def closing() -> Unauthorized:
+def deletion_in_progress() -> Unauthorized:
     """The answer to the owner of an account that is being deleted."""
     return Unauthorized("Account deletion is in progress", "ACCOUNT_DELETION_IN_PROGRESS")
 
 
 def public(document: Mapping[str, Any]) -> dict[str, Any]:
     """A stored account without secrets."""
-    return {key: value for key, value in document.items() if key != CLOSING and key not in HIDDEN}
+    return {
+        key: value
+        for key, value in document.items()
+        if key != DELETION_STARTED and key not in HIDDEN
+    }
 
 
 class StoredAccounts:
@@ -91,11 +95,11 @@ class StoredAccounts:
         self._bans = bans
         self._log = log
 
-    async def load(self, user_id: str) -> Known | None:
+    async def load(self, user_id: str) -> CachedAccount | None:
         """An account for authentication, from memory when it was read a moment ago."""
         return self._cache.get(user_id) or await self.read(user_id)
 
-    async def read(self, user_id: str) -> Known | None:
+    async def read(self, user_id: str) -> CachedAccount | None:
         """An account as it is now."""
         if not ObjectId.is_valid(user_id):
             return None
@@ -119,8 +123,8 @@ class StoredAccounts:
             tenant=account.get("tenantId"),
             account=MappingProxyType(account),
         )
-        closing = document.get(CLOSING) is not None
-        return self._cache.put(principal, closing, banned, revoked, seen)
+        being_deleted = document.get(DELETION_STARTED) is not None
+        return self._cache.put(principal, being_deleted, banned, revoked, seen)
 
     async def find(self, user_id: str) -> Account | None:
         """See the contract."""
@@ -130,7 +134,7 @@ class StoredAccounts:
     async def active(self, user_id: str) -> Account | None:
         """See the contract `locutory_contracts.accounts.AccountStanding`."""
         known = await self.load(user_id)
-        if known is None or known.closing or known.banned > time.time():
+        if known is None or known.being_deleted or known.banned > time.time():
             return None
         return known.principal.account
 
@@ -179,12 +183,12 @@ class StoredAccounts:
         if not ObjectId.is_valid(user_id):
             return False
         user = ObjectId(user_id)
-        if not await self._close(user):
+        if not await self._start_deletion(user):
             return False
         try:
             await self._events.ask(AccountDeleting(user_id))
         except BaseException:
-            await self._database[User].update_one({"_id": user}, {"$unset": {CLOSING: ""}})
+            await self._database[User].update_one({"_id": user}, {"$unset": {DELETION_STARTED: ""}})
             await self._cache.changed(user_id)
             raise
         await self._events.tell(AccountDeleted(user_id))
@@ -193,12 +197,12 @@ class StoredAccounts:
         self._log.info("account.deleted", user=user_id)
         return True
 
-    async def _close(self, user: ObjectId) -> bool:
+    async def _start_deletion(self, user: ObjectId) -> bool:
         """Shut the account: from here on its access tokens are refused."""
         moment = now()
         for free in (None, {"$lt": moment - ABANDONED}):
             closed = await self._database[User].update_one(
-                {"_id": user, CLOSING: free}, {"$set": {CLOSING: moment}}
+                {"_id": user, DELETION_STARTED: free}, {"$set": {DELETION_STARTED: moment}}
             )
             if closed.matched_count:
                 await self._cache.changed(str(user))
@@ -210,7 +214,7 @@ class StoredAccounts:
     async def finish_deletions(self) -> None:
         """Take up deletions that a dying server left undone."""
         left = self._database[User].find(
-            {CLOSING: {"$lt": now() - ABANDONED}}, {"_id": 1}, limit=100
+            {DELETION_STARTED: {"$lt": now() - ABANDONED}}, {"_id": 1}, limit=100
         )
         for document in await left.to_list():
             await self.delete(str(document["_id"]))

@@ -37,7 +37,7 @@ class BanGate:
 
     async def check_path(self, request: Request, until: float) -> None:
         """403 for a banned caller on the paths where bans count. ``until``: end of the ban of
-        his account, 0 without one."""
+        the account, 0 without one."""
         path: str = request.scope["path"].lower()
         for prefix in PREFIXES:
             if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):

@@ -23,7 +23,7 @@ from locutory_auth.documents import LogEntry
 BANS = "BANS:"
 _CACHED = ("ban:", "ban:ban_cache:user:", "ban:ban_cache:ip:")
 _BELIEVED_SECONDS = 5.0
-_MOST_KNOWN = 10_000
+_MAX_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Bans:
         return until
 
     def _remember(self, key: str, until: float) -> None:
-        if len(self._addresses) >= _MOST_KNOWN:
+        if len(self._addresses) >= _MAX_KNOWN:
             self._addresses.clear()
         self._addresses[key] = (time.monotonic() + _BELIEVED_SECONDS, until)
 

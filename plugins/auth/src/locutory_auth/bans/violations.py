@@ -72,7 +72,7 @@ class StoredScores:
 class Violations:
     """Hears of violations and draws the consequences.
 
-    Those of a signed-in user count for his account, others for their address.
+    Those of a signed-in user count for the account, others for the address.
     """
 
     def __init__(

@@ -13,20 +13,20 @@ from pymongo.errors import PyMongoError
 from locutory import HTTPError
 from locutory.access import ADMIN_ROLE
 from locutory_auth.accounts.stored import WITHOUT_SECRETS, DeletionRunning
-from locutory_auth.cli.opening import run
-from locutory_auth.cli.people import (
-    Shown,
+from locutory_auth.cli.accounts import (
+    AccountSummary,
+    account_summary,
     check_not_last_admin,
     confirm,
-    shown,
+    find_account,
+    output,
     table,
-    tell,
-    the_account,
     until,
 )
+from locutory_auth.cli.runner import run
+from locutory_auth.container import Container
 from locutory_auth.documents import User
 from locutory_auth.mail.transports import NotSent
-from locutory_auth.parts import Parts
 from locutory_auth.registration.creation import new_account
 from locutory_auth.registration.validation import email_problems, new_password_problems
 
@@ -38,7 +38,7 @@ stdin_option = click.option(
 USER_ROLE = "USER"
 _ROLE = re.compile(r"[\w -]{1,64}")
 _SECONDS_A_MINUTE = 60.0
-_MOST_MINUTES = 60 * 24 * 365 * 100
+_MAX_MINUTES = 60 * 24 * 365 * 100
 
 
 @click.group()
@@ -56,8 +56,8 @@ def _password(from_stdin: bool) -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
-def _check_password(parts: Parts, password: str) -> None:
-    problems = new_password_problems({"password": password}, parts.config.shortest_password)
+def _check_password(container: Container, password: str) -> None:
+    problems = new_password_problems({"password": password}, container.config.shortest_password)
     if problems:
         raise click.ClickException(problems)
 
@@ -71,11 +71,11 @@ def _check_role(role: str) -> str:
     return role
 
 
-async def _warn_of_new_role(parts: Parts, role: str) -> None:
+async def _warn_of_new_role(container: Container, role: str) -> None:
     """Roles are another plugin's; one that nobody has is perhaps a slip of the pen."""
     if role in (ADMIN_ROLE, USER_ROLE):
         return
-    if await parts.database[User].find_one({"role": role}, {"_id": 1}) is None:
+    if await container.database[User].find_one({"role": role}, {"_id": 1}) is None:
         text = f"Nobody has had the role {role} so far. A role that does not exist may do nothing."
         click.secho(text, fg="yellow", err=True)
 
@@ -111,32 +111,32 @@ def create(
     chosen = None if role is None else _check_role(role)
     password = _password(password_stdin)
 
-    async def work(parts: Parts) -> Shown:
-        _check_password(parts, password)
-        if unverified and not parts.postbox.open:
+    async def work(container: Container) -> AccountSummary:
+        _check_password(container, password)
+        if unverified and not container.mailer.configured:
             raise click.ClickException("mail is not configured, so the address stays unverified")
-        taken = await parts.database[User].find_one({"email": address}, {"_id": 1})
+        taken = await container.database[User].find_one({"email": address}, {"_id": 1})
         if taken is None and chosen is not None:
-            await _warn_of_new_role(parts, chosen)
+            await _warn_of_new_role(container, chosen)
         document = new_account(
             address,
             name=name or address.partition("@")[0],
             username=(username or "").lower(),
-            password=await parts.passwords.hash(password),
+            password=await container.passwords.hash(password),
             emailVerified=not unverified,
             role=chosen or "USER",
         )
         created = None
         if taken is None:
-            created = await parts.creation.create(document, may_administer=chosen is None)
+            created = await container.creation.create(document, may_administer=chosen is None)
         if created is None:
             raise click.ClickException(f"{address} has an account already")
         if unverified:
-            await parts.verification.send(created)
-        return shown(created)
+            await container.verification.send(created)
+        return account_summary(created)
 
     made = run(work, prepare=True)
-    tell(as_json, made, f"Created {made['email']} ({made['role']}), id {made['id']}.")
+    output(as_json, made, f"Created {made['email']} ({made['role']}), id {made['id']}.")
 
 
 @user.command()
@@ -152,15 +152,15 @@ def invite(email: str, as_json: bool) -> None:
     if wrong:
         raise click.BadParameter(wrong.removeprefix("email: "), param_hint="EMAIL")
 
-    async def work(parts: Parts) -> dict[str, Any]:
-        if await parts.database[User].find_one({"email": address}, {"_id": 1}) is not None:
+    async def work(container: Container) -> dict[str, Any]:
+        if await container.database[User].find_one({"email": address}, {"_id": 1}) is not None:
             raise click.ClickException(f"{address} has an account already")
-        link = await parts.invites.invite(address)
-        sent, reason = parts.postbox.open, ""
+        link = await container.invites.invite(address)
+        sent, reason = container.mailer.configured, ""
         if sent:
-            subject = f"Invite to join {parts.config.app_title}!"
+            subject = f"Invite to join {container.config.app_title}!"
             try:
-                await parts.postbox.send("inviteUser", subject, address, inviteLink=link)
+                await container.mailer.send("inviteUser", subject, address, inviteLink=link)
             except NotSent as error:
                 sent, reason = False, str(error)
         return {"email": address, "link": link, "sent": sent, "reason": reason}
@@ -168,9 +168,9 @@ def invite(email: str, as_json: bool) -> None:
     made = run(work)
     if made["reason"]:
         click.secho(f"The mail was not sent: {made['reason']}", fg="yellow", err=True)
-    told = {key: made[key] for key in ("email", "link", "sent")}
+    result = {key: made[key] for key in ("email", "link", "sent")}
     by_mail = f"Sent to {address}." if made["sent"] else f"Send this link to {address}:"
-    tell(as_json, told, f"{by_mail}\n{made['link']}")
+    output(as_json, result, f"{by_mail}\n{made['link']}")
 
 
 @user.command("list")
@@ -180,26 +180,26 @@ def invite(email: str, as_json: bool) -> None:
 def list_accounts(search: str, limit: int, as_json: bool) -> None:
     """List accounts, oldest first."""
 
-    async def work(parts: Parts) -> list[Shown]:
-        users = parts.database[User]
+    async def work(container: Container) -> list[AccountSummary]:
+        users = container.database[User]
         if search:
-            found: Any = await parts.people.search(search, limit)
+            found: Any = await container.people.search(search, limit)
         else:
             found = await users.find({}, WITHOUT_SECRETS).sort("_id", 1).limit(limit).to_list()
-        bans = {ban.key: ban.until for ban in await parts.bans.all()}
+        bans = {ban.key: ban.until for ban in await container.bans.all()}
         rows = sorted(found, key=lambda account: account["_id"])
-        return [shown(account, bans.get(str(account["_id"]), 0)) for account in rows]
+        return [account_summary(account, bans.get(str(account["_id"]), 0)) for account in rows]
 
     rows = run(work)
     none = "No account has this in its name or address." if search else "There are no accounts yet."
-    tell(as_json, rows, table(rows) if rows else none)
+    output(as_json, rows, table(rows) if rows else none)
 
 
 @user.command()
 @click.argument("who")
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, max=_MOST_MINUTES, min_open=True),
+    type=click.FloatRange(min=0, max=_MAX_MINUTES, min_open=True),
     callback=lambda _context, _option, value: _number(value),
     help="Length of the ban.",
 )
@@ -214,23 +214,27 @@ def ban(who: str, minutes: float | None, forever: bool, yes: bool, as_json: bool
     if forever and minutes is not None:
         raise click.UsageError("--minutes and --forever exclude each other")
 
-    async def work(parts: Parts) -> Shown:
-        account = await the_account(parts, who)
+    async def work(container: Container) -> AccountSummary:
+        account = await find_account(container, who)
         confirm(f"Ban {account['email']}?", yes)
         seconds: float | None = None
         if not forever:
             seconds = (
-                parts.config.ban_duration / 1000 if minutes is None else minutes * _SECONDS_A_MINUTE
+                container.config.ban_duration / 1000
+                if minutes is None
+                else minutes * _SECONDS_A_MINUTE
             )
             if seconds <= 0:
                 raise click.ClickException("BAN_DURATION is 0: say --minutes or --forever")
-        await parts.bans.put("general", 0, seconds, user=str(account["_id"]))
-        await parts.sessions.close_all(account["_id"])
-        return shown(account, await parts.bans.of_account(account["_id"]))
+        await container.bans.put("general", 0, seconds, user=str(account["_id"]))
+        await container.sessions.close_all(account["_id"])
+        return account_summary(account, await container.bans.of_account(account["_id"]))
 
-    told = run(work)
-    end = told["bannedUntil"]
-    tell(as_json, told, f"Banned {told['email']} {end if end == 'for ever' else f'until {end}'}.")
+    result = run(work)
+    end = result["bannedUntil"]
+    output(
+        as_json, result, f"Banned {result['email']} {end if end == 'for ever' else f'until {end}'}."
+    )
 
 
 @user.command()
@@ -239,19 +243,19 @@ def ban(who: str, minutes: float | None, forever: bool, yes: bool, as_json: bool
 def unban(who: str, as_json: bool) -> None:
     """Lift the ban of an account, with those of its addresses, or of one address (WHO)."""
 
-    async def work(parts: Parts) -> dict[str, Any]:
+    async def work(container: Container) -> dict[str, Any]:
         if _is_address(who):
-            return {"who": who, "lifted": await parts.bans.lift(who)}
-        account = await the_account(parts, who)
+            return {"who": who, "lifted": await container.bans.lift(who)}
+        account = await find_account(container, who)
         key = str(account["_id"])
-        places = [each.key for each in await parts.bans.all() if each.user == key]
-        lifted = await parts.bans.lift(key, *places)
-        await parts.cache.changed(key)
+        places = [each.key for each in await container.bans.all() if each.user == key]
+        lifted = await container.bans.lift(key, *places)
+        await container.cache.changed(key)
         return {"who": account["email"], "lifted": lifted}
 
-    told = run(work)
-    did = "is no longer banned" if told["lifted"] else "was not banned"
-    tell(as_json, told, f"{told['who']} {did}.")
+    result = run(work)
+    did = "is no longer banned" if result["lifted"] else "was not banned"
+    output(as_json, result, f"{result['who']} {did}.")
 
 
 @user.command()
@@ -259,9 +263,9 @@ def unban(who: str, as_json: bool) -> None:
 def bans(as_json: bool) -> None:
     """List the bans of accounts and addresses."""
 
-    async def work(parts: Parts) -> list[dict[str, Any]]:
-        found = sorted(await parts.bans.all(), key=lambda each: each.key)
-        people = await parts.people.find_many(
+    async def work(container: Container) -> list[dict[str, Any]]:
+        found = sorted(await container.bans.all(), key=lambda each: each.key)
+        people = await container.people.find_many(
             [key for each in found for key in (each.key, each.user) if key]
         )
         return [
@@ -280,7 +284,7 @@ def bans(as_json: bool) -> None:
         "  ".join(text for text in (row["who"], row["until"], row["reason"], row["email"]) if text)
         for row in rows
     ]
-    tell(as_json, rows, "\n".join(lines) or "Nobody is banned.")
+    output(as_json, rows, "\n".join(lines) or "Nobody is banned.")
 
 
 @user.command("reset-password")
@@ -291,20 +295,20 @@ def bans(as_json: bool) -> None:
 def reset_password(who: str, link: bool, password_stdin: bool, as_json: bool) -> None:
     """Set a new password; every session ends at once."""
 
-    async def work(parts: Parts) -> dict[str, Any]:
-        account = await the_account(parts, who)
-        told: dict[str, Any] = {"id": str(account["_id"]), "email": account["email"]}
+    async def work(container: Container) -> dict[str, Any]:
+        account = await find_account(container, who)
+        result: dict[str, Any] = {"id": str(account["_id"]), "email": account["email"]}
         if link:
-            if not parts.config.allow_password_reset:
+            if not container.config.allow_password_reset:
                 raise click.ClickException("set ALLOW_PASSWORD_RESET=true, or leave --link out")
-            return {**told, "link": await parts.reset.link(account["_id"])}
+            return {**result, "link": await container.reset.link(account["_id"])}
         password = _password(password_stdin)
-        _check_password(parts, password)
-        await parts.reset.set(account["_id"], password)
-        return told
+        _check_password(container, password)
+        await container.reset.set(account["_id"], password)
+        return result
 
-    told = run(work)
-    tell(as_json, told, told.get("link") or f"{told['email']} has a new password.")
+    result = run(work)
+    output(as_json, result, result.get("link") or f"{result['email']} has a new password.")
 
 
 @user.command("remove-2fa")
@@ -314,15 +318,15 @@ def reset_password(who: str, link: bool, password_stdin: bool, as_json: bool) ->
 def remove_second_factor(who: str, yes: bool, as_json: bool) -> None:
     """Take the second factor of somebody away who has lost it; every session ends."""
 
-    async def work(parts: Parts) -> Shown:
-        account = await the_account(parts, who)
+    async def work(container: Container) -> AccountSummary:
+        account = await find_account(container, who)
         confirm(f"Remove the second factor of {account['email']}?", yes)
-        await parts.enrolment.remove(account["_id"])
-        await parts.sessions.close_all(account["_id"])
-        return shown({**account, "twoFactorEnabled": False})
+        await container.enrolment.remove(account["_id"])
+        await container.sessions.close_all(account["_id"])
+        return account_summary({**account, "twoFactorEnabled": False})
 
-    told = run(work)
-    tell(as_json, told, f"{told['email']} signs in without a second factor.")
+    result = run(work)
+    output(as_json, result, f"{result['email']} signs in without a second factor.")
 
 
 @user.command()
@@ -332,14 +336,14 @@ def remove_second_factor(who: str, yes: bool, as_json: bool) -> None:
 def delete(who: str, yes: bool, as_json: bool) -> None:
     """Delete an account and everything it owns."""
 
-    async def work(parts: Parts) -> Shown:
-        account = await the_account(parts, who)
-        await check_not_last_admin(parts, account)
+    async def work(container: Container) -> AccountSummary:
+        account = await find_account(container, who)
+        await check_not_last_admin(container, account)
         belongs = f"{account['email']} and everything that belongs to it"
         confirm(f"Delete {belongs}? This cannot be taken back.", yes)
-        await parts.sessions.close_all(account["_id"])
+        await container.sessions.close_all(account["_id"])
         try:
-            await parts.accounts.delete(str(account["_id"]))
+            await container.accounts.delete(str(account["_id"]))
         except DeletionRunning:
             raise click.ClickException(f"{account['email']} is being deleted already") from None
         except (HTTPError, PyMongoError):
@@ -348,10 +352,10 @@ def delete(who: str, yes: bool, as_json: bool) -> None:
             reason = f"{type(error).__name__}: {error}"
             text = f"{account['email']} was not deleted, a plugin failed: {reason}"
             raise click.ClickException(text) from error
-        return shown(account)
+        return account_summary(account)
 
-    told = run(work)
-    tell(as_json, told, f"Deleted {told['email']}.")
+    result = run(work)
+    output(as_json, result, f"Deleted {result['email']}.")
 
 
 @user.command()
@@ -363,18 +367,18 @@ def promote(who: str, role: str, yes: bool, as_json: bool) -> None:
     """Give somebody another role."""
     chosen = _check_role(role)
 
-    async def work(parts: Parts) -> Shown:
-        account = await the_account(parts, who)
+    async def work(container: Container) -> AccountSummary:
+        account = await find_account(container, who)
         confirm(f"Make {account['email']} {chosen}?", yes)
         if chosen != ADMIN_ROLE:
-            await check_not_last_admin(parts, account)
-        await _warn_of_new_role(parts, chosen)
+            await check_not_last_admin(container, account)
+        await _warn_of_new_role(container, chosen)
         key: ObjectId = account["_id"]
-        await parts.accounts.write(key, {"role": chosen})
-        return shown({**account, "role": chosen})
+        await container.accounts.write(key, {"role": chosen})
+        return account_summary({**account, "role": chosen})
 
-    told = run(work)
-    tell(as_json, told, f"{told['email']} is {chosen} now.")
+    result = run(work)
+    output(as_json, result, f"{result['email']} is {chosen} now.")
 
 
 def _is_address(text: str) -> bool:

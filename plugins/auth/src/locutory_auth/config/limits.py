@@ -7,18 +7,18 @@ from pydantic import BaseModel
 from locutory import env, option
 
 
-def _window(name: str, default: float | None, what: str) -> float | None:
-    field: float | None = env(name, default, f"Window of {what}, in minutes", gt=0)
+def _window(name: str, default: float | None, subject: str) -> float | None:
+    field: float | None = env(name, default, f"Window of {subject}, in minutes", gt=0)
     return field
 
 
-def _most(name: str, default: int | None, what: str) -> int | None:
-    field: int | None = env(name, default, f"{what} of one address a window", ge=1)
+def _maximum(name: str, default: int | None, subject: str) -> int | None:
+    field: int | None = env(name, default, f"{subject} of one address a window", ge=1)
     return field
 
 
-def _score(name: str, what: str) -> float:
-    field: float = env(name, 1, f"Weight of {what} that was refused")
+def _score(name: str, subject: str) -> float:
+    field: float = env(name, 1, f"Weight of {subject} that was refused")
     return field
 
 
@@ -39,7 +39,7 @@ class LimitSettings(BaseModel):
     reset_submission_window: float | None = _window(
         "RESET_PASSWORD_SUBMISSION_WINDOW", None, "RESET_PASSWORD_SUBMISSION_MAX"
     )
-    reset_submission_max: int | None = _most(
+    reset_submission_max: int | None = _maximum(
         "RESET_PASSWORD_SUBMISSION_MAX", None, "Password resets"
     )
     reset_submission_violation_score: float = _score(
@@ -57,14 +57,14 @@ class LimitSettings(BaseModel):
     verify_submission_window: float | None = _window(
         "VERIFY_EMAIL_SUBMISSION_WINDOW", None, "VERIFY_EMAIL_SUBMISSION_MAX"
     )
-    verify_submission_max: int | None = _most(
+    verify_submission_max: int | None = _maximum(
         "VERIFY_EMAIL_SUBMISSION_MAX", None, "E-mail verifications"
     )
     verify_submission_violation_score: float = _score(
         "VERIFY_EMAIL_SUBMISSION_VIOLATION_SCORE", "an e-mail verification"
     )
     two_factor_window: float | None = _window("TWO_FACTOR_TEMP_WINDOW", None, "TWO_FACTOR_TEMP_MAX")
-    two_factor_max: int | None = _most(
+    two_factor_max: int | None = _maximum(
         "TWO_FACTOR_TEMP_MAX", None, "Second factors, and of one account,"
     )
     two_factor_violation_score: float | None = env(
@@ -82,7 +82,7 @@ class LimitSettings(BaseModel):
 
 
 class BanSettings(BaseModel):
-    """What is counted against people, and when they are banned."""
+    """Violations that are counted, and bans that follow."""
 
     ban_violations: bool = env("BAN_VIOLATIONS", False, "Violations lead to bans")
     ban_duration: int = env(

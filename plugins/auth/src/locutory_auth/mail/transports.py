@@ -1,4 +1,4 @@
-"""Ways to hand a letter over: SMTP, and Mailgun's interface (contract auth §10)."""
+"""Ways to hand a mail over: SMTP, and Mailgun's interface (contract auth §10)."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ import aiosmtplib
 import httpx2
 
 from locutory_auth.config.mail import MailSettings
-from locutory_auth.mail.letters import Letter
+from locutory_auth.mail.messages import MailMessage
 from locutory_auth.mail.services import Service, known_service
 from locutory_http import Outgoing, refused_certificate
 
@@ -24,7 +24,7 @@ LARGEST = 1024 * 1024
 
 
 class NotSent(Exception):
-    """A letter was not taken. ``final``: trying again is no use."""
+    """A mail was not taken. ``final``: trying again is no use."""
 
     def __init__(self, reason: str, *, final: bool = False) -> None:
         super().__init__(reason)
@@ -32,14 +32,14 @@ class NotSent(Exception):
 
 
 class Transport(Protocol):
-    """Hands letters over."""
+    """Hands mails over."""
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, mail: MailMessage) -> None:
         """Hand one over; `NotSent` when it was not taken."""
         ...
 
-    async def reach(self) -> None:
-        """All that sending does but for the letter itself; `NotSent` when that fails."""
+    async def check_connection(self) -> None:
+        """All that sending does but for the mail itself; `NotSent` when that fails."""
         ...
 
 
@@ -88,35 +88,35 @@ class Smtp:
             timeout=SECONDS,
         )
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, mail: MailMessage) -> None:
         """See the protocol."""
-        with _told():
-            message = self._message(letter)
+        with _smtp_errors():
+            message = self._message(mail)
             async with self._client() as client:
                 await client.send_message(message)
 
-    async def reach(self) -> None:
+    async def check_connection(self) -> None:
         """See the protocol: the sender is announced, and taken back."""
-        with _told():
+        with _smtp_errors():
             async with self._client() as client:
                 await client.mail(self._sender.addr_spec)
                 await client.rset()
 
-    def _message(self, letter: Letter) -> EmailMessage:
+    def _message(self, mail: MailMessage) -> EmailMessage:
         message = EmailMessage()
         message["From"] = self._sender
-        message["To"] = _address(letter.name, letter.address)
-        message["Subject"] = " ".join(letter.subject.split())
+        message["To"] = _address(mail.name, mail.address)
+        message["Subject"] = " ".join(mail.subject.split())
         message["Date"] = localtime()
         message["Message-ID"] = make_msgid(domain=self._sender.domain or None)
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.text)
-        message.add_alternative(letter.html, subtype="html")
+        message.set_content(mail.text)
+        message.add_alternative(mail.html, subtype="html")
         return message
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _smtp_errors() -> Iterator[None]:
     """Errors of SMTP as `NotSent`."""
     try:
         yield
@@ -151,22 +151,22 @@ class Mailgun:
         self._sender = settings.sender
         self._outgoing = outgoing
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, mail: MailMessage) -> None:
         """See the protocol."""
         fields = {
             "from": str(self._sender),
-            "to": str(_address(letter.name, letter.address)),
-            "subject": " ".join(letter.subject.split()),
-            "text": letter.text,
-            "html": letter.html,
+            "to": str(_address(mail.name, mail.address)),
+            "subject": " ".join(mail.subject.split()),
+            "text": mail.text,
+            "html": mail.html,
         }
         status = await self._post(fields)
         if status != 200:
             final = 400 <= status < 500 and status != 429
             raise NotSent(f"Mailgun answered {status}", final=final)
 
-    async def reach(self) -> None:
-        """See the protocol: a letter to nobody, which Mailgun refuses as incomplete when key
+    async def check_connection(self) -> None:
+        """See the protocol: a mail to nobody, which Mailgun refuses as incomplete when key
         and domain are right."""
         status = await self._post({"from": str(self._sender)})
         if status in (401, 403, 404) or status >= 500:
@@ -181,7 +181,7 @@ class Mailgun:
         return answer.status_code
 
 
-def transport(settings: MailSettings, outgoing: Outgoing) -> Transport | None:
+def make_transport(settings: MailSettings, outgoing: Outgoing) -> Transport | None:
     """The configured way; ``None`` when mail is not configured."""
     if not settings.mail_configured:
         return None

@@ -13,11 +13,11 @@ from locutory_auth.accounts.one_time import PASSWORD_RESET, OneTimeTokens
 from locutory_auth.accounts.stored import StoredAccounts
 from locutory_auth.config import Config
 from locutory_auth.documents import User, by_address
-from locutory_auth.mail.postbox import Postbox
+from locutory_auth.mail.mailer import Mailer
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.domains import Domains
 from locutory_auth.registration.validation import new_password_problems
-from locutory_auth.registration.verification import called
+from locutory_auth.registration.verification import display_name
 from locutory_auth.sessions.rotation import Sessions
 from locutory_auth.timing import on_the_beat
 
@@ -40,7 +40,7 @@ class PasswordReset:
         sessions: Sessions,
         tokens: OneTimeTokens,
         passwords: Passwords,
-        postbox: Postbox,
+        mailer: Mailer,
         domains: Domains,
         config: Config,
         client: str,
@@ -51,7 +51,7 @@ class PasswordReset:
         self._sessions = sessions
         self._tokens = tokens
         self._passwords = passwords
-        self._postbox = postbox
+        self._mailer = mailer
         self._domains = domains
         self._config = config
         self._client = client.rstrip("/")
@@ -79,16 +79,16 @@ class PasswordReset:
             self._log.warning("password.reset_not_sent", user=str(account["_id"]))
         else:
             link = await self.link(account["_id"])
-            self._postbox.post(
+            self._mailer.enqueue(
                 "requestPasswordReset",
                 "Password Reset Request",
                 account["email"],
-                called(account),
+                display_name(account),
                 link=link,
             )
             self._log.info("password.reset_requested", user=str(account["_id"]))
         await on_the_beat(started)
-        return None if self._postbox.open else link
+        return None if self._mailer.configured else link
 
     async def link(self, user: ObjectId) -> str:
         """A new link for an account; earlier ones are void."""
@@ -118,8 +118,8 @@ class PasswordReset:
         account = await self.set(user, str(body["password"]))
         if account is None:
             raise HTTPError(400, {"message": _NOT_GOOD})
-        self._postbox.post(
-            "passwordReset", "Password Reset Successfully", account["email"], called(account)
+        self._mailer.enqueue(
+            "passwordReset", "Password Reset Successfully", account["email"], display_name(account)
         )
 
     async def _within(self, user: ObjectId, tenant: str | None) -> bool:

@@ -11,9 +11,9 @@ from locutory_auth.documents import User, by_address
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.creation import Creation, NotTheFirst, new_account
 from locutory_auth.registration.domains import Domains
-from locutory_auth.registration.door import Door
 from locutory_auth.registration.invites import Invites
-from locutory_auth.registration.validation import Applicant, read_registration
+from locutory_auth.registration.policy import RegistrationPolicy
+from locutory_auth.registration.validation import RegistrationInput, read_registration
 from locutory_auth.registration.verification import Verification
 from locutory_auth.timing import on_the_beat
 
@@ -39,7 +39,7 @@ class Registration:
         verification: Verification,
         domains: Domains,
         config: Config,
-        door: Door,
+        policy: RegistrationPolicy,
     ) -> None:
         self._database = database
         self._passwords = passwords
@@ -48,50 +48,52 @@ class Registration:
         self._verification = verification
         self._domains = domains
         self._config = config
-        self._door = door
+        self._policy = policy
 
     async def register(self, body: Mapping[str, Any], tenant: str | None = None) -> None:
         """Create the account that ``body`` asks for, in a tenant if there is one. Raises `HTTPError` with the contract's
         refusal; an address that has an account already is no refusal, and takes as long."""
         started = time.monotonic()
         invited = await self._invites.use_up(body)
-        if not invited and not await self._door.look():
+        if not invited and not await self._policy.refresh():
             raise refusal(403, CLOSED)
         # Others may have been let in at the same time: one of them makes it.
-        only_first = not invited and self._door.for_the_first
-        applicant = read_registration(body, self._config.shortest_password)
-        if isinstance(applicant, str):
-            raise refusal(404, applicant)
-        if not self._domains.allow(applicant.email):
+        only_first = not invited and self._policy.first_only
+        form = read_registration(body, self._config.shortest_password)
+        if isinstance(form, str):
+            raise refusal(404, form)
+        if not self._domains.allow(form.email):
             raise refusal(
                 403,
                 "The email address provided cannot be used. Please use a different email address.",
             )
-        chosen = by_address(applicant.email, tenant)
+        chosen = by_address(form.email, tenant)
         taken = await self._database[User].find_one(chosen, {"_id": 1})
-        password = await self._passwords.hash(applicant.password)
+        password = await self._passwords.hash(form.password)
         created = None
         if taken is None:
-            document = self._document(applicant, password, tenant)
+            document = self._document(form, password, tenant)
             try:
                 created = await self._creation.create(
                     document, may_administer=True, only_first=only_first
                 )
             except NotTheFirst:
                 raise refusal(403, CLOSED) from None
-        await self._door.look()
+        await self._policy.refresh()
         if created is None:
             await self._verification.pretend()
         elif not created["emailVerified"]:
             await self._verification.send(created)
         await on_the_beat(started)
 
-    def _document(self, applicant: Applicant, password: str, tenant: str | None) -> dict[str, Any]:
+    def _document(
+        self, form: RegistrationInput, password: str, tenant: str | None
+    ) -> dict[str, Any]:
         verified = not self._config.mail_configured
         document = new_account(
-            applicant.email,
-            name=applicant.name,
-            username=applicant.username,
+            form.email,
+            name=form.name,
+            username=form.username,
             password=password,
             emailVerified=verified,
             **({} if tenant is None else {"tenantId": tenant}),

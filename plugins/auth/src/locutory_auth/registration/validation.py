@@ -31,7 +31,7 @@ _KINDS = ((bool, "boolean"), ((int, float), "number"), (str, "string"), (list, "
 
 
 @dataclass(frozen=True, slots=True)
-class Applicant:
+class RegistrationInput:
     """A registration that passed; ``email`` and ``username`` are in lower case."""
 
     name: str
@@ -61,16 +61,16 @@ def is_missing(value: Any) -> bool:
 
 
 def login_problems(body: Mapping[str, Any], shortest: int) -> str:
-    """What is wrong with ``email`` and ``password``; "" when nothing is."""
+    """The problems of ``email`` and ``password``; "" without any."""
     problems = Problems()
     _email(problems, body.get("email", _ABSENT))
     _password(problems, "password", body.get("password", _ABSENT), shortest)
     return str(problems)
 
 
-def read_registration(body: Mapping[str, Any], shortest: int) -> Applicant | str:
+def read_registration(body: Mapping[str, Any], shortest: int) -> RegistrationInput | str:
     """The registration in a request body, or what is wrong with it. Other members of the
-    body are ignored, so nobody gives himself a role."""
+    body are ignored, so nobody can take a role."""
     problems = Problems()
     name = _text(problems, "name", body.get("name", _ABSENT))
     if name is not None:
@@ -87,11 +87,11 @@ def read_registration(body: Mapping[str, Any], shortest: int) -> Applicant | str
         return str(problems)
     # Absent and empty differ in what is stored, as in LibreChat: "" and null.
     stored = username.lower() if username else ("" if "username" not in body else None)
-    return Applicant(name, stored, email.lower(), password)
+    return RegistrationInput(name, stored, email.lower(), password)
 
 
 def new_password_problems(body: Mapping[str, Any], shortest: int) -> str:
-    """What is wrong with ``password`` and, where it is given, ``confirm_password``."""
+    """The problems of ``password`` and, where it is there, ``confirm_password``."""
     problems = Problems()
     password = _password(problems, "password", body.get("password", _ABSENT), shortest)
     again = body.get("confirm_password")
@@ -101,7 +101,7 @@ def new_password_problems(body: Mapping[str, Any], shortest: int) -> str:
 
 
 def email_problems(email: str) -> str:
-    """What is wrong with an e-mail address; "" when nothing is."""
+    """The problems of an e-mail address; "" without any."""
     problems = Problems()
     _email(problems, email)
     return str(problems)
@@ -130,13 +130,13 @@ def _text(problems: Problems, path: str, value: Any) -> str | None:
     return None
 
 
-def _length(problems: Problems, path: str, value: str, least: int, most: int) -> None:
+def _length(problems: Problems, path: str, value: str, minimum: int, maximum: int) -> None:
     # Browsers count UTF-16 units, and so do the rules.
     units = len(value.encode("utf-16-le")) // 2
-    if units < least:
-        problems.add(path, f"String must contain at least {least} character(s)")
-    if units > most:
-        problems.add(path, f"String must contain at most {most} character(s)")
+    if units < minimum:
+        problems.add(path, f"String must contain at least {minimum} character(s)")
+    if units > maximum:
+        problems.add(path, f"String must contain at most {maximum} character(s)")
 
 
 def _email(problems: Problems, value: Any) -> str | None:

@@ -11,15 +11,15 @@ from locutory import Database
 from locutory_auth.accounts.one_time import EMAIL_VERIFICATION, OneTimeTokens
 from locutory_auth.accounts.stored import StoredAccounts
 from locutory_auth.documents import User, by_address
-from locutory_auth.mail.postbox import Postbox
+from locutory_auth.mail.mailer import Mailer
 from locutory_auth.timing import on_the_beat
 
 _READ = {"_id": 1, "email": 1, "name": 1, "username": 1, "emailVerified": 1}
 _LONGEST = 320
 
 
-def called(account: Mapping[str, Any]) -> str:
-    """What a letter calls somebody; "" when only the address is known."""
+def display_name(account: Mapping[str, Any]) -> str:
+    """The name of somebody in a mail; "" when only the address is known."""
     return str(account.get("name") or account.get("username") or "")
 
 
@@ -35,14 +35,14 @@ class Verification:
         database: Database,
         accounts: StoredAccounts,
         tokens: OneTimeTokens,
-        postbox: Postbox,
+        mailer: Mailer,
         client: str,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._tokens = tokens
-        self._postbox = postbox
+        self._mailer = mailer
         self._client = client.rstrip("/")
         self._log = log
 
@@ -51,23 +51,23 @@ class Verification:
         email = account["email"]
         token = await self._tokens.issue(account["_id"], EMAIL_VERIFICATION, email)
         query = urlencode({"token": token, "email": email}, quote_via=quote)
-        self._postbox.post(
+        self._mailer.enqueue(
             "verifyEmail",
             "Verify your email",
             email,
-            called(account),
+            display_name(account),
             verificationLink=f"{self._client}/verify?{query}",
         )
 
     async def pretend(self) -> None:
         """The work of `send`, for an address that gets none."""
-        if self._postbox.open:
+        if self._mailer.configured:
             await self._tokens.pretend()
 
     async def resend(self, email: str, tenant: str | None = None) -> None:
         """Send a link to an address, if it has an account; nobody can tell. Without mail
         every account is verified from the start, so there is nothing to send."""
-        if not self._postbox.open:
+        if not self._mailer.configured:
             self._log.warning("account.no_mail", wanted="verification link")
             return
         started = time.monotonic()

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from locutory import JSON, HTTPError, Public, Request, Route
-from locutory_auth.bans.entry import Entry
+from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.passwords.reset import PasswordReset
 from locutory_auth.registration.registration import DONE
 from locutory_auth.registration.verification import Verification
@@ -20,11 +20,11 @@ class PasswordRoutes:
     """Password reset and e-mail verification."""
 
     def __init__(
-        self, reset: PasswordReset, verification: Verification, entry: Entry, limits: Limits
+        self, reset: PasswordReset, verification: Verification, guard: SignInGuard, limits: Limits
     ) -> None:
         self._reset = reset
         self._verification = verification
-        self._entry = entry
+        self._guard = guard
         self._limits = limits
 
     def all(self) -> list[Route]:
@@ -102,14 +102,14 @@ class PasswordRoutes:
         """``{message}``, the same for a known and an unknown address; ``{link}`` while no
         mail is configured."""
         email = request.text("email")
-        await self._entry.check(request, email)
+        await self._guard.check(request, email)
         self._reset.check_allowed()
         link = await self._reset.request(email, request.named_tenant)
         return JSON({"message": SENT} if link is None else {"link": link})
 
     async def reset(self, request: Request) -> Response:
         """``{message}``; every session of the account ends."""
-        await self._entry.check(request)
+        await self._guard.check(request)
         self._reset.check_allowed()
         user, token = request.text("userId"), request.text("token")
         await self._reset.reset(user, token, request.fields, request.named_tenant)

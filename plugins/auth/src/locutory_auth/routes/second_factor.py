@@ -6,8 +6,8 @@ from bson import ObjectId
 from starlette.responses import Response
 
 from locutory import JSON, Cache, HTTPError, Public, Request, Route, SignedIn, now
-from locutory_auth.accounts.stored import StoredAccounts, closing
-from locutory_auth.bans.entry import Entry
+from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
+from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.routes.bodies import (
     BackupCodesAnswer,
     CodeBody,
@@ -21,7 +21,7 @@ from locutory_auth.routes.limits import Limits
 from locutory_auth.routes.session import FAILURE, opened
 from locutory_auth.second_factor.enrolment import Enrolment
 from locutory_auth.second_factor.service import StoredSecondFactor
-from locutory_auth.sessions.opening import Opening, device_of
+from locutory_auth.sessions.issuer import SessionIssuer, device_of
 from locutory_auth.sessions.tokens import PENDING_SECONDS, Tokens
 
 _PREFIX = "/api/auth/2fa"
@@ -35,19 +35,19 @@ class SecondFactorRoutes:
         self,
         accounts: StoredAccounts,
         tokens: Tokens,
-        opening: Opening,
+        session_issuer: SessionIssuer,
         factor: StoredSecondFactor,
         enrolment: Enrolment,
-        entry: Entry,
+        guard: SignInGuard,
         limits: Limits,
         cache: Cache,
     ) -> None:
         self._accounts = accounts
         self._tokens = tokens
-        self._opening = opening
+        self._session_issuer = session_issuer
         self._factor = factor
         self._enrolment = enrolment
-        self._entry = entry
+        self._guard = guard
         self._limits = limits
         self._cache = cache
 
@@ -154,15 +154,15 @@ class SecondFactorRoutes:
 
     async def sign_in(self, request: Request) -> Response:
         """``{token, user}`` and cookies. The temporary token opens one session."""
-        asked = now()
-        await self._entry.check(request)
+        requested_at = now()
+        await self._guard.check(request)
         token = request.text("tempToken")
         if not token:
             raise HTTPError(400, {"message": "Missing temporary token"})
         claims = self._tokens.read_pending(token)
         if claims is None:
             raise HTTPError(401, {"message": _EXPIRED})
-        await self._entry.check_account(claims.user)
+        await self._guard.check_account(claims.user)
         known = await self._accounts.read(str(claims.user))
         if known is not None and (
             known.revoked.covers(claims.issued)
@@ -171,8 +171,8 @@ class SecondFactorRoutes:
             raise HTTPError(401, {"message": _EXPIRED})
         if known is None or not known.principal.account.get("twoFactorEnabled"):
             raise HTTPError(400, {"message": "2FA is not enabled for this user"})
-        if known.closing:
-            raise closing()
+        if known.being_deleted:
+            raise deletion_in_progress()
         used = hashlib.sha256(token.encode()).hexdigest()
         if await self._cache.get("two_factor:used", used) is not None:
             raise HTTPError(401, {"message": _EXPIRED})
@@ -180,7 +180,9 @@ class SecondFactorRoutes:
             raise HTTPError(401, {"message": "Invalid 2FA code or backup code"})
         if not await self._cache.add("two_factor:used", used, 1, PENDING_SECONDS):
             raise HTTPError(401, {"message": _EXPIRED})
-        session = await self._opening.open(known.principal.account, asked, device_of(request))
+        session = await self._session_issuer.open(
+            known.principal.account, requested_at, device_of(request)
+        )
         return opened(session)
 
 

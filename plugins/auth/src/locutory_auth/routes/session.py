@@ -6,16 +6,16 @@ from typing import Any
 from starlette.responses import Response
 
 from locutory import JSON, Empty, NoBody, Public, Request, Route, SignedIn, Text, Unauthorized, now
-from locutory_auth.accounts.stored import StoredAccounts, closing
-from locutory_auth.bans.entry import Entry
+from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
+from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.registration.registration import DONE, Registration
 from locutory_auth.routes.bodies import LoginBody, Message, RegisterBody, SignedInAnswer
 from locutory_auth.routes.limits import Limits
 from locutory_auth.service import SignIn
 from locutory_auth.sessions import cookies
 from locutory_auth.sessions.cookies import Cookies, Gate
-from locutory_auth.sessions.opening import Opening, device_of
-from locutory_auth.sessions.outside import Outside
+from locutory_auth.sessions.external import ExternalSessions
+from locutory_auth.sessions.issuer import SessionIssuer, device_of
 from locutory_auth.sessions.rotation import Sessions
 from locutory_auth.sessions.tokens import Tokens, bearer_of
 from locutory_contracts.sign_in import OpenedSession
@@ -31,25 +31,25 @@ class SessionRoutes:
         accounts: StoredAccounts,
         tokens: Tokens,
         sessions: Sessions,
-        opening: Opening,
+        session_issuer: SessionIssuer,
         sign_in: SignIn,
         registration: Registration,
-        entry: Entry,
+        guard: SignInGuard,
         limits: Limits,
         session_cookies: Cookies,
-        outside: Outside,
+        external: ExternalSessions,
         own_cookies_only: Gate,
     ) -> None:
         self._accounts = accounts
         self._tokens = tokens
         self._sessions = sessions
-        self._opening = opening
+        self._session_issuer = session_issuer
         self._sign_in = sign_in
         self._registration = registration
-        self._entry = entry
+        self._guard = guard
         self._limits = limits
         self._cookies = session_cookies
-        self._outside = outside
+        self._external = external
         self._own_cookies_only = own_cookies_only
 
     def all(self) -> list[Route]:
@@ -123,19 +123,19 @@ class SessionRoutes:
 
     async def login(self, request: Request) -> Response:
         """``{token, user}`` and cookies, or ``{twoFAPending, tempToken}``."""
-        asked = now()
-        await self._entry.check(request, request.fields.get("email"))
+        requested_at = now()
+        await self._guard.check(request, request.fields.get("email"))
         self._sign_in.check_allowed()
-        await self._entry.captcha(request)
+        await self._guard.captcha(request)
         account = await self._sign_in.sign_in(request.fields, request.ip, request.named_tenant)
         if account.get("twoFactorEnabled"):
-            return opened(self._opening.owing(account, asked))
-        return opened(await self._opening.open(account, asked, device_of(request)))
+            return opened(self._session_issuer.second_factor_pending(account, requested_at))
+        return opened(await self._session_issuer.open(account, requested_at, device_of(request)))
 
     async def refresh(self, request: Request) -> Response:
         """``{token, user}`` and fresh cookies."""
-        asked = now()
-        kept = await self._outside.refresh(request)
+        requested_at = now()
+        kept = await self._external.refresh(request)
         if kept is not None:
             return kept
         token = cookies.read(request, cookies.REFRESH)
@@ -147,23 +147,23 @@ class SessionRoutes:
         known = await self._accounts.load(str(claims.user))
         if known is None or request.named_tenant not in (None, known.principal.tenant):
             return Empty(302, {"location": "/login"})
-        if known.closing:
-            raise closing()
+        if known.being_deleted:
+            raise deletion_in_progress()
         refresh = await self._sessions.rotate(token, claims, device_of(request))
         if refresh is None:
             if request.query_text("retry"):
                 return Text("No session found", 403)
             return Text("Refresh token expired or not found for this user", 401)
         account = known.principal.account
-        access = self._tokens.access(account, refresh.session, asked)
+        access = self._tokens.access(account, refresh.session, requested_at)
         response = JSON({"token": access, "user": account})
         self._cookies.set(response, refresh)
         return response
 
     async def _nobody(self, request: Request) -> Response | None:
-        """Whoever has just deleted his account signs out like anybody: the client would show
+        """Whoever has just deleted their account signs out like anybody: the client would show
         a refusal as a failed sign-in, and keep cookies that open nothing."""
-        session = self._outside.session(request)
+        session = self._external.session(request)
         token = bearer_of(request.headers.get("authorization", ""))
         if session is not None:
             user = session.user_id
@@ -188,15 +188,15 @@ class SessionRoutes:
         claims = None if token is None else self._tokens.read_refresh(token)
         if claims is not None and str(claims.user) == request.caller.id:
             await self._sessions.end(claims)
-        outside = await self._outside.end(request)
-        response = self._left(outside.members)
-        cookies.add(response, outside.cookies)
+        external = await self._external.end(request)
+        response = self._left(external.members)
+        cookies.add(response, external.cookies)
         return response
 
     async def register(self, request: Request) -> Response:
         """``{message}``, the same for a new and for a known address."""
-        await self._entry.check(request, request.fields.get("email"))
-        await self._entry.captcha(request)
+        await self._guard.check(request, request.fields.get("email"))
+        await self._guard.captcha(request)
         await self._registration.register(request.fields, request.named_tenant)
         return JSON({"message": DONE})
 

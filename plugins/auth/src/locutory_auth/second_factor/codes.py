@@ -59,7 +59,7 @@ def _key(secret: str) -> bytes:
 
 
 def otpauth_url(title: str, email: str, secret: str) -> str:
-    """What the QR code holds."""
+    """The content of the QR code."""
     issuer = quote("".join(title.split()), safe="")
     return f"otpauth://totp/{issuer}:{quote(email, safe='@+')}?secret={secret}&issuer={issuer}"
 

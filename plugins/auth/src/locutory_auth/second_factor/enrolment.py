@@ -23,7 +23,7 @@ def _refuse(status: int, message: str) -> HTTPError:
 
 
 class Enrolment:
-    """What a signed-in user does with his second factor."""
+    """Changes of a signed-in user's own second factor."""
 
     def __init__(
         self,
@@ -46,8 +46,8 @@ class Enrolment:
         sign-in until `confirm`."""
         document = await self._read(user)
         if document.get("twoFactorEnabled"):
-            asked = "TOTP token or backup code is required to re-enroll 2FA"
-            await self._prove(document, code, backup_code, asked)
+            message = "TOTP token or backup code is required to re-enroll 2FA"
+            await self._prove(document, code, backup_code, message)
         elif self._config.enrol_asks_password and not await self._fits(document, password):
             raise _refuse(401, "Incorrect password.")
         secret = new_secret()
@@ -99,8 +99,8 @@ class Enrolment:
         if not document.get("totpSecret"):
             raise _refuse(400, "2FA is not setup for this user")
         if document.get("twoFactorEnabled"):
-            asked = "Either token or backup code is required to disable 2FA"
-            await self._prove(document, code, backup_code, asked)
+            message = "Either token or backup code is required to disable 2FA"
+            await self._prove(document, code, backup_code, message)
         await self.remove(user)
 
     async def remove(self, user: ObjectId) -> None:
@@ -120,8 +120,8 @@ class Enrolment:
         """New backup codes instead of the old ones, and what is stored of them."""
         document = await self._read(user)
         if document.get("twoFactorEnabled"):
-            asked = "TOTP token or backup code is required to regenerate backup codes"
-            await self._prove(document, code, backup_code, asked)
+            message = "TOTP token or backup code is required to regenerate backup codes"
+            await self._prove(document, code, backup_code, message)
         codes, stored = new_backup_codes()
         await self._accounts.write(user, {"backupCodes": stored})
         return codes, stored
@@ -142,10 +142,10 @@ class Enrolment:
         document: Mapping[str, Any],
         code: str | None,
         backup_code: str | None,
-        asked: str,
+        message: str,
     ) -> None:
         if not code and not backup_code:
-            raise _refuse(400, asked)
+            raise _refuse(400, message)
         if code and self._factor.secret(document.get("totpSecret")) is None:
             raise _refuse(400, "2FA secret is missing or corrupted")
         if not await self._factor.spend(document, code, backup_code):

@@ -37,7 +37,7 @@ class StoredSecondFactor:
     """Implements `locutory_contracts.accounts.SecondFactor`.
 
     Args:
-        minutes: what the refusal of too many attempts says.
+        minutes: the wait that the refusal of too many attempts names.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class StoredSecondFactor:
         return document is not None and await self.spend(document, code, backup_code)
 
     async def read(self, user: ObjectId) -> Mapping[str, Any] | None:
-        """What is stored of an account's factors."""
+        """The stored members of an account's factors."""
         return await self._database[User].find_one({"_id": user}, _READ)
 
     async def spend(

@@ -1,32 +1,32 @@
-"""Who sends a request: the bearer of an access token (contract kernel §6, §9), or of the cookie
+"""The sender of a request: the bearer of an access token (contract kernel §6, §9), or of the cookie
 of a session where a browser sends nothing else (`<img>` of shared links, share §5)."""
 
 from locutory import HTTPError, Principal, Request, Unauthorized, now
-from locutory_auth.accounts.stored import StoredAccounts, closing
+from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
 from locutory_auth.bans.gate import BanGate
 from locutory_auth.sessions.cookies import PROVIDER, REFRESH, read
-from locutory_auth.sessions.outside import Outside
+from locutory_auth.sessions.external import ExternalSessions
 from locutory_auth.sessions.rotation import Sessions
 from locutory_auth.sessions.tokens import AccessClaims, Tokens, bearer_of
 
 SYSTEM_TENANT = "__SYSTEM__"
 
 
-class Admission:
-    """Lets somebody in whose credentials are good, if his account is."""
+class AccountCheck:
+    """Lets somebody in whose credentials are good, if the account is."""
 
     def __init__(self, accounts: StoredAccounts, bans: BanGate) -> None:
         self._accounts = accounts
         self._bans = bans
 
-    async def admit(self, request: Request, claims: AccessClaims) -> Principal:
+    async def check(self, request: Request, claims: AccessClaims) -> Principal:
         """The account; 401 when it is gone or its session over, 403 for the tenant that stands
         for the system itself, and for those who are banned on the paths where that counts."""
         known = await self._accounts.load(claims.user)
         if known is None or known.revoked.covers(claims.issued, claims.session):
             raise Unauthorized
-        if known.closing:
-            raise closing()
+        if known.being_deleted:
+            raise deletion_in_progress()
         if known.principal.tenant == SYSTEM_TENANT:
             raise HTTPError(
                 403, {"error": "System tenant is not allowed for request-scoped routes"}
@@ -38,24 +38,26 @@ class Admission:
 class SessionAuthenticator:
     """Entry "session" of `AUTHENTICATORS`."""
 
-    def __init__(self, tokens: Tokens, admission: Admission, outside: Outside) -> None:
+    def __init__(
+        self, tokens: Tokens, account_check: AccountCheck, external: ExternalSessions
+    ) -> None:
         self._tokens = tokens
-        self._admission = admission
-        self._outside = outside
+        self._account_check = account_check
+        self._external = external
 
     async def authenticate(self, request: Request) -> Principal:
         """The account of the access token in ``Authorization``; 401 with the contract's
-        message without a good one, and what `Admission` refuses."""
-        return await self._admission.admit(request, await self.claims(request))
+        message without a good one, and what `AccountCheck` refuses."""
+        return await self._account_check.check(request, await self.claims(request))
 
     async def claims(self, request: Request) -> AccessClaims:
-        """What the access token of a request says, whether or not it still counts. A token of
+        """The claims of the access token of a request, whether or not it still counts. A token of
         a provider that keeps the session goes first."""
         token = bearer_of(request.headers.get("authorization", ""))
         if token is None:
             raise Unauthorized("No auth token")
         try:
-            session = await self._outside.authenticate(request)
+            session = await self._external.authenticate(request)
         except Unauthorized as refusal:
             try:
                 return self._tokens.read_access(token)
@@ -71,20 +73,24 @@ class CookieAuthenticator:
     change nothing, because any site can make a browser send a cookie."""
 
     def __init__(
-        self, tokens: Tokens, sessions: Sessions, outside: Outside, admission: Admission
+        self,
+        tokens: Tokens,
+        sessions: Sessions,
+        external: ExternalSessions,
+        account_check: AccountCheck,
     ) -> None:
         self._tokens = tokens
         self._sessions = sessions
-        self._outside = outside
-        self._admission = admission
+        self._external = external
+        self._account_check = account_check
 
     async def authenticate(self, request: Request) -> Principal:
         """The account whose session the cookies prove, one of ours or of a provider; 401
         without a live one."""
-        return await self._admission.admit(request, await self._claims(request))
+        return await self._account_check.check(request, await self._claims(request))
 
     async def _claims(self, request: Request) -> AccessClaims:
-        session = self._outside.session(request)
+        session = self._external.session(request)
         if session is not None:
             return AccessClaims(session.user_id, session.began, session.id)
         # The refresh token is looked at, not used: it is neither replaced nor, if it is an old

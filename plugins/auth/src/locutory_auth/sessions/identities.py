@@ -5,11 +5,11 @@ import time
 from bson import ObjectId
 
 from locutory import now
-from locutory_auth.accounts.stored import StoredAccounts, closing
+from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
 from locutory_auth.bans.gate import banned
-from locutory_auth.sessions.adoption import Adoption
-from locutory_auth.sessions.expectation import Expectation
-from locutory_auth.sessions.opening import Opening
+from locutory_auth.sessions.account_linking import AccountLinking
+from locutory_auth.sessions.issuer import SessionIssuer
+from locutory_auth.sessions.provisioning import Provisioning
 from locutory_auth.sessions.rotation import Device, Sessions
 from locutory_contracts.sign_in import Identity, IdentityRefused, OpenedSession
 
@@ -21,23 +21,23 @@ class Identities:
         self,
         accounts: StoredAccounts,
         sessions: Sessions,
-        opening: Opening,
-        adoption: Adoption,
-        expectation: Expectation,
+        session_issuer: SessionIssuer,
+        account_linking: AccountLinking,
+        provisioning: Provisioning,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
-        self._opening = opening
-        self._adoption = adoption
-        self._expectation = expectation
+        self._session_issuer = session_issuer
+        self._account_linking = account_linking
+        self._provisioning = provisioning
 
     async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
         """See the contract."""
-        return await self._adoption.adopt(identity, may_register, address)
+        return await self._account_linking.link(identity, may_register, address)
 
     async def expect(self, identity: Identity) -> str:
         """See the contract."""
-        return await self._expectation.expect(identity)
+        return await self._provisioning.provision(identity)
 
     async def open(
         self,
@@ -50,18 +50,20 @@ class Identities:
     ) -> OpenedSession:
         """See the contract; `HTTPError` 403 for a banned account, 401 for one that is being
         deleted, `IdentityRefused` when there is none."""
-        asked = now()
+        requested_at = now()
         known = await self._accounts.read(user_id)
         if known is None:
             raise IdentityRefused("auth_failed", "The account does not exist")
-        if known.closing:
-            raise closing()
+        if known.being_deleted:
+            raise deletion_in_progress()
         if known.banned > time.time():
             raise banned()
         account = known.principal.account
         if account.get("twoFactorEnabled") and not skip_second_factor:
-            return self._opening.owing(account, asked)
-        return await self._opening.open(account, asked, Device(address, agent), token_provider)
+            return self._session_issuer.second_factor_pending(account, requested_at)
+        return await self._session_issuer.open(
+            account, requested_at, Device(address, agent), token_provider
+        )
 
     async def close_all(self, user_id: str) -> None:
         """See the contract."""

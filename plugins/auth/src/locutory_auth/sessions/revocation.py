@@ -29,7 +29,7 @@ _OVERLAP = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """What counts no more: tokens asked for until ``before``, and those of ``sessions``."""
+    """Tokens that count no more: those asked for until ``before``, and those of ``sessions``."""
 
     before: datetime | None = None
     sessions: frozenset[str] = field(default_factory=frozenset)
@@ -65,7 +65,7 @@ class Revocations:
         self._cache = cache
         self._life = timedelta(seconds=max(access_seconds, PENDING_SECONDS) + 60)
         # What is left of a session that an identity provider keeps is only in the browser.
-        self._outside_life = self._life + timedelta(seconds=session_seconds)
+        self._external_life = self._life + timedelta(seconds=session_seconds)
         self._log = log
         self._began = self._since = now()
         self._seen: set[tuple[ObjectId, datetime]] = set()
@@ -89,17 +89,17 @@ class Revocations:
         """Every token of an account, asked for until now; what runs for it is stopped."""
         moment = now()
         change = {"$set": {"before": moment, "changedAt": moment}}
-        await self._note(user, moment + self._outside_life, change)
+        await self._note(user, moment + self._external_life, change)
         self._seen.add((user, moment))
         await self._stop(user)
 
     async def of_sessions(
-        self, user: ObjectId, sessions: Collection[ObjectId], *, outside: bool = False
+        self, user: ObjectId, sessions: Collection[ObjectId], *, external: bool = False
     ) -> None:
-        """The tokens of single sessions. ``outside``: an identity provider keeps them."""
+        """The tokens of single sessions. ``external``: an identity provider keeps them."""
         if sessions:
             change = {"$addToSet": {"sessions": {"$each": list(sessions)}}}
-            life = self._outside_life if outside else self._life
+            life = self._external_life if external else self._life
             await self._note(user, now() + life, change)
 
     async def _note(self, user: ObjectId, expires: datetime, change: dict[str, Any]) -> None:

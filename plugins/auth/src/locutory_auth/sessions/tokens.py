@@ -21,7 +21,7 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaims:
-    """What a refresh token that verifies says."""
+    """The claims of a refresh token that verifies."""
 
     user: ObjectId
     session: ObjectId
@@ -29,7 +29,7 @@ class RefreshClaims:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What an access token says: whose it is, when it was asked for, and of which session
+    """The claims of an access token: whose it is, when it was asked for, and of which session
     (LibreChat's tokens do not say)."""
 
     user: str
@@ -39,7 +39,7 @@ class AccessClaims:
 
 @dataclass(frozen=True, slots=True)
 class PendingClaims:
-    """What the token of somebody says who still owes the second factor."""
+    """The claims of the token of somebody who still owes the second factor."""
 
     user: ObjectId
     issued: datetime
@@ -59,10 +59,10 @@ class Tokens:
         self._life = timedelta(seconds=access_seconds)
         self._jwt = jwt.PyJWT(options={"require": ["exp"], "verify_iat": False})
 
-    def access(self, account: Mapping[str, Any], session: ObjectId, asked: datetime) -> str:
+    def access(self, account: Mapping[str, Any], session: ObjectId, requested_at: datetime) -> str:
         """An access token for a session of an account.
 
-        ``asked``: when the request for it began. A revocation that comes in between is later
+        ``requested_at``: when the request for it began. A revocation that comes in between is later
         than that, and so counts for this token too.
         """
         claims = {
@@ -70,29 +70,29 @@ class Tokens:
             "username": account.get("username"),
             "provider": account.get("provider"),
             "email": account.get("email"),
-            "iat": asked,
-            "exp": asked + self._life,
+            "iat": requested_at,
+            "exp": requested_at + self._life,
             # Two tokens of one second would be the same text otherwise.
             "jti": secrets.token_hex(8),
             "sid": str(session),
-            "at": _milliseconds(asked),
+            "at": _milliseconds(requested_at),
         }
         return self._jwt.encode(claims, self._access_secret, ALGORITHM)
 
-    def pending(self, user: ObjectId, asked: datetime) -> str:
+    def pending(self, user: ObjectId, requested_at: datetime) -> str:
         """The token of somebody whose second factor is still to be checked."""
         claims = {
             "userId": str(user),
             "twoFAPending": True,
-            "iat": asked,
-            "exp": asked + timedelta(seconds=PENDING_SECONDS),
+            "iat": requested_at,
+            "exp": requested_at + timedelta(seconds=PENDING_SECONDS),
             "jti": secrets.token_hex(8),
-            "at": _milliseconds(asked),
+            "at": _milliseconds(requested_at),
         }
         return self._jwt.encode(claims, self._access_secret, ALGORITHM)
 
     def read_access(self, text: str) -> AccessClaims:
-        """What an access token says; `Unauthorized` with the contract's message (kernel §6)
+        """The claims of an access token; `Unauthorized` with the contract's message (kernel §6)
         for anything else."""
         claims = self._claims(text)
         user, session = claims.get("id"), claims.get("sid")
@@ -102,7 +102,7 @@ class Tokens:
         return AccessClaims(user, _issued(claims), known)
 
     def read_pending(self, text: str) -> PendingClaims | None:
-        """What the token of a pending sign-in says, LibreChat's too; ``None`` for any other
+        """The claims of the token of a pending sign-in, LibreChat's too; ``None`` for any other
         token: one that opens a session is none that stands for a password."""
         try:
             claims = self._claims(text)

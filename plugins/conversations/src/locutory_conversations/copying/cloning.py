@@ -13,8 +13,8 @@ from locutory_conversations.copying.selection import Message, is_root
 _STEP = timedelta(milliseconds=1)
 
 
-class Circle(ValueError):
-    """Messages answer each other in a circle."""
+class CycleError(ValueError):
+    """Messages answer each other in a cycle."""
 
 
 def new_id(_old: str) -> str:
@@ -27,26 +27,26 @@ def cloned(
     *,
     endpoint: str | None = None,
     identify: Callable[[str], str] = new_id,
-    cut_circles: bool = True,
+    cut_cycles: bool = True,
 ) -> list[Raw]:
     """The messages with new ids, parents first, each later than its parent.
 
     One whose parent is not among them hangs on the one copied before it. ``endpoint``: of
-    those that have none. A circle is cut where it is met, or is an error.
+    those that have none. A cycle is cut where it is met, or is an error.
 
     Raises:
-        Circle: there is one, and ``cut_circles`` is off.
+        CycleError: there is one, and ``cut_cycles`` is off.
     """
     ids = {message["messageId"]: identify(message["messageId"]) for message in messages}
     dates: dict[str, datetime] = {}
     found: list[Raw] = []
     before = NO_PARENT
-    for message, circle in _parents_first(messages):
-        if circle and not cut_circles:
-            raise Circle("messages answer each other in a circle")
+    for message, cycle in _parents_first(messages):
+        if cycle and not cut_cycles:
+            raise CycleError("messages answer each other in a circle")
         parent = message.get("parentMessageId")
         above: str = NO_PARENT
-        if not is_root(message) and not circle:
+        if not is_root(message) and not cycle:
             above = ids.get(parent, before) if isinstance(parent, str) else before
         created = message.get("createdAt")
         moment = created if isinstance(created, datetime) else now()
@@ -72,7 +72,7 @@ def cloned(
 
 
 def _parents_first(messages: Sequence[Message]) -> list[tuple[Message, bool]]:
-    """(message, it closes a circle): roots first, else in the given order, but never before
+    """(message, it closes a cycle): roots first, else in the given order, but never before
     the parent."""
     ordered = [*filter(is_root, messages), *(each for each in messages if not is_root(each))]
     by_id = {message["messageId"]: message for message in ordered}
@@ -85,11 +85,11 @@ def _parents_first(messages: Sequence[Message]) -> list[tuple[Message, bool]]:
             chain[at["messageId"]] = at
             parent = None if is_root(at) else at.get("parentMessageId")
             at = by_id.get(parent) if isinstance(parent, str) else None
-        circle = at is not None and at["messageId"] in chain
+        cycle = at is not None and at["messageId"] in chain
         for each in reversed(chain.values()):
-            found.append((each, circle))
+            found.append((each, cycle))
             done.add(each["messageId"])
-            circle = False
+            cycle = False
     return found
 
 

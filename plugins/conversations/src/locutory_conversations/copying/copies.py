@@ -18,8 +18,8 @@ _NOT_COPIED = frozenset(
 _FALLBACK_ENDPOINT = "openAI"
 
 
-class NotThere(LookupError):
-    """What is to be copied is not there. The text says what."""
+class SourceNotFound(LookupError):
+    """The conversation or message to copy does not exist. The text names it."""
 
 
 class Copies:
@@ -46,7 +46,7 @@ class Copies:
             messages = split_at(messages, start_at)
         chosen = SELECTIONS[option](messages, message_id)
         if not chosen:
-            raise NotThere("Message not found")
+            raise SourceNotFound("Message not found")
         return await self._write(principal, source, chosen, None)
 
     async def duplicate(
@@ -55,14 +55,14 @@ class Copies:
         """All branches down to the level of the newest message."""
         source, messages = await self._read(principal.id, conversation_id)
         if not messages:
-            raise NotThere("Conversation has no messages")
+            raise SourceNotFound("Conversation has no messages")
         chosen = target_level(messages, messages[-1]["messageId"])
         return await self._write(principal, source, chosen, title)
 
     async def _read(self, user: str, conversation_id: str) -> tuple[Raw, Sequence[Message]]:
         source = await self._history.find(user, conversation_id)
         if source is None:
-            raise NotThere("Conversation not found")
+            raise SourceNotFound("Conversation not found")
         return source, await self._history.messages(user, conversation_id)
 
     async def _write(

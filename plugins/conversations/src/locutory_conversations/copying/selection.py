@@ -1,5 +1,5 @@
-"""Which messages a fork takes (contract convos §2.10). Messages come ``createdAt`` ascending,
-and so does every result. All walks are iterative, and a circle of parents ends them."""
+"""Messages that a fork takes (contract convos §2.10). Messages come ``createdAt`` ascending,
+and so does every result. All walks are iterative, and a cycle of parents ends them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,8 +40,8 @@ def target_level(messages: Sequence[Message], target: str) -> list[Message]:
 
 
 def split_at(messages: Sequence[Message], target: str) -> list[Message]:
-    """What is not above the level of the target; that level becomes the roots. Nothing when
-    the target is not reached from a root."""
+    """Messages that are not above the level of the target; that level becomes the roots. None
+    when the target is not reached from a root."""
     levels = _levels(messages)
     if target not in levels:
         return []

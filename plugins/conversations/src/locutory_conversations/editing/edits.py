@@ -26,7 +26,7 @@ _ATTEMPTS = 3
 _COPIED = ("parentMessageId", "attachments", "model", "endpoint", "sender", "iconURL")
 
 
-class Contended(RuntimeError):
+class EditConflict(RuntimeError):
     """The message changed under the edit each time it was tried."""
 
 
@@ -53,7 +53,7 @@ class Edits:
         tokens = self.count(prompt_text(message, text))
         fields = {"text": text, "tokenCount": tokens, "updatedAt": now()}
         await self._store.messages.update_one({"_id": message["_id"]}, {"$set": fields})
-        return await self._told(user, {**message, **fields})
+        return await self._publish_saved(user, {**message, **fields})
 
     async def part(self, user: str, message: Raw, index: Any, text: str) -> Raw:
         """Replace the text of one content part; `BadPart` when it cannot be."""
@@ -64,9 +64,9 @@ class Edits:
             if tokens is not None:
                 fields["tokenCount"] = tokens
             if await self._replace(message, edit, fields):
-                return await self._told(user, await self._reread(user, message))
+                return await self._publish_saved(user, await self._reread(user, message))
             message = await self._reread(user, message)
-        raise Contended
+        raise EditConflict
 
     async def artifact(
         self, user: str, message: Raw, index: int, original: str, updated: str
@@ -82,9 +82,9 @@ class Edits:
                 return None
             edit = PartEdit(_path(artifact), artifact.text, ())
             if await self._replace(message, edit, {edit.path: text, "updatedAt": now()}):
-                return await self._told(user, await self._reread(user, message))
+                return await self._publish_saved(user, await self._reread(user, message))
             message = await self._reread(user, message)
-        raise Contended
+        raise EditConflict
 
     async def feedback(self, user: str, message_id: str, feedback: dict[str, str] | None) -> Any:
         """Set or clear the feedback; returns what is stored, or ``False`` when the user has
@@ -98,7 +98,7 @@ class Edits:
         if self._events.subscribers(MessageSaved):
             document = await self._store.messages.find_one(key)
             if document is not None:
-                await self._told(user, document)
+                await self._publish_saved(user, document)
         return stored
 
     async def branch(self, user: str, source: Raw, agent: str) -> Raw:
@@ -132,7 +132,7 @@ class Edits:
     async def _reread(self, user: str, message: Raw) -> Raw:
         return await self._history.message(user, message["messageId"]) or message
 
-    async def _told(self, user: str, message: Raw) -> Raw:
+    async def _publish_saved(self, user: str, message: Raw) -> Raw:
         await self._events.tell(MessageSaved(user, message))
         return message
 

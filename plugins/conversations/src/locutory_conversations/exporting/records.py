@@ -18,8 +18,7 @@ from locutory import iso, now
 from locutory.database import Raw
 from locutory_contracts.conversations import NO_PARENT
 from locutory_contracts.portability import Record
-from locutory_conversations.changes import LONGEST_TITLE
-from locutory_conversations.importing.errors import Junk
+from locutory_conversations.importing.errors import InvalidItem
 from locutory_conversations.importing.fields import (
     conversation_fields,
     message_fields,
@@ -28,8 +27,9 @@ from locutory_conversations.importing.fields import (
 )
 from locutory_conversations.importing.resources import without_resources
 from locutory_conversations.retention import Retention
-from locutory_conversations.services.adding import LONGEST_ID, Adding, Whole
+from locutory_conversations.services.bulk_insert import LONGEST_ID, BulkInsert, ConversationBundle
 from locutory_conversations.store import READ_AT_ONCE, Store, is_uuid
+from locutory_conversations.updates import LONGEST_TITLE
 
 KIND = "conversation"
 _IDS_AT_ONCE = 1000
@@ -44,7 +44,7 @@ _NOT_EXPORTED = frozenset(
 _DATES = ("createdAt", "updatedAt", "archivedAt")
 
 
-Place = tuple[str, bool]
+RestoreTarget = tuple[str, bool]
 """(id under which a conversation is restored, the user has it already)"""
 
 
@@ -57,9 +57,9 @@ class PortableConversations:
 
     rank = 50
 
-    def __init__(self, store: Store, adding: Adding, retention: Retention) -> None:
+    def __init__(self, store: Store, bulk_insert: BulkInsert, retention: Retention) -> None:
         self._store = store
-        self._adding = adding
+        self._bulk_insert = bulk_insert
         self._retention = retention
 
     async def export(self, user: str) -> AsyncIterator[Record]:
@@ -100,10 +100,10 @@ class PortableConversations:
 
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
         """Bring back one conversation; false when the user has it."""
-        whole = await self.parsed(user, record, ids)
-        if whole is None:
+        bundle = await self.parsed(user, record, ids)
+        if bundle is None:
             return False
-        await self._adding.add_all(user, [whole])
+        await self._bulk_insert.add_all(user, [bundle])
         return True
 
     async def parsed(
@@ -111,57 +111,62 @@ class PortableConversations:
         user: str,
         record: Record,
         ids: MutableMapping[str, str],
-        places: Mapping[str, Place] | None = None,
-    ) -> Whole | None:
+        restore_targets: Mapping[str, RestoreTarget] | None = None,
+    ) -> ConversationBundle | None:
         """The conversation of a record, ready to be written; ``None`` when the user has it.
-        ``places``: what `places` found, where several records are looked at together.
+        ``restore_targets``: what `restore_targets` found, where several records are looked at
+        together.
 
         Raises:
             ValueError: the record makes no sense.
         """
-        given, messages = record.get("conversation"), record.get("messages")
-        if not isinstance(given, dict) or not isinstance(messages, list):
-            raise Junk("a conversation is not complete")
-        old = given.get("conversationId")
+        raw, messages = record.get("conversation"), record.get("messages")
+        if not isinstance(raw, dict) or not isinstance(messages, list):
+            raise InvalidItem("a conversation is not complete")
+        old = raw.get("conversationId")
         if not is_uuid(old):
-            raise Junk("a conversation has no id")
-        new, known = (places or await self.places(user, [record]))[str(old)]
+            raise InvalidItem("a conversation has no id")
+        new, known = (restore_targets or await self.restore_targets(user, [record]))[str(old)]
         ids[str(old)] = new
         if known:
             return None
         conversation = {
-            "title": text_of(given.get("title"), "New Chat")[:LONGEST_TITLE],
-            **conversation_fields(given, own=True),
-            **_dates(given),
-            **self._retained(given),
+            "title": text_of(raw.get("title"), "New Chat")[:LONGEST_TITLE],
+            **conversation_fields(raw, own=True),
+            **_dates(raw),
+            **self._retained(raw),
             "conversationId": new,
         }
         project = conversation.pop("chatProjectId", None)
         if project in ids:
             conversation["chatProjectId"] = ids[project]
         keep = new == old
-        return Whole(conversation, [self._message(user, row, keep) for row in messages])
+        return ConversationBundle(
+            conversation, [self._message(user, row, keep) for row in messages]
+        )
 
-    def _message(self, user: str, given: Any, keep: bool) -> dict[str, Any]:
-        fields = without_resources(message_fields(given))
-        known, parent = given.get("messageId"), given.get("parentMessageId")
+    def _message(self, user: str, raw: Any, keep: bool) -> dict[str, Any]:
+        fields = without_resources(message_fields(raw))
+        known, parent = raw.get("messageId"), raw.get("parentMessageId")
         if not isinstance(known, str) or not 0 < len(known) <= LONGEST_ID:
-            raise Junk("a message has no id")
+            raise InvalidItem("a message has no id")
         parent = parent if isinstance(parent, str) and parent else NO_PARENT
         if not keep:
             known = derived(user, known)
             parent = parent if parent == NO_PARENT else derived(user, parent)
-        dates = _dates(given)
+        dates = _dates(raw)
         return {
             **fields,
             "createdAt": now(),
             **dates,
-            **self._retained(given),
+            **self._retained(raw),
             "messageId": known,
             "parentMessageId": parent,
         }
 
-    async def places(self, user: str, records: Sequence[Any]) -> Mapping[str, Place]:
+    async def restore_targets(
+        self, user: str, records: Sequence[Any]
+    ) -> Mapping[str, RestoreTarget]:
         """For every id of a conversation in records: where it goes."""
         olds = [old for record in records if is_uuid(old := _old_id(record))]
         moved = {old: derived(user, old) for old in olds}
@@ -173,16 +178,16 @@ class PortableConversations:
             rows = self._store.conversations.find(key, columns, batch_size=READ_AT_ONCE)
             async for row in rows:
                 owners[row["conversationId"]].add(str(row["user"]))
-        found: dict[str, Place] = {}
+        found: dict[str, RestoreTarget] = {}
         for old in olds:
             stays = not owners[old] or user in owners[old]
             new = old if stays else moved[old]
             found[old] = (new, user in owners[new])
         return found
 
-    def _retained(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _retained(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """A temporary conversation lives as long as one that begins now."""
-        return self._retention.changes(given.get("isTemporary") is True)
+        return self._retention.changes(raw.get("isTemporary") is True)
 
 
 async def _by_conversation(rows: AsyncIterable[Raw]) -> AsyncGenerator[tuple[str, list[Raw]], None]:
@@ -208,16 +213,16 @@ def _has_ended(conversation: Mapping[str, Any]) -> bool:
 
 
 def _old_id(record: Any) -> Any:
-    given = record.get("conversation") if isinstance(record, dict) else None
-    return given.get("conversationId") if isinstance(given, dict) else None
+    raw = record.get("conversation") if isinstance(record, dict) else None
+    return raw.get("conversationId") if isinstance(raw, dict) else None
 
 
 def _exported(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in _NOT_EXPORTED}
 
 
-def _dates(given: Mapping[str, Any]) -> dict[str, Any]:
-    dates = {name: moment_of(given.get(name)) for name in _DATES}
+def _dates(raw: Mapping[str, Any]) -> dict[str, Any]:
+    dates = {name: moment_of(raw.get(name)) for name in _DATES}
     return {name: moment for name, moment in dates.items() if moment is not None}
 
 

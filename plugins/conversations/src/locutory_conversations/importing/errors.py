@@ -1,10 +1,10 @@
-"""What can be wrong with a file to import. Texts are sentences for the user."""
+"""Faults of a file to import. Texts are sentences for the user."""
 
 UNSUPPORTED = "Unsupported import type"
 EMPTY = "The file holds no messages"
 
 
-class Junk(ValueError):
+class InvalidItem(ValueError):
     """One conversation makes no sense; those after it may."""
 
 

@@ -10,7 +10,7 @@ from beanie import Document
 from locutory.parsing import drop_operators
 from locutory_conversations.documents import Conversation, Message
 from locutory_conversations.editing.drafts import storable
-from locutory_conversations.importing.errors import Junk
+from locutory_conversations.importing.errors import InvalidItem
 
 Check = Callable[[Any], bool]
 
@@ -54,28 +54,29 @@ _CONVERSATION = _checks(Conversation)
 _MESSAGE = _checks(Message)
 
 
-def conversation_fields(given: Any, *, own: bool = False) -> dict[str, Any]:
+def conversation_fields(raw: Any, *, own: bool = False) -> dict[str, Any]:
     """The fields of a conversation that are of the right type. ``own``: of our own export,
     with what else holds only on the server it came from."""
-    fields = _right(given, _CONVERSATION)
+    fields = _right(raw, _CONVERSATION)
     return {name: value for name, value in fields.items() if own or name not in _OF_ANOTHER_SERVER}
 
 
-def message_fields(given: Any) -> dict[str, Any]:
-    """The fields of a message that are of the right type; `Junk` when they cannot be kept."""
-    return _right(given, _MESSAGE)
+def message_fields(raw: Any) -> dict[str, Any]:
+    """The fields of a message that are of the right type; `InvalidItem` when they cannot be
+    kept."""
+    return _right(raw, _MESSAGE)
 
 
-def _right(given: Any, checks: Mapping[str, Check]) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        raise Junk("something in it is not an object")
+def _right(raw: Any, checks: Mapping[str, Check]) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise InvalidItem("something in it is not an object")
     fields = {
         name: value
-        for name, value in given.items()
+        for name, value in raw.items()
         if value is not None and name in checks and checks[name](value)
     }
     if not storable(fields):
-        raise Junk("it holds values that cannot be stored")
+        raise InvalidItem("it holds values that cannot be stored")
     kept: dict[str, Any] = drop_operators(fields)
     return kept
 

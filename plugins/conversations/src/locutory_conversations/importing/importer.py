@@ -11,12 +11,12 @@ from locutory import Services
 from locutory.access import Principal
 from locutory_contracts.portability import PORTABLE
 from locutory_conversations.exporting.records import KIND, PortableConversations, derived
-from locutory_conversations.importing.errors import EMPTY, BrokenFile, Junk
-from locutory_conversations.importing.offered import Offered, offered_to
+from locutory_conversations.importing.available_models import AvailableModels, available_to
+from locutory_conversations.importing.errors import EMPTY, BrokenFile, InvalidItem
 from locutory_conversations.importing.progress import Progress
 from locutory_conversations.importing.reading import CONVERTERS, Format, format_of, items
-from locutory_conversations.importing.watched import WatchedFile
-from locutory_conversations.services.adding import Adding, Whole
+from locutory_conversations.importing.size_limited_file import SizeLimitedFile
+from locutory_conversations.services.bulk_insert import BulkInsert, ConversationBundle
 
 _CONVERSATIONS_AT_ONCE = 50
 _MESSAGES_AT_ONCE = 500
@@ -26,7 +26,7 @@ _LOGGED_EVERY = 1000
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a file. ``imported`` counts conversations, and records of other kinds;
+    """The outcome of a file. ``imported`` counts conversations, and records of other kinds;
     ``known`` is what the user had already, ``unknown`` what no plugin here keeps; ``empty``
     counts conversations without messages, which are left out. ``problem`` is the first thing
     that was wrong; ``broken`` when nothing behind it could be read."""
@@ -39,7 +39,7 @@ class Outcome:
     problem: str = ""
     broken: bool = False
 
-    def bad(self, problem: str) -> None:
+    def add_failure(self, problem: str) -> None:
         """One more that could not be imported."""
         self.failed += 1
         self.problem = self.problem or problem
@@ -47,10 +47,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Batch:
-    """What one turn of reading gave."""
+    """The yield of one turn of reading."""
 
     items: list[Any] = field(default_factory=list)
-    wholes: list[Whole] = field(default_factory=list)
+    bundles: list[ConversationBundle] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     empty: int = 0
     end: bool = False
@@ -65,16 +65,16 @@ class Importer:
     def __init__(
         self,
         services: Services,
-        adding: Adding,
+        bulk_insert: BulkInsert,
         conversations: PortableConversations,
         log: BoundLogger,
     ) -> None:
         self._services = services
-        self._adding = adding
+        self._bulk_insert = bulk_insert
         self._conversations = conversations
         self._log = log
 
-    async def run(self, file: WatchedFile, principal: Principal, progress: Progress) -> Outcome:
+    async def run(self, file: SizeLimitedFile, principal: Principal, progress: Progress) -> Outcome:
         """Import everything that can be; what is wrong is in the outcome."""
         outcome = Outcome()
         try:
@@ -82,23 +82,23 @@ class Importer:
         except BrokenFile as error:
             outcome.problem, outcome.broken = str(error), True
             return outcome
-        offered = await offered_to(self._services, principal)
+        available = await available_to(self._services, principal)
         source = items(file, format_)
         ids: dict[str, str] = {}
         logged = 0
         while True:
-            batch = await asyncio.to_thread(_next, source, file, format_, offered)
+            batch = await asyncio.to_thread(_next, source, file, format_, available)
             outcome.empty += batch.empty
             for problem in batch.problems:
-                outcome.bad(problem)
+                outcome.add_failure(problem)
             if format_ == "export":
                 await self._restore(principal.id, batch.items, ids, outcome)
-            new = await self._new(principal.id, batch.wholes)
-            outcome.known += len(batch.wholes) - len(new)
+            new = await self._new(principal.id, batch.bundles)
+            outcome.known += len(batch.bundles) - len(new)
             await self._write(principal.id, new, outcome)
             if batch.broken:
                 outcome.problem, outcome.broken = batch.broken, True
-            await progress.tell(outcome.imported, outcome.failed, file.read_bytes)
+            await progress.update(outcome.imported, outcome.failed, file.read_bytes)
             if outcome.imported >= logged + _LOGGED_EVERY:
                 logged = outcome.imported
                 self._log.info(
@@ -112,60 +112,64 @@ class Importer:
                     outcome.problem = EMPTY
                 return outcome
 
-    async def _new(self, user: str, wholes: Sequence[Whole]) -> list[Whole]:
-        """What the user does not have yet. Whoever sends a large file again, since the first
-        answer was lost on its way, does not get everything twice."""
-        named: dict[str, Whole] = {}
-        for whole in wholes:
-            new_id = whole.conversation["conversationId"]
-            if whole.origin is not None:
-                new_id = derived(user, whole.origin)
-            fields = {**whole.conversation, "conversationId": new_id}
-            named[new_id] = replace(whole, conversation=fields)
-        known = await self._adding.known(
-            user, [new_id for new_id, whole in named.items() if whole.origin is not None]
+    async def _new(
+        self, user: str, bundles: Sequence[ConversationBundle]
+    ) -> list[ConversationBundle]:
+        """The conversations that the user does not have yet. Whoever sends a large file again,
+        since the first answer was lost on its way, does not get everything twice."""
+        named: dict[str, ConversationBundle] = {}
+        for bundle in bundles:
+            new_id = bundle.conversation["conversationId"]
+            if bundle.origin is not None:
+                new_id = derived(user, bundle.origin)
+            fields = {**bundle.conversation, "conversationId": new_id}
+            named[new_id] = replace(bundle, conversation=fields)
+        known = await self._bulk_insert.known(
+            user, [new_id for new_id, bundle in named.items() if bundle.origin is not None]
         )
-        return [whole for new_id, whole in named.items() if new_id not in known]
+        return [bundle for new_id, bundle in named.items() if new_id not in known]
 
-    async def _write(self, user: str, wholes: Sequence[Whole], outcome: Outcome) -> None:
+    async def _write(
+        self, user: str, bundles: Sequence[ConversationBundle], outcome: Outcome
+    ) -> None:
         """Write several at once; where one of them is refused, each by itself."""
-        if not wholes:
+        if not bundles:
             return
         try:
-            await self._adding.add_all(user, wholes)
-            outcome.imported += len(wholes)
+            await self._bulk_insert.add_all(user, bundles)
+            outcome.imported += len(bundles)
             return
         except ValueError as error:
-            if len(wholes) == 1:
-                outcome.bad(f"a conversation cannot be stored: {error}")
+            if len(bundles) == 1:
+                outcome.add_failure(f"a conversation cannot be stored: {error}")
                 return
-        for whole in wholes:
-            await self._write(user, [whole], outcome)
+        for bundle in bundles:
+            await self._write(user, [bundle], outcome)
 
     async def _restore(
         self, user: str, records: Sequence[Any], ids: MutableMapping[str, str], outcome: Outcome
     ) -> None:
         """Records of an export, in their order; conversations next to each other at once."""
-        wholes: dict[str, Whole] = {}
-        places = await self._conversations.places(user, records)
+        bundles: dict[str, ConversationBundle] = {}
+        restore_targets = await self._conversations.restore_targets(user, records)
         for record in records:
             kind = record.get("kind") if isinstance(record, dict) else None
             if kind in ("export", "end"):
                 continue
             try:
                 if kind == KIND:
-                    whole = await self._conversations.parsed(user, record, ids, places)
-                    if whole is None or whole.conversation["conversationId"] in wholes:
+                    bundle = await self._conversations.parsed(user, record, ids, restore_targets)
+                    if bundle is None or bundle.conversation["conversationId"] in bundles:
                         outcome.known += 1
                     else:
-                        wholes[whole.conversation["conversationId"]] = whole
+                        bundles[bundle.conversation["conversationId"]] = bundle
                     continue
-                await self._write(user, list(wholes.values()), outcome)
-                wholes.clear()
+                await self._write(user, list(bundles.values()), outcome)
+                bundles.clear()
                 await self._restore_other(user, kind, record, ids, outcome)
             except ValueError as error:
-                outcome.bad(str(error))
-        await self._write(user, list(wholes.values()), outcome)
+                outcome.add_failure(str(error))
+        await self._write(user, list(bundles.values()), outcome)
 
     async def _restore_other(
         self,
@@ -184,7 +188,9 @@ class Importer:
             outcome.known += 1
 
 
-def _next(source: Iterator[Any], file: WatchedFile, format_: Format, offered: Offered) -> _Batch:
+def _next(
+    source: Iterator[Any], file: SizeLimitedFile, format_: Format, available: AvailableModels
+) -> _Batch:
     """Read on until there is enough to write."""
     batch = _Batch()
     start, messages = file.read_bytes, 0
@@ -202,13 +208,13 @@ def _next(source: Iterator[Any], file: WatchedFile, format_: Format, offered: Of
             batch.items.append(item)
         else:
             try:
-                whole = convert(cast(Any, item), offered)
-            except Junk as error:
+                bundle = convert(cast(Any, item), available)
+            except InvalidItem as error:
                 batch.problems.append(str(error))
             else:
-                if whole.messages:
-                    batch.wholes.append(whole)
-                    messages += len(whole.messages)
+                if bundle.messages:
+                    batch.bundles.append(bundle)
+                    messages += len(bundle.messages)
                 else:
                     batch.empty += 1
         if messages >= _MESSAGES_AT_ONCE or file.read_bytes - start >= _BYTES_AT_ONCE:

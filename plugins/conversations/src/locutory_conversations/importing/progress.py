@@ -19,11 +19,11 @@ class Progress:
         self._user = user
         self._total = total_bytes
         self._last = 0.0
-        self._told = (0, 0, 0)
+        self._counts = (0, 0, 0)
 
-    async def tell(self, imported: int, failed: int, read_bytes: int) -> None:
-        """What is done by now; written twice a second at most."""
-        self._told = (imported, failed, read_bytes)
+    async def update(self, imported: int, failed: int, read_bytes: int) -> None:
+        """Note how far the import is; written twice a second at most."""
+        self._counts = (imported, failed, read_bytes)
         if time.monotonic() - self._last >= _EVERY_SECONDS:
             self._last = time.monotonic()
             await self._write("running", {})
@@ -36,7 +36,7 @@ class Progress:
             await self._write("done", {})
 
     async def _write(self, state: str, more: dict[str, str]) -> None:
-        imported, failed, read_bytes = self._told
+        imported, failed, read_bytes = self._counts
         value = {
             "state": state,
             "imported": imported,

@@ -1,10 +1,11 @@
-"""Which format a file has, and its conversations one after another. Runs in a thread."""
+"""The format of a file, and its conversations one after another. Runs in a thread."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import orjson
 
+from locutory_conversations.importing.available_models import AvailableModels
 from locutory_conversations.importing.errors import EMPTY, UNSUPPORTED, BrokenFile
 from locutory_conversations.importing.formats import (
     chatbotui,
@@ -13,18 +14,17 @@ from locutory_conversations.importing.formats import (
     deepseek,
     librechat,
 )
-from locutory_conversations.importing.offered import Offered
+from locutory_conversations.importing.size_limited_file import SizeLimitedFile
 from locutory_conversations.importing.values import events_of, skipped, values_at
-from locutory_conversations.importing.watched import WatchedFile
-from locutory_conversations.services.adding import Whole
+from locutory_conversations.services.bulk_insert import ConversationBundle
 
 Format = Literal["chatgpt", "claude", "chatbot-ui", "librechat", "export"]
-Convert = Callable[[Any, Offered], Whole]
+Convert = Callable[[Any, AvailableModels], ConversationBundle]
 
 CONVERTERS: Mapping[str, Convert] = {
-    "chatgpt": lambda item, offered: (
+    "chatgpt": lambda item, available: (
         deepseek if deepseek.is_deepseek(item) else chatgpt
-    ).conversation(item, offered),
+    ).conversation(item, available),
     "claude": claude.conversation,
     "chatbot-ui": chatbotui.conversation,
     "librechat": librechat.conversation,
@@ -37,7 +37,7 @@ _PATHS: Mapping[str, Sequence[str | None]] = {
 }
 
 
-def format_of(file: WatchedFile) -> Format:
+def format_of(file: SizeLimitedFile) -> Format:
     """The format by its first members (contract convos §5).
 
     Raises:
@@ -55,7 +55,7 @@ def format_of(file: WatchedFile) -> Format:
     raise BrokenFile(UNSUPPORTED)
 
 
-def items(file: WatchedFile, format_: Format) -> Iterator[Any]:
+def items(file: SizeLimitedFile, format_: Format) -> Iterator[Any]:
     """Its conversations as parsed, or the records of an export. One is in memory at a time.
 
     Raises:
@@ -64,7 +64,7 @@ def items(file: WatchedFile, format_: Format) -> Iterator[Any]:
     return _lines(file) if format_ == "export" else values_at(file, _PATHS[format_])
 
 
-def _lines(file: WatchedFile) -> Iterator[Any]:
+def _lines(file: SizeLimitedFile) -> Iterator[Any]:
     file.rewind()
     ended = False
     while line := file.line():
@@ -91,7 +91,7 @@ def _is_export(head: bytes) -> bool:
     return isinstance(record, dict) and record.get("kind") == "export"
 
 
-def _format_of_list(file: WatchedFile) -> Format:
+def _format_of_list(file: SizeLimitedFile) -> Format:
     for item in values_at(file, (None,)):
         if isinstance(item, dict) and item.get("chat_messages") is not None:
             return "claude"
@@ -101,7 +101,7 @@ def _format_of_list(file: WatchedFile) -> Format:
     raise BrokenFile(EMPTY)
 
 
-def _format_of_object(file: WatchedFile) -> Format:
+def _format_of_object(file: SizeLimitedFile) -> Format:
     seen: set[str] = set()
     name = ""
     events = events_of(file)

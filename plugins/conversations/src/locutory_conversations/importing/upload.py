@@ -12,10 +12,10 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from locutory import HTTPError, Request
 
 _BUFFER = 1024 * 1024
-_MOST_PARTS = 16
-_OF_THE_FORM = 64 * 1024
-_MOST_HEADERS = 16
-_OF_A_HEADER = 8 * 1024
+_MAX_PARTS = 16
+_MAX_FORM_OVERHEAD = 64 * 1024
+_MAX_HEADERS = 16
+_MAX_HEADER_BYTES = 8 * 1024
 _SILENCE_SECONDS = 60.0
 _DISCARDED = 64 * 1024 * 1024
 _NAMES = (".json", ".jsonl", ".ndjson")
@@ -38,7 +38,7 @@ class Upload:
 
 @dataclass(slots=True)
 class _Form:
-    """What the parser has met: ``current`` are the headers of the part at hand."""
+    """The state of the parser: ``current`` are the headers of the part at hand."""
 
     buffer: bytearray = field(default_factory=bytearray)
     current: dict[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ async def receive(request: Request, file: BinaryIO, limit: int) -> Upload:
     parser = MultipartParser(boundary, _callbacks(form))
     written = total = discarded = 0
     declared = request.headers.get("content-length", "")
-    too_large = declared.isdigit() and int(declared) > limit + _OF_THE_FORM
+    too_large = declared.isdigit() and int(declared) > limit + _MAX_FORM_OVERHEAD
     try:
         async for chunk in _chunks(request):
             if too_large or form.problem:
@@ -82,7 +82,7 @@ async def receive(request: Request, file: BinaryIO, limit: int) -> Upload:
                 continue
             total += len(chunk)
             parser.write(chunk)
-            if written + len(form.buffer) > limit or total > limit + _OF_THE_FORM:
+            if written + len(form.buffer) > limit or total > limit + _MAX_FORM_OVERHEAD:
                 too_large = True
                 form.buffer.clear()
             elif len(form.buffer) >= _BUFFER:
@@ -139,7 +139,7 @@ def _callbacks(form: _Form) -> Any:
         form.parts += 1
         form.current.clear()
         form.wanted = False
-        if form.parts > _MOST_PARTS:
+        if form.parts > _MAX_PARTS:
             raise FormParserError("too many parts")
 
     def header_field(data: bytes, start: int, end: int) -> None:
@@ -151,7 +151,10 @@ def _callbacks(form: _Form) -> Any:
         check()
 
     def check() -> None:
-        if len(form.header) + len(form.value) > _OF_A_HEADER or len(form.current) > _MOST_HEADERS:
+        if (
+            len(form.header) + len(form.value) > _MAX_HEADER_BYTES
+            or len(form.current) > _MAX_HEADERS
+        ):
             raise FormParserError("too much about a part")
 
     def header_end() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from locutory_conversations.importing.errors import BrokenFile
-from locutory_conversations.importing.mending import Mended
-from locutory_conversations.importing.watched import CHUNK, WatchedFile
+from locutory_conversations.importing.size_limited_file import CHUNK, SizeLimitedFile
+from locutory_conversations.importing.surrogate_repair import RepairingReader
 
 Event = tuple[str, Any]
 Events = Iterator[Event]
@@ -18,23 +18,23 @@ NOT_JSON = "The file is not valid JSON"
 _STARTS = frozenset(("start_map", "start_array"))
 _ENDS = frozenset(("end_map", "end_array"))
 _DEEPEST = 20_000
-_MOST_VALUES = 2_000_000
+_MAX_VALUES = 2_000_000
 
 
-def events_of(file: WatchedFile) -> Generator[Event, None, None]:
+def events_of(file: SizeLimitedFile) -> Generator[Event, None, None]:
     """The events of a file, from its beginning; `BrokenFile` when it is no JSON."""
     import ijson  # type: ignore[import-untyped]  # loaded by the first import only
 
     file.rewind()
     try:
-        yield from ijson.basic_parse(Mended(file), use_float=True, buf_size=CHUNK)
+        yield from ijson.basic_parse(RepairingReader(file), use_float=True, buf_size=CHUNK)
     except ijson.IncompleteJSONError:
         raise BrokenFile("The file ends early, or is not valid JSON") from None
     except (ijson.JSONError, UnicodeDecodeError):
         raise BrokenFile(NOT_JSON) from None
 
 
-def values_at(file: WatchedFile, path: Sequence[str | None]) -> Iterator[Any]:
+def values_at(file: SizeLimitedFile, path: Sequence[str | None]) -> Iterator[Any]:
     """Every value at a path: member names, and ``None`` for the items of a list."""
     events = events_of(file)
     first = next(events, None)
@@ -44,7 +44,7 @@ def values_at(file: WatchedFile, path: Sequence[str | None]) -> Iterator[Any]:
         pass  # what follows is read as well, so that a damaged end is noticed
 
 
-def _at(first: Event, events: Events, path: Sequence[str | None], file: WatchedFile) -> Any:
+def _at(first: Event, events: Events, path: Sequence[str | None], file: SizeLimitedFile) -> Any:
     if not path:
         yield built(first, events)
         file.next_conversation()
@@ -74,7 +74,7 @@ def built(first: Event, events: Events) -> Any:
     root: Any = {} if kind == "start_map" else []
     stack: list[Any] = [root]
     key = ""
-    left = _MOST_VALUES
+    left = _MAX_VALUES
     for kind, value in events:
         if kind == "map_key":
             key = value

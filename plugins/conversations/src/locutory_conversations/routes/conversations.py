@@ -12,21 +12,21 @@ from locutory import JSON, Empty, NoBody, Request, Route, Services, SignedIn, Te
 from locutory.database import Raw
 from locutory_contracts.conversations import SHARED_CONVERSATIONS
 from locutory_contracts.search import SearchFailed
-from locutory_conversations.changes import Changes
 from locutory_conversations.config import ConversationsConfig
 from locutory_conversations.deletion import Deletion
 from locutory_conversations.listing.conversations import UNASSIGNED, ConversationList, Selection
 from locutory_conversations.listing.order import SORT_FIELDS, BadCursor, Order
-from locutory_conversations.listing.searching import SearchedHistory
+from locutory_conversations.listing.search import HistorySearch
 from locutory_conversations.routes import models
-from locutory_conversations.routes.guards import Guards, error
+from locutory_conversations.routes.checks import ConversationChecks, error
 from locutory_conversations.saving import is_project_id
 from locutory_conversations.store import Store, key_of
 from locutory_conversations.titles import Titles
+from locutory_conversations.updates import ConversationUpdates
 
 _HIDDEN = ("subagentThreadLease", "_meiliIndex")
 _LEADING_NUMBER = re.compile(r"\s*(\d{1,9})")
-_MOST_TAGS = 100
+_MAX_TAGS = 100
 _LIST_FAILED = "Error fetching conversations"
 _NO_TITLE = "Title not found or method not implemented for the conversation's endpoint"
 
@@ -39,8 +39,8 @@ class ConversationRoutes:
         config: ConversationsConfig,
         store: Store,
         services: Services,
-        guards: Guards,
-        changes: Changes,
+        checks: ConversationChecks,
+        updates: ConversationUpdates,
         deletion: Deletion,
         titles: Titles,
         log: BoundLogger,
@@ -48,13 +48,13 @@ class ConversationRoutes:
         self._config = config
         self._store = store
         self._services = services
-        self._guards = guards
-        self._changes = changes
+        self._checks = checks
+        self._updates = updates
         self._deletion = deletion
         self._titles = titles
         self._log = log
         self._list = ConversationList(store)
-        self._searched = SearchedHistory(store, services)
+        self._history_search = HistorySearch(store, services)
 
     def all(self) -> list[Route]:
         """The routes."""
@@ -176,12 +176,13 @@ class ConversationRoutes:
         return JSON({"conversations": rows, "nextCursor": cursor})
 
     async def _found(self, user: str, text: str) -> tuple[str, ...]:
-        """What a search finds. Nothing when there is none; the client hides its field then."""
-        engine = self._searched.engine
+        """Conversations that a search finds. Nothing when there is no search; the client hides
+        its field then."""
+        engine = self._history_search.engine
         if engine is None:
             return ()
         try:
-            return await self._searched.conversations(engine, user, text)
+            return await self._history_search.conversations(engine, user, text)
         except SearchFailed as failure:
             self._log.warning("conversations.search_failed", reason=str(failure))
             raise error(500, _LIST_FAILED) from None
@@ -206,7 +207,7 @@ class ConversationRoutes:
             archived=request.query_flag("isArchived"),
             pinned=request.query_flag("pinned"),
             tags=tuple(tag for tag in ([tags] if isinstance(tags, str) else tags) if tag)[
-                :_MOST_TAGS
+                :_MAX_TAGS
             ],
             project=project,
             order=order,
@@ -250,7 +251,7 @@ class ConversationRoutes:
             raise await self._invalid(request, conversation_id, "title is required")
         if not isinstance(arg["title"], str):
             raise await self._invalid(request, conversation_id, "title must be a string")
-        document = await self._changes.rename(request.caller.id, conversation_id, arg["title"])
+        document = await self._updates.rename(request.caller.id, conversation_id, arg["title"])
         return await self._answer(request, conversation_id, document, 201)
 
     async def archive(self, request: Request) -> Response:
@@ -259,7 +260,7 @@ class ConversationRoutes:
         archived = arg.get("isArchived")
         if not isinstance(archived, bool):
             raise await self._invalid(request, conversation_id, "isArchived must be a boolean")
-        document = await self._changes.archive(request.caller.id, conversation_id, archived)
+        document = await self._updates.archive(request.caller.id, conversation_id, archived)
         return await self._answer(request, conversation_id, document, 200)
 
     async def pin(self, request: Request) -> Response:
@@ -269,12 +270,12 @@ class ConversationRoutes:
             raise await self._invalid(request, conversation_id, "pinned is required")
         if not isinstance(arg["pinned"], bool):
             raise await self._invalid(request, conversation_id, "pinned must be a boolean")
-        document = await self._changes.pin(request.caller.id, conversation_id, arg["pinned"])
+        document = await self._updates.pin(request.caller.id, conversation_id, arg["pinned"])
         return await self._answer(request, conversation_id, document, 200)
 
     async def archive_all(self, request: Request) -> Response:
         """Archive everything that the list shows."""
-        return JSON({"archivedCount": await self._changes.archive_all(request.caller.id)})
+        return JSON({"archivedCount": await self._updates.archive_all(request.caller.id)})
 
     async def delete(self, request: Request) -> Response:
         """Delete one conversation."""
@@ -299,14 +300,14 @@ class ConversationRoutes:
         return JSON(deleted.body(), 201)
 
     async def _invalid(self, request: Request, conversation_id: str, text: str) -> Exception:
-        await self._guards.refuse_foreign(request, conversation_id)
+        await self._checks.refuse_foreign(request, conversation_id)
         return error(400, text)
 
     async def _answer(
         self, request: Request, conversation_id: str, document: Raw | None, status: int
     ) -> Response:
         if document is None:
-            await self._guards.refuse_foreign(request, conversation_id)
+            await self._checks.refuse_foreign(request, conversation_id)
             raise error(404, "Conversation not found")
         return JSON(shown_conversation(document), status)
 

@@ -5,15 +5,15 @@ from typing import Any
 from starlette.responses import Response
 
 from locutory import JSON, Request, Route, SignedIn
-from locutory_conversations.changes import LONGEST_TITLE
 from locutory_conversations.config import ConversationsConfig
-from locutory_conversations.copying.copies import Copies, NotThere
+from locutory_conversations.copying.copies import Copies, SourceNotFound
 from locutory_conversations.copying.selection import SELECTIONS
 from locutory_conversations.listing.messages import full
 from locutory_conversations.routes import models
+from locutory_conversations.routes.checks import error
 from locutory_conversations.routes.conversations import shown_conversation
-from locutory_conversations.routes.guards import error
 from locutory_conversations.routes.limits import fork_limits
+from locutory_conversations.updates import LONGEST_TITLE
 
 
 class CopyRoutes:
@@ -66,7 +66,7 @@ class CopyRoutes:
             conversation, messages = await self._copies.fork(
                 request.caller, conversation_id, message_id, option=option, start_at=start_at
             )
-        except NotThere as missing:
+        except SourceNotFound as missing:
             raise error(404, str(missing)) from None
         return _answer(conversation, messages, 200)
 
@@ -80,7 +80,7 @@ class CopyRoutes:
             conversation, messages = await self._copies.duplicate(
                 request.caller, conversation_id, (title or "").strip()[:LONGEST_TITLE] or None
             )
-        except NotThere as missing:
+        except SourceNotFound as missing:
             raise error(404, str(missing)) from None
         return _answer(conversation, messages, 201)
 

@@ -13,7 +13,7 @@ from locutory_conversations.editing.feedback import checked
 from locutory_conversations.editing.parts import BadPart
 from locutory_conversations.listing.messages import full
 from locutory_conversations.routes import models
-from locutory_conversations.routes.guards import Guards, error
+from locutory_conversations.routes.checks import ConversationChecks, error
 from locutory_conversations.routes.messages import FAILED
 from locutory_conversations.service import History
 from locutory_conversations.store import is_uuid
@@ -28,8 +28,10 @@ _OF_CONVERSATION = ("endpoint", "model", "iconURL")
 class EditRoutes:
     """Changes of messages."""
 
-    def __init__(self, guards: Guards, history: History, edits: Edits, deletion: Deletion) -> None:
-        self._guards = guards
+    def __init__(
+        self, checks: ConversationChecks, history: History, edits: Edits, deletion: Deletion
+    ) -> None:
+        self._checks = checks
         self._history = history
         self._edits = edits
         self._deletion = deletion
@@ -57,11 +59,11 @@ class EditRoutes:
 
     async def edit(self, request: Request) -> Response:
         """Replace the text of a message or of one content part."""
-        conversation = await self._guards.conversation(request)
+        conversation = await self._checks.conversation(request)
         message = await self._history.message(request.caller.id, request.path_params["message_id"])
         if message is None or message.get("conversationId") != conversation["conversationId"]:
             raise error(404, "Message not found")
-        self._guards.writable(conversation)
+        self._checks.writable(conversation)
         text = request.fields.get("text")
         if not isinstance(text, str):
             raise error(400, "text must be a string")
@@ -78,7 +80,7 @@ class EditRoutes:
 
     async def feedback(self, request: Request) -> Response:
         """Store or clear a rating."""
-        conversation = await self._guards.conversation(request)
+        conversation = await self._checks.conversation(request)
         try:
             feedback = checked(request.fields.get("feedback"))
         except ValueError:
@@ -110,7 +112,7 @@ class EditRoutes:
         message = await self._history.message(user, request.path_params["message_id"])
         if message is None:
             raise error(404, "Message not found")
-        await self._guards.writable_message(user, message)
+        await self._checks.writable_message(user, message)
         try:
             edited = await self._edits.artifact(user, message, index, original, updated)
         except IndexError:
@@ -129,7 +131,7 @@ class EditRoutes:
         source = await self._history.message(user, message_id)
         if source is None:
             raise error(404, "Source message not found")
-        await self._guards.writable_message(user, source)
+        await self._checks.writable_message(user, source)
         if source.get("isCreatedByUser"):
             raise error(400, "Cannot branch from user messages")
         try:
@@ -142,9 +144,9 @@ class EditRoutes:
 
     async def save(self, request: Request) -> Response:
         """Save a message as the client gives it."""
-        conversation = await self._guards.conversation(request)
+        conversation = await self._checks.conversation(request)
         conversation_id = conversation["conversationId"]
-        self._guards.writable(conversation)
+        self._checks.writable(conversation)
         if not is_uuid(conversation_id):
             raise error(400, "Message not saved")
         fields = request.validated(MessageDraft).model_dump(exclude_unset=True)
@@ -163,8 +165,8 @@ class EditRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete one message."""
-        conversation = await self._guards.conversation(request)
-        self._guards.writable(conversation)
+        conversation = await self._checks.conversation(request)
+        self._checks.writable(conversation)
         await self._deletion.message(
             request.caller.id, conversation["conversationId"], request.path_params["message_id"]
         )

@@ -11,10 +11,10 @@ from locutory_contracts.search import SearchFailed
 from locutory_conversations.config import ConversationsConfig
 from locutory_conversations.listing.messages import PAGE_FIELDS, MessagePages, full, shown
 from locutory_conversations.listing.order import BadCursor
-from locutory_conversations.listing.searching import SearchedHistory
+from locutory_conversations.listing.search import HistorySearch
 from locutory_conversations.routes import models
+from locutory_conversations.routes.checks import ConversationChecks, error
 from locutory_conversations.routes.conversations import positive
-from locutory_conversations.routes.guards import Guards, error
 from locutory_conversations.store import Store
 
 FAILED = {"error": "Internal server error"}
@@ -30,13 +30,13 @@ class MessageRoutes:
         config: ConversationsConfig,
         store: Store,
         services: Services,
-        guards: Guards,
+        checks: ConversationChecks,
         log: BoundLogger,
     ) -> None:
         self._config = config
         self._log = log
-        self._searched = SearchedHistory(store, services)
-        self._guards = guards
+        self._history_search = HistorySearch(store, services)
+        self._checks = checks
         self._pages = MessagePages(store)
 
     def all(self) -> list[Route]:
@@ -73,23 +73,23 @@ class MessageRoutes:
         ]
 
     async def whole(self, request: Request) -> Response:
-        """The whole conversation. Both reads go at once, since the guard nearly always
+        """The whole conversation. Both reads go at once, since the check nearly always
         passes; it is left out where it passed lately and there are messages, for whoever
         deletes a conversation deletes those first."""
-        user, conversation_id = request.caller.id, self._guards.matching(request)
-        if self._guards.known(user, conversation_id):
+        user, conversation_id = request.caller.id, self._checks.matching(request)
+        if self._checks.known(user, conversation_id):
             rows = await self._pages.whole(user, conversation_id)
             if rows:
                 return JSON(rows)
         rows, _ = await asyncio.gather(
             self._pages.whole(user, conversation_id),
-            self._guards.readable(user, conversation_id),
+            self._checks.readable(user, conversation_id),
         )
         return JSON(rows)
 
     async def one(self, request: Request) -> Response:
         """Zero or one message."""
-        conversation = await self._guards.conversation(request)
+        conversation = await self._checks.conversation(request)
         row = await self._pages.one(
             request.caller.id, conversation["conversationId"], request.path_params["message_id"]
         )
@@ -121,12 +121,12 @@ class MessageRoutes:
     async def _search(self, request: Request) -> Response:
         """Hits in the order of relevance; the cursor is the number of the next one."""
         text = (request.query_text("search") or "").strip()
-        engine = self._searched.engine
+        engine = self._history_search.engine
         if not text or engine is None:
             return JSON({"messages": [], "nextCursor": None})
         cursor = request.query_text("cursor") or ""
         try:
-            rows, following = await self._searched.messages(
+            rows, following = await self._history_search.messages(
                 engine,
                 request.caller.id,
                 text,

@@ -12,6 +12,7 @@ from locutory_conversations.exporting.stream import CONTENT_TYPE, Exporter
 from locutory_conversations.importing.importer import Importer, Outcome
 from locutory_conversations.importing.progress import Progress, progress_of
 from locutory_conversations.importing.running import RunningImports
+from locutory_conversations.importing.size_limited_file import SizeLimitedFile
 from locutory_conversations.importing.upload import (
     Upload,
     discard,
@@ -19,7 +20,6 @@ from locutory_conversations.importing.upload import (
     refusal,
     temporary_file,
 )
-from locutory_conversations.importing.watched import WatchedFile
 from locutory_conversations.routes.limits import export_limits, import_limits
 
 _IMPORTED = "Conversation(s) imported successfully"
@@ -123,25 +123,25 @@ class PortabilityRoutes:
             return JSON({"message": _GOES_ON}, 202)
         if not outcome.problem:
             return JSON({"message": _IMPORTED}, 201)
-        return JSON({"message": explained(outcome)}, 400)
+        return JSON({"message": error_message(outcome)}, 400)
 
     async def _run(self, request: Request, upload: Upload) -> Outcome:
         try:
             largest = self._config.largest_conversation_bytes
-            return await self._import(request, WatchedFile(upload.file, upload.size, largest))
+            return await self._import(request, SizeLimitedFile(upload.file, upload.size, largest))
         finally:
             upload.file.close()
             self.running.end(request.caller.id)
 
-    async def _import(self, request: Request, file: WatchedFile) -> Outcome:
+    async def _import(self, request: Request, file: SizeLimitedFile) -> Outcome:
         user = request.caller.id
         progress = Progress(self._cache, user, file.size)
         self._log.info("conversations.import_started", user=user, bytes=file.size)
         problem = "The import was interrupted. Send the file again"
-        await progress.tell(0, 0, 0)  # what is known of the import before is over
+        await progress.update(0, 0, 0)  # what is known of the import before is over
         try:
             outcome = await self._importer.run(file, request.caller, progress)
-            problem = explained(outcome) if outcome.problem else ""
+            problem = error_message(outcome) if outcome.problem else ""
         finally:
             await progress.end(problem)
         self._log.info(
@@ -175,8 +175,8 @@ class PortabilityRoutes:
         )
 
 
-def explained(outcome: Outcome) -> str:
-    """What went wrong, and how much was imported all the same."""
+def error_message(outcome: Outcome) -> str:
+    """The fault, and how much was imported all the same."""
     if not outcome.imported:
         if outcome.broken or outcome.failed == 0:
             return f"{outcome.problem}. Nothing was imported."

@@ -29,7 +29,7 @@ Kind = Literal["conversations", "messages"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _FeedPosition:
     """Where a reader is. ``began``: when its pass began, ``None`` between two; ``at`` and
     ``after``: date and id of the last document, no date while those without one are read."""
 
@@ -43,7 +43,7 @@ class _Place:
         parts = ("all" if self.first else "new", _number(self.began), _number(self.at))
         return ".".join((*parts, "" if self.after is None else str(self.after)))
 
-    def behind(self, row: Mapping[str, Any]) -> "_Place":
+    def behind(self, row: Mapping[str, Any]) -> "_FeedPosition":
         """The place after a document."""
         return replace(self, at=row.get("updatedAt"), after=row["_id"])
 
@@ -56,7 +56,7 @@ class Feed:
 
     async def changes(self, kind: Kind, position: str | None, limit: int) -> FeedPage:
         """The next documents; a position that is not ours begins anew."""
-        place = _read(position) or _Place(True, None, None)
+        place = _read(position) or _FeedPosition(True, None, None)
         place = place if place.began is not None else replace(place, began=now())
         rows: list[Raw] = []
         if place.at is None:
@@ -79,19 +79,19 @@ class Feed:
         return await found.to_list()
 
 
-def _ended(found: list[Raw], place: _Place, moment: datetime) -> FeedPage:
+def _ended(found: list[Raw], place: _FeedPosition, moment: datetime) -> FeedPage:
     """The end of a pass; the next one may start at once when this one took long."""
     began = place.began or moment
-    following = _Place(False, None, began - _OVERLAP)
+    following = _FeedPosition(False, None, began - _OVERLAP)
     return FeedPage(found, following.text(), now() - began > _OVERLAP)
 
 
-def _undated(place: _Place) -> dict[str, Any]:
+def _undated(place: _FeedPosition) -> dict[str, Any]:
     key: dict[str, Any] = {"updatedAt": None}
     return key if place.after is None else {**key, "_id": {"$gt": place.after}}
 
 
-def _dated(place: _Place, moment: datetime) -> dict[str, Any]:
+def _dated(place: _FeedPosition, moment: datetime) -> dict[str, Any]:
     key: dict[str, Any] = {"updatedAt": {"$gte": place.at}}
     if not place.first:
         key["updatedAt"]["$lt"] = moment + _CLOCKS_DIFFER
@@ -108,7 +108,7 @@ def _moment(text: str) -> datetime | None:
     return None if not text else _EPOCH + timedelta(milliseconds=int(text))
 
 
-def _read(position: str | None) -> _Place | None:
+def _read(position: str | None) -> _FeedPosition | None:
     """The place that a position names; ``None`` when it names none."""
     if position is None:
         return None
@@ -116,7 +116,7 @@ def _read(position: str | None) -> _Place | None:
         kind, began, at, after = position.split(".")
         if kind not in ("all", "new"):
             return None
-        return _Place(
+        return _FeedPosition(
             kind == "all", _moment(began), _moment(at), ObjectId(after) if after else None
         )
     except (ValueError, OverflowError, InvalidId):

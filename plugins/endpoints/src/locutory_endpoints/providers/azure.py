@@ -7,7 +7,7 @@ from typing import Any
 
 from locutory_contracts.models import ModelRefused
 from locutory_endpoints.config import Config
-from locutory_endpoints.deployment import Deployment, listed, mapping
+from locutory_endpoints.deployment import Deployment, as_list, as_mapping
 from locutory_endpoints.keystore import INVALID_KEY
 from locutory_endpoints.wire.headers import expand
 
@@ -29,22 +29,24 @@ class Resource:
 
 def model_names(deployment: Deployment) -> list[str]:
     """Models of the configured groups, in their order."""
-    return [str(model) for group in _groups(deployment) for model in mapping(group.get("models"))]
+    return [
+        str(model) for group in _groups(deployment) for model in as_mapping(group.get("models"))
+    ]
 
 
 def assistant_models(deployment: Deployment) -> list[str]:
     """Models of the groups that serve assistants."""
     found = []
     for group in _groups(deployment):
-        for model, value in mapping(group.get("models")).items():
-            if group.get("assistants") is True or mapping(value).get("assistants") is True:
+        for model, value in as_mapping(group.get("models")).items():
+            if group.get("assistants") is True or as_mapping(value).get("assistants") is True:
                 found.append(str(model))
     return found
 
 
 def _groups(deployment: Deployment) -> list[Mapping[str, Any]]:
-    azure = mapping(deployment.section.get("azureOpenAI"))
-    return [mapping(group) for group in listed(azure.get("groups"))]
+    azure = as_mapping(deployment.section.get("azureOpenAI"))
+    return [as_mapping(group) for group in as_list(azure.get("groups"))]
 
 
 def from_groups(deployment: Deployment, model: str) -> Resource | None:
@@ -53,10 +55,10 @@ def from_groups(deployment: Deployment, model: str) -> Resource | None:
     `ModelRefused` when its environment is missing.
     """
     for group in _groups(deployment):
-        models = mapping(group.get("models"))
+        models = as_mapping(group.get("models"))
         if model not in models:
             continue
-        own = mapping(models[model])
+        own = as_mapping(models[model])
 
         def value(name: str, group: Mapping[str, Any] = group, own: Mapping[str, Any] = own) -> str:
             text = expand(str(own.get(name) or group.get(name) or ""), deployment.environment)
@@ -68,7 +70,7 @@ def from_groups(deployment: Deployment, model: str) -> Resource | None:
         version = value("version")
         key = value("apiKey")
         headers = {
-            **deployment.filled(mapping(group.get("additionalHeaders"))),
+            **deployment.filled(as_mapping(group.get("additionalHeaders"))),
             "api-key": key,
         }
         if serverless:
@@ -83,21 +85,21 @@ def from_groups(deployment: Deployment, model: str) -> Resource | None:
             key=key,
             query={"api-version": version} if version else {},
             headers=headers,
-            extra=mapping(group.get("addParams")),
-            dropped=tuple(str(name) for name in listed(group.get("dropParams"))),
+            extra=as_mapping(group.get("addParams")),
+            dropped=tuple(str(name) for name in as_list(group.get("dropParams"))),
         )
     return None
 
 
-def from_environment(config: Config, model: str, brought: str | None) -> Resource:
-    """The resource of the environment form; ``brought`` is what a user stored in its place.
+def from_environment(config: Config, model: str, stored_key: str | None) -> Resource:
+    """The resource of the environment form; ``stored_key`` is what a user stored in its place.
 
     `ModelRefused` when something is missing.
     """
     key, instance = config.azure_api_key or "", config.azure_instance or ""
     served, version = config.azure_deployment or "", config.azure_version or ""
-    if brought is not None:
-        own = _credentials(brought)
+    if stored_key is not None:
+        own = _credentials(stored_key)
         key = own.get("azureOpenAIApiKey", "")
         instance = own.get("azureOpenAIApiInstanceName") or instance
         served = own.get("azureOpenAIApiDeploymentName") or served

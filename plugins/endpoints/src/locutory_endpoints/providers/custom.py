@@ -8,12 +8,12 @@ import structlog
 
 from locutory import Principal
 from locutory_contracts.models import ChatModel, ModelRefused
-from locutory_endpoints.deployment import CustomEndpoint, mapping
+from locutory_endpoints.deployment import CustomEndpoint, as_mapping
 from locutory_endpoints.keystore import NO_KEY
-from locutory_endpoints.providers.reach import Reach, bearer, secrets_of
+from locutory_endpoints.providers.deps import ProviderDeps, bearer, secrets_of
 from locutory_endpoints.wire.body import Dialect, request_base
 from locutory_endpoints.wire.headers import fill, personal
-from locutory_endpoints.wire.lists import Listing, Question
+from locutory_endpoints.wire.lists import Listing, ListRequest
 
 log = structlog.get_logger("locutory.endpoints")
 
@@ -24,15 +24,15 @@ _OPENROUTER_TITLE = {"X-Title": "Locutory"}
 class CustomProvider:
     """`locutory_contracts.models.Provider` of the custom endpoints."""
 
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
+    def __init__(self, deps: ProviderDeps) -> None:
+        self._deps = deps
         self._entries: tuple[object, Mapping[str, Mapping[str, Any]]] = (None, {})
         self._models: tuple[tuple[object, ...], Mapping[str, Sequence[str]]] = ((), {})
-        self._questions: dict[str, tuple[CustomEndpoint, Question]] = {}
+        self._list_requests: dict[str, tuple[CustomEndpoint, ListRequest]] = {}
 
     async def entries(self, principal: Principal | None) -> Mapping[str, Mapping[str, Any]]:
         """The usable custom endpoints; the same object until the configuration changes."""
-        deployment = self._reach.deployment
+        deployment = self._deps.deployment
         if self._entries[0] is not deployment:
             found = {
                 name: endpoint.entry()
@@ -44,7 +44,7 @@ class CustomProvider:
 
     async def models(self, principal: Principal | None) -> Mapping[str, Sequence[str]]:
         """Model names; the same object as before while no list has changed."""
-        custom = self._reach.deployment.custom
+        custom = self._deps.deployment.custom
         listings = await self._all_listings(principal)
         state = (custom, *(listing.models for listing in listings.values()))
         before = self._models[0]
@@ -61,7 +61,7 @@ class CustomProvider:
         """Lists of the endpoints that are asked: known ones at once, the others together."""
         found: dict[str, Listing] = {}
         unknown: list[CustomEndpoint] = []
-        for endpoint in self._reach.deployment.custom.values():
+        for endpoint in self._deps.deployment.custom.values():
             if not endpoint.fetch or endpoint.problem is not None:
                 continue
             listing = None
@@ -83,7 +83,7 @@ class CustomProvider:
         self, endpoint: str, principal: Principal
     ) -> Mapping[str, Mapping[str, float]]:
         """Windows and prices that the model list told; empty for most providers."""
-        found = self._reach.deployment.custom.get(endpoint)
+        found = self._deps.deployment.custom.get(endpoint)
         if found is None or not found.fetch or found.problem is not None:
             return {}
         return (await self._listing(found, principal)).token_config
@@ -91,20 +91,20 @@ class CustomProvider:
     async def open(
         self, endpoint: str, model: str, settings: Mapping[str, Any], principal: Principal
     ) -> ChatModel:
-        """A line to a model. `ModelRefused` for endpoints that cannot answer, and for keys
+        """A connection to a model. `ModelRefused` for endpoints that cannot answer, and for keys
         and addresses that the user should have given."""
-        found = self._reach.deployment.custom.get(endpoint)
+        found = self._deps.deployment.custom.get(endpoint)
         if found is None:
             raise ModelRefused(f"Config not found for the {endpoint} custom endpoint.")
         if found.problem is not None:
             raise ModelRefused(f"The endpoint {endpoint} cannot be used: {found.problem}.")
         key, url = await self._credentials(found, principal)
         if found.user_url:
-            await self._reach.refuse_private(url)
+            await self._deps.refuse_private(url)
         headers = bearer(self._headers(found), key)
-        dialect = dialect_of(found, self._reach.deployment.config.ask_usage)
+        dialect = dialect_of(found, self._deps.deployment.config.ask_usage)
         direct = found.options.get("directEndpoint") is True
-        return self._reach.line(
+        return self._deps.connect(
             url if direct else f"{url}/chat/completions",
             guarded=found.user_url,
             headers=headers,
@@ -117,7 +117,7 @@ class CustomProvider:
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
         """The item of the configuration file."""
-        found = self._reach.deployment.custom.get(endpoint)
+        found = self._deps.deployment.custom.get(endpoint)
         return {} if found is None else found.options
 
     def _headers(self, endpoint: CustomEndpoint) -> dict[str, str]:
@@ -129,14 +129,14 @@ class CustomProvider:
         key, url = endpoint.api_key, endpoint.base_url
         if not endpoint.user_key and not endpoint.user_url:
             return key, url
-        brought = await self._reach.keys.values(principal.id, endpoint.name)
-        if brought is None or not brought.api_key:
+        stored = await self._deps.keys.values(principal.id, endpoint.name)
+        if stored is None or not stored.api_key:
             raise ModelRefused(NO_KEY)
         if endpoint.user_url:
-            url = brought.base_url.rstrip("/")
+            url = stored.base_url.rstrip("/")
             if not url:
                 raise ModelRefused(NO_URL)
-        return brought.api_key, url
+        return stored.api_key, url
 
     def _personal(self, endpoint: CustomEndpoint) -> bool:
         """Does the model list depend on who asks?"""
@@ -149,7 +149,7 @@ class CustomProvider:
 
     def _fresh(self, endpoint: CustomEndpoint) -> Listing | None:
         try:
-            return self._reach.lists.fresh(self._shared_question(endpoint))
+            return self._deps.lists.fresh(self._shared_request(endpoint))
         except Exception:
             return None  # `_listing` says why
 
@@ -157,50 +157,50 @@ class CustomProvider:
         """The list of an endpoint; empty when it cannot be had. A fault of one takes nothing
         from the others."""
         try:
-            return await self._asked_listing(endpoint, principal)
+            return await self._fetch_listing(endpoint, principal)
         except Exception:
             log.exception("models.endpoint_failed", endpoint=endpoint.name)
             return Listing()
 
-    async def _asked_listing(
+    async def _fetch_listing(
         self, endpoint: CustomEndpoint, principal: Principal | None
     ) -> Listing:
         if not self._personal(endpoint):
-            return await self._reach.lists.ask(self._shared_question(endpoint))
+            return await self._deps.lists.ask(self._shared_request(endpoint))
         if principal is None:
             return Listing()
         try:
             key, url = await self._credentials(endpoint, principal)
         except ModelRefused:
             return Listing()
-        return await self._reach.lists.ask(self._question(endpoint, key, url, principal))
+        return await self._deps.lists.ask(self._list_request(endpoint, key, url, principal))
 
-    def _shared_question(self, endpoint: CustomEndpoint) -> Question:
+    def _shared_request(self, endpoint: CustomEndpoint) -> ListRequest:
         """The question of an endpoint that answers everybody alike."""
-        known = self._questions.get(endpoint.name)
+        known = self._list_requests.get(endpoint.name)
         if known is None or known[0] is not endpoint:
-            question = self._question(endpoint, endpoint.api_key, endpoint.base_url, None)
-            known = self._questions[endpoint.name] = (endpoint, question)
+            request = self._list_request(endpoint, endpoint.api_key, endpoint.base_url, None)
+            known = self._list_requests[endpoint.name] = (endpoint, request)
         return known[1]
 
-    def _question(
+    def _list_request(
         self, endpoint: CustomEndpoint, key: str, url: str, principal: Principal | None
-    ) -> Question:
+    ) -> ListRequest:
         if endpoint.options.get("directEndpoint") is True:
             url = root_of(url)
         headers = self._headers(endpoint)
         if principal is not None:
             headers = fill(headers, principal)
         owner = "" if principal is None else principal.id
-        return Question(
+        return ListRequest(
             name=endpoint.name,
             base=url,
-            client=self._reach.guarded() if endpoint.user_url else self._reach.configured(url),
+            client=self._deps.guarded() if endpoint.user_url else self._deps.configured(url),
             headers=bearer(headers, key),
             owner=owner,
             query=f"?user={owner}" if endpoint.user_query and owner else "",
             ollama=endpoint.name.lower().startswith("ollama"),
-            elsewhere=self._reach.elsewhere(url, guarded=endpoint.user_url),
+            redirect_client=self._deps.redirect_client(url, guarded=endpoint.user_url),
         )
 
 
@@ -218,7 +218,7 @@ def dialect_of(endpoint: CustomEndpoint, usage: bool) -> Dialect:
     """How a custom endpoint wants to be spoken to."""
     params = endpoint.params or {}
     options = endpoint.options
-    added = mapping(options.get("addParams"))
+    added = as_mapping(options.get("addParams"))
     vercel = "ai-gateway.vercel.sh" in endpoint.base_url or "vercel" in endpoint.name.lower()
     return Dialect(
         # As upstream: many servers refuse stream_options, so the operator asks for it.
@@ -237,7 +237,7 @@ def dialect_of(endpoint: CustomEndpoint, usage: bool) -> Dialect:
 def defaults_of(endpoint: CustomEndpoint) -> dict[str, Any]:
     """Defaults that the operator set in ``paramDefinitions``; the panel's own do not count."""
     found = {"promptCache": True} if endpoint.openrouter else {}
-    for item in mapping(endpoint.options.get("customParams")).get("paramDefinitions") or ():
+    for item in as_mapping(endpoint.options.get("customParams")).get("paramDefinitions") or ():
         if item.get("default") not in (None, ""):
             found[str(item.get("key"))] = item["default"]
     return found

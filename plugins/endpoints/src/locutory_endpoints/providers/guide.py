@@ -17,7 +17,7 @@ from locutory_contracts.models import (
     ToolCallDelta,
     Usage,
 )
-from locutory_endpoints.deployment import Current
+from locutory_endpoints.deployment import ConfigRef
 from locutory_endpoints.providers import guide_texts
 from locutory_endpoints.providers.guide_texts import Texts
 
@@ -36,9 +36,9 @@ class GuideProvider:
     """`locutory_contracts.models.Provider` of the endpoint ``Guide``."""
 
     def __init__(
-        self, current: Current, tokens: TokenCounter, seconds: float = WORD_SECONDS
+        self, config_ref: ConfigRef, tokens: TokenCounter, seconds: float = WORD_SECONDS
     ) -> None:
-        self._current = current
+        self._config_ref = config_ref
         self._tokens = tokens
         self._seconds = seconds
         entry = {"type": "custom", "userProvide": False, "userProvideURL": False}
@@ -50,7 +50,7 @@ class GuideProvider:
     @property
     def mode(self) -> str:
         """``auto`` (the catalogue hides it beside any other endpoint), ``always``, ``never``."""
-        return self._current.deployment.config.guide
+        return self._config_ref.deployment.config.guide
 
     async def entries(self, principal: Principal | None) -> Mapping[str, Mapping[str, Any]]:
         """The endpoint, unless it is switched off."""
@@ -64,7 +64,7 @@ class GuideProvider:
         self, endpoint: str, model: str, settings: Mapping[str, Any], principal: Principal
     ) -> ChatModel:
         """The guide; it has no settings."""
-        config = self._current.deployment.config
+        config = self._config_ref.deployment.config
         texts = Texts(alone=self.mode == "auto", ollama=config.ollama)
         return GuideModel(self._tokens, self._seconds, texts)
 

@@ -7,29 +7,29 @@ from urllib.parse import urlsplit
 from locutory import Principal
 from locutory_contracts.models import ChatModel, ModelRefused
 from locutory_endpoints.config import USER_PROVIDED
-from locutory_endpoints.keystore import NO_KEY, Brought
+from locutory_endpoints.keystore import NO_KEY, UserCredentials
 from locutory_endpoints.providers import azure
 from locutory_endpoints.providers.custom import NO_URL
-from locutory_endpoints.providers.reach import OPENAI_BASE, Reach, bearer, secrets_of
+from locutory_endpoints.providers.deps import OPENAI_BASE, ProviderDeps, bearer, secrets_of
 from locutory_endpoints.tables import defaults
 from locutory_endpoints.wire.body import Dialect, request_base
 from locutory_endpoints.wire.headers import personal
-from locutory_endpoints.wire.lists import Listing, Question
+from locutory_endpoints.wire.lists import Listing, ListRequest
 
 
 class OpenAIProvider:
     """`locutory_contracts.models.Provider` of openAI and azureOpenAI; also knows the lists
     of the assistants endpoints, which come from the same place."""
 
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
+    def __init__(self, deps: ProviderDeps) -> None:
+        self._deps = deps
         self._entries: tuple[object, Mapping[str, Mapping[str, Any]]] = (None, {})
         self._models: tuple[tuple[object, ...], Mapping[str, Sequence[str]]] = ((), {})
-        self._questions: tuple[object, list[Question | None]] = (None, [])
+        self._list_requests: tuple[object, list[ListRequest | None]] = (None, [])
 
     async def entries(self, principal: Principal | None) -> Mapping[str, Mapping[str, Any]]:
         """openAI and azureOpenAI where they are configured."""
-        deployment = self._reach.deployment
+        deployment = self._deps.deployment
         if self._entries[0] is deployment:
             return self._entries[1]
         config = deployment.config
@@ -45,18 +45,18 @@ class OpenAIProvider:
 
     async def models(self, principal: Principal | None) -> Mapping[str, Sequence[str]]:
         """Lists of openAI, azureOpenAI, assistants and azureAssistants (models §2)."""
-        deployment = self._reach.deployment
+        deployment = self._deps.deployment
         config = deployment.config
-        questions = self._asked()
-        asked = [
-            Listing() if question is None else await self._reach.lists.ask(question)
-            for question in questions
+        requests = self._requests_for_lists()
+        listings = [
+            Listing() if request is None else await self._deps.lists.ask(request)
+            for request in requests
         ]
-        state = (deployment, *(listing.models for listing in asked))
+        state = (deployment, *(listing.models for listing in listings))
         before = self._models[0]
         if len(before) == len(state) and all(a is b for a, b in zip(before, state, strict=True)):
             return self._models[1]
-        openai, assistants = (listing.models for listing in asked)
+        openai, assistants = (listing.models for listing in listings)
         models: dict[str, Sequence[str]] = {
             "openAI": config.openai_models or list(openai or defaults.OPENAI),
             "azureOpenAI": azure.model_names(deployment)
@@ -70,11 +70,11 @@ class OpenAIProvider:
         self._models = (state, models)
         return models
 
-    def _asked(self) -> list[Question | None]:
+    def _requests_for_lists(self) -> list[ListRequest | None]:
         """Questions for the lists of openAI and assistants; ``None`` where nothing is asked."""
-        deployment = self._reach.deployment
-        if self._questions[0] is deployment:
-            return self._questions[1]
+        deployment = self._deps.deployment
+        if self._list_requests[0] is deployment:
+            return self._list_requests[1]
         config = deployment.config
         key = config.openai_api_key
         askable = bool(key) and key != USER_PROVIDED
@@ -86,58 +86,58 @@ class OpenAIProvider:
                 config.assistants_base_url,
             ),
         )
-        questions = [
-            self._question(name, str(key), base) if ask and base != USER_PROVIDED else None
+        requests = [
+            self._list_request(name, str(key), base) if ask and base != USER_PROVIDED else None
             for name, ask, base in wanted
         ]
-        self._questions = (deployment, questions)
-        return questions
+        self._list_requests = (deployment, requests)
+        return requests
 
-    def _question(self, name: str, key: str, base: str | None) -> Question:
+    def _list_request(self, name: str, key: str, base: str | None) -> ListRequest:
         url = _list_root(base) if base else OPENAI_BASE
-        configured = self._reach.deployment.headers("openAI")
+        configured = self._deps.deployment.headers("openAI")
         headers = bearer({} if personal(configured) else configured, key)
-        return Question(
+        return ListRequest(
             name=name,
             base=url,
-            client=self._reach.configured(url),
+            client=self._deps.configured(url),
             headers={**headers, **self._organization(url)},
             official=url == OPENAI_BASE,
-            elsewhere=self._reach.elsewhere(url, guarded=False),
+            redirect_client=self._deps.redirect_client(url, guarded=False),
         )
 
     def _organization(self, url: str) -> dict[str, str]:
-        organization = self._reach.deployment.config.openai_organization
+        organization = self._deps.deployment.config.openai_organization
         host = urlsplit(url).hostname or ""
         return {"OpenAI-Organization": organization} if organization and "openai" in host else {}
 
     async def open(
         self, endpoint: str, model: str, settings: Mapping[str, Any], principal: Principal
     ) -> ChatModel:
-        """A line to a model; `ModelRefused` for missing keys and addresses."""
+        """A connection to a model; `ModelRefused` for missing keys and addresses."""
         if endpoint == "azureOpenAI":
             return await self._open_azure(model, settings, principal)
-        config = self._reach.deployment.config
-        brought = await self._brought(
+        config = self._deps.deployment.config
+        stored = await self._user_credentials(
             endpoint, principal, config.openai_api_key, config.openai_reverse_proxy
         )
         own_key = config.openai_api_key == USER_PROVIDED
         own_url = config.openai_reverse_proxy == USER_PROVIDED
-        key = (brought.api_key if own_key else config.openai_api_key) or ""
-        url = (brought.base_url if own_url else config.openai_reverse_proxy) or ""
+        key = (stored.api_key if own_key else config.openai_api_key) or ""
+        url = (stored.base_url if own_url else config.openai_reverse_proxy) or ""
         if own_url and not url:
             raise ModelRefused(NO_URL)
         if not key:
             raise ModelRefused(NO_KEY if own_key else f"{endpoint} API Key not provided.")
         if own_url:
-            await self._reach.refuse_private(url)
+            await self._deps.refuse_private(url)
         url = (url or OPENAI_BASE).rstrip("/")
-        configured = {} if own_url else self._reach.deployment.headers(endpoint)
+        configured = {} if own_url else self._deps.deployment.headers(endpoint)
         headers = {**bearer(configured, key), **self._organization(url)}
         dialect = Dialect(
             official=True, usage=config.ask_usage, openrouter="openrouter" in url.lower()
         )
-        return self._reach.line(
+        return self._deps.connect(
             f"{url}/chat/completions",
             guarded=own_url,
             headers=headers,
@@ -150,7 +150,7 @@ class OpenAIProvider:
     async def _open_azure(
         self, model: str, settings: Mapping[str, Any], principal: Principal
     ) -> ChatModel:
-        deployment = self._reach.deployment
+        deployment = self._deps.deployment
         config = deployment.config
         guarded = False
         if deployment.section.get("azureOpenAI") is not None:
@@ -158,22 +158,22 @@ class OpenAIProvider:
             if resource is None:
                 raise ModelRefused(f"azureOpenAI has no model '{model}'.")
         else:
-            brought = await self._brought(
+            stored = await self._user_credentials(
                 "azureOpenAI", principal, config.azure_api_key, config.azure_base_url
             )
             own_key = config.azure_api_key == USER_PROVIDED
-            if own_key and not brought.api_key:
+            if own_key and not stored.api_key:
                 raise ModelRefused(NO_KEY)
             # With a user's key the instance in the host name is the user's too.
             base_url = config.azure_base_url or azure.DEFAULT_BASE
             guarded = base_url == USER_PROVIDED or (own_key and "${INSTANCE_NAME}" in base_url)
             if config.azure_base_url == USER_PROVIDED:
-                if not brought.base_url:
+                if not stored.base_url:
                     raise ModelRefused(NO_URL)
-                config = config.model_copy(update={"azure_base_url": brought.base_url})
-            resource = azure.from_environment(config, model, brought.api_key if own_key else None)
+                config = config.model_copy(update={"azure_base_url": stored.base_url})
+            resource = azure.from_environment(config, model, stored.api_key if own_key else None)
             if guarded:
-                await self._reach.refuse_private(resource.url)
+                await self._deps.refuse_private(resource.url)
         common = deployment.filled(
             {} if guarded else (deployment.section.get("all") or {}).get("headers") or {}
         )
@@ -185,7 +185,7 @@ class OpenAIProvider:
             dropped=resource.dropped,
         )
         base = request_base(model, settings, principal.id, dialect)
-        return self._reach.line(
+        return self._deps.connect(
             resource.url,
             guarded=guarded,
             headers=headers,
@@ -196,21 +196,21 @@ class OpenAIProvider:
             secrets=secrets_of(resource.url, resource.key, headers),
         )
 
-    async def _brought(
+    async def _user_credentials(
         self, endpoint: str, principal: Principal, key: str | None, url: str | None
-    ) -> Brought:
-        """What the user stored; empty when nothing has to be stored. `ModelRefused`
+    ) -> UserCredentials:
+        """Key and address that the user stored; empty when nothing has to be stored. `ModelRefused`
         ``no_user_key`` when it is missing."""
         if USER_PROVIDED not in (key, url):
-            return Brought()
-        found = await self._reach.keys.values(principal.id, endpoint)
+            return UserCredentials()
+        found = await self._deps.keys.values(principal.id, endpoint)
         if found is None:
             raise ModelRefused(NO_KEY)
         return found
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
         """The endpoint's block of the configuration file."""
-        found = self._reach.deployment.section.get(endpoint)
+        found = self._deps.deployment.section.get(endpoint)
         return found if isinstance(found, Mapping) else {}
 
 

@@ -347,9 +347,10 @@ def keys_of_panel(panel: str) -> frozenset[str]:
     return frozenset(PANELS[panel])
 
 
-def overridden(panel: str, given: Iterable[Mapping[str, Any]]) -> list[Definition]:
+def overridden(panel: str, overrides: Iterable[Mapping[str, Any]]) -> list[Definition]:
     """An operator's definitions completed from the panel, in the operator's order."""
     known = PANELS.get(panel, {})
     return [
-        {**known.get(str(item.get("key")), {}), **item, "optionType": "custom"} for item in given
+        {**known.get(str(item.get("key")), {}), **item, "optionType": "custom"}
+        for item in overrides
     ]

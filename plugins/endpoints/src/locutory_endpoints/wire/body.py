@@ -79,19 +79,19 @@ def request_base(
     model: str, settings: Mapping[str, Any], user: str, dialect: Dialect
 ) -> dict[str, Any]:
     """The part of the body that stays the same for every call of a turn, without messages."""
-    given = {**dialect.defaults, **settings}
+    params = {**dialect.defaults, **settings}
     body: dict[str, Any] = {"model": model}
     for name in _DIRECT:
-        if given.get(name) not in (None, [], ""):
-            body[name] = given[name]
-    _foreign_names(given, body)
-    _reasoning(model, given, body, dialect)
-    if given.get("verbosity"):
-        body["verbosity"] = given["verbosity"]
-    if given.get("web_search") is True and dialect.openrouter:
+        if params.get(name) not in (None, [], ""):
+            body[name] = params[name]
+    _foreign_names(params, body)
+    _reasoning(model, params, body, dialect)
+    if params.get("verbosity"):
+        body["verbosity"] = params["verbosity"]
+    if params.get("web_search") is True and dialect.openrouter:
         body["plugins"] = [{"id": "web"}]
     body["user"] = user
-    streamed = given.get("disableStreaming") is not True
+    streamed = params.get("disableStreaming") is not True
     body["stream"] = streamed
     if streamed and dialect.usage:
         body["stream_options"] = {"include_usage": True}
@@ -116,24 +116,24 @@ def request_base(
     return body
 
 
-def _foreign_names(given: Mapping[str, Any], body: dict[str, Any]) -> None:
+def _foreign_names(params: Mapping[str, Any], body: dict[str, Any]) -> None:
     """Parameters under the names of other families, for gateways that take ours."""
     for name in ("maxOutputTokens", "maxTokens", "topP", "topK"):
-        if given.get(name) is not None:
-            body.setdefault(_ALSO_CALLED[name], given[name])
-    if given.get("effort"):
-        body.setdefault("reasoning_effort", given["effort"])
-    if given.get("thinkingLevel"):
-        body.setdefault("reasoning_effort", given["thinkingLevel"])
-    budget = given.get("thinkingBudget")
-    if given.get("thinking") is True and isinstance(budget, int | float) and budget > 0:
+        if params.get(name) is not None:
+            body.setdefault(_ALSO_CALLED[name], params[name])
+    if params.get("effort"):
+        body.setdefault("reasoning_effort", params["effort"])
+    if params.get("thinkingLevel"):
+        body.setdefault("reasoning_effort", params["thinkingLevel"])
+    budget = params.get("thinkingBudget")
+    if params.get("thinking") is True and isinstance(budget, int | float) and budget > 0:
         body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
 def _reasoning(
-    model: str, given: Mapping[str, Any], body: dict[str, Any], dialect: Dialect
+    model: str, params: Mapping[str, Any], body: dict[str, Any], dialect: Dialect
 ) -> None:
-    effort = given.get("reasoning_effort")
+    effort = params.get("reasoning_effort")
     if dialect.openrouter:
         if effort:
             body["reasoning"] = {"effort": effort}
@@ -145,8 +145,8 @@ def _reasoning(
     if dialect.reasoning_format == "reasoning_object" and not dialect.official:
         parts = {"effort": effort} if effort else {}
         for name, short in _PARTS_OF_REASONING.items():
-            if given.get(name):
-                parts[short] = given[name]
+            if params.get(name):
+                parts[short] = params[name]
         if parts:
             body["reasoning"] = parts
         return

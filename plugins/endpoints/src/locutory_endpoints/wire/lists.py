@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from locutory_endpoints.wire.headers import to_wire
-from locutory_endpoints.wire.redirects import Elsewhere, sent
+from locutory_endpoints.wire.redirects import RedirectClient, send
 from locutory_http import CertificateNotTrusted
 
 FRESH_SECONDS = 120.0
@@ -48,8 +48,8 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What to ask. ``owner`` is set when the answer belongs to one user."""
+class ListRequest:
+    """A request for a model list. ``owner`` is set when the answer belongs to one user."""
 
     name: str
     base: str
@@ -59,7 +59,7 @@ class Question:
     query: str = ""
     ollama: bool = False
     official: bool = False
-    elsewhere: Elsewhere | None = field(default=None, repr=False)
+    redirect_client: RedirectClient | None = field(default=None, repr=False)
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,14 +71,14 @@ class Question:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CacheEntry:
     listing: Listing
     moment: float
     again: float
 
 
 class ModelLists:
-    """Model lists of providers, with one request at a time for each question.
+    """Model lists of providers, with one request at a time for each list.
 
     A failure is logged and gives an empty list, so that the caller falls back.
     """
@@ -86,40 +86,40 @@ class ModelLists:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._kept: dict[str, _Kept] = {}
+        self._cache: dict[str, _CacheEntry] = {}
         self._asking: dict[str, asyncio.Task[Listing]] = {}
 
-    def fresh(self, question: Question) -> Listing | None:
+    def fresh(self, request: ListRequest) -> Listing | None:
         """The list when it needs no asking: known and young, or failed a moment ago."""
-        kept = self._kept.get(question.key)
-        return kept.listing if kept is not None and self._clock() < kept.again else None
+        cached = self._cache.get(request.key)
+        return cached.listing if cached is not None and self._clock() < cached.again else None
 
-    async def ask(self, question: Question) -> Listing:
+    async def ask(self, request: ListRequest) -> Listing:
         """The list; from memory when it is young enough."""
-        found = self.fresh(question)
+        found = self.fresh(request)
         if found is not None:
             return found
-        key = question.key
-        kept = self._kept.get(key)
+        key = request.key
+        cached = self._cache.get(key)
         task = self._asking.get(key)
         if task is None:
-            task = self._asking[key] = asyncio.create_task(self._fetch(question, key))
+            task = self._asking[key] = asyncio.create_task(self._fetch(request, key))
             task.add_done_callback(lambda _: self._asking.pop(key, None))
-        if self._usable(kept):
-            return cast(_Kept, kept).listing
+        if self._usable(cached):
+            return cast(_CacheEntry, cached).listing
         return await asyncio.shield(task)
 
-    def _usable(self, kept: _Kept | None) -> bool:
+    def _usable(self, cached: _CacheEntry | None) -> bool:
         """Is this a list that may still be given, old as it is?"""
         return (
-            kept is not None
-            and bool(kept.listing.models)
-            and self._clock() - kept.moment < STALE_SECONDS
+            cached is not None
+            and bool(cached.listing.models)
+            and self._clock() - cached.moment < STALE_SECONDS
         )
 
     def forget(self) -> None:
         """Ask again next time, after a change of the configuration."""
-        self._kept.clear()
+        self._cache.clear()
 
     async def close(self) -> None:
         """Give up what is being asked."""
@@ -128,28 +128,30 @@ class ModelLists:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fetch(self, question: Question, key: str) -> Listing:
+    async def _fetch(self, request: ListRequest, key: str) -> Listing:
         now = self._clock()
         try:
             async with asyncio.timeout(self._seconds):
-                listing = await _answer(question)
-            made = _Kept(listing, now, now + (FRESH_SECONDS if listing.models else FAILED_SECONDS))
+                listing = await _answer(request)
+            made = _CacheEntry(
+                listing, now, now + (FRESH_SECONDS if listing.models else FAILED_SECONDS)
+            )
         except Exception as error:  # an outage of a provider is no fault of ours
-            log.warning("models.not_listed", endpoint=question.name, reason=_reason(error))
-            before = self._kept.get(key)
-            made = _Kept(Listing(), now, now)
+            log.warning("models.not_listed", endpoint=request.name, reason=_reason(error))
+            before = self._cache.get(key)
+            made = _CacheEntry(Listing(), now, now)
             if before is not None and self._usable(before):
                 made = before
             made.again = self._clock() + FAILED_SECONDS
-        self._kept.pop(key, None)
-        while len(self._kept) >= _REMEMBERED:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = made
+        self._cache.pop(key, None)
+        while len(self._cache) >= _REMEMBERED:
+            del self._cache[next(iter(self._cache))]
+        self._cache[key] = made
         return made.listing
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the address (it may hold credentials)."""
+    """The reason of a failure, without the address (it may hold credentials)."""
     if isinstance(error, _Unexpected | CertificateNotTrusted | httpx2.ProxyError):
         return str(error)
     return type(error).__name__
@@ -159,18 +161,18 @@ class _Unexpected(ValueError):
     """A provider's answer that is no model list."""
 
 
-async def _answer(question: Question) -> Listing:
-    if question.ollama:
-        root = urlsplit(question.base)
+async def _answer(request: ListRequest) -> Listing:
+    if request.ollama:
+        root = urlsplit(request.base)
         try:
-            tags = await _get(question, f"{root.scheme}://{root.netloc}/api/tags")
+            tags = await _get(request, f"{root.scheme}://{root.netloc}/api/tags")
             return Listing(tuple(_names(tags.get("models"), "name")))
         except (httpx2.HTTPError, ValueError):
             pass
-    body = await _get(question, f"{question.base}/models{question.query}")
+    body = await _get(request, f"{request.base}/models{request.query}")
     data = body.get("data")
     names = _names(data, "id")
-    if question.official:
+    if request.official:
         names = [
             name
             for name in names
@@ -191,10 +193,10 @@ async def start(response: httpx2.Response, limit: int) -> bytes:
     return bytes(found[:limit])
 
 
-async def _get(question: Question, url: str) -> Mapping[str, Any]:
-    headers = {"accept": "application/json", "accept-encoding": "identity", **question.headers}
+async def _get(request: ListRequest, url: str) -> Mapping[str, Any]:
+    headers = {"accept": "application/json", "accept-encoding": "identity", **request.headers}
     pairs = to_wire(headers)
-    async with sent(question.client, "GET", url, pairs, question.elsewhere) as response:
+    async with send(request.client, "GET", url, pairs, request.redirect_client) as response:
         if response.status_code != 200:
             raise _Unexpected(f"status {response.status_code}")
         answer = await start(response, LARGEST + 1)

@@ -1,4 +1,4 @@
-"""A line to one OpenAI-compatible model."""
+"""A connection to one OpenAI-compatible model."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ from locutory_contracts.models import Finished, ModelCall, ModelEvent, ModelFail
 from locutory_endpoints.wire import failures
 from locutory_endpoints.wire.body import Dialect, request_body
 from locutory_endpoints.wire.headers import fill, to_wire
-from locutory_endpoints.wire.redirects import Elsewhere, sent
+from locutory_endpoints.wire.redirects import RedirectClient, send
 from locutory_endpoints.wire.stream import Decoder
 
 _LONGEST_ERROR = 64 * 1024
@@ -47,11 +47,11 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Where and how a model is reached. ``headers`` may hold placeholders of the caller;
-    ``secrets`` are kept out of everything a user sees. ``elsewhere``: the client for an address
-    that the server redirects to, ``None`` to follow nobody. ``strict``: an answer is over when
-    the model has said why it stopped, and cut off otherwise."""
+class ModelConnection:
+    """The connection to a model: where and how it is reached. ``headers`` may hold placeholders
+    of the caller; ``secrets`` are kept out of everything a user sees. ``redirect_client``: the
+    client for an address that the server redirects to, ``None`` to follow nobody. ``strict``:
+    an answer is over when the model has said why it stopped, and cut off otherwise."""
 
     client: httpx2.AsyncClient = field(repr=False)
     url: str
@@ -63,15 +63,15 @@ class Line:
     query: Mapping[str, str] = field(default_factory=dict)
     reasoning: tuple[str, ...] = ("reasoning_content", "reasoning")
     secrets: Sequence[str] = field(default=(), repr=False)
-    elsewhere: Elsewhere | None = field(default=None, repr=False)
+    redirect_client: RedirectClient | None = field(default=None, repr=False)
     strict: bool = True
 
 
 class CompletionsModel:
     """`locutory_contracts.models.ChatModel` over chat completions."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, connection: ModelConnection) -> None:
+        self._connection = connection
 
     async def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:
         """The answer as it is made; closing the iterator closes the provider's connection.
@@ -80,21 +80,21 @@ class CompletionsModel:
         long as nothing of the answer has come. A stream without any answer is asked for once
         more in one piece: then the server can say what is wrong.
         """
-        line = self._line
-        asked = _Asked(line, call)
+        connection = self._connection
+        request = _WireRequest(connection, call)
         attempt = 0
         while True:
             started = False
             pause = None
             try:
-                async with sent(
-                    line.client,
+                async with send(
+                    connection.client,
                     "POST",
-                    line.url,
-                    asked.headers,
-                    line.elsewhere,
-                    content=asked.content,
-                    params=dict(line.query) or None,
+                    connection.url,
+                    request.headers,
+                    connection.redirect_client,
+                    content=request.content,
+                    params=dict(connection.query) or None,
                 ) as response:
                     if response.status_code == 200:
                         async with aclosing(self._answer(response)) as events:
@@ -103,14 +103,14 @@ class CompletionsModel:
                                 yield event
                         return
                     refusal = await _read(response)
-                if asked.without_options(response.status_code, refusal):
+                if request.without_options(response.status_code, refusal):
                     continue
-                failure = failures.of_status(response.status_code, refusal, line.secrets)
+                failure = failures.of_status(response.status_code, refusal, connection.secrets)
                 if failures.code_of(refusal) in _FINAL_CODES:
                     failure.retryable = False
                 pause = failure.retry_after = _retry_after(response.headers)
             except failures.EmptyAnswer:
-                if started or not asked.in_one_piece():
+                if started or not request.in_one_piece():
                     raise
                 continue
             except httpx2.TransportError as error:
@@ -121,7 +121,7 @@ class CompletionsModel:
                 raise ModelFailure(failures.UNREACHABLE) from error
             if started or not failure.retryable:
                 raise failure
-            wait = line.retries.wait(attempt, pause)
+            wait = connection.retries.wait(attempt, pause)
             if wait is None:
                 raise failure
             attempt += 1
@@ -130,7 +130,7 @@ class CompletionsModel:
     async def _answer(self, response: httpx2.Response) -> AsyncGenerator[ModelEvent]:
         """The events of a response. Its connection may break off once the answer is over:
         servers that end it so are many."""
-        decoder = Decoder(self._line.reasoning, self._line.secrets)
+        decoder = Decoder(self._connection.reasoning, self._connection.secrets)
         broken: httpx2.TransportError | None = None
         given = False
         async with aclosing(response.aiter_bytes()) as pieces:
@@ -152,24 +152,24 @@ class CompletionsModel:
                     yield event
                 if not given or isinstance(broken, httpx2.TimeoutException):
                     raise broken
-            for event in decoder.finish(cut=broken is not None, strict=self._line.strict):
+            for event in decoder.finish(cut=broken is not None, strict=self._connection.strict):
                 yield event
             decoder.check()
             if decoder.done:
                 await _drain(pieces)
 
 
-class _Asked:
+class _WireRequest:
     """A request as it is sent; it may be changed when a server cannot take it."""
 
-    def __init__(self, line: Line, call: ModelCall) -> None:
-        self._body = request_body(line.base, call, line.dialect)
+    def __init__(self, connection: ModelConnection, call: ModelCall) -> None:
+        self._body = request_body(connection.base, call, connection.dialect)
         self.headers = to_wire(
             {
                 "content-type": "application/json",
                 "accept": "text/event-stream, application/json",
                 "accept-encoding": "identity",
-                **_lower(fill(line.headers, line.principal, call.headers_context)),
+                **_lower(fill(connection.headers, connection.principal, call.headers_context)),
             }
         )
         self.content = self._encoded()

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 import httpx2
 
-MOST = 5
+MAX_REDIRECTS = 5
 """Redirects that are followed in a row."""
 
 Headers = Sequence[tuple[bytes, bytes]]
-Elsewhere = Callable[[str], Awaitable[httpx2.AsyncClient]]
+RedirectClient = Callable[[str], Awaitable[httpx2.AsyncClient]]
 """The client for an address that a server named; `httpx2.ConnectError` refuses it."""
 
 _KEEPS_METHOD = (307, 308)
@@ -52,26 +52,26 @@ def _target(method: str, url: str, response: httpx2.Response) -> str | None:
 
 
 @asynccontextmanager
-async def sent(
+async def send(
     client: httpx2.AsyncClient,
     method: str,
     url: str,
     headers: Headers,
-    elsewhere: Elsewhere | None,
+    redirect_client: RedirectClient | None,
     *,
     content: bytes | None = None,
     params: dict[str, str] | None = None,
 ) -> AsyncIterator[httpx2.Response]:
-    """The response to a request, unread, after the redirects on the way. Without ``elsewhere``
-    none is followed."""
-    for hop in range(MOST + 1):
+    """The response to a request, unread, after the redirects on the way. Without
+    ``redirect_client`` none is followed."""
+    for hop in range(MAX_REDIRECTS + 1):
         async with client.stream(
             method, url, content=content, headers=list(headers), params=params
         ) as response:
-            target = _target(method, url, response) if elsewhere is not None else None
-            if target is None or elsewhere is None or hop == MOST:
+            target = _target(method, url, response) if redirect_client is not None else None
+            if target is None or redirect_client is None or hop == MAX_REDIRECTS:
                 yield response
                 return
         if not same_host(url, target):
             headers = [pair for pair in headers if pair[0].lower() in _FOR_ANYBODY]
-        client, url, params = await elsewhere(target), target, None
+        client, url, params = await redirect_client(target), target, None

@@ -61,7 +61,7 @@ class Decoder:
         self._choice: Any = None
         self._calls: dict[str, int] = {}
         self._last_call = -1
-        self._understood = self._garbage = self._said = False
+        self._understood = self._garbage = self._answered = False
         self.stopped = False
         self.done = False
 
@@ -125,7 +125,7 @@ class Decoder:
         if not self.stopped and not self._counted and not self._lines.whole:
             if cut and not self.done:
                 raise ModelFailure(failures.CUT, cut=True)
-            if strict and not self._said:
+            if strict and not self._answered:
                 raise failures.EmptyAnswer
             if strict:
                 raise ModelFailure(failures.INCOMPLETE, cut=True)
@@ -146,7 +146,7 @@ class Decoder:
             self._odd(text, data, error, out)
             return
         if error:
-            raise failures.of_stream(_told(chunk), self._secrets)
+            raise failures.of_stream(_error_of(chunk), self._secrets)
         self._chunk(chunk, out)
 
     def _odd(self, text: bytes, data: list[bytes], error: bool, out: list[ModelEvent]) -> None:
@@ -161,8 +161,8 @@ class Decoder:
             return
         chunk = _lenient(text)
         if error:
-            told = text.decode("utf-8", "replace").strip() if chunk is None else _told(chunk)
-            raise failures.of_stream(told, self._secrets)
+            reason = text.decode("utf-8", "replace").strip() if chunk is None else _error_of(chunk)
+            raise failures.of_stream(reason, self._secrets)
         if chunk is None:
             self._garbage = True
             return
@@ -251,7 +251,7 @@ class Decoder:
         if joiner.ragged or joiner.halves:
             text = joiner.join("text", text)
         if text:
-            self._said = True
+            self._answered = True
             if self._tags is None:
                 out.append(TextDelta(text))
             else:
@@ -260,7 +260,7 @@ class Decoder:
     def _thought(self, thought: Any, out: list[ModelEvent]) -> bool:
         if not thought or not isinstance(thought, str):
             return False
-        self._said = True
+        self._answered = True
         thought = self._joiner.join("reasoning", thought)
         if thought:
             self._flush(out)
@@ -326,7 +326,7 @@ class Decoder:
         if not isinstance(arguments, str):
             arguments = orjson.dumps(arguments).decode()
         arguments = self._joiner.join(index, arguments)
-        self._said = True
+        self._answered = True
         self._flush(out)
         out.append(ToolCallDelta(index, _word(identity), _word(name), arguments))
 
@@ -335,7 +335,8 @@ _REASONS = {"function_call": "tool_calls"}
 
 
 def _index(choice: Any) -> int | None:
-    """Which answer a choice belongs to; some servers write the number in other ways."""
+    """The number of the answer that a choice belongs to; some servers write it in other
+    ways."""
     try:
         return int(choice.get("index"))
     except (TypeError, ValueError, OverflowError):
@@ -349,9 +350,9 @@ def _other_error(chunk: Any) -> Any:
         return errors[0]
     if isinstance(base, dict) and base.get("status_code") and base.get("status_msg"):
         return {"message": base["status_msg"]}
-    said = chunk.get("message") or chunk.get("msg")
+    message = chunk.get("message") or chunk.get("msg")
     failed = chunk.get("success") is False or chunk.get("code") or chunk.get("type")
-    return {"message": said} if failed and isinstance(said, str) else None
+    return {"message": message} if failed and isinstance(message, str) else None
 
 
 def _word(value: Any) -> str:
@@ -359,7 +360,7 @@ def _word(value: Any) -> str:
     return str(value)[:_LONGEST_WORD].encode("utf-8", "replace").decode()
 
 
-def _told(chunk: Any) -> Any:
+def _error_of(chunk: Any) -> Any:
     """The error in the data of an error event."""
     return chunk.get("error") or chunk if isinstance(chunk, dict) else chunk
 

@@ -9,7 +9,7 @@ import re
 
 from locutory_contracts.models import ReasoningDelta, ReasoningEnded, TextDelta
 
-Said = TextDelta | ReasoningDelta | ReasoningEnded
+Segment = TextDelta | ReasoningDelta | ReasoningEnded
 
 _TOKEN = re.compile(r"`+|~+|\n|<(/?)\s*(think|thinking|thought)\s*>", re.IGNORECASE)
 _CLOSING = re.compile(r"</\s*(think|thinking|thought)\s*>", re.IGNORECASE)
@@ -98,8 +98,8 @@ class ThinkTags:
         self._tagged = False
         self._code = _Code()
 
-    def feed(self, text: str) -> list[Said]:
-        """What the next piece says."""
+    def feed(self, text: str) -> list[Segment]:
+        """The segments of the next piece."""
         if (
             self._begun
             and not self._name
@@ -117,10 +117,10 @@ class ThinkTags:
             text, self._held = text[:at], text[at:]
         return self._read(text)
 
-    def flush(self) -> list[Said]:
-        """What was held back, since something else comes now."""
+    def flush(self) -> list[Segment]:
+        """The text that was held back, since something else comes now."""
         held, self._held = self._held, ""
-        return self._say(held) if held else []
+        return self._emit(held) if held else []
 
     def _follow(self, text: str) -> None:
         """Keep track of lines in text that has no marks."""
@@ -131,8 +131,8 @@ class ThinkTags:
         if not self._code.known:
             self._code.text(text)
 
-    def _read(self, text: str) -> list[Said]:
-        found: list[Said] = []
+    def _read(self, text: str) -> list[Segment]:
+        found: list[Segment] = []
         at = 0
         while at < len(text):
             if self._name:
@@ -141,22 +141,22 @@ class ThinkTags:
                 at = self._read_answer(text, at, found)
         return found
 
-    def _read_reasoning(self, text: str, at: int, found: list[Said]) -> int:
+    def _read_reasoning(self, text: str, at: int, found: list[Segment]) -> int:
         for match in _CLOSING.finditer(text, at):
             if match[1].lower() == self._name:
-                found += self._say(text[at : match.start()])
+                found += self._emit(text[at : match.start()])
                 self._leave()
                 return match.end()
-        found += self._say(text[at:])
+        found += self._emit(text[at:])
         return len(text)
 
-    def _read_answer(self, text: str, at: int, found: list[Said]) -> int:
+    def _read_answer(self, text: str, at: int, found: list[Segment]) -> int:
         done = start = at
-        said = False  # anything but blanks since the start
+        has_text = False  # anything but blanks since the start
         for match in _TOKEN.finditer(text, at):
             between = text[done : match.start()]
             self._code.text(between)
-            said = said or bool(between.strip())
+            has_text = has_text or bool(between.strip())
             done = match.end()
             token = match[0]
             if token == "\n":
@@ -168,29 +168,31 @@ class ThinkTags:
                 self._code.text(token)
             else:
                 closing, name = match[1] == "/", match[2].lower()
-                if self._counts(closing, name, said):
-                    self._take(closing, name, text[start : match.start()], said, found)
+                if self._counts(closing, name, has_text):
+                    self._take(closing, name, text[start : match.start()], has_text, found)
                     return done
                 self._code.text(token)
-            said = True
+            has_text = True
         self._code.text(text[done:])
-        found += self._say(text[start:])
+        found += self._emit(text[start:])
         return len(text)
 
-    def _counts(self, closing: bool, name: str, said: bool) -> bool:
-        """Is a tag outside code more than text? ``said``: there is text between the last tag
+    def _counts(self, closing: bool, name: str, has_text: bool) -> bool:
+        """Is a tag outside code more than text? ``has_text``: there is text between the last tag
         that counted and this one."""
-        begun = self._begun or said
+        begun = self._begun or has_text
         if not closing:
             return name == "think" or not begun or self._tagged
         if name != "think" and begun:
             return False
-        return not (begun and self._tagged) or (self._skip and not said)
+        return not (begun and self._tagged) or (self._skip and not has_text)
 
-    def _take(self, closing: bool, name: str, before: str, said: bool, found: list[Said]) -> None:
+    def _take(
+        self, closing: bool, name: str, before: str, has_text: bool, found: list[Segment]
+    ) -> None:
         """Take a tag that counts, after the text before it."""
-        begun = self._begun or said
-        found += self._say(before)
+        begun = self._begun or has_text
+        found += self._emit(before)
         if not closing:
             self._blank = ""
             self._name, self._tagged, self._skip = name, True, True
@@ -205,7 +207,7 @@ class ThinkTags:
         self._name, self._blank, self._skip = "", "", True
         self._code = _Code()
 
-    def _say(self, text: str) -> list[Said]:
+    def _emit(self, text: str) -> list[Segment]:
         """Text where it stands. Blanks at its edges wait until something follows: around tags
         they are dropped."""
         if self._skip:

@@ -324,7 +324,7 @@ class TestOnlyForThoseWhoSignedInThere:
             # Still recognised by the directory's id, but no account of the directory's.
             await found.rows("users").update_one({}, {"$set": change})
             auth = next(each for each in found.server.kernel.plugins if each.name == "auth")
-            auth.parts.cache.clear()
+            auth.container.cache.clear()
             assert await found.names("bert", types="user") == []
             assert graph.asked == []
 

@@ -1,4 +1,4 @@
-"""The file of the built-in index: schema, connections, the lock of its follower."""
+"""The file of the built-in index: schema, connections, the lock of its sync."""
 
 import contextlib
 import os
@@ -56,7 +56,7 @@ Connection = sqlite3.Connection
 
 
 def owner_prefix(owner: int) -> str:
-    """What stands before every word of a user."""
+    """The prefix of every word of a user."""
     digits = ""
     while owner:
         owner, digit = divmod(owner, 36)
@@ -155,15 +155,15 @@ class Opened:
         self.inode = inode
 
 
-class FollowerLock:
-    """Which of the processes on a host reads the feed; the system frees it with its process.
+class SyncLock:
+    """The lock of the process on a host that reads the feed; the system frees it with its process.
     A lock of SQLite's, since that works wherever the index does."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "follower.lock"
         self._connection: Connection | None = None
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Take the lock or keep it; false when another process has it."""
         if self._connection is not None:
             return True
@@ -178,7 +178,7 @@ class FollowerLock:
         self._connection = connection
         return True
 
-    def free(self) -> None:
+    def release(self) -> None:
         """Let go of it."""
         if self._connection is not None:
             self._connection.close()

@@ -11,15 +11,15 @@ from typing import Any
 import structlog
 
 from locutory_contracts.search import MessageHit, SearchFailed
-from locutory_search.backend import What
+from locutory_search.backend import DeletionTarget
 from locutory_search.embedded import writing
 from locutory_search.embedded.file import IndexFile, check_fts5
-from locutory_search.embedded.follower import Follower
+from locutory_search.embedded.index_sync import IndexSync
 from locutory_search.embedded.reading import Hit, OutOfTime, search
-from locutory_search.embedded.threads import Threads
+from locutory_search.embedded.sqlite_executor import SqliteExecutor
 from locutory_search.entries import Entry, Kind
-from locutory_search.intake import Intake
-from locutory_search.sources import Sources
+from locutory_search.history_reader import HistoryReader
+from locutory_search.indexing_queue import IndexingQueue
 from locutory_search.tasks import Tasks
 
 BATCH = 100
@@ -39,20 +39,20 @@ class EmbeddedIndex:
     def __init__(
         self,
         folder: Path,
-        sources: Sources,
+        history: HistoryReader,
         log: structlog.stdlib.BoundLogger,
         *,
         follow_seconds: float,
         purge_hours: float,
     ) -> None:
         self._file = IndexFile(folder)
-        self._threads = Threads(self._file, log)
+        self._executor = SqliteExecutor(self._file, log)
         self._log = log
-        self._follower = Follower(
-            self._file, self._threads, sources, log, follow_seconds, purge_hours
+        self._index_sync = IndexSync(
+            self._file, self._executor, history, log, follow_seconds, purge_hours
         )
-        self._intake = Intake(self._write, self._follower.wake, BATCH)
-        self._settling = asyncio.Lock()
+        self._queue = IndexingQueue(self._write, self._index_sync.wake, BATCH)
+        self._deletion_lock = asyncio.Lock()
         self._tasks = Tasks(log)
 
     async def conversations(self, user: str, text: str, limit: int) -> Sequence[str]:
@@ -67,7 +67,7 @@ class EmbeddedIndex:
         if limit < 1:
             return []
         try:
-            return await self._threads.read(search, kind, user, text, limit)
+            return await self._executor.read(search, kind, user, text, limit)
         except FileNotFoundError:  # somebody removed it; it is built again
             return []
         except OutOfTime:
@@ -77,61 +77,61 @@ class EmbeddedIndex:
 
     def take(self, entry: Entry) -> None:
         """Queue a change for the writer."""
-        self._intake.put(entry)
+        self._queue.put(entry)
 
     async def _write(self, batch: Sequence[Entry]) -> None:
         try:
-            await self._threads.write(writing.apply, batch)
+            await self._executor.write(writing.apply, batch)
         except (sqlite3.Error, OSError) as error:
             # The feed has not gone past them, and brings them again.
             self._log.warning("search.not_written", documents=len(batch), reason=str(error))
 
     async def added(self, user: str, conversation_ids: Sequence[str]) -> None:
-        """The follower reads and indexes them."""
+        """The sync reads and indexes them."""
         if conversation_ids:
-            await self._threads.write(writing.expect, "add", user, conversation_ids, KEPT_MS)
-            self._follower.wake()
+            await self._executor.write(writing.add_pending, "add", user, conversation_ids, KEPT_MS)
+            self._index_sync.wake()
 
-    async def deleted(self, what: What, user: str, ids: Sequence[str] = ()) -> None:
+    async def deleted(self, target: DeletionTarget, user: str, ids: Sequence[str] = ()) -> None:
         """Note the deletion, then carry it out."""
-        if what != "user" and not ids:
+        if target != "user" and not ids:
             return
-        await self._threads.write(writing.expect, what, user, ids, KEPT_MS)
-        task = self._tasks.spawn(self._settle(urgent=what == "user"), "deletion")
+        await self._executor.write(writing.add_pending, target, user, ids, KEPT_MS)
+        task = self._tasks.spawn(self._apply_deletions(urgent=target == "user"), "deletion")
         await asyncio.wait([task], timeout=PATIENCE_SECONDS)
 
-    async def _settle(self, *, urgent: bool) -> None:
-        async with self._settling:
-            await self._follower.settle()
+    async def _apply_deletions(self, *, urgent: bool) -> None:
+        async with self._deletion_lock:
+            await self._index_sync.apply_deletions()
             if urgent:
-                await self._follower.purge()
+                await self._index_sync.purge()
 
     async def start(self) -> None:
         """Open the file, follow the history. A fault is logged: search is then not offered."""
         try:
-            await self._threads.write(lambda _: self._file.discard_others())
+            await self._executor.write(lambda _: self._file.discard_others())
         except (sqlite3.Error, OSError) as error:
             self._log.error("search.no_index", file=str(self._file.path), reason=str(error))
-        self._tasks.spawn(self._intake.run(), "writing")
-        self._tasks.spawn(self._follower.run(), "following the history")
+        self._tasks.spawn(self._queue.run(), "writing")
+        self._tasks.spawn(self._index_sync.run(), "following the history")
 
     async def drain(self) -> None:
         """Write what waits."""
-        await self._intake.flush()
+        await self._queue.flush()
 
     async def stop(self) -> None:
         """End every task, then the threads."""
         await self._tasks.stop()
-        await self._intake.flush()
-        await self._threads.run(self._follower.lock.free)
-        await self._threads.close()
+        await self._queue.flush()
+        await self._executor.run(self._index_sync.lock.release)
+        await self._executor.close()
 
     async def is_available(self) -> bool:
         """Could the index be opened for writing when this was last tried? If not, now?"""
-        if not self._threads.works:
+        if not self._executor.works:
             with contextlib.suppress(sqlite3.Error, OSError):
-                await self._threads.write(writing.state, "database")
-        return self._threads.works
+                await self._executor.write(writing.state, "database")
+        return self._executor.works
 
     async def advice(self) -> str | None:
         """Looks at the file and its folder."""
@@ -159,19 +159,19 @@ class EmbeddedIndex:
         """Numbers of what is indexed."""
         found: dict[str, Any] = {"engine": "built-in", "file": str(self._file.path)}
         try:
-            found |= await self._threads.read(writing.summary)
+            found |= await self._executor.read(writing.summary)
             found["bytes"] = self._file.bytes()
         except FileNotFoundError:
             found["state"] = "there is no index yet; the server builds it"
         except (sqlite3.Error, OSError) as error:
             found["state"] = f"the index cannot be read: {error}"
         finally:
-            await self._threads.close()
+            await self._executor.close()
         return found
 
     async def rebuild(self) -> None:
         """Empty the index; a running server notices and fills it again."""
         try:
-            await self._threads.write(writing.wipe)
+            await self._executor.write(writing.wipe)
         finally:
-            await self._threads.close()
+            await self._executor.close()

@@ -1,4 +1,4 @@
-"""What somebody typed as expressions of FTS5.
+"""A typed search as expressions of FTS5.
 
 Nothing of the text is taken as an operator: an expression is made of quoted words, and a word
 has only letters, digits and marks in it.
@@ -13,7 +13,7 @@ from locutory_search.words import runs
 LONGEST = 1000
 """Characters of a search that are looked at."""
 
-MOST = 16
+MAX_WORDS = 16
 """Runs of letters that are looked at."""
 
 Run = tuple[str, ...]
@@ -67,7 +67,7 @@ class Query:
 
 def parse(text: str) -> Query:
     """The words of a search, each once."""
-    return Query(tuple(dict.fromkeys(runs(text[:LONGEST])))[:MOST])
+    return Query(tuple(dict.fromkeys(runs(text[:LONGEST])))[:MAX_WORDS])
 
 
 def _phrase(prefix: str, run: Sequence[str]) -> str:

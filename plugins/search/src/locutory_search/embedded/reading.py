@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from locutory_search.backend import now_ms
 from locutory_search.embedded.file import Connection, owner_prefix
 from locutory_search.embedded.queries import Query, parse
-from locutory_search.embedded.slips import similar
+from locutory_search.embedded.spelling import similar
 from locutory_search.embedded.writing import owner_of
 from locutory_search.entries import Kind
 

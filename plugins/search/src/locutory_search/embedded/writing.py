@@ -139,55 +139,60 @@ def _is_gone(connection: Connection, entry: Entry) -> bool:
     return before is not None and entry.stamp <= before
 
 
-def expect(connection: Connection, what: str, user: str, ids: Sequence[str], kept_ms: int) -> None:
-    """Note what is to be done; `settle` does it. ``what``: ``add`` a conversation that is to
-    be read; delete a ``conversation``, a ``message`` or a ``user`` (no ids)."""
+def add_pending(
+    connection: Connection, target: str, user: str, ids: Sequence[str], kept_ms: int
+) -> None:
+    """Note what is to be done. ``target``: ``add`` a conversation that is to be read; or
+    delete a ``conversation``, a ``message`` or a ``user`` (no ids), which `apply_deletions`
+    does."""
     now = now_ms()
     with transaction(connection):
-        if what == "add":
+        if target == "add":
             keys = [(_hash(user, "conversation", own),) for own in ids]
             connection.executemany("DELETE FROM gone WHERE key = ?", keys)
         else:
-            before = _FOR_EVER if what == "user" else now
-            hashes = [_hash(user)] if what == "user" else [_hash(user, what, own) for own in ids]
+            before = _FOR_EVER if target == "user" else now
+            hashes = (
+                [_hash(user)] if target == "user" else [_hash(user, target, own) for own in ids]
+            )
             connection.executemany(
                 "INSERT OR REPLACE INTO gone VALUES (?, ?, ?)",
                 [(key, before, now + kept_ms) for key in hashes],
             )
         connection.executemany(
             "INSERT OR IGNORE INTO pending VALUES (?, ?, ?)",
-            [(what, user, own) for own in (ids or ("",))],
+            [(target, user, own) for own in (ids or ("",))],
         )
 
 
-def settle(connection: Connection, rows: int = 200) -> bool:
+def apply_deletions(connection: Connection, rows: int = 200) -> bool:
     """Delete some of what is to be deleted, about ``rows`` rows; is there more?"""
     with transaction(connection):
         left = rows
         waiting = connection.execute(
             "SELECT what, user, id FROM pending WHERE what <> 'add' LIMIT ?", (rows,)
         ).fetchall()
-        for what, user, own in waiting:
-            left -= 1 + _delete(connection, what, user, own, left)
+        for target, user, own in waiting:
+            left -= 1 + _delete(connection, target, user, own, left)
             if left <= 0:
                 return True
             connection.execute(
-                "DELETE FROM pending WHERE what = ? AND user = ? AND id = ?", (what, user, own)
+                "DELETE FROM pending WHERE what = ? AND user = ? AND id = ?", (target, user, own)
             )
-            if what == "user":
+            if target == "user":
                 connection.execute("DELETE FROM owners WHERE user = ?", (user,))
                 connection.execute("DELETE FROM pending WHERE user = ?", (user,))
                 set_state(connection, "urgent", "yes")
         return len(waiting) == rows
 
 
-def _delete(connection: Connection, what: str, user: str, own: str, limit: int) -> int:
+def _delete(connection: Connection, target: str, user: str, own: str, limit: int) -> int:
     """Delete at most ``limit`` rows of something; how many those were."""
     owner = owner_of(connection, user)
     if owner is None:
         return 0
-    kinds: tuple[Kind, ...] = ("messages",) if what == "message" else KINDS
-    column = {"message": " AND id = ?", "conversation": " AND conversation = ?"}.get(what, "")
+    kinds: tuple[Kind, ...] = ("messages",) if target == "message" else KINDS
+    column = {"message": " AND id = ?", "conversation": " AND conversation = ?"}.get(target, "")
     values = (owner, own) if column else (owner,)
     count = 0
     for kind in kinds:

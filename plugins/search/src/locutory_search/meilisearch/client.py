@@ -166,14 +166,14 @@ class Meilisearch:
             found = {}
         if answer.is_success:
             return found
-        told = found if isinstance(found, dict) else {}
+        failure = found if isinstance(found, dict) else {}
         raise MeilisearchFailed(
-            f"Meilisearch answers {answer.status_code}: {told.get('message', '')}".rstrip(": "),
-            str(told.get("code", "")),
+            f"Meilisearch answers {answer.status_code}: {failure.get('message', '')}".rstrip(": "),
+            str(failure.get("code", "")),
         )
 
 
 def owned_by(user: str) -> str:
-    """The filter for documents of a user; nothing in his id is taken as an operator."""
+    """The filter for documents of a user; nothing in the id is taken as an operator."""
     escaped = user.replace("\\", "\\\\").replace('"', '\\"')
     return f'user = "{escaped}"'

@@ -12,14 +12,14 @@ from pymongo.errors import PyMongoError
 
 from locutory_contracts.search import MessageHit, SearchFailed
 from locutory_http import Outgoing
-from locutory_search.backend import What
+from locutory_search.backend import DeletionTarget
 from locutory_search.config import Config
 from locutory_search.entries import KINDS, Entry, Kind
-from locutory_search.intake import Intake
+from locutory_search.history_reader import HistoryReader, entries
+from locutory_search.indexing_queue import IndexingQueue
 from locutory_search.meilisearch.client import Meilisearch, MeilisearchFailed, owned_by
 from locutory_search.meilisearch.records import Records
-from locutory_search.sources import Sources, entries
-from locutory_search.tasks import Tasks, Trouble
+from locutory_search.tasks import FailureLog, Tasks
 
 UIDS: Mapping[Kind, str] = {"conversations": "convos", "messages": "messages"}
 KEYS: Mapping[Kind, str] = {"conversations": "conversationId", "messages": "messageId"}
@@ -45,20 +45,20 @@ class MeilisearchIndex:
         self,
         config: Config,
         records: Records,
-        sources: Sources,
+        history: HistoryReader,
         outgoing: Outgoing,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._config = config
         self._address = config.meili_host or ""
         self._records = records
-        self._sources = sources
+        self._history = history
         self._outgoing = outgoing
         self._log = log
         self._meili = self._connect(config.meili_timeout_seconds)
-        self._intake = Intake(self._save, lambda: None, config.meili_sync_batch_size)
+        self._queue = IndexingQueue(self._save, lambda: None, config.meili_sync_batch_size)
         self._tasks = Tasks(log)
-        self._trouble = Trouble(log)
+        self._failures = FailureLog(log)
         self._health: tuple[float, bool] = (0.0, False)
 
     def _connect(self, seconds: float) -> Meilisearch:
@@ -93,7 +93,7 @@ class MeilisearchIndex:
 
     def take(self, entry: Entry) -> None:
         """Queue a change."""
-        self._intake.put(entry)
+        self._queue.put(entry)
 
     async def _save(self, batch: Sequence[Entry]) -> None:
         for pause in ATTEMPTS:
@@ -137,16 +137,16 @@ class MeilisearchIndex:
         """The sync reads and sends them."""
         await self._records.note_added(user, conversation_ids)
 
-    async def deleted(self, what: What, user: str, ids: Sequence[str] = ()) -> None:
+    async def deleted(self, target: DeletionTarget, user: str, ids: Sequence[str] = ()) -> None:
         """Delete, and wait for it; raises when it takes too long, so that it is tried again."""
-        if what != "user" and not ids:
+        if target != "user" and not ids:
             return
-        await self._records.note_gone(what, user, ids)
+        await self._records.note_gone(target, user, ids)
         try:
             async with asyncio.timeout(_DELETION_SECONDS):
-                if what == "user":
+                if target == "user":
                     await self._delete_user(user)
-                elif what == "message":
+                elif target == "message":
                     await self._away("messages", ids)
                 else:
                     await self._away("conversations", [own.replace("|", "--") for own in ids])
@@ -197,7 +197,7 @@ class MeilisearchIndex:
     async def start(self) -> None:
         """Make the indexes in the background, begin to send what is saved."""
         self._tasks.spawn(self._prepare_until_done(), "preparing Meilisearch")
-        self._tasks.spawn(self._intake.run(), "sending")
+        self._tasks.spawn(self._queue.run(), "sending")
 
     async def _prepare_until_done(self) -> None:
         while True:
@@ -205,7 +205,7 @@ class MeilisearchIndex:
                 await self._prepare()
                 return
             except (MeilisearchFailed, PyMongoError) as error:
-                self._trouble.met(error)
+                self._failures.failed(error)
             await asyncio.sleep(_PREPARING_SECONDS)
 
     async def _prepare(self) -> None:
@@ -227,13 +227,13 @@ class MeilisearchIndex:
             await self._remove_ended()
             for kind in KINDS:
                 await self._send_changes(kind)
-            self._trouble.over()
+            self._failures.recovered()
         except (MeilisearchFailed, PyMongoError) as error:
-            self._trouble.met(error)
+            self._failures.failed(error)
 
     async def _send_changes(self, kind: Kind) -> None:
         """The feed from the stored position to its end."""
-        feed, config = self._sources.feed, self._config
+        feed, config = self._history.feed, self._config
         position = await self._records.position(kind)
         if feed is None:
             return
@@ -254,7 +254,7 @@ class MeilisearchIndex:
         size = self._config.meili_sync_batch_size
         while rows := await self._records.additions(20):
             for row in rows:
-                found = await self._sources.conversation(row["user"], row["id"])
+                found = await self._history.conversation(row["user"], row["id"])
                 for start in range(0, len(found), size):
                     await self._send(found[start : start + size], wait=True)
                 await self._records.is_added(row)
@@ -266,7 +266,7 @@ class MeilisearchIndex:
 
     async def drain(self) -> None:
         """Send what waits, if it can be."""
-        await self._intake.flush()
+        await self._queue.flush()
 
     async def stop(self) -> None:
         """End every task, close the connections."""
@@ -275,8 +275,8 @@ class MeilisearchIndex:
 
     async def is_available(self) -> bool:
         """Does Meilisearch say that it is healthy? Asked every few seconds at most."""
-        asked, healthy = self._health
-        if time.monotonic() - asked > _HEALTH_SECONDS or not asked:
+        checked_at, healthy = self._health
+        if time.monotonic() - checked_at > _HEALTH_SECONDS or not checked_at:
             healthy = await self._meili.healthy()
             self._health = (time.monotonic(), healthy)
         return healthy
@@ -321,7 +321,7 @@ class MeilisearchIndex:
 
 
 def _document(entry: Entry) -> dict[str, Any]:
-    """What is sent of an entry."""
+    """An entry as it is sent."""
     first, second = _clean(entry.first), _clean(entry.second)
     if entry.kind == "messages":
         return {

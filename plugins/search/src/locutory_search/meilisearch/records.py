@@ -1,4 +1,4 @@
-"""What the servers that share a Meilisearch keep about it in the database."""
+"""Records about a Meilisearch, of the servers that share it, in the database."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from locutory import Database
-from locutory_search.backend import What, now_ms
+from locutory_search.backend import DeletionTarget, now_ms
 from locutory_search.documents import SearchRecord
 from locutory_search.entries import Entry, Kind
 
@@ -52,11 +52,11 @@ class Records:
         """Begin again."""
         await self._rows.delete_one({"_id": _POSITIONS})
 
-    async def note_gone(self, what: What, user: str, ids: Sequence[str]) -> None:
+    async def note_gone(self, target: DeletionTarget, user: str, ids: Sequence[str]) -> None:
         """Remember a deletion for a while."""
-        before = _FOR_EVER if what == "user" else now_ms()
+        before = _FOR_EVER if target == "user" else now_ms()
         forget = datetime.now(UTC) + KEPT
-        keys = [_gone(what, user, own) for own in (ids or ("",))]
+        keys = [_gone(target, user, own) for own in (ids or ("",))]
         await self._replace(
             {"_id": key, "what": "gone", "before": before, "forgetAt": forget} for key in keys
         )
@@ -150,6 +150,6 @@ class Records:
                     raise
 
 
-def _gone(what: str, user: str, own: str) -> str:
-    told = f"{what}\0{user}\0{own}".encode("utf-8", "replace")
-    return "gone:" + blake2b(told, digest_size=16).hexdigest()
+def _gone(target: str, user: str, own: str) -> str:
+    key = f"{target}\0{user}\0{own}".encode("utf-8", "replace")
+    return "gone:" + blake2b(key, digest_size=16).hexdigest()

@@ -1,2 +1,2 @@
-"""One module for each format (contract convos §5). Each makes a `Whole` of one parsed item,
-and raises `Junk` where that makes no sense."""
+"""One module for each format (contract convos §5). Each makes a `ConversationBundle` of one
+parsed item, and raises `InvalidItem` where that makes no sense."""

@@ -9,11 +9,11 @@ import orjson
 
 from locutory import now
 from locutory_contracts.conversations import NO_PARENT
-from locutory_conversations.importing.errors import Junk
+from locutory_conversations.importing.available_models import AvailableModels
+from locutory_conversations.importing.errors import InvalidItem
 from locutory_conversations.importing.fields import moment_of, text_of
-from locutory_conversations.importing.formats.shape import origin_of, parents_of, whole
-from locutory_conversations.importing.offered import Offered
-from locutory_conversations.services.adding import Whole
+from locutory_conversations.importing.formats.shape import make_bundle, origin_of, parents_of
+from locutory_conversations.services.bulk_insert import ConversationBundle
 
 ENDPOINT = "openAI"
 _THOUGHTS, _RECAP = "thoughts", "reasoning_recap"
@@ -22,19 +22,19 @@ _HIDDEN = "is_visually_hidden_from_conversation"
 _GPT = re.compile(r"gpt-(.+)", re.IGNORECASE)
 _RECORDINGS = ("audio_asset_pointer", "real_time_user_audio_video_asset_pointer")
 _MARK = re.compile(" ?(\ue200[^\ue200\ue201]*\ue201)")
-"""What stands in a text for a source that ``content_references`` describes."""
+"""The mark in a text of a source that ``content_references`` describes."""
 
 Node = Mapping[str, Any]
 
 
-def conversation(item: Any, offered: Offered) -> Whole:
+def conversation(item: Any, available: AvailableModels) -> ConversationBundle:
     """One conversation: a tree, whose system and reasoning nodes are left out."""
     if not isinstance(item, dict) or not isinstance(item.get("mapping"), dict):
-        raise Junk("a conversation has no mapping")
+        raise InvalidItem("a conversation has no mapping")
     tree = _Tree(item["mapping"])
     begun = moment_of(item.get("create_time"))
     used = text_of(item.get("default_model_slug"))
-    default = used or offered.model(ENDPOINT)
+    default = used or available.model(ENDPOINT)
     messages = []
     for name, node in tree.nodes.items():
         if not tree.shown(node):
@@ -63,11 +63,11 @@ def conversation(item: Any, offered: Offered) -> Whole:
                 {"type": "text", "text": text},
             ]
         messages.append(copy)
-    return whole(
+    return make_bundle(
         messages,
         title=text_of(item.get("title")),
         endpoint=ENDPOINT,
-        model=offered.known(ENDPOINT, [used]),
+        model=available.known(ENDPOINT, [used]),
         created=begun or min((each["createdAt"] for each in messages), default=None),
         origin=origin_of("chatgpt", item, "conversation_id", "id"),
     )
@@ -107,7 +107,7 @@ class _Tree:
         return self._climb(name, end, self._parents, NO_PARENT)
 
     def thoughts(self, name: str) -> str:
-        """What was thought before this message."""
+        """The thoughts before this message."""
 
         def end(_name: str, above: Node) -> str | None:
             kind = _kind(above)
@@ -205,7 +205,7 @@ def _block(value: Any) -> str:
     try:
         text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
     except (TypeError, ValueError):
-        raise Junk("a message holds values that cannot be stored") from None
+        raise InvalidItem("a message holds values that cannot be stored") from None
     return f"```json\n{text}\n```"
 
 

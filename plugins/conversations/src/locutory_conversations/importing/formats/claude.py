@@ -7,11 +7,11 @@ from uuid import uuid4
 
 from locutory import now
 from locutory_contracts.conversations import NO_PARENT
-from locutory_conversations.importing.errors import Junk
+from locutory_conversations.importing.available_models import AvailableModels
+from locutory_conversations.importing.errors import InvalidItem
 from locutory_conversations.importing.fields import moment_of, text_of
-from locutory_conversations.importing.formats.shape import origin_of, whole
-from locutory_conversations.importing.offered import Offered
-from locutory_conversations.services.adding import Whole
+from locutory_conversations.importing.formats.shape import make_bundle, origin_of
+from locutory_conversations.services.bulk_insert import ConversationBundle
 
 ENDPOINT = "anthropic"
 _LANGUAGES = {
@@ -26,21 +26,21 @@ _NO_WORD = re.compile(r"[^\w+#.-]")
 _STEP = timedelta(milliseconds=1)
 
 
-def conversation(item: Any, offered: Offered) -> Whole:
+def conversation(item: Any, available: AvailableModels) -> ConversationBundle:
     """One conversation: a chain of messages."""
     if not isinstance(item, dict) or not isinstance(item.get("chat_messages"), list):
-        raise Junk("a conversation has no chat_messages")
+        raise InvalidItem("a conversation has no chat_messages")
     begun = moment_of(item.get("created_at"))
     messages: list[dict[str, Any]] = []
     parent, last = NO_PARENT, None
-    for given in item["chat_messages"]:
-        if not isinstance(given, dict):
-            raise Junk("a message is not an object")
-        text, thinking = _content(given)
+    for raw in item["chat_messages"]:
+        if not isinstance(raw, dict):
+            raise InvalidItem("a message is not an object")
+        text, thinking = _content(raw)
         if not text and not thinking:
             continue
-        created = _after(last, moment_of(given.get("created_at")) or begun or now())
-        own = given.get("sender") == "human"
+        created = _after(last, moment_of(raw.get("created_at")) or begun or now())
+        own = raw.get("sender") == "human"
         message: dict[str, Any] = {
             "messageId": str(uuid4()),
             "parentMessageId": parent,
@@ -57,11 +57,11 @@ def conversation(item: Any, offered: Offered) -> Whole:
             ]
         messages.append(message)
         parent, last = message["messageId"], created
-    return whole(
+    return make_bundle(
         messages,
         title=text_of(item.get("name"), "Imported Claude Chat"),
         endpoint=ENDPOINT,
-        model=offered.model(ENDPOINT),
+        model=available.model(ENDPOINT),
         created=begun,
         origin=origin_of("claude", item, "uuid"),
     )
@@ -70,33 +70,33 @@ def conversation(item: Any, offered: Offered) -> Whole:
 def _content(message: dict[str, Any]) -> tuple[str, str]:
     """(text, thinking) of a message. Documents that Claude wrote and texts that were attached
     stand in the text: without them nobody understands what was said about them."""
-    said = thinking = ""
+    body = thinking = ""
     parts = message.get("content")
     for part in parts if isinstance(parts, list) else ():
         if not isinstance(part, dict):
             continue
         if part.get("type") == "text":
-            said += text_of(part.get("text"))
+            body += text_of(part.get("text"))
         elif part.get("type") == "thinking":
             thinking += text_of(part.get("thinking"))
         elif part.get("type") == "tool_use":
-            said = _below(said, _written(part.get("input")))
-    text = said or text_of(message.get("text"))
-    return _below(text, *_attached(message)).rstrip("\n"), thinking
+            body = _with_blocks(body, _tool_document(part.get("input")))
+    text = body or text_of(message.get("text"))
+    return _with_blocks(text, *_attached(message)).rstrip("\n"), thinking
 
 
-def _written(given: Any) -> str:
+def _tool_document(raw: Any) -> str:
     """The document that a call of a tool wrote; empty for any other call."""
-    if not isinstance(given, dict):
+    if not isinstance(raw, dict):
         return ""
-    text = text_of(given.get("content")) or text_of(given.get("file_text"))
-    name = text_of(given.get("title")) or text_of(given.get("path"))
-    language = text_of(given.get("language")) or _LANGUAGES.get(text_of(given.get("type")), "")
+    text = text_of(raw.get("content")) or text_of(raw.get("file_text"))
+    name = text_of(raw.get("title")) or text_of(raw.get("path"))
+    language = text_of(raw.get("language")) or _LANGUAGES.get(text_of(raw.get("type")), "")
     return _document(name, language, text)
 
 
 def _attached(message: dict[str, Any]) -> list[str]:
-    """What hangs on a message: texts, and the names of files that the export leaves out."""
+    """The attachments of a message: texts, and the names of files that the export leaves out."""
     blocks: list[str] = []
     names: dict[str, bool] = {}  # in order; is its text there?
     for kind in ("attachments", "files"):
@@ -121,7 +121,7 @@ def _document(name: str, language: str, text: str) -> str:
     return f"{heading}{fence}{_NO_WORD.sub('', language)}\n{text}\n{fence}"
 
 
-def _below(text: str, *blocks: str) -> str:
+def _with_blocks(text: str, *blocks: str) -> str:
     """Text, and under it what is not empty of the blocks, each a paragraph. What is said on
     after a block begins in a line of its own."""
     for block in filter(None, blocks):

@@ -9,11 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 from locutory import now
-from locutory_conversations.importing.errors import Junk
+from locutory_conversations.importing.available_models import AvailableModels
+from locutory_conversations.importing.errors import InvalidItem
 from locutory_conversations.importing.fields import moment_of, text_of
-from locutory_conversations.importing.formats.shape import climb, origin_of, parents_of, whole
-from locutory_conversations.importing.offered import Offered
-from locutory_conversations.services.adding import Whole
+from locutory_conversations.importing.formats.shape import climb, make_bundle, origin_of, parents_of
+from locutory_conversations.services.bulk_insert import ConversationBundle
 
 _NAMES = ("deepseek", "DeepSeek", "Deepseek")
 _SENDER = "DeepSeek"
@@ -32,24 +32,24 @@ def is_deepseek(item: Any) -> bool:
     return False
 
 
-def conversation(item: Any, offered: Offered) -> Whole:
+def conversation(item: Any, available: AvailableModels) -> ConversationBundle:
     """One conversation: a tree of messages."""
     if not isinstance(item, dict) or not isinstance(item.get("mapping"), dict):
-        raise Junk("a conversation has no mapping")
+        raise InvalidItem("a conversation has no mapping")
     nodes = {name: node for name, node in item["mapping"].items() if isinstance(node, dict)}
     parents = parents_of(nodes)
     begun = moment_of(item.get("inserted_at"))
-    endpoint = offered.endpoint(next((n for n in _NAMES if n in offered.endpoints), _NAMES[0]))
-    said = {
-        name: _said(node["message"])
+    endpoint = available.endpoint(next((n for n in _NAMES if n in available.endpoints), _NAMES[0]))
+    contents = {
+        name: _contents_of(node["message"])
         for name, node in nodes.items()
         if isinstance(node.get("message"), dict)
     }
-    ids = {name: str(uuid4()) for name, (_, text, thought) in said.items() if text or thought}
+    ids = {name: str(uuid4()) for name, (_, text, thought) in contents.items() if text or thought}
     messages: list[dict[str, Any]] = []
     for name, identity in ids.items():
-        own, text, thought = said[name]
-        given = nodes[name]["message"]
+        own, text, thought = contents[name]
+        raw = nodes[name]["message"]
         message: dict[str, Any] = {
             "messageId": identity,
             "parentMessageId": climb(name, parents, ids),
@@ -57,8 +57,8 @@ def conversation(item: Any, offered: Offered) -> Whole:
             "sender": "user" if own else _SENDER,
             "isCreatedByUser": own,
             "endpoint": endpoint,
-            "model": text_of(given.get("model"), offered.model(endpoint)),
-            "createdAt": moment_of(given.get("inserted_at")) or begun or now(),
+            "model": text_of(raw.get("model"), available.model(endpoint)),
+            "createdAt": moment_of(raw.get("inserted_at")) or begun or now(),
         }
         if thought and not own:
             message["content"] = [
@@ -66,17 +66,17 @@ def conversation(item: Any, offered: Offered) -> Whole:
                 {"type": "text", "text": text},
             ]
         messages.append(message)
-    return whole(
+    return make_bundle(
         messages,
         title=text_of(item.get("title")),
         endpoint=endpoint,
-        model=offered.known(endpoint, (message["model"] for message in reversed(messages))),
+        model=available.known(endpoint, (message["model"] for message in reversed(messages))),
         created=begun or min((each["createdAt"] for each in messages), default=None),
         origin=origin_of("deepseek", item, "id"),
     )
 
 
-def _said(message: Mapping[str, Any]) -> tuple[bool, str, str]:
+def _contents_of(message: Mapping[str, Any]) -> tuple[bool, str, str]:
     """(the user's own, text, thinking)"""
     fragments = message.get("fragments")
     if not isinstance(fragments, list):

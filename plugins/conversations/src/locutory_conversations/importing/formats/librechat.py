@@ -6,44 +6,44 @@ from uuid import uuid4
 
 from locutory import now
 from locutory_contracts.conversations import NO_PARENT
-from locutory_conversations.copying.cloning import Circle, cloned
-from locutory_conversations.importing.errors import Junk
+from locutory_conversations.copying.cloning import CycleError, cloned
+from locutory_conversations.importing.available_models import AvailableModels
+from locutory_conversations.importing.errors import InvalidItem
 from locutory_conversations.importing.fields import (
     conversation_fields,
     message_fields,
     moment_of,
     text_of,
 )
-from locutory_conversations.importing.formats.shape import whole
-from locutory_conversations.importing.offered import Offered
+from locutory_conversations.importing.formats.shape import make_bundle
 from locutory_conversations.importing.resources import without_resources
-from locutory_conversations.services.adding import Whole
+from locutory_conversations.services.bulk_insert import ConversationBundle
 
 _LISTS = ("content", "attachments")
 _FILLED = ("text", "content", "files", "attachments", "children")
 
 
-def conversation(item: Any, offered: Offered) -> Whole:
+def conversation(item: Any, available: AvailableModels) -> ConversationBundle:
     """The conversation of a file."""
-    given = item.get("messagesTree") or item.get("messages") or []
-    if not isinstance(given, list):
-        raise Junk("the messages of the file are no list")
+    raw = item.get("messagesTree") or item.get("messages") or []
+    if not isinstance(raw, list):
+        raise InvalidItem("the messages of the file are no list")
     found = item.get("options")
     options = found if isinstance(found, dict) else {}
-    endpoint = offered.endpoint(item.get("endpoint") or options.get("endpoint") or "openAI")
-    flat = _flattened(given) if item.get("recursive") else given
+    endpoint = available.endpoint(item.get("endpoint") or options.get("endpoint") or "openAI")
+    flat = _flattened(raw) if item.get("recursive") else raw
     messages = [_message(message) for message in flat]
     try:
-        copies = cloned(messages, endpoint=endpoint, cut_circles=False)
-    except Circle as circle:
-        raise Junk(str(circle)) from None
+        copies = cloned(messages, endpoint=endpoint, cut_cycles=False)
+    except CycleError as cycle:
+        raise InvalidItem(str(cycle)) from None
     dates = (moment_of(message.get("createdAt")) for message in flat)
     first: datetime | None = next((date for date in dates if date is not None), None)
-    return whole(
+    return make_bundle(
         copies,
         title=text_of(item.get("title")),
         endpoint=endpoint,
-        model=offered.model(endpoint),
+        model=available.model(endpoint),
         created=first,
         settings=conversation_fields(options),
     )
@@ -58,7 +58,7 @@ def _flattened(nested: list[Any]) -> list[dict[str, Any]]:
     while stack:
         message, parent = stack.pop()
         if not isinstance(message, dict):
-            raise Junk("a message is not an object")
+            raise InvalidItem("a message is not an object")
         if not any(message.get(name) for name in _FILLED):
             continue
         known = message.get("messageId")
@@ -76,25 +76,25 @@ def _flattened(nested: list[Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _message(given: Any) -> dict[str, Any]:
+def _message(raw: Any) -> dict[str, Any]:
     """One message with the fields that a file may give."""
-    if not isinstance(given, dict):
-        raise Junk("a message is not an object")
+    if not isinstance(raw, dict):
+        raise InvalidItem("a message is not an object")
     wrapped = {
-        name: [given[name]]
+        name: [raw[name]]
         for name in _LISTS
-        if given.get(name) is not None and not isinstance(given[name], list)
+        if raw.get(name) is not None and not isinstance(raw[name], list)
     }
-    fields = message_fields({**given, **wrapped})
-    own = given.get("isCreatedByUser") is True
-    known, parent = given.get("messageId"), given.get("parentMessageId")
+    fields = message_fields({**raw, **wrapped})
+    own = raw.get("isCreatedByUser") is True
+    known, parent = raw.get("messageId"), raw.get("parentMessageId")
     fields |= {
         "messageId": known if isinstance(known, str) and known else str(uuid4()),
         "parentMessageId": parent if isinstance(parent, str) and parent else NO_PARENT,
         "text": text_of(fields.get("text")),
-        "createdAt": moment_of(given.get("createdAt")) or now(),
+        "createdAt": moment_of(raw.get("createdAt")) or now(),
         "isCreatedByUser": own,
     }
     fields = without_resources(fields)
-    updated = moment_of(given.get("updatedAt"))
+    updated = moment_of(raw.get("updatedAt"))
     return fields if updated is None else {**fields, "updatedAt": updated}

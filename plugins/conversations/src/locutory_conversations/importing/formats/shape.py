@@ -11,12 +11,12 @@ import orjson
 from locutory import now
 from locutory.database import Raw
 from locutory_contracts.conversations import NO_PARENT
-from locutory_conversations.changes import LONGEST_TITLE
 from locutory_conversations.copying.cloning import cloned
-from locutory_conversations.services.adding import Whole
+from locutory_conversations.services.bulk_insert import ConversationBundle
+from locutory_conversations.updates import LONGEST_TITLE
 
 
-def whole(
+def make_bundle(
     messages: Sequence[Raw],
     *,
     title: str,
@@ -25,8 +25,8 @@ def whole(
     created: datetime | None,
     settings: dict[str, Any] | None = None,
     origin: str | None = None,
-) -> Whole:
-    """A conversation with its messages in order. Each comes after its parent; a circle of
+) -> ConversationBundle:
+    """A conversation with its messages in order. Each comes after its parent; a cycle of
     parents is cut."""
     moment = created or now()
     conversation = {
@@ -38,7 +38,7 @@ def whole(
         "createdAt": moment,
         "updatedAt": moment,
     }
-    return Whole(conversation, cloned(messages, identify=lambda known: known), origin)
+    return ConversationBundle(conversation, cloned(messages, identify=lambda known: known), origin)
 
 
 def parents_of(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -71,8 +71,8 @@ def climb(name: str, parents: Mapping[str, str], ids: Mapping[str, str]) -> str:
 
 
 def origin_of(program: str, item: Any, *names: str) -> str | None:
-    """What tells an item from every other, and from itself after a change: its id under one of
-    the ``names``, and a hash of it."""
+    """A key that tells an item from every other, and from itself after a change: its id under
+    one of the ``names``, and a hash of it."""
     known = next((item[name] for name in names if isinstance(item.get(name), str)), "")
     if not known:
         return None

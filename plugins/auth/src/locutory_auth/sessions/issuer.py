@@ -1,0 +1,73 @@
+"""Opening sessions: what every way of signing in ends with (contract auth §2, §5)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from locutory import Events, Request, Unauthorized
+from locutory_auth.sessions.cookies import Cookies
+from locutory_auth.sessions.revocation import Revocations
+from locutory_auth.sessions.rotation import Device, Sessions
+from locutory_auth.sessions.tokens import Tokens
+from locutory_contracts.sign_in import AccountSignedIn, OpenedSession
+
+
+class SessionIssuer:
+    """Opens sessions of accounts that have shown who they are."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        sessions: Sessions,
+        revocations: Revocations,
+        cookies: Cookies,
+        events: Events,
+    ) -> None:
+        self._tokens = tokens
+        self._sessions = sessions
+        self._revocations = revocations
+        self._cookies = cookies
+        self._events = events
+
+    async def open(
+        self,
+        account: Mapping[str, Any],
+        requested_at: datetime,
+        device: Device,
+        token_provider: str = "librechat",
+    ) -> OpenedSession:
+        """A session of an account without secrets; cookies and token to hand out.
+
+        ``requested_at``: when the caller began to sign in. When all sessions were ended since
+        (a new password), the proof may be old, and there is no session: 401.
+        """
+        user: ObjectId = account["_id"]
+        refresh = await self._sessions.start(account, device)
+        if (await self._revocations.load(user)).covers(requested_at):
+            await self._sessions.end_some(user, [refresh.session])
+            raise Unauthorized
+        await self._events.tell(AccountSignedIn(str(user), str(account.get("provider") or "local")))
+        return OpenedSession(
+            access_token=self._tokens.access(account, refresh.session, requested_at),
+            account=shown(account),
+            cookies=self._cookies.values(refresh, token_provider),
+        )
+
+    def second_factor_pending(
+        self, account: Mapping[str, Any], requested_at: datetime
+    ) -> OpenedSession:
+        """The temporary token of an account that still owes its second factor."""
+        pending = self._tokens.pending(account["_id"], requested_at)
+        return OpenedSession(None, shown(account), second_factor=pending)
+
+
+def shown(account: Mapping[str, Any]) -> dict[str, Any]:
+    """An account as the login answer shows it."""
+    return {**account, "id": str(account["_id"])}
+
+
+def device_of(request: Request) -> Device:
+    """Where a request comes from."""
+    return Device(request.ip, request.headers.get("user-agent", ""))

@@ -1,0 +1,139 @@
+"""Debounced counts: at once, but in a burst of events only now and then."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from locutory import Database
+from locutory_projects.documents import Recount
+
+_PAUSE = 0.5
+"""Seconds between two counts for one key at least; ten times as long as a count takes."""
+_LONGEST_PAUSE = 60.0
+"""After failures."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A key for which was counted a moment ago. ``again``: something happened since;
+    ``noted``: the database knows."""
+
+    again: bool = False
+    noted: bool = False
+    seconds: float = 0.0
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    task: "asyncio.Task[None] | None" = None
+
+
+class DebouncedRecount:
+    """Calls ``count(key)`` after every request for it, soon.
+
+    The first request is served before it returns. Of those that follow shortly after, one
+    count at the end serves all: an import tells of thousands of conversations one by one.
+    Such a late count is noted in the database first, so that a crash does not lose it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        count: Callable[[str], Awaitable[None]],
+        log: structlog.stdlib.BoundLogger,
+        pause: float = _PAUSE,
+    ) -> None:
+        self._database = database
+        self._count = count
+        self._log = log
+        self._pause = pause
+        self._pending: dict[str, _Pending] = {}
+
+    async def request(self, key: str) -> None:
+        """Something happened to what the key names."""
+        pending = self._pending.get(key)
+        if pending is not None:
+            pending.again = True
+            if not pending.noted:
+                pending.noted = True
+                await self._database[Recount].update_one(
+                    {"_id": key}, {"$set": {"__v": 0}}, upsert=True
+                )
+            return
+        self._pending[key] = pending = _Pending()
+        try:
+            async with pending.counting:
+                await self._run(key, pending)
+        finally:
+            pending.task = asyncio.create_task(self._run_late(key, pending))
+
+    async def flush(self, key: str) -> None:
+        """Count now what is to be counted later, for somebody who reads."""
+        pending = self._pending.get(key)
+        if pending is not None and (pending.again or pending.counting.locked()):
+            async with pending.counting:
+                if pending.again:
+                    await self._run(key, pending)
+
+    def waiting(self) -> list[str]:
+        """The keys for which is to be counted, later or at this moment."""
+        return [
+            key
+            for key, pending in self._pending.items()
+            if pending.again or pending.counting.locked()
+        ]
+
+    async def forget(self, prefix: str) -> None:
+        """For keys that begin so nothing is to be counted any more."""
+        for key, pending in self._pending.items():
+            if key.startswith(prefix):
+                pending.again = pending.noted = False
+        await self._database[Recount].delete_many(
+            {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
+        )
+
+    async def catch_up(self) -> None:
+        """Count what a server left behind when it stopped. A failure waits for the next start."""
+        for row in await self._database[Recount].find({}).to_list():
+            try:
+                await self._count(str(row["_id"]))
+                await self._database[Recount].delete_one({"_id": row["_id"]})
+            except Exception:
+                self._log.exception("recount.failed", key=row["_id"])
+
+    async def flush_all(self) -> None:
+        """Count everything that waits; for an orderly shutdown."""
+        for key in list(self._pending):
+            await self.flush(key)
+
+    async def stop(self) -> None:
+        """End what runs."""
+        tasks = [pending.task for pending in self._pending.values() if pending.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._pending.clear()
+
+    async def _run(self, key: str, pending: _Pending) -> None:
+        noted, pending.again, pending.noted = pending.noted, False, False
+        started = time.monotonic()
+        try:
+            await self._count(key)
+        except BaseException:
+            pending.again, pending.noted = True, pending.noted or noted
+            raise
+        pending.seconds = time.monotonic() - started
+        if noted and not pending.noted:
+            await self._database[Recount].delete_one({"_id": key})
+
+    async def _run_late(self, key: str, pending: _Pending) -> None:
+        while True:
+            await asyncio.sleep(max(self._pause, 10 * pending.seconds))
+            if not pending.again:
+                break
+            try:
+                await self.flush(key)
+            except Exception:
+                pending.seconds = min(_LONGEST_PAUSE / 10, max(1.0, 2 * pending.seconds))
+                self._log.exception("recount.failed", key=key)
+        self._pending.pop(key, None)

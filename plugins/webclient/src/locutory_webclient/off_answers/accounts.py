@@ -1,0 +1,61 @@
+"""Account and role while the plugins that own them are off: from what the kernel knows."""
+
+from collections.abc import Callable, Mapping
+
+from starlette.responses import Response
+
+from locutory import JSON, HTTPError, PermissionGroup, Request
+from locutory.access import ADMIN_ROLE
+
+_USER_ROLE = "USER"
+# Contract user §3. An allow-list: the stored account also holds members that are not for
+# the browser.
+_ACCOUNT = (
+    "_id",
+    "name",
+    "username",
+    "email",
+    "emailVerified",
+    "avatar",
+    "provider",
+    "role",
+    "plugins",
+    "twoFactorEnabled",
+    "termsAccepted",
+    "personalization",
+    "favorites",
+    "skillStates",
+    "createdAt",
+    "updatedAt",
+    "tenantId",
+)
+
+
+class OffAccounts:
+    """``GET /api/user`` and ``GET /api/roles/{role_name}``."""
+
+    def __init__(self, groups: Callable[[], Mapping[str, PermissionGroup]]) -> None:
+        self._groups = groups
+
+    async def user(self, request: Request) -> Response:
+        """The account that the authenticator loaded."""
+        caller = request.caller
+        known = {name: caller.account[name] for name in _ACCOUNT if name in caller.account}
+        return JSON({**known, "_id": caller.id, "id": caller.id, "role": caller.role})
+
+    async def role(self, request: Request) -> Response:
+        """The defaults that enabled plugins declare, by which the kernel then decides."""
+        name = request.path_params["role_name"]
+        caller = request.caller
+        if name not in (_USER_ROLE, caller.role) and caller.role != ADMIN_ROLE:
+            raise HTTPError(403, {"message": "Unauthorized"})
+        if name not in (_USER_ROLE, ADMIN_ROLE):
+            raise HTTPError(404, {"message": "Role not found"})
+        permissions = {
+            group.name: {
+                action: default.admin if name == ADMIN_ROLE else default.user
+                for action, default in group.actions.items()
+            }
+            for group in self._groups().values()
+        }
+        return JSON({"name": name, "description": "", "permissions": permissions})
