@@ -11,8 +11,8 @@ from bson import ObjectId
 from locutory import Provide
 from locutory_contracts.conversations import NO_PARENT, PROJECTS
 from locutory_contracts.portability import PORTABLE, Record
-from locutory_conversations.exporting import records
-from locutory_conversations.exporting.records import PortableConversations
+from locutory_conversations.importing import records
+from locutory_conversations.importing.records import PortableConversations
 
 EXPORT, IMPORT = "/api/convos/export", "/api/convos/import"
 

@@ -25,9 +25,9 @@ from locutory_conversations.deletion import Deletion
 from locutory_conversations.documents import Conversation, Message, ToolCall
 from locutory_conversations.editing.edits import Edits
 from locutory_conversations.exporting.command import ExportCommand
-from locutory_conversations.exporting.records import KIND, PortableConversations
 from locutory_conversations.exporting.stream import Exporter
 from locutory_conversations.importing.importer import Importer
+from locutory_conversations.importing.records import KIND, PortableConversations
 from locutory_conversations.message_ids import MessageIds
 from locutory_conversations.retention import Retention
 from locutory_conversations.routes.checks import ConversationChecks

@@ -48,9 +48,8 @@ async def _run(work: Callable[[Container], Awaitable[T]], prepare: bool) -> T:
 
 
 def _container(kernel: Kernel) -> Container:
-    from locutory_auth.plugin import AuthPlugin  # which imports the commands
-
     for plugin in kernel.plugins:
-        if isinstance(plugin, AuthPlugin):
-            return plugin.container
+        container = getattr(plugin, "container", None)
+        if isinstance(container, Container):
+            return container
     raise click.ClickException("the plugin 'auth' is switched off")

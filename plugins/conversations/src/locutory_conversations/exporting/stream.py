@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from locutory import Services, encode
 from locutory_contracts.portability import PORTABLE, Portable
-from locutory_conversations.exporting.records import header
+from locutory_conversations.importing.records import header
 
 CONTENT_TYPE = "application/x-ndjson"
 _BUFFER = 64 * 1024

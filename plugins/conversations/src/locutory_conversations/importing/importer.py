@@ -10,11 +10,11 @@ from structlog.stdlib import BoundLogger
 from locutory import Services
 from locutory.access import Principal
 from locutory_contracts.portability import PORTABLE
-from locutory_conversations.exporting.records import KIND, PortableConversations, derived
 from locutory_conversations.importing.available_models import AvailableModels, available_to
 from locutory_conversations.importing.errors import EMPTY, BrokenFile, InvalidItem
 from locutory_conversations.importing.progress import Progress
 from locutory_conversations.importing.reading import CONVERTERS, Format, format_of, items
+from locutory_conversations.importing.records import KIND, PortableConversations, derived
 from locutory_conversations.importing.size_limited_file import SizeLimitedFile
 from locutory_conversations.services.bulk_insert import BulkInsert, ConversationBundle
 
