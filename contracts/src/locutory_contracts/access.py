@@ -1,7 +1,7 @@
 """Rights on single resources: agents, prompt groups, shared links … (roles §4).
 
 Rights are bits: VIEW 1, EDIT 2, DELETE 4, SHARE 8. What somebody may do is all that entries for
-himself, his role, his groups and everybody give him."""
+their own account, their role, their groups and everybody give them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass

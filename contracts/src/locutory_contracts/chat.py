@@ -179,7 +179,7 @@ class Generations(Protocol):
     """What runs at the moment, on any worker."""
 
     async def active(self, user: str, conversation_id: str) -> bool:
-        """Is a turn of this user running (or waiting for him) in that conversation?"""
+        """Is a turn of this user running (or waiting for them) in that conversation?"""
         ...
 
     async def stop_all(self, user: str) -> None:

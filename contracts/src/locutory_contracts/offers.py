@@ -96,7 +96,7 @@ class AgentTools(Protocol):
     """Names tools for the agent builder. Running them is the affair of a `ToolSource`."""
 
     async def listed(self, principal: Principal) -> Sequence[AgentTool]:
-        """The tools that the caller may give to his agents."""
+        """The tools that the caller may give to their agents."""
         ...
 
 

@@ -86,7 +86,7 @@ class SignIns(Protocol):
 
         `IdentityRefused` when the deployment wants no such account (``domain``), when there
         is no address (``auth_failed``), or when it is that of an account whose owner never
-        showed that it is his (``unverified``), who is somebody else there
+        showed that it is theirs (``unverified``), who is somebody else there
         (``other_provider``), or which is being deleted (``closing``)."""
         ...
 

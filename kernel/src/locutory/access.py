@@ -1,4 +1,4 @@
-"""Who calls, and what a route demands of him.
+"""Who calls, and what a route demands of them.
 
 Every route declares its access; the kernel applies it. Authentication and policy
 themselves come from plugins (`AUTHENTICATORS`, `POLICY`).

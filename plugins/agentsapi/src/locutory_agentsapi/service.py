@@ -22,7 +22,7 @@ _PROJECTION = dict.fromkeys(_SHOWN, 1)
 
 
 class TooManyKeys(Exception):
-    """The user has as many keys as he may."""
+    """The user has as many keys as they may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Keys:
         )
 
     async def delete(self, user: ObjectId, key_id: ObjectId) -> bool:
-        """Delete a key of a user; false when he has none such."""
+        """Delete a key of a user; false when they have none such."""
         gone = await self._database[AgentApiKey].delete_one({"_id": key_id, "userId": user})
         return gone.deleted_count > 0
 

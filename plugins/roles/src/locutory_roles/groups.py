@@ -92,7 +92,7 @@ class GroupStore:
     ) -> ObjectId:
         """The group that stands for one of an outside directory, made or changed to be as it
         is there. ``members``: their ids there; ``None`` leaves them as they are, and who is
-        missing comes in at his next sign-in."""
+        missing comes in at their next sign-in."""
         key = {"idOnTheSource": entry.source_id, "source": source, "tenantId": tenant}
         told: dict[str, Any] = {
             "name": entry.name,
@@ -160,7 +160,7 @@ class GroupStore:
         return int(outcome.modified_count)
 
     async def changed(self) -> None:
-        """Memberships were changed: nobody goes on by what he remembers."""
+        """Memberships were changed: nobody goes on by what they remember."""
         self.forget()
         if self.announce is not None:
             await self.announce()

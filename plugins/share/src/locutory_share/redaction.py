@@ -1,6 +1,6 @@
 """What readers see of files, attachments and content parts (contract share §3).
 
-Everything that names the owner, his storage or his sign-ins elsewhere is taken out, and
+Everything that names the owner, their storage or their sign-ins elsewhere is taken out, and
 addresses of files become those of the link.
 """
 

@@ -21,7 +21,7 @@ def _refuse(status: int, message: str) -> HTTPError:
 
 
 class OwnAccount:
-    """Changes that a signed-in user makes to his own account.
+    """Changes that a signed-in user makes to their own account.
 
     Args:
         environments: code environments that this deployment allows; all when ``None``.

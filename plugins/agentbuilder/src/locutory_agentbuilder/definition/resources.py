@@ -39,7 +39,7 @@ def _ids(resource: Any) -> list[str]:
 
 
 class Resources:
-    """Reduces what a caller names to what he may use. While no plugin keeps files, only
+    """Reduces what a caller names to what they may use. While no plugin keeps files, only
     those stay that the agent has already; while none keeps skills, nobody can tell, and all
     stay."""
 

@@ -19,7 +19,7 @@ class ToolList:
         self._log = log
 
     async def of(self, principal: Principal) -> list[dict[str, Any]]:
-        """The tools that a caller may give to his agents; of two with one key the first."""
+        """The tools that a caller may give to their agents; of two with one key the first."""
         gathered = await self._services.gather(
             AGENT_TOOLS, lambda source: source.listed(principal), timeout=SECONDS
         )

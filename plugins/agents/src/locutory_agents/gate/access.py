@@ -27,7 +27,7 @@ class Access:
     async def refusal(
         self, principal: Principal, body: Mapping[str, Any], endpoint: str
     ) -> JSON | None:
-        """The answer to a caller who may not; ``None`` when he may."""
+        """The answer to a caller who may not; ``None`` when they may."""
         if endpoint == AGENTS_ENDPOINT:
             if not await self._policy.allows(principal, "AGENTS", "USE"):
                 return JSON({"message": "Forbidden: Insufficient permissions"}, 403)

@@ -61,7 +61,7 @@ class PiiGate:
 
 def texts_of(body: Mapping[str, Any], quotes: Iterable[str] = (), merged: str = "") -> list[str]:
     """What a user wrote in any chat route: text, quotes and both together, answers, and
-    what he said about tool calls."""
+    what they said about tool calls."""
     found = [body[key] for key in ("text", "answer") if isinstance(body.get(key), str)]
     found.extend(quotes)
     if merged and merged not in found:

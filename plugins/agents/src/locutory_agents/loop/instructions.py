@@ -31,7 +31,7 @@ def zone_of(name: Any) -> tzinfo:
 
 
 def local_time(body: Mapping[str, Any]) -> datetime:
-    """The user's local time: by his time zone, else by his clock, else UTC."""
+    """The user's local time: by their time zone, else by their clock, else UTC."""
     name = body.get("timezone")
     zone = zone_of(name)
     if zone is UTC and not name:

@@ -93,7 +93,7 @@ def _denied(request: Request, text: str) -> Response:
 
 
 def may_see(job: Job, principal: Principal) -> bool:
-    """Only its owner may see a job, within his tenant."""
+    """Only its owner may see a job, within their tenant."""
     return job.user == principal.id and job.tenant in (None, principal.tenant)
 
 

@@ -25,7 +25,7 @@ PING = b": ping\n\n"
 """A comment, which keeps proxies from giving up a silent stream."""
 
 _NOT_OURS = frozenset((401, 403, 407))
-"""Statuses by which a provider refuses the server; to the caller they would say that his own
+"""Statuses by which a provider refuses the server; to the caller they would say that their own
 key is wrong."""
 _BAD_GATEWAY = 502
 _LONGEST_WAIT = 86_400.0
@@ -144,7 +144,7 @@ class EventStream(StreamingResponse):
 
 async def while_waiting(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The outcome of ``work``. `ClientDisconnect` when the caller hangs up before: the work
-    ends, so that he does not pay for an answer that nobody reads."""
+    ends, so that they do not pay for an answer that nobody reads."""
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_hung_up(request))
     try:

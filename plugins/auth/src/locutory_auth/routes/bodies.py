@@ -66,7 +66,7 @@ class EnableBody(CodeBody):
 
 
 class PendingBody(CodeBody):
-    """The second factor of somebody who has shown his password."""
+    """The second factor of somebody who has shown their password."""
 
     tempToken: str
 

@@ -102,7 +102,7 @@ class SamlExchange:
                         "binding": Names.BINDING_HTTP_POST,
                     },
                     # What LibreChat asks for: with another format the provider would call
-                    # people by other names, and nobody would find his account.
+                    # people by other names, and nobody would find their account.
                     "NameIDFormat": Names.NAMEID_EMAIL_ADDRESS,
                 },
                 "idp": {
