@@ -122,10 +122,7 @@ class Reading:
         ).fetchone()
         if found is None:
             return None
-        try:
-            document = bson.decode(found[0], self._codec)
-        except (InvalidBSON, TypeError) as error:
-            raise _not_decoded(found[0], error) from error
+        document = bson.decode(found[0], self._codec)
         return (number, found[0], document) if query.test(document) else None
 
     def _ordered(
@@ -165,14 +162,14 @@ class Reading:
         for row, raw in rows:
             if clock() > owner.until:
                 owner.late()
+            if len(raw) > _BIG:
+                owner.leave_loop()
             try:
-                if len(raw) > _BIG:
-                    owner.leave_loop()
                 if needed is None or len(raw) <= SMALL:
                     document = decode(raw, codec)
                 else:
                     document = decode(trimmed(raw, needed), codec)
-            except (InvalidBSON, TypeError) as error:
+            except InvalidBSON as error:
                 raise _not_decoded(raw, error) from error
             if test(document):
                 yield row, raw, document
@@ -237,12 +234,11 @@ def _sorted(rows: Iterator[Row], key: SortKey, wanted: int) -> Iterator[Row]:
     return (row for _, _, row in merged)
 
 
-def _not_decoded(raw: Any, error: Exception) -> Exception:
-    """The error itself where only the reader's options do not suit, say for dates. A damaged page
-    may also hold something else than bytes."""
+def _not_decoded(raw: bytes, error: InvalidBSON) -> Exception:
+    """The error itself where only the reader's options do not suit, say for dates."""
     try:
         bson.decode(raw, STORED)
-    except (InvalidBSON, TypeError):
+    except InvalidBSON:
         return StorageError("The database file is damaged: restore a backup")
     return error
 
