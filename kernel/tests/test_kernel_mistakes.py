@@ -114,7 +114,7 @@ def test_the_place_in_the_code_is_shown(tmp_path: Path) -> None:
 
         @click.command()
         def command() -> None:
-            report(raised.value)
+            report(raised.value, starting=True)
 
         return CliRunner(env=environment).invoke(command).output
 
