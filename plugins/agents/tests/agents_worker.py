@@ -23,11 +23,11 @@ async def main(redis_uri: str, prefix: str, address: str) -> None:
     from locutory.kernel import Kernel
     from locutory.testing import SignIn
     from locutory.testing.server import SECRETS, listening
-    from locutory_agents.jobs import redis_hub, redis_names
+    from locutory_agents.jobs import redis_keys, redis_subscriber
     from locutory_agents.plugin import AgentsPlugin
 
-    redis_names.ALIVE_MS = redis_hub.ALIVE_MS = 3000
-    redis_hub.BEAT_SECONDS = 0.2
+    redis_keys.ALIVE_MS = redis_subscriber.ALIVE_MS = 3000
+    redis_subscriber.HEARTBEAT_SECONDS = 0.2
     tests = _tests()
     environment = {
         **SECRETS,

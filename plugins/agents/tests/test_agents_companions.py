@@ -104,7 +104,7 @@ async def test_slow_companion_costs_three_seconds(
     serve: Serve, kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it goes on by itself, and what it shows comes too late."""
-    monkeypatch.setattr(companions, "PATIENCE", 0.2)
+    monkeypatch.setattr(companions, "WAIT_SECONDS", 0.2)
     gate = asyncio.Event()
 
     async def slow(companion: Companion) -> None:

@@ -11,23 +11,23 @@ from locutory_agents.jobs.feed import Feed
 from locutory_agents.jobs.log import EventLog
 from locutory_agents.jobs.store import Job
 from locutory_agents.jobs.transcript import Transcript, flatten
-from locutory_agents.loop.budget import Budget, Counted, Estimate, Sampled
+from locutory_agents.loop.budget import Budget, CountedMessages, HeuristicCounter, SampledCounter
 from locutory_agents.loop.history import assistant_messages, count_content, item, items
 from locutory_agents.loop.instructions import local_time, with_variables
-from locutory_agents.turn import titles
-from locutory_agents.turn.ending import MAX_OUTPUT_BYTES, merged, storable
-from locutory_agents.turn.recorder import Recorder, Sealed
+from locutory_agents.turn import title_generator
+from locutory_agents.turn.payloads import MAX_OUTPUT_BYTES, merged, storable
+from locutory_agents.turn.recorder import TurnClosed, TurnRecorder
 from locutory_agents.turn.request import with_quotes
 from locutory_agents.turn.steering import Steer, SteerQueue
 from locutory_agents.wire import frames, sse
 from locutory_contracts.chat import TurnRefused
 
-TOKENS = Estimate()
+TOKENS = HeuristicCounter()
 
 
-def recorder() -> Recorder:
+def recorder() -> TurnRecorder:
     details = {"responseMessageId": "r", "shown": {"messageId": "u"}, "sender": "S"}
-    return Recorder(Job("c", "u", 5, details=details))
+    return TurnRecorder(Job("c", "u", 5, details=details))
 
 
 def events_of(feed: Feed) -> list[dict]:
@@ -62,13 +62,13 @@ def test_nothing_is_recorded_after_the_end() -> None:
         lambda: made.open_text("text", "m", 0, {}),
         lambda: made.add_part({"type": "error", "error": "x"}),
     ):
-        with pytest.raises(Sealed):
+        with pytest.raises(TurnClosed):
             work()
     assert made.transcript.content() == [{"type": "text", "text": "kept"}]
     assert len(events_of(made)) == 2
 
 
-def full_turn() -> Recorder:
+def full_turn() -> TurnRecorder:
     made = recorder()
     made.context({"contextBudget": 1})
     think = made.open_text("think", "m", 0, {})
@@ -169,7 +169,9 @@ async def test_a_reader_that_cannot_keep_up_gets_a_snapshot() -> None:
     async def left(feed) -> None:
         assert feed is made
 
-    stream = sse.EventStream(made, 2, resume=False, pulse=sse.Pulse(), left=left, again=lost)
+    stream = sse.EventStream(
+        made, 2, resume=False, heartbeat=sse.Heartbeat(), left=left, again=lost
+    )
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, receive, send))
     for number in range(100):
         step.write(f"{number} ")
@@ -205,13 +207,13 @@ async def test_stream_that_breaks_off_says_so() -> None:
     async def left(feed) -> None:
         return
 
-    pulse = sse.Pulse()
-    stream = sse.EventStream(made, 1, resume=False, pulse=pulse, left=left, again=lost)
+    heartbeat = sse.Heartbeat()
+    stream = sse.EventStream(made, 1, resume=False, heartbeat=heartbeat, left=left, again=lost)
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, receive, send))
-    await until(lambda: len(pulse) == 1)
+    await until(lambda: len(heartbeat) == 1)
     made.log.break_off()
     await asyncio.wait_for(task, PATIENCE)
-    assert len(pulse) == 0
+    assert len(heartbeat) == 0
     assert messages[-1]["body"] == frames.reconcile("terminal_payload_missing", "c", 5).v1
     assert messages[-1]["more_body"] is False
 
@@ -313,13 +315,13 @@ def test_budget() -> None:
         "me",
         TOKENS,
     )
-    question = Counted(TOKENS, [{"role": "user", "content": "x" * 40}])
+    question = CountedMessages(TOKENS, [{"role": "user", "content": "x" * 40}])
     messages, numbers = budget.fit(history, question, first=True)
     assert [m["content"] for m in messages[:-1]] == ["4", "5"]
     assert numbers["prePruneContextTokens"] == 614
     assert numbers["breakdown"]["messageTokens"] == 217
     assert numbers["remainingContextTokens"] == 350 - 217
-    long = Counted(TOKENS, [{"role": "user", "content": "x" * 4000}])
+    long = CountedMessages(TOKENS, [{"role": "user", "content": "x" * 4000}])
     with pytest.raises(TurnRefused) as refused:
         budget.fit([], long, first=True)
     assert orjson.loads(refused.value.payload) == {
@@ -329,13 +331,13 @@ def test_budget() -> None:
 
 
 def test_long_texts_are_sampled() -> None:
-    class Noting(Estimate):
+    class Noting(HeuristicCounter):
         def count(self, text: str) -> int:
             sizes.append(len(text))
             return super().count(text)
 
     sizes: list[int] = []
-    counter = Sampled(Noting())
+    counter = SampledCounter(Noting())
     assert counter.count("x" * 20_000) == 5000
     assert counter.count("x" * 1_000_000) == 250_000
     assert max(sizes) == 20_000
@@ -388,7 +390,7 @@ def test_dates() -> None:
     ],
 )
 def test_titles_are_tidied(text: str, title: str) -> None:
-    assert titles.clean(text) == title
+    assert title_generator.clean(text) == title
 
 
 def test_quotes() -> None:
@@ -435,7 +437,7 @@ def test_results_that_no_document_can_hold() -> None:
 
 async def test_a_reader_that_does_not_read_is_dropped(monkeypatch) -> None:
     """A connection that takes nothing any more must not hold a log for ever."""
-    monkeypatch.setattr(sse, "STUCK_BEATS", 2)
+    monkeypatch.setattr(sse, "STUCK_TICKS", 2)
     made = recorder()
     gone: list[Feed] = []
 
@@ -449,8 +451,8 @@ async def test_a_reader_that_does_not_read_is_dropped(monkeypatch) -> None:
     async def left(feed) -> None:
         gone.append(feed)
 
-    pulse = sse.Pulse(0.02)
-    stream = sse.EventStream(made, 2, resume=False, pulse=pulse, left=left, again=lost)
+    heartbeat = sse.Heartbeat(0.02)
+    stream = sse.EventStream(made, 2, resume=False, heartbeat=heartbeat, left=left, again=lost)
     task = asyncio.create_task(stream({"type": "http", "method": "GET"}, receive, send))
     made.emit("x", {})
     await asyncio.wait_for(task, PATIENCE)

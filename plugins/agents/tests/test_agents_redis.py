@@ -15,7 +15,7 @@ from locutory.testing import Serve, SignIn
 from locutory.testing.database import Databases
 from locutory.testing.programs import redis_server
 from locutory.testing.waiting import PATIENCE, until
-from locutory_agents.jobs import redis_hub, redis_names, redis_pump
+from locutory_agents.jobs import redis_keys, redis_publisher, redis_subscriber
 from locutory_contracts.chat import GENERATIONS
 
 FULL = " ".join(f"tok{index}" for index in range(40))
@@ -106,7 +106,7 @@ async def test_resume_on_another_worker_is_exact(serve: Serve, kit, redis_uri: s
 
 async def test_snapshots_keep_it_exact(serve: Serve, kit, redis_uri: str, monkeypatch) -> None:
     """The log in Redis is cut again and again; readers that come at any time miss nothing."""
-    monkeypatch.setattr(redis_pump, "MAX_EVENTS", 4)
+    monkeypatch.setattr(redis_publisher, "MAX_EVENTS", 4)
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("SLOW:40:10")
 
@@ -299,16 +299,16 @@ async def test_a_feed_that_breaks_off_is_found_again(serve: Serve, kit, redis_ur
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("ON")
         reader = asyncio.create_task(two.b.events(started))
-        hub = two.second.kernel.services.get(GENERATIONS).store._hub
+        subscriber = two.second.kernel.services.get(GENERATIONS).store._subscriber
         broken = []
         for _ in range(3):
             await until(
-                lambda: any(f.log.watchers and f not in broken for f in hub._followers.values())
+                lambda: any(f.log.watchers and f not in broken for f in subscriber._feeds.values())
             )
-            broken.extend(hub._followers.values())
-            hub.break_off()
+            broken.extend(subscriber._feeds.values())
+            subscriber.break_off()
         await until(
-            lambda: any(f.log.watchers and f not in broken for f in hub._followers.values())
+            lambda: any(f.log.watchers and f not in broken for f in subscriber._feeds.values())
         )
         two.models.enough.set()
         events = await reader
@@ -323,7 +323,7 @@ async def test_redis_comes_back_empty(
 ) -> None:
     """Nobody knows of the turn any more: its readers on other workers are told, those of its
     own worker see it to the end."""
-    monkeypatch.setattr(redis_hub, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(redis_subscriber, "HEARTBEAT_SECONDS", 0.2)
     version = {"GENERATION_PROTOCOL_VERSION": str(protocol)}
     with redis_server(tmp_path) as (url, process):
         async with pair(serve, kit, url, **version) as two:
@@ -356,9 +356,9 @@ async def test_owner_that_shuts_down_ends_its_turns(serve: Serve, kit, redis_uri
 @pytest.fixture
 def short_lives(monkeypatch) -> None:
     """Workers count as dead soon, but not because the machine is slow."""
-    monkeypatch.setattr(redis_names, "ALIVE_MS", ALIVE_MS)
-    monkeypatch.setattr(redis_hub, "ALIVE_MS", ALIVE_MS)
-    monkeypatch.setattr(redis_hub, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(redis_keys, "ALIVE_MS", ALIVE_MS)
+    monkeypatch.setattr(redis_subscriber, "ALIVE_MS", ALIVE_MS)
+    monkeypatch.setattr(redis_subscriber, "HEARTBEAT_SECONDS", 0.2)
 
 
 async def test_worker_that_is_killed(
@@ -391,7 +391,7 @@ async def test_worker_that_is_killed(
             chat = two.second.kernel.services.get(GENERATIONS)
 
             async def cared() -> bool:
-                await chat.care()
+                await chat.reap_stale_turns()
                 return reader.done()
 
             await kit.until(cared)
@@ -425,7 +425,7 @@ async def test_stop_of_a_dead_worker(serve: Serve, kit, redis_uri: str, short_li
         started = await two.a.start("ON")
         events, reader = await reading(two.b, started)
         store = two.first.kernel.services.get(GENERATIONS).store
-        tasks = list(store._hub._tasks)
+        tasks = list(store._subscriber._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.sleep(ALIVE_MS / 1000 + 0.1)

@@ -7,7 +7,7 @@ import pytest
 from locutory import Plugin, Provide, hook
 from locutory.testing import Serve, SignIn
 from locutory.testing.waiting import PATIENCE
-from locutory_agents.service import Chat
+from locutory_agents.turn_manager import TurnManager
 from locutory_contracts.accounts import AccountDeleting
 from locutory_contracts.chat import GENERATIONS, TURN_OBSERVERS, Turn, TurnOutcome
 
@@ -263,10 +263,10 @@ async def test_silent_turns_are_ended(serve: Serve, kit) -> None:
         reader = asyncio.create_task(user.events(started))
         await kit.until(lambda: kit.readers(server) == [1])
         chat = server.kernel.services.get(GENERATIONS)
-        assert isinstance(chat, Chat)
+        assert isinstance(chat, TurnManager)
 
         async def cared() -> bool:
-            await chat.care()
+            await chat.reap_stale_turns()
             return reader.done()
 
         await kit.until(cared)

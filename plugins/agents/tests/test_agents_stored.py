@@ -10,7 +10,7 @@ from bson import ObjectId
 from locutory import Decision, On, Plugin, Provide, hook
 from locutory.access import Principal
 from locutory.testing import Serve, Server, SignIn
-from locutory_agents.service import Chat
+from locutory_agents.turn_manager import TurnManager
 from locutory_contracts.access import VIEW
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS, AgentTask, ToolResult
 from locutory_contracts.chat import TurnRefused, TurnStarting, UsageReported
@@ -250,5 +250,5 @@ async def test_a_run_is_paid_for_like_a_turn(serve: Serve, kit: Any) -> None:
 
 async def test_nothing_runs_before_the_start() -> None:
     """Commands of other plugins delete and ban accounts in a process that is not started."""
-    chat: Any = Chat(None, None)  # type: ignore[arg-type]
+    chat: Any = TurnManager(None, None)  # type: ignore[arg-type]
     await chat.stop_all(USER)

@@ -229,7 +229,7 @@ async def test_slow_reader_goes_on_from_a_snapshot(serve: Serve, kit, monkeypatc
 
 
 async def test_keep_alive(serve: Serve, kit, monkeypatch) -> None:
-    monkeypatch.setattr(sse.Pulse.__init__, "__defaults__", (0.05,))
+    monkeypatch.setattr(sse.Heartbeat.__init__, "__defaults__", (0.05,))
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         started = await user.start("HANG")

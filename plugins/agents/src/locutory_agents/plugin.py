@@ -22,9 +22,13 @@ from locutory import (
     hook,
 )
 from locutory.sharing import key_prefix
-from locutory_agents.builtin.clock import Clock
+from locutory_agents.builtin.date_time import DateTimeTool
+from locutory_agents.builtin.turn_logger import TurnLogger
 from locutory_agents.builtin.unserved import Unserved
-from locutory_agents.builtin.watcher import Watcher
+from locutory_agents.checks.limits import MessageLimits
+from locutory_agents.checks.moderation import Moderation
+from locutory_agents.checks.permissions import TurnPermissions
+from locutory_agents.checks.pii import PiiFilter
 from locutory_agents.config import (
     AgentsConfig,
     EndpointsLimits,
@@ -32,22 +36,18 @@ from locutory_agents.config import (
     allowed_providers,
     loop_limits,
 )
-from locutory_agents.gate.access import Access
-from locutory_agents.gate.limits import MessageLimits
-from locutory_agents.gate.moderation import Moderation
-from locutory_agents.gate.pii import PiiGate
-from locutory_agents.headless.runs import Runs
+from locutory_agents.headless.runner import AgentRunner
 from locutory_agents.jobs.memory import MemoryJobStore
 from locutory_agents.jobs.store import JOB_STORES, JobStore
 from locutory_agents.loop.budget import ToolCounts
-from locutory_agents.loop.opening import Opener
+from locutory_agents.loop.resolver import AgentResolver
 from locutory_agents.routes import routes
-from locutory_agents.routes.desk import Desk
-from locutory_agents.service import Chat
+from locutory_agents.routes.deps import RouteDeps
+from locutory_agents.turn.runtime import TurnRuntime
 from locutory_agents.turn.tasks import Tasks
-from locutory_agents.turn.titles import Titler
-from locutory_agents.turn.workshop import Workshop
-from locutory_agents.wire.sse import Pulse
+from locutory_agents.turn.title_generator import TitleGenerator
+from locutory_agents.turn_manager import TurnManager
+from locutory_agents.wire.sse import Heartbeat
 from locutory_contracts.accounts import AccountDeleting
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS
 from locutory_contracts.chat import (
@@ -61,7 +61,7 @@ from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.models import CATALOGUE, TOKENS
 from locutory_contracts.offers import AGENT_CAPABILITIES, AGENT_TOOLS, AgentCapability
 
-CARE_SECONDS = 10.0
+REAP_SECONDS = 10.0
 
 
 class AgentsPlugin(Plugin):
@@ -98,7 +98,7 @@ class AgentsPlugin(Plugin):
         JOB_STORES,
     )
 
-    chat: Chat
+    turns: TurnManager
     moderation: Moderation
 
     @hook
@@ -122,15 +122,15 @@ class AgentsPlugin(Plugin):
     @hook
     def services(self, ctx: Context) -> list[Provide]:
         config: AgentsConfig = ctx.config
-        self.chat = Chat(ctx.log, ctx.cache)
+        self.turns = TurnManager(ctx.log, ctx.cache)
         self.moderation = Moderation(config, ctx.kernel.outgoing, ctx.log)
-        clock = Clock(config)
+        date_time = DateTimeTool(config)
         offers = [
-            Provide(GENERATIONS, self.chat),
-            Provide(AGENT_RUNS, Runs(lambda: self.chat.shop)),
-            Provide(TOOLS, clock, "clock"),
-            Provide(CONTEXT_SOURCES, clock, "clock"),
-            Provide(AGENT_TOOLS, clock, "clock"),
+            Provide(GENERATIONS, self.turns),
+            Provide(AGENT_RUNS, AgentRunner(lambda: self.turns.runtime)),
+            Provide(TOOLS, date_time, "clock"),
+            Provide(CONTEXT_SOURCES, date_time, "clock"),
+            Provide(AGENT_TOOLS, date_time, "clock"),
             Provide(
                 AGENT_CAPABILITIES,
                 AgentCapability(
@@ -144,7 +144,7 @@ class AgentsPlugin(Plugin):
                 Unserved(ctx.services, ctx.permission_groups, ctx.log),
                 "unserved",
             ),
-            Provide(TURN_OBSERVERS, Watcher(ctx.log), "log"),
+            Provide(TURN_OBSERVERS, TurnLogger(ctx.log), "log"),
             Provide(JOB_STORES, MemoryJobStore(config.max_jobs), "memory"),
         ]
         if ctx.redis is not None:
@@ -162,63 +162,63 @@ class AgentsPlugin(Plugin):
         return [On(AccountDeleting, self._stop_account)]
 
     async def _stop_account(self, step: AccountDeleting) -> None:
-        await self.chat.stop_all(step.user_id)
+        await self.turns.stop_all(step.user_id)
 
     @hook
     def routes(self, ctx: Context) -> list[Route]:
         config: AgentsConfig = ctx.config
-        desk = Desk(
-            chat=self.chat,
+        deps = RouteDeps(
+            turns=self.turns,
             config=config,
             services=ctx.services,
             events=ctx.events,
             cache=ctx.cache,
             log=ctx.log,
-            access=Access(ctx.services, ctx.permission_groups),
+            permissions=TurnPermissions(ctx.services, ctx.permission_groups),
             limits=MessageLimits(config, ctx.limits, ctx.events),
-            pii=PiiGate(ctx.section("messageFilter"), ctx.log),
+            pii=PiiFilter(ctx.section("messageFilter"), ctx.log),
             moderation=self.moderation,
-            pulse=Pulse(),
+            heartbeat=Heartbeat(),
             is_ready=ctx.is_ready,
         )
-        return routes(desk)
+        return routes(deps)
 
     @hook
     def phases(self, ctx: Context) -> list[PhaseTask]:
         async def open_store() -> None:
-            self.chat.furnish(_workshop(self.chat, ctx))
-            await self.chat.open()
+            self.turns.configure(_runtime(self.turns, ctx))
+            await self.turns.open()
 
         async def close() -> None:
-            await self.chat.close()
+            await self.turns.close()
             await self.moderation.close()
 
-        return [PhaseTask("routes", "job store", open_store, close, self.chat.drain)]
+        return [PhaseTask("routes", "job store", open_store, close, self.turns.drain)]
 
     @hook
     def jobs(self) -> list[Job]:
-        return [Job("care for turns", CARE_SECONDS, self.chat.care)]
+        return [Job("care for turns", REAP_SECONDS, self.turns.reap_stale_turns)]
 
 
-def _workshop(chat: Chat, ctx: Context) -> Workshop:
+def _runtime(turns: TurnManager, ctx: Context) -> TurnRuntime:
     config: AgentsConfig = ctx.config
     interface = ctx.section("interface")
     show_cost = isinstance(interface, Mapping) and interface.get("contextCost") is True
-    return Workshop(
+    return TurnRuntime(
         services=ctx.services,
         events=ctx.events,
         log=ctx.log,
         store=_store(ctx),
         config=config,
         limits=loop_limits(config, ctx.section("endpoints")),
-        opener=Opener(ctx.services, allowed_providers(ctx.section("endpoints"))),
-        titler=Titler(ctx.services, ctx.cache),
+        resolver=AgentResolver(ctx.services, allowed_providers(ctx.section("endpoints"))),
+        title_generator=TitleGenerator(ctx.services, ctx.cache),
         tasks=Tasks(ctx.log),
         tool_counts=ToolCounts(),
         show_cost=show_cost,
-        stop=chat.stop,
-        park=chat.park,
-        recover=chat.recover,
+        stop=turns.stop,
+        save_pending_steers=turns.save_pending_steers,
+        discard_steer=turns.discard_steer,
     )
 
 

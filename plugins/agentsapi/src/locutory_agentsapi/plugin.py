@@ -24,12 +24,12 @@ from locutory_agentsapi.documents import AgentApiKey
 from locutory_agentsapi.owner import Owners
 from locutory_agentsapi.routes.completions import Completions
 from locutory_agentsapi.routes.keys import KeyRoutes
-from locutory_agentsapi.routes.reading import Reading
-from locutory_agentsapi.routes.remembered import Remembered
 from locutory_agentsapi.routes.remote import RemoteRoutes
+from locutory_agentsapi.routes.response_cache import ResponseCache
+from locutory_agentsapi.routes.response_reader import ResponseReader
+from locutory_agentsapi.routes.response_writer import ResponseWriter
 from locutory_agentsapi.routes.responses import Responses
-from locutory_agentsapi.routes.running import Pace
-from locutory_agentsapi.routes.storing import Keeper
+from locutory_agentsapi.routes.running import StreamTimeouts
 from locutory_agentsapi.routes.threads import Threads
 from locutory_agentsapi.service import Keys
 from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS, AccountDeleted
@@ -85,7 +85,7 @@ class AgentsApiPlugin(Plugin):
             enabled=keys_enabled(ctx.section("endpoints")),
             tokens=_access_tokens(ctx),
         )
-        self._remembered = Remembered(
+        self._cache = ResponseCache(
             ctx.cache, config.remembered_hours * 3600, config.remembered_mb * 1024 * 1024
         )
         return [Provide(AUTHENTICATORS, self._authenticator, "api-key")]
@@ -95,7 +95,7 @@ class AgentsApiPlugin(Plugin):
         async def account_deleted(fact: AccountDeleted) -> None:
             if ObjectId.is_valid(fact.user_id):
                 await self._keys.delete_all(ObjectId(fact.user_id))
-            await self._remembered.forget(fact.user_id)
+            await self._cache.forget(fact.user_id)
 
         return [On(AccountDeleted, account_deleted)]
 
@@ -104,20 +104,20 @@ class AgentsApiPlugin(Plugin):
         config: Config = ctx.config
         own = KeyRoutes(self._keys, self._authenticator, config.max_keys)
         services, form = ctx.services, config.answer_form
-        pace = Pace(config.first_event_seconds, config.ping_seconds)
-        threads = Threads(services, self._remembered)
-        keeper = Keeper(services, self._remembered, ctx.log)
+        timeouts = StreamTimeouts(config.first_event_seconds, config.ping_seconds)
+        threads = Threads(services, self._cache)
+        writer = ResponseWriter(services, self._cache, ctx.log)
         remote = RemoteRoutes(
             services,
-            Completions(services, form, pace, ctx.log),
-            Responses(services, threads, keeper, form, pace, ctx.log),
-            Reading(threads, self._remembered),
+            Completions(services, form, timeouts, ctx.log),
+            Responses(services, threads, writer, form, timeouts, ctx.log),
+            ResponseReader(threads, self._cache),
         )
         return [*own.all(), *remote.all()]
 
 
 def _access_tokens(ctx: Context) -> "AccessTokens | None":
-    """What checks access tokens; ``None`` when none are accepted."""
+    """The checker of access tokens; ``None`` when none are accepted."""
     config: Config = ctx.config
     oidc = oidc_of(ctx.section("endpoints"))
     if oidc is None or not oidc.issuer or not oidc.audience:

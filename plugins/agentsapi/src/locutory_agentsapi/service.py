@@ -49,12 +49,12 @@ class Keys:
     """The keys of a deployment.
 
     Args:
-        most: keys that a user may have.
+        max_keys: keys that a user may have.
     """
 
-    def __init__(self, database: Database, most: int) -> None:
+    def __init__(self, database: Database, max_keys: int) -> None:
         self._database = database
-        self._most = most
+        self._max_keys = max_keys
 
     async def create(
         self,
@@ -68,7 +68,7 @@ class Keys:
         """A new key: its document and its text, which nobody can tell afterwards.
         `TooManyKeys` when the user may have no more."""
         rows, own = self._database[AgentApiKey], {"userId": user}
-        if await rows.count_documents(own, limit=self._most) >= self._most:
+        if await rows.count_documents(own, limit=self._max_keys) >= self._max_keys:
             raise TooManyKeys
         key, moment = PREFIX + secrets.token_hex(32), now()
         document: dict[str, Any] = {
@@ -89,7 +89,7 @@ class Keys:
         document |= {field: value for field, value in optional.items() if value is not None}
         await rows.insert_one(document)
         # Several requests at once may each have counted before the others wrote.
-        if await rows.count_documents(own, limit=self._most + 1) > self._most:
+        if await rows.count_documents(own, limit=self._max_keys + 1) > self._max_keys:
             await rows.delete_one({"_id": document["_id"]})
             raise TooManyKeys
         return document, key

@@ -12,9 +12,9 @@ from structlog.stdlib import BoundLogger
 
 from locutory_agents.jobs import redis_scripts as scripts
 from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.redis_hub import Follower, Hub
-from locutory_agents.jobs.redis_names import Names, job_of, pairs, record, text
-from locutory_agents.jobs.redis_pump import LIFE_SECONDS, Pump
+from locutory_agents.jobs.redis_keys import RedisKeys, job_of, pairs, record, text
+from locutory_agents.jobs.redis_publisher import LIFE_SECONDS, RedisPublisher
+from locutory_agents.jobs.redis_subscriber import RedisSubscriber, RemoteFeed
 from locutory_agents.jobs.store import (
     Command,
     ForeignJob,
@@ -29,7 +29,7 @@ UNSEEN = 30.0
 """An ended job is kept this long: nobody knows whether all readers have seen the end."""
 
 LAST_MS = 25 * 3600 * 1000
-PUMP_SECONDS = 5.0
+PUBLISH_SECONDS = 5.0
 
 
 class RedisJobStore:
@@ -41,13 +41,13 @@ class RedisJobStore:
         self._redis = redis
         self._log = log
         self._pause = pause
-        self._names = Names(prefix)
+        self._keys = RedisKeys(prefix)
         self.worker = uuid4().hex
-        self._hub = Hub(redis, self._names, self.worker, log)
-        self._hub.lost = self._lost
+        self._subscriber = RedisSubscriber(redis, self._keys, self.worker, log)
+        self._subscriber.lost = self._lost
         self._handler: Handler | None = None
         self._own: dict[tuple[str, int], Feed] = {}
-        self._pumps: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._publishers: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._create = redis.register_script(scripts.CREATE)
         self._settle = redis.register_script(scripts.SETTLE)
         self._update = redis.register_script(scripts.UPDATE)
@@ -55,25 +55,25 @@ class RedisJobStore:
 
     async def start(self, handler: Handler) -> None:
         self._handler = handler
-        await self._hub.start(handler)
+        await self._subscriber.start(handler)
 
     async def drain(self) -> None:
-        self._hub.break_off()
+        self._subscriber.break_off()
 
     async def stop(self) -> None:
         for feed in self._own.values():
             feed.log.break_off()
-        pumps = list(self._pumps.values())
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        await self._hub.stop()
+        publishers = list(self._publishers.values())
+        for publisher in publishers:
+            publisher.cancel()
+        await asyncio.gather(*publishers, return_exceptions=True)
+        await self._subscriber.stop()
 
     async def create(
         self, job: Job, *, predecessor: int | None = None, limit: int | None = None
     ) -> tuple[Job, Job | None]:
         job.owner = self.worker
-        names = self._names
+        names = self._keys
         answer = await self._create(
             keys=[
                 names.job(job.stream_id),
@@ -103,7 +103,7 @@ class RedisJobStore:
         return job, job_of(pairs(answer[2]))
 
     async def get(self, stream_id: str) -> Job | None:
-        job = job_of(pairs(await self._redis.hgetall(self._names.job(stream_id))))
+        job = job_of(pairs(await self._redis.hgetall(self._keys.job(stream_id))))
         own = None if job is None else self._own.get(job.key)
         if job is not None and own is not None:
             job.details = own.job.details
@@ -112,11 +112,11 @@ class RedisJobStore:
     async def _many(self, stream_ids: Sequence[Any]) -> list[Job | None]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for stream_id in stream_ids:
-                pipe.hgetall(self._names.job(text(stream_id)))
+                pipe.hgetall(self._keys.job(text(stream_id)))
             return [job_of(pairs(found)) for found in await pipe.execute()]
 
     async def active(self, user: str) -> Sequence[Job]:
-        key = self._names.user(user)
+        key = self._keys.user(user)
         stream_ids = list(await self._redis.smembers(key))
         if not stream_ids:
             return []
@@ -128,10 +128,10 @@ class RedisJobStore:
 
     async def update(self, job: Job) -> None:
         details = orjson.dumps(job.details, default=str)
-        await self._update(keys=[self._names.job(job.stream_id)], args=[job.created_at, details])
+        await self._update(keys=[self._keys.job(job.stream_id)], args=[job.created_at, details])
 
     async def settle(self, job: Job, status: str) -> bool:
-        names = self._names
+        names = self._keys
         won = await self._settle(
             keys=[names.job(job.stream_id), names.user(job.user), names.running],
             args=[job.created_at, status, job.stream_id],
@@ -142,15 +142,15 @@ class RedisJobStore:
         return bool(won)
 
     async def finish(self, job: Job, terminal: Terminal, keep: float) -> None:
-        names = self._names
+        names = self._keys
         kept = max(keep, UNSEEN)
         await self._finish(keys=[names.job(job.stream_id)], args=[job.created_at, int(kept * 1000)])
         job.saving = False
-        feed, pump = self._own.pop(job.key, None), self._pumps.pop(job.key, None)
+        feed, publisher = self._own.pop(job.key, None), self._publishers.pop(job.key, None)
         if feed is not None:
             feed.log.close(terminal)
-        if pump is not None:
-            _, late = await asyncio.wait({pump}, timeout=PUMP_SECONDS)
+        if publisher is not None:
+            _, late = await asyncio.wait({publisher}, timeout=PUBLISH_SECONDS)
             if late:
                 self._log.warning("chat.log_not_shipped", conversation=job.stream_id)
         if feed is None:
@@ -163,21 +163,23 @@ class RedisJobStore:
     async def attach(self, feed: Feed) -> None:
         job = feed.job
         self._own[job.key] = feed
-        names = self._names
-        pump = Pump(self._redis, names.log(job), names.snapshot(job), feed, self._pause, self._log)
-        self._pumps[job.key] = asyncio.create_task(pump.run())
+        names = self._keys
+        publisher = RedisPublisher(
+            self._redis, names.log(job), names.snapshot(job), feed, self._pause, self._log
+        )
+        self._publishers[job.key] = asyncio.create_task(publisher.run())
 
     async def follow(self, job: Job) -> Feed | None:
-        return self._own.get(job.key) or await self._hub.follow(job)
+        return self._own.get(job.key) or await self._subscriber.follow(job)
 
     async def leave(self, feed: Feed) -> None:
-        if isinstance(feed, Follower):
-            self._hub.leave(feed)
+        if isinstance(feed, RemoteFeed):
+            self._subscriber.leave(feed)
 
     async def ask(self, job: Job, command: Command, timeout: float) -> Mapping[str, Any] | None:
         if job.owner == self.worker:
             return None if self._handler is None else await self._handler(*job.key, command)
-        return await self._hub.ask(job, command, timeout)
+        return await self._subscriber.ask(job, command, timeout)
 
     async def _lost(self, job: Job) -> bool:
         """Has a followed job been replaced or dropped?"""
@@ -185,17 +187,17 @@ class RedisJobStore:
         return current is None or current.created_at != job.created_at
 
     async def orphans(self) -> Sequence[Job]:
-        stream_ids = list(await self._redis.zrange(self._names.running, 0, -1))
+        stream_ids = list(await self._redis.zrange(self._keys.running, 0, -1))
         if not stream_ids:
             return []
         jobs = await self._many(stream_ids)
         gone = [text(name) for name, job in zip(stream_ids, jobs, strict=True) if job is None]
         if gone:
-            await self._redis.zrem(self._names.running, *gone)
+            await self._redis.zrem(self._keys.running, *gone)
         others = [job for job in jobs if job is not None and job.owner != self.worker]
         owners = sorted({job.owner for job in others})
         async with self._redis.pipeline(transaction=False) as pipe:
             for owner in owners:
-                pipe.exists(self._names.alive(owner))
+                pipe.exists(self._keys.alive(owner))
             alive = dict(zip(owners, await pipe.execute(), strict=True)) if owners else {}
         return [job for job in others if job.active and not alive[job.owner]]

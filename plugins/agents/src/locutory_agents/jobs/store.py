@@ -29,7 +29,7 @@ class Job:
     successive turns of a conversation apart; both together name the job.
 
     ``details`` are JSON values: what a worker needs to serve readers and to save the turn
-    when its owner is gone (``turn/ending.py``). ``saving``: the job has ended, and its
+    when its owner is gone (``turn/payloads.py``). ``saving``: the job has ended, and its
     messages are being written. ``owner``: the worker that runs it.
     """
 

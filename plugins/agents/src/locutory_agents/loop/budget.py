@@ -1,4 +1,4 @@
-"""What fits into a model's window (endpoints §8), and the event that tells it (chat-stream §6.4)."""
+"""Fits a prompt into a model's window (endpoints §8), for the event of chat-stream §6.4 too."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ SHORTEST_RESULT = 500
 """Characters below which a tool result is not cut to make room."""
 
 
-class Estimate:
+class HeuristicCounter:
     """Token counts without a tokenizer: four characters a token."""
 
     def count(self, text: str) -> int:
         return (len(text) + 3) // 4
 
 
-class Sampled:
+class SampledCounter:
     """A counter that does not stop the server for long texts: those are counted in samples
     from their beginning, middle and end."""
 
@@ -90,7 +90,7 @@ class ToolCounts:
         return known
 
 
-class Counted:
+class CountedMessages:
     """Messages of the turn itself, each counted once."""
 
     def __init__(self, counter: TokenCounter, messages: Sequence[Message] = ()) -> None:
@@ -129,7 +129,7 @@ class Budget:
         return self.limit - self.instructions
 
     def fit(
-        self, history: Sequence[Item], current: "Counted", *, first: bool
+        self, history: Sequence[Item], current: "CountedMessages", *, first: bool
     ) -> tuple[list[Message], dict[str, Any]]:
         """The messages to send, and the numbers of ``on_context_usage``.
 

@@ -9,13 +9,13 @@ from structlog.stdlib import BoundLogger
 
 from locutory_agents.config import LoopLimits
 from locutory_agents.loop.agent import Agent
-from locutory_agents.loop.budget import Budget, Counted
-from locutory_agents.loop.calls import Answer, Call, asked
+from locutory_agents.loop.answer import Answer, Call, model_events
+from locutory_agents.loop.budget import Budget, CountedMessages
 from locutory_agents.loop.history import Item, Message, tool_result
-from locutory_agents.loop.tools import Toolbox
-from locutory_agents.turn.recorder import Recorder, Sealed
+from locutory_agents.loop.tools import ToolRunner
+from locutory_agents.turn.recorder import TurnClosed, TurnRecorder
 from locutory_agents.turn.steering import SteerQueue
-from locutory_agents.turn.usage import Ledger
+from locutory_agents.turn.usage import UsageLedger
 from locutory_contracts.models import ModelCall, ModelFailure, Usage
 
 PARALLEL_CALLS = 16
@@ -23,7 +23,7 @@ PARALLEL_CALLS = 16
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an agent starts from. ``system`` is its whole system prompt, ``current`` the
+    """The start of an agent's run. ``system`` is its whole system prompt, ``current`` the
     messages of this turn."""
 
     system: str
@@ -39,25 +39,25 @@ class AgentRun:
         self,
         agent: Agent,
         prompt: Prompt,
-        recorder: Recorder,
-        toolbox: Toolbox,
+        recorder: TurnRecorder,
+        tool_runner: ToolRunner,
         budget: Budget,
         limits: LoopLimits,
-        ledger: Ledger,
+        ledger: UsageLedger,
         steers: SteerQueue | None,
         log: BoundLogger,
     ) -> None:
         self._agent = agent
         self._prompt = prompt
         self._recorder = recorder
-        self._toolbox = toolbox
+        self._tool_runner = tool_runner
         self._budget = budget
         self._limits = limits
         self._ledger = ledger
         self._steers = steers
         self._log = log
         self._clock: asyncio.Timeout | None = None
-        self._current = Counted(budget.tokens, prompt.current)
+        self._current = CountedMessages(budget.tokens, prompt.current)
         self._seats = asyncio.Semaphore(PARALLEL_CALLS)
         self._interrupted = False
         self.first_prompt_tokens = 0
@@ -113,13 +113,16 @@ class AgentRun:
         model = self._agent.model
         call = ModelCall(
             messages,
-            tools=[tool.schema for tool in self._toolbox.tools],
+            tools=[tool.schema for tool in self._tool_runner.tools],
             headers_context=self._prompt.headers,
         )
         answer = Answer(self._recorder, self._agent.tags, self._limits, model.stream_rate_ms)
         context = "incomplete"
         try:
-            async with asked(model.chat, call) as stream, asyncio.timeout(None) as self._clock:
+            async with (
+                model_events(model.chat, call) as stream,
+                asyncio.timeout(None) as self._clock,
+            ):
                 if self._steers is not None and self._steers.armed:
                     self._interrupt()
                 await answer.receive(stream)
@@ -130,7 +133,7 @@ class AgentRun:
                 answer.give_up("failed")
                 raise ModelFailure("The provider did not answer in time.") from None
             answer.give_up("cancelled")
-        except Sealed:
+        except TurnClosed:
             raise
         except Exception:
             context = ""
@@ -146,7 +149,7 @@ class AgentRun:
                 self._ledger.estimate(model, counted, context)
         return answer
 
-    def _open_recorder(self) -> Recorder | None:
+    def _open_recorder(self) -> TurnRecorder | None:
         return None if self._recorder.sealed else self._recorder
 
     def _interrupt(self) -> None:
@@ -171,7 +174,7 @@ class AgentRun:
         step = call.step
         assert step is not None  # noqa: S101  (only announced calls come here)
         async with self._seats:
-            result = await self._toolbox.run(call.name, call.arguments)
+            result = await self._tool_runner.run(call.name, call.arguments)
         for attachment in result.attachments:
             self._recorder.attachment(
                 {

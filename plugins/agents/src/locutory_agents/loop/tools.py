@@ -40,7 +40,7 @@ async def offered(services: Services, turn: Turn, log: BoundLogger) -> list[Tool
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a call gave. ``arguments``: as JSON text, ``reached``: the tool itself ran to
+    """The result of a call. ``arguments``: as JSON text, ``reached``: the tool itself ran to
     its end, ``invalid``: the model's arguments were not usable JSON."""
 
     arguments: str
@@ -55,7 +55,7 @@ def _refuse(uri: str) -> Any:
 
 
 def fits(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-    """Do arguments match a tool's JSON Schema? A schema that is broken itself is not
+    """True when arguments match a tool's JSON Schema. A schema that is broken itself is not
     enforced. Nothing is fetched, and patterns run in linear time."""
     # Loaded with the first tool call: it would cost every idle server 4 MB.
     import jsonschema_rs
@@ -71,7 +71,7 @@ def fits(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
         return True
 
 
-class Toolbox:
+class ToolRunner:
     """The tools of one agent in one turn."""
 
     def __init__(

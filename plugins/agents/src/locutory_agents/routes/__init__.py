@@ -11,7 +11,7 @@ from locutory_agents.routes.bodies import (
     SteerChangeBody,
 )
 from locutory_agents.routes.control import Abort, Resume
-from locutory_agents.routes.desk import Desk
+from locutory_agents.routes.deps import RouteDeps
 from locutory_agents.routes.start import Start
 from locutory_agents.routes.status import ActiveJobs, Status
 from locutory_agents.routes.steering import Steering
@@ -36,9 +36,9 @@ _STARTED = {
 _STEERED = {202: {"status": "queued", "steerId": "uuid", "position": 1}, 404: "Nothing runs"}
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(deps: RouteDeps) -> list[Route]:
     """Every route, most specific first."""
-    start, steering = Start(desk), Steering(desk)
+    start, steering = Start(deps), Steering(deps)
 
     def post(path: str, endpoint: Any, summary: str, contract: str, **more: Any) -> Route:
         return Route(
@@ -61,11 +61,11 @@ def routes(desk: Desk) -> list[Route]:
             **more,
         )
 
-    gated = {"gates": (desk.ready,)}
+    gated = {"gates": (deps.ready,)}
     return [
         get(
             "/stream/{stream_id}",
-            Stream(desk),
+            Stream(deps),
             "Events of a turn, from the start or from a snapshot",
             "chat-stream §6",
             responses={
@@ -77,21 +77,21 @@ def routes(desk: Desk) -> list[Route]:
         ),
         get(
             "/status/{conversation_id}",
-            Status(desk),
+            Status(deps),
             "Whether a turn runs, and what it has said so far",
             "chat-stream §7",
             responses={200: {"active": False}, 403: "Not the owner", 503: "Being saved"},
         ),
         get(
             "/active",
-            ActiveJobs(desk),
+            ActiveJobs(deps),
             "Conversations in which a turn of the caller runs",
             "chat-stream §7",
             responses={200: {"activeJobIds": ["uuid"]}},
         ),
         post(
             "/abort",
-            Abort(desk),
+            Abort(deps),
             "Stop a turn; what it said stays",
             "chat-stream §7",
             body=AbortBody,
@@ -105,7 +105,7 @@ def routes(desk: Desk) -> list[Route]:
         ),
         post(
             "/resume",
-            Resume(desk),
+            Resume(deps),
             "Answer a turn that waits for its user",
             "chat-stream §8",
             body=ResumeBody,

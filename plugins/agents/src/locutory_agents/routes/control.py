@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from locutory import Request
 from locutory_agents.jobs.store import WAITING, Job
-from locutory_agents.routes.desk import Desk, may_see, text_of
-from locutory_agents.turn.ends import ABORT
+from locutory_agents.routes.deps import RouteDeps, may_see, text_of
+from locutory_agents.turn.finalizer import ABORT
 from locutory_agents.turn.request import NEW
 from locutory_agents.wire.protocol import epoch, reply
 
@@ -18,11 +18,11 @@ MAX_ANSWER = 16_000
 class Abort:
     """Stops a turn; what was streamed stays saved."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, deps: RouteDeps) -> None:
+        self._deps = deps
 
     async def __call__(self, request: Request) -> Response:
-        version = self._desk.version(request)
+        version = self._deps.version(request)
         body = request.payload
         if not isinstance(body, Mapping):
             return reply(400, {"code": "INVALID_ABORT_TARGET"}, version)
@@ -34,7 +34,7 @@ class Abort:
         except ValueError:
             return reply(400, {"code": "INVALID_GENERATION_IDENTITY"}, version)
         target = self._target(body)
-        job = None if target is None else await self._desk.chat.store.get(target)
+        job = None if target is None else await self._deps.turns.store.get(target)
         if target is None and NEW in (body.get("streamId"), body.get("conversationId")):
             found = await self._newest(request, expected)
             if len(found) > 1:
@@ -44,13 +44,13 @@ class Abort:
             return reply(404, {"error": "Job not found", "streamId": target}, version)
         if not may_see(job, request.caller):
             return reply(403, {"error": "Unauthorized"}, version)
-        version = self._desk.version(request, job)
+        version = self._deps.version(request, job)
         if expected is not None and expected != job.created_at:
             return reply(409, {"code": "RUN_REPLACED"}, version)
         try:
             return await self._stop(job, version)
         except Exception:
-            self._desk.log.exception("chat.abort_failed", conversation=job.stream_id)
+            self._deps.log.exception("chat.abort_failed", conversation=job.stream_id)
             body = {"code": "ABORT_FAILED", "error": "Failed to abort generation"}
             return reply(500, body, version)
 
@@ -66,7 +66,7 @@ class Abort:
         return next((str(found) for found in ids if found and found != NEW), None)
 
     async def _newest(self, request: Request, expected: int | None) -> list[Job]:
-        jobs = await self._desk.chat.store.active(request.caller.id)
+        jobs = await self._deps.turns.store.active(request.caller.id)
         return [
             job
             for job in jobs
@@ -74,7 +74,7 @@ class Abort:
         ]
 
     async def _stop(self, job: Job, version: int) -> Response:
-        answer = await self._desk.chat.stop(job, ABORT)
+        answer = await self._deps.turns.stop(job, ABORT)
         if answer is None:
             return reply(409, {"code": "RUN_STILL_ACTIVE"}, version, retry_after=1)
         if not answer["won"]:
@@ -91,7 +91,7 @@ class Abort:
 
     async def _settled(self, job: Job, answer: Mapping[str, Any], version: int) -> Response:
         """The turn had ended before it could be stopped."""
-        current = await self._desk.chat.store.get(job.stream_id)
+        current = await self._deps.turns.store.get(job.stream_id)
         if current is not None and current.created_at != job.created_at:
             return reply(409, {"code": "RUN_REPLACED"}, version)
         if current is not None and current.active:
@@ -112,17 +112,17 @@ class Resume:
     """Answers a turn that waits for its user. No tool of this server pauses a turn yet, so
     that there is never one to resume."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, deps: RouteDeps) -> None:
+        self._deps = deps
 
     async def __call__(self, request: Request) -> Response:
-        return await self._desk.limited(request, lambda: self._resume(request))
+        return await self._deps.limited(request, lambda: self._resume(request))
 
     async def _resume(self, request: Request) -> Response:
-        desk = self._desk
-        version = desk.version(request)
+        deps = self._deps
+        version = deps.version(request)
         body = request.fields
-        refused = await desk.filtered(request)
+        refused = await deps.filtered(request)
         if refused is not None:
             return refused
         conversation_id = text_of(body, "conversationId")
@@ -138,13 +138,13 @@ class Resume:
         if answer is not None and (not isinstance(answer, str) or len(answer) > MAX_ANSWER):
             error = f"answer must be a string of at most {MAX_ANSWER} characters"
             return reply(400, {"error": error}, version)
-        job = await desk.chat.store.get(conversation_id)
+        job = await deps.turns.store.get(conversation_id)
         if job is None:
             error = "No paused generation for this conversation"
             return reply(404, {"error": error}, version)
         if not may_see(job, request.caller):
             return reply(403, {"error": "Unauthorized"}, version)
-        version = desk.version(request, job)
+        version = deps.version(request, job)
         if expected is not None and expected != job.created_at:
             return reply(409, {"code": "RUN_REPLACED"}, version)
         if job.status != WAITING:

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from locutory import JSON, iso, now
 from locutory.request import Request
-from locutory_agents.gate.access import READ_ONLY
-from locutory_agents.gate.pii import texts_of
+from locutory_agents.checks.permissions import READ_ONLY
+from locutory_agents.checks.pii import texts_of
 from locutory_agents.jobs.store import (
     ForeignJob,
     Job,
@@ -18,11 +18,11 @@ from locutory_agents.jobs.store import (
     StoreFull,
     TooManyJobs,
 )
-from locutory_agents.routes.claims import Claims
-from locutory_agents.routes.desk import Desk
-from locutory_agents.turn.plan import first_details
+from locutory_agents.routes.deps import RouteDeps
+from locutory_agents.routes.idempotency import IdempotencyKeys
+from locutory_agents.turn.prepared import first_details
 from locutory_agents.turn.request import BadChatRequest, ChatRequest, is_child_thread, parse
-from locutory_agents.wire import denial
+from locutory_agents.wire import refusal_stream
 from locutory_agents.wire.protocol import reply
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT
 from locutory_contracts.models import ModelRefused
@@ -41,9 +41,9 @@ COUNTED_SECONDS = 86_400.0
 class Start:
     """Checks a request, creates its job, and answers; the turn runs on by itself."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._claims = Claims(desk)
+    def __init__(self, deps: RouteDeps) -> None:
+        self._deps = deps
+        self._idempotency = IdempotencyKeys(deps)
 
     async def __call__(self, request: Request) -> Response:
         headers: dict[str, str] = {}
@@ -53,38 +53,38 @@ class Start:
         return response
 
     async def _start(self, request: Request, headers: dict[str, str]) -> Response:
-        desk = self._desk
-        version = desk.version(request)
+        deps = self._deps
+        version = deps.version(request)
         body = request.fields
-        exceeded = await desk.limits.check(request, headers)
+        exceeded = await deps.limits.check(request, headers)
         if exceeded is not None:
-            return await self._deny(request, orjson.dumps(exceeded.body).decode())
+            return await self._refuse(request, orjson.dumps(exceeded.body).decode())
         try:
             chat = parse(body, request.path_params.get("endpoint"), request.caller.id, request.ip)
         except BadChatRequest as error:
             return reply(error.status, error.body, version)
-        chat = await desk.chat.shop.opener.settled(chat, request.caller)
+        chat = await deps.turns.runtime.resolver.with_default_endpoint(chat, request.caller)
         if not chat.endpoint:
-            return denial.plain("Error parsing conversation")
+            return refusal_stream.plain("Error parsing conversation")
         refused = await self._refusal(request, chat, version)
         if refused is not None:
             return refused
         if chat.request_id is not None:
-            duplicate = await self._claims.take(request, chat, version)
+            duplicate = await self._idempotency.take(request, chat, version)
             if duplicate is not None:
                 return duplicate
         return await self._create(request, chat, version)
 
     async def _refusal(self, request: Request, chat: ChatRequest, version: int) -> Response | None:
-        desk, principal = self._desk, request.caller
+        deps, principal = self._deps, request.caller
         texts = texts_of(chat.body, chat.quotes, chat.prompt)
-        blocked: Response | None = desk.pii.refusal(texts)
+        blocked: Response | None = deps.pii.refusal(texts)
         if blocked is not None:
             return blocked
-        flagged = await desk.moderation.refusal(texts)
+        flagged = await deps.moderation.refusal(texts)
         if flagged is not None:
-            return await self._deny(request, flagged)
-        forbidden = await desk.access.refusal(principal, chat.body, chat.endpoint)
+            return await self._refuse(request, flagged)
+        forbidden = await deps.permissions.refusal(principal, chat.body, chat.endpoint)
         if forbidden is not None:
             return forbidden
         return await self._history_refusal(request, chat, version)
@@ -92,11 +92,12 @@ class Start:
     async def _history_refusal(
         self, request: Request, chat: ChatRequest, version: int
     ) -> Response | None:
-        """Is the conversation the caller's, and is the message that this one follows saved?"""
+        """The refusal when the conversation is not the caller's, or the message that this one
+        follows is not saved."""
         user = request.caller.id
         if is_child_thread(chat.conversation_id):
             return JSON({"error": READ_ONLY}, 409)
-        history = self._desk.services.find(CONVERSATIONS)
+        history = self._deps.services.find(CONVERSATIONS)
         if history is None:
             return None
         if not chat.new:
@@ -111,21 +112,21 @@ class Start:
             error = "The answer that this message follows is still being saved. Please wait."
             return reply(409, {"code": "PARENT_NOT_READY", "error": error}, version)
         if chat.recovered_steer is not None:
-            parked = await self._desk.chat.parked(user, chat.conversation_id, 2)
-            words = {steer.get("steerId"): steer.get("text") for steer in parked}
+            pending = await self._deps.turns.pending_steers(user, chat.conversation_id, 2)
+            words = {steer.get("steerId"): steer.get("text") for steer in pending}
             if words.get(chat.recovered_steer, chat.text) != chat.text:
                 error = "The message is not the one that was left over."
                 return reply(409, {"code": "RECOVERY_PAYLOAD_MISMATCH", "error": error}, version)
         return None
 
     async def _foreign(self, request: Request) -> Response:
-        await self._desk.violation(request, "convo_access", self._desk.config.convo_access_score)
-        return await self._deny(request, FOREIGN, save=False)
+        await self._deps.violation(request, "convo_access", self._deps.config.convo_access_score)
+        return await self._refuse(request, FOREIGN, save=False)
 
     async def _create(self, request: Request, chat: ChatRequest, version: int) -> Response:
-        desk, principal = self._desk, request.caller
-        preparing = desk.chat.shop.tasks.spawn(
-            desk.chat.shop.opener.open(chat.body, chat.endpoint, principal), "prepare"
+        deps, principal = self._deps, request.caller
+        preparing = deps.turns.runtime.tasks.spawn(
+            deps.turns.runtime.resolver.resolve(chat.body, chat.endpoint, principal), "prepare"
         )
         job = Job(
             stream_id=chat.conversation_id,
@@ -135,7 +136,7 @@ class Start:
             request_id=chat.request_id,
             details=first_details(chat),
         )
-        limit = desk.config.concurrent_max if desk.config.limit_concurrent else None
+        limit = deps.config.concurrent_max if deps.config.limit_concurrent else None
         try:
             done, _ = await asyncio.wait({preparing}, timeout=PREPARE_SECONDS)
             if (
@@ -144,15 +145,15 @@ class Start:
                 and refusal.denial
             ):
                 raise refusal
-            job = await desk.chat.begin(chat, principal, job, preparing, limit=limit)
+            job = await deps.turns.begin(chat, principal, job, preparing, limit=limit)
         except BaseException as error:
             preparing.cancel()
-            await self._claims.release(chat, principal.id)
+            await self._idempotency.release(chat, principal.id)
             refused = await self._creation_refusal(request, chat, version, error)
             if refused is None:
                 raise
             return refused
-        await self._claims.confirm(chat, job)
+        await self._idempotency.confirm(chat, job)
         started = {
             "streamId": job.stream_id,
             "conversationId": job.stream_id,
@@ -165,7 +166,7 @@ class Start:
         self, request: Request, chat: ChatRequest, version: int, error: BaseException
     ) -> Response | None:
         if isinstance(error, ModelRefused):
-            return denial.plain(error.payload)
+            return refusal_stream.plain(error.payload)
         if isinstance(error, PredecessorMismatch):
             body = {
                 "status": "predecessor_mismatch",
@@ -183,14 +184,14 @@ class Start:
         if isinstance(error, ForeignJob):
             return await self._foreign(request)
         if isinstance(error, StoreFull):
-            return self._desk.unavailable(version)
+            return self._deps.unavailable(version)
         return None
 
     async def _concurrent(self, request: Request, running: int) -> dict[str, Any]:
-        config = self._desk.config
+        config = self._deps.config
         score = config.concurrent_score
-        await self._desk.violation(request, CONCURRENT, score)
-        total = await self._desk.cache.increment(
+        await self._deps.violation(request, CONCURRENT, score)
+        total = await self._deps.cache.increment(
             f"violations:{CONCURRENT}", f"{CONCURRENT}:{request.caller.id}", score, COUNTED_SECONDS
         )
         return {
@@ -203,23 +204,23 @@ class Start:
             "date": iso(now()),
         }
 
-    async def _deny(self, request: Request, text: str, *, save: bool = True) -> Response:
+    async def _refuse(self, request: Request, text: str, *, save: bool = True) -> Response:
         """Refuse in the form of a stream; in an existing conversation the refusal is saved."""
         body = request.fields
-        user, refusal = denial.messages(body, text)
+        user, refusal = refusal_stream.messages(body, text)
         parent = user.get("parentMessageId")
         if save and body.get("conversationId") == user["conversationId"] and parent:
-            await self._save_denial(request, body, user, refusal)
-        return denial.stream(user, refusal)
+            await self._save_refusal(request, body, user, refusal)
+        return refusal_stream.stream(user, refusal)
 
-    async def _save_denial(
+    async def _save_refusal(
         self,
         request: Request,
         body: Mapping[str, Any],
         user: Mapping[str, Any],
         refusal: Mapping[str, Any],
     ) -> None:
-        history = self._desk.services.find(CONVERSATIONS)
+        history = self._deps.services.find(CONVERSATIONS)
         if history is None or user["parentMessageId"] == NO_PARENT:
             return
         owner = request.caller.id
@@ -232,7 +233,7 @@ class Start:
             for message in (user, stored):
                 await history.save_message(owner, message, temporary=temporary)
         except Exception:
-            self._desk.log.warning("chat.denial_not_saved", exc_info=True)
+            self._deps.log.warning("chat.denial_not_saved", exc_info=True)
 
 
 def _whole(number: float) -> int | float:

@@ -5,21 +5,21 @@ from typing import Any
 from starlette.responses import Response
 
 from locutory import JSON, Request
-from locutory_agents.routes.desk import Desk, may_see
+from locutory_agents.routes.deps import RouteDeps, may_see
 from locutory_agents.wire.protocol import reply
 
 
 class Status:
     """How a conversation's turn stands."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, deps: RouteDeps) -> None:
+        self._deps = deps
 
     async def __call__(self, request: Request) -> Response:
-        chat = self._desk.chat
+        turns = self._deps.turns
         conversation_id: str = request.path_params["conversation_id"]
-        version = self._desk.version(request)
-        job = await chat.store.get(conversation_id)
+        version = self._deps.version(request)
+        job = await turns.store.get(conversation_id)
         if job is None:
             return reply(
                 200,
@@ -28,14 +28,14 @@ class Status:
             )
         if not may_see(job, request.caller):
             return reply(403, {"error": "Unauthorized"}, version)
-        version = self._desk.version(request, job)
+        version = self._deps.version(request, job)
         if job.saving:
-            return self._desk.unavailable(version)
+            return self._deps.unavailable(version)
         state: dict[str, Any] | None = None
-        feed = await chat.store.follow(job)
+        feed = await turns.store.follow(job)
         if feed is not None:
             state = feed.resume_state()
-            await chat.store.leave(feed)
+            await turns.store.leave(feed)
         body: dict[str, Any] = {"active": job.active}
         if not job.active:
             body |= await self._parked(request, conversation_id, version)
@@ -49,17 +49,17 @@ class Status:
         return reply(200, body, version)
 
     async def _parked(self, request: Request, conversation_id: str, version: int) -> dict[str, Any]:
-        steers = await self._desk.chat.parked(request.caller.id, conversation_id, version)
+        steers = await self._deps.turns.pending_steers(request.caller.id, conversation_id, version)
         return {"unrecoveredSteers": steers} if steers else {}
 
 
 class ActiveJobs:
     """The caller's running turns."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, deps: RouteDeps) -> None:
+        self._deps = deps
 
     async def __call__(self, request: Request) -> Response:
-        jobs = await self._desk.chat.store.active(request.caller.id)
+        jobs = await self._deps.turns.store.active(request.caller.id)
         seen = [job.stream_id for job in jobs if may_see(job, request.caller)]
         return JSON({"activeJobIds": seen})

@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from locutory import Request
 from locutory_agents.jobs.store import WAITING, Job
-from locutory_agents.routes.desk import Desk, may_see, text_of
-from locutory_agents.service import ARM, CANCEL, STEER
+from locutory_agents.routes.deps import RouteDeps, may_see, text_of
 from locutory_agents.turn.request import NEW, sanitized_files
+from locutory_agents.turn_manager import ARM, CANCEL, STEER
 from locutory_agents.wire.protocol import epoch, reply
 
 MAX_FILES = 10
@@ -64,8 +64,8 @@ class Steering:
     """The four routes. ``deliver`` is for hosts that repeat a delivery until it is known to
     have arrived, so that it insists on the client's own id."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, deps: RouteDeps) -> None:
+        self._deps = deps
 
     async def steer(self, request: Request) -> Response:
         return await self._queue(request, strict=False)
@@ -75,21 +75,21 @@ class Steering:
 
     async def _queue(self, request: Request, *, strict: bool) -> Response:
         async def work() -> Response:
-            refused = await self._desk.filtered(request)
+            refused = await self._deps.filtered(request)
             return refused or await self._answered(request, self._add(request, strict))
 
-        return await self._desk.limited(request, work)
+        return await self._deps.limited(request, work)
 
     async def _answered(self, request: Request, work: Work) -> Response:
-        version = self._desk.version(request)
+        version = self._deps.version(request)
         try:
             status, body, job = await work
         except Refused as refused:
             return reply(refused.status, refused.body, version)
         except Exception:
-            self._desk.log.exception("chat.steer_failed")
+            self._deps.log.exception("chat.steer_failed")
             return reply(500, {"code": "STEER_FAILED"}, version)
-        version = version if job is None else self._desk.version(request, job)
+        version = version if job is None else self._deps.version(request, job)
         if version < 2:
             body = {key: value for key, value in body.items() if key != "preemptRevision"}
         return reply(status, body, version)
@@ -98,7 +98,7 @@ class Steering:
         self, request: Request, conversation_id: str, expected: int | None
     ) -> Job | None:
         """The running job that is addressed; ``None`` when nothing runs."""
-        job = await self._desk.chat.store.get(conversation_id)
+        job = await self._deps.turns.store.get(conversation_id)
         if job is None:
             return None
         if not may_see(job, request.caller):
@@ -116,7 +116,7 @@ class Steering:
         text = text.strip() if isinstance(text, str) else ""
         if not text:
             raise Refused(400, "EMPTY_TEXT")
-        longest = self._desk.config.steer_max_length
+        longest = self._deps.config.steer_max_length
         if len(text) > longest:
             raise Refused(413, "STEER_TOO_LONG", maxLength=longest)
         client_id = _client_id(body, required=strict)
@@ -137,7 +137,7 @@ class Steering:
             "files": [dict(file) for file in sanitized_files(files)],
             "preempt": body.get("preempt") is True,
         }
-        answer = await self._desk.chat.ask(job, command)
+        answer = await self._deps.turns.ask(job, command)
         if answer is None:
             raise Refused(404, "NO_ACTIVE_RUN")
         found = dict(answer["body"])
@@ -146,12 +146,12 @@ class Steering:
         return answer["status"], found, job
 
     async def cancel(self, request: Request) -> Response:
-        return await self._desk.limited(
+        return await self._deps.limited(
             request, lambda: self._answered(request, self._cancel(request))
         )
 
     async def arm(self, request: Request) -> Response:
-        return await self._desk.limited(
+        return await self._deps.limited(
             request, lambda: self._answered(request, self._arm(request))
         )
 
@@ -164,7 +164,7 @@ class Steering:
         if job is None:
             return 200, {"removed": False}, None
         command = {"do": CANCEL, "steer": steer_id, "client": client_id}
-        answer = await self._desk.chat.ask(job, command)
+        answer = await self._deps.turns.ask(job, command)
         return 200, dict(answer or {"removed": False}), job
 
     async def _arm(self, request: Request) -> tuple[int, dict[str, Any], Job | None]:
@@ -174,5 +174,5 @@ class Steering:
         job = await self._job(request, conversation_id, expected)
         if job is None:
             return 200, {"armed": False}, None
-        answer = await self._desk.chat.ask(job, {"do": ARM, "steer": steer_id})
+        answer = await self._deps.turns.ask(job, {"do": ARM, "steer": steer_id})
         return 200, dict(answer or {"armed": False}), job

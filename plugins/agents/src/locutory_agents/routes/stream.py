@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from locutory import Request
 from locutory_agents.jobs.feed import Feed
-from locutory_agents.routes.desk import Desk, may_see
+from locutory_agents.routes.deps import RouteDeps, may_see
 from locutory_agents.wire import frames
 from locutory_agents.wire.frames import Terminal
 from locutory_agents.wire.protocol import epoch_text, reply
@@ -23,22 +23,22 @@ AGAIN_SECONDS = 5.0
 class Stream:
     """Attaches a reader to a job."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, deps: RouteDeps) -> None:
+        self._deps = deps
 
     async def __call__(self, request: Request) -> Response:
-        desk = self._desk
-        version = desk.version(request)
+        deps = self._deps
+        version = deps.version(request)
         try:
             expected = epoch_text(request.query.get("generationCreatedAt"))
         except ValueError:
             return reply(400, {"error": "Invalid generation identity"}, version)
-        job = await desk.chat.store.get(request.path_params["stream_id"])
+        job = await deps.turns.store.get(request.path_params["stream_id"])
         if job is None:
             return self._missing(version)
         if not may_see(job, request.caller):
             return reply(403, {"error": "Unauthorized"}, version)
-        version = desk.version(request, job)
+        version = deps.version(request, job)
         if expected is not None and expected != job.created_at:
             body = {
                 "code": "GENERATION_REPLACED",
@@ -46,17 +46,17 @@ class Stream:
                 "message": "The requested generation has completed or was replaced.",
             }
             return reply(409, body, version)
-        feed = await desk.chat.store.follow(job)
+        feed = await deps.turns.store.follow(job)
         if feed is None:
             return self._missing(version)
         if feed.log.watchers >= MAX_READERS:
-            await desk.chat.store.leave(feed)
+            await deps.turns.store.leave(feed)
             return reply(429, {"error": "Too many readers"}, version, retry_after=5)
         return EventStream(
             feed,
             version,
             resume=request.query_text("resume") == "true",
-            pulse=desk.pulse,
+            heartbeat=deps.heartbeat,
             left=self._left,
             again=self._again,
         )
@@ -70,27 +70,27 @@ class Stream:
         return reply(404, body, version)
 
     async def _left(self, feed: Feed) -> None:
-        self._desk.chat.reader_left(feed)
-        await self._desk.chat.store.leave(feed)
+        self._deps.turns.reader_left(feed)
+        await self._deps.turns.store.leave(feed)
 
     async def _again(self, feed: Feed) -> Feed | Terminal:
         """Where a reader goes on whose feed broke off: the feed as the store has it now, else
         the event that sends the reader away."""
-        chat, job = self._desk.chat, feed.job
+        turns, job = self._deps.turns, feed.job
         found, reason = None, "terminal_payload_missing"
-        if not chat.draining:
+        if not turns.draining:
             try:
                 async with asyncio.timeout(AGAIN_SECONDS):
-                    current = await chat.store.get(job.stream_id)
+                    current = await turns.store.get(job.stream_id)
                     if current is not None and current.created_at != job.created_at:
                         reason = "generation_replaced"
                     elif current is not None:
-                        found = await chat.store.follow(current)
+                        found = await turns.store.follow(current)
             except Exception as error:  # the store is away: readers elsewhere may fare better
-                self._desk.log.warning("chat.store_unreachable", reason=repr(error)[:200])
+                self._deps.log.warning("chat.store_unreachable", reason=repr(error)[:200])
         if found is not None and not found.log.broken:
-            await chat.store.leave(feed)
+            await turns.store.leave(feed)
             return found
         if found is not None:
-            await chat.store.leave(found)
-        return frames.reconcile(reason, job.stream_id, job.created_at, told=frames.LOST)
+            await turns.store.leave(found)
+        return frames.reconcile(reason, job.stream_id, job.created_at, error=frames.LOST)

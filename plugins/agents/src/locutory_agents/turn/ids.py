@@ -7,7 +7,7 @@ from uuid import uuid4
 _ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 
-def nano() -> str:
+def nanoid() -> str:
     """21 random characters of a URL-safe alphabet (126 bits)."""
     return "".join(_ALPHABET[byte & 63] for byte in secrets.token_bytes(21))
 

@@ -13,7 +13,7 @@ from locutory_agents.config import ANSWER_BYTES
 from locutory_agents.jobs.feed import Feed
 from locutory_agents.jobs.store import Job
 from locutory_agents.jobs.transcript import PlainPart, TextPart, ToolPart
-from locutory_agents.turn.ids import milliseconds, nano
+from locutory_agents.turn.ids import milliseconds, nanoid
 from locutory_agents.wire.frames import Delta, arguments_delta, frame, text_delta, to_json
 from locutory_contracts.models import ModelFailure
 
@@ -21,12 +21,12 @@ MANY_PIECES = 4096
 """Pieces of text that may wait to become an event."""
 
 PART_BYTES = 512
-"""What a part costs besides its text: its run step, its members in the stored answer."""
+"""Bytes of a part besides its text: its run step, its members in the stored answer."""
 
 CUT = "\n[cut: the answer is too long]"
 
 
-class Sealed(Exception):
+class TurnClosed(Exception):
     """The turn has ended; nothing more is recorded."""
 
 
@@ -45,7 +45,7 @@ class Step:
 
     def __init__(
         self,
-        recorder: "Recorder",
+        recorder: "TurnRecorder",
         run_step: dict[str, Any],
         part: TextPart | ToolPart,
         delta: Delta,
@@ -58,7 +58,7 @@ class Step:
         self.dirty = False
 
     def write(self, piece: str) -> None:
-        """Stream a piece of text. `Sealed` when the turn has ended, `TooLong` when not all of
+        """Stream a piece of text. `TurnClosed` when the turn has ended, `TooLong` when not all of
         the piece fits."""
         recorder = self._recorder
         recorder.left -= len(piece) if piece.isascii() else _size(piece)
@@ -105,7 +105,7 @@ def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
-class Recorder(Feed):
+class TurnRecorder(Feed):
     """Records what a turn produces: content, run steps and events. ``limit``: bytes that it may
     record in all, of which ``left`` are left; ``waiting``: pieces that are in no event yet."""
 
@@ -122,7 +122,7 @@ class Recorder(Feed):
     def mark(self, step: Step) -> None:
         """A step has text that is not in the log."""
         if self.sealed:
-            raise Sealed
+            raise TurnClosed
         step.dirty = True
         self._dirty.append(step)
         self.log.touch()
@@ -144,7 +144,7 @@ class Recorder(Feed):
     def send(self, event: Mapping[str, Any]) -> None:
         """Record an event of any form."""
         if self.sealed:
-            raise Sealed
+            raise TurnClosed
         if self._dirty:
             self.flush()
         self.log.append(frame(event))
@@ -178,7 +178,7 @@ class Recorder(Feed):
             raise TooLong(self.limit)
         step = {
             "stepIndex": number,
-            "id": f"step_{nano()}",
+            "id": f"step_{nanoid()}",
             "type": kind,
             "index": self._next,
             "stepDetails": details,
@@ -279,7 +279,7 @@ class Recorder(Feed):
     def add_part(self, content: Mapping[str, Any], tags: Mapping[str, Any] = {}) -> int:
         """Append a part that has no run step; returns its index. No event."""
         if self.sealed:
-            raise Sealed
+            raise TurnClosed
         index = self._next
         self._next += 1
         self.transcript.parts[index] = PlainPart(content, tags)

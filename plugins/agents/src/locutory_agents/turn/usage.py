@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from locutory_agents.turn.recorder import Recorder
+from locutory_agents.turn.recorder import TurnRecorder
 from locutory_contracts.chat import ModelUsed
 from locutory_contracts.models import PreparedModel, Usage
 
@@ -37,8 +37,8 @@ def _used(model: PreparedModel, usage: Usage, context: str) -> ModelUsed:
     )
 
 
-class Ledger:
-    """What the model calls of one turn used."""
+class UsageLedger:
+    """Tokens and cost of the model calls of one turn."""
 
     def __init__(self, show_cost: bool) -> None:
         self.calls: list[ModelUsed] = []
@@ -48,7 +48,7 @@ class Ledger:
         self._paid: set[int] = set()
 
     def add(
-        self, model: PreparedModel, usage: Usage, context: str, recorder: Recorder | None = None
+        self, model: PreparedModel, usage: Usage, context: str, recorder: TurnRecorder | None = None
     ) -> None:
         """Note a call; with a recorder it is announced to the client too."""
         used = _used(model, usage, context)

@@ -1,1 +1,1 @@
-"""The wire of chat turns: event frames, protocol versions, the event stream, denials."""
+"""The wire of chat turns: event frames, protocol versions, the event stream, refusals."""

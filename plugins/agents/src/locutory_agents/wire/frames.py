@@ -132,13 +132,13 @@ def reconcile(
     conversation_id: str,
     created_at: int,
     status: str | None = None,
-    told: str = CHANGED,
+    error: str = CHANGED,
 ) -> Terminal:
     """Tells the reader to load the history again, and to come again when the turn still runs.
-    Readers of version 1 do not know it and get the error ``told`` instead (chat-stream §6.8)."""
+    Readers of version 1 do not know it and get ``error`` instead (chat-stream §6.8)."""
     event: dict[str, Any] = {"final": True, "reconcile": True, "reconcileReason": reason}
     if status is not None:
         event["terminalStatus"] = status
     event["generationCreatedAt"] = created_at
     event["conversation"] = {"conversationId": conversation_id}
-    return Terminal(failure(told).v1, _versioned(_MESSAGE, event).v2)
+    return Terminal(failure(error).v1, _versioned(_MESSAGE, event).v2)

@@ -10,17 +10,17 @@ from locutory_agents.jobs.feed import Feed
 from locutory_agents.wire.frames import PING, Terminal
 from locutory_agents.wire.protocol import HEADER
 
-BEAT_SECONDS = 7.5
+HEARTBEAT_SECONDS = 7.5
 """A stream gets a keep-alive when it was silent for one to two beats."""
 
-STUCK_BEATS = 8
+STUCK_TICKS = 8
 """A reader that has taken nothing of one write for this long is dropped."""
 
 
-class Pulse:
+class Heartbeat:
     """One timer for the keep-alives of all streams."""
 
-    def __init__(self, seconds: float = BEAT_SECONDS) -> None:
+    def __init__(self, seconds: float = HEARTBEAT_SECONDS) -> None:
         self._seconds = seconds
         self._streams: set[EventStream] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -32,7 +32,7 @@ class Pulse:
         """Keep a stream alive until it leaves."""
         self._streams.add(stream)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._beat)
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._tick)
 
     def leave(self, stream: "EventStream") -> None:
         self._streams.discard(stream)
@@ -40,10 +40,10 @@ class Pulse:
             self._timer.cancel()
             self._timer = None
 
-    def _beat(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._beat)
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._tick)
         for stream in self._streams:
-            stream.nudge()
+            stream.tick()
 
 
 class EventStream(Response):
@@ -61,7 +61,7 @@ class EventStream(Response):
         version: int,
         *,
         resume: bool,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         left: Callable[[Feed], Awaitable[None]],
         again: Callable[[Feed], Awaitable[Feed | Terminal]],
     ) -> None:
@@ -79,7 +79,7 @@ class EventStream(Response):
         self._feed = feed
         self._version = version
         self._resume = resume
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._left = left
         self._again = again
         self._gone = False
@@ -91,7 +91,7 @@ class EventStream(Response):
         self._task: asyncio.Task[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
 
-    def nudge(self) -> None:
+    def tick(self) -> None:
         """A beat: send a keep-alive, unless something was sent since the last one; drop a
         reader that does not read."""
         if self._idle:
@@ -99,7 +99,7 @@ class EventStream(Response):
         self._idle = True
         self._stuck = self._stuck + 1 if self._writing and self._writes == self._seen_writes else 0
         self._seen_writes = self._writes
-        if self._stuck >= STUCK_BEATS and self._task is not None:
+        if self._stuck >= STUCK_TICKS and self._task is not None:
             self._gone = True
             self._task.cancel()
 
@@ -117,13 +117,13 @@ class EventStream(Response):
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
-            self._pulse.join(self)
+            self._heartbeat.join(self)
             await self._relay(send)
         except asyncio.CancelledError:
             if not self._gone:
                 raise
         finally:
-            self._pulse.leave(self)
+            self._heartbeat.leave(self)
             listening.cancel()
             self._feed.log.watchers -= 1
             await self._left(self._feed)

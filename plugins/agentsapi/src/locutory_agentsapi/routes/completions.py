@@ -17,8 +17,8 @@ from locutory_agentsapi.routes.running import (
     PING,
     BadRun,
     EventStream,
-    Pace,
     Run,
+    StreamTimeouts,
     begin,
     completed,
     failure,
@@ -44,10 +44,12 @@ class Completions:
     """Answers as OpenAI's chat completions do. ``form``: of those whose request asks for
     none."""
 
-    def __init__(self, services: Services, form: Name, pace: Pace, log: BoundLogger) -> None:
+    def __init__(
+        self, services: Services, form: Name, timeouts: StreamTimeouts, log: BoundLogger
+    ) -> None:
         self._services = services
         self._form: Name = form
-        self._pace = pace
+        self._timeouts = timeouts
         self._log = log
 
     async def answer(self, request: Request, agent: StoredAgent) -> Response:
@@ -62,7 +64,7 @@ class Completions:
                 await thread(self._services, request.caller.id, conversation_id)
             head = Head(agent)
             task = task_of(request, agent, messages, conversation_id or str(uuid4()), head.id)
-            patience = self._pace.first if streamed else None
+            patience = self._timeouts.first_event if streamed else None
             run = await while_waiting(request, begin(self._services, request, task, patience))
             if streamed:
                 return EventStream(self._frames(run, head, form), run)
@@ -74,7 +76,7 @@ class Completions:
         progress = _Progress(form)
         try:
             yield head.chunk({"role": "assistant"})
-            async for event in run.events(self._pace.ping):
+            async for event in run.events(self._timeouts.ping):
                 if event is None:
                     yield PING
                     continue
@@ -92,7 +94,7 @@ class Completions:
 
 
 class Head:
-    """What all chunks of one completion say."""
+    """The members that all chunks of one completion have."""
 
     def __init__(self, agent: StoredAgent) -> None:
         self.id = "chatcmpl-" + "".join(secrets.choice(_ALPHABET) for _ in range(21))
@@ -114,7 +116,7 @@ class Head:
 
 
 class _Progress:
-    """What is known of an answer while its events come."""
+    """The state of an answer while its events come."""
 
     def __init__(self, form: Form) -> None:
         self._form = form

@@ -37,10 +37,10 @@ class KeyRoutes:
 
     ACCESS: ClassVar = Can(GROUP, "USE")
 
-    def __init__(self, keys: Keys, authenticator: KeyAuthenticator, most: int) -> None:
+    def __init__(self, keys: Keys, authenticator: KeyAuthenticator, max_keys: int) -> None:
         self._keys = keys
         self._authenticator = authenticator
-        self._most = most
+        self._max_keys = max_keys
 
     def all(self) -> list[Route]:
         refusal = {"message": "Forbidden: Insufficient permissions"}
@@ -108,7 +108,7 @@ class KeyRoutes:
                 tenant=caller.tenant,
             )
         except TooManyKeys:
-            text = f"You have {self._most} API keys already; delete one first"
+            text = f"You have {self._max_keys} API keys already; delete one first"
             return JSON({"error": text}, 400)
         return JSON({**shown(document), "key": key}, 201)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from locutory import JSON, Answer, ApiKey, Principal, Request, Route, Services
 from locutory_agentsapi.routes import bodies
 from locutory_agentsapi.routes.completions import Completions
-from locutory_agentsapi.routes.reading import Reading
+from locutory_agentsapi.routes.response_reader import ResponseReader
 from locutory_agentsapi.routes.responses import Responses
 from locutory_contracts.agents import STORED_AGENTS, StoredAgent
 
@@ -63,12 +63,12 @@ class RemoteRoutes:
         services: Services,
         completions: Completions,
         responses: Responses,
-        reading: Reading,
+        reader: ResponseReader,
     ) -> None:
         self._services = services
         self._completions = completions
         self._responses = responses
-        self._reading = reading
+        self._reader = reader
 
     def all(self) -> list[Route]:
         posts = (
@@ -79,10 +79,10 @@ class RemoteRoutes:
             ("models", self.models, "Agents that the owner of the key may reach", "§3"),
             ("responses/models", self.response_models, "The same for the Responses API", "§3"),
             ("models/{model}", self.model, "One agent", "§3"),
-            ("responses/{response_id}", self._reading.response, "An earlier response", "§5.4"),
+            ("responses/{response_id}", self._reader.response, "An earlier response", "§5.4"),
             (
                 "responses/{response_id}/input_items",
-                self._reading.input_items,
+                self._reader.input_items,
                 "What an earlier response answers",
                 "§5.4",
             ),

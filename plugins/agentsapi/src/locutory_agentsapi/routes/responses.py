@@ -12,19 +12,19 @@ from locutory_agentsapi.routes.form import Name, form_of
 from locutory_agentsapi.routes.inputs import messages_of
 from locutory_agentsapi.routes.items import Items, new_response_id, response_object
 from locutory_agentsapi.routes.open_item import Event
+from locutory_agentsapi.routes.response_writer import Question, ResponseWriter
 from locutory_agentsapi.routes.running import (
     PING,
     BadRun,
     EventStream,
-    Pace,
     Run,
+    StreamTimeouts,
     begin,
     completed,
     failure,
     task_of,
     while_waiting,
 )
-from locutory_agentsapi.routes.storing import Keeper, Question
 from locutory_agentsapi.routes.threads import Threads
 from locutory_contracts.agents import StoredAgent
 
@@ -40,16 +40,16 @@ class Responses:
         self,
         services: Services,
         threads: Threads,
-        keeper: Keeper,
+        writer: ResponseWriter,
         form: Name,
-        pace: Pace,
+        timeouts: StreamTimeouts,
         log: BoundLogger,
     ) -> None:
         self._services = services
         self._threads = threads
-        self._keeper = keeper
+        self._writer = writer
         self._form: Name = form
-        self._pace = pace
+        self._timeouts = timeouts
         self._log = log
 
     async def answer(self, request: Request, agent: StoredAgent) -> Response:
@@ -58,22 +58,22 @@ class Responses:
         streamed = body.get("stream") is True
         try:
             form = form_of(request, body, self._form)
-            given = await self._threads.resolved(user, body.get("input"))
-            messages = messages_of({**body, "input": given})
-            before = await self._threads.before(user, body.get("previous_response_id"))
-            response_id, name = new_response_id(), before.conversation_id or str(uuid4())
-            said = [*_instructions(body), *before.messages, *messages]
-            task = task_of(request, agent, said, name, response_id)
-            patience = self._pace.first if streamed else None
-            run = await while_waiting(request, begin(self._services, request, task, patience))
+            value = await self._threads.resolved(user, body.get("input"))
+            messages = messages_of({**body, "input": value})
+            prior = await self._threads.prior_messages(user, body.get("previous_response_id"))
+            response_id, name = new_response_id(), prior.conversation_id or str(uuid4())
+            whole = [*_instructions(body), *prior.messages, *messages]
+            task = task_of(request, agent, whole, name, response_id)
+            seconds = self._timeouts.first_event if streamed else None
+            run = await while_waiting(request, begin(self._services, request, task, seconds))
             items = Items(response_object(response_id, agent, body), form)
-            asked = Question(user, agent, name, before, messages, body.get("store"))
+            asked = Question(user, agent, name, prior, messages, body.get("store"))
             if streamed:
                 return EventStream(self._frames(run, items, asked), run)
             await completed(request, run, _fill(items, run), self._log, agent)
         except BadRun as error:
             return refusal(error)
-        await self._keeper.keep(asked, items)
+        await self._writer.write(asked, items)
         return JSON(items.response)
 
     async def _frames(self, run: Run, items: Items, asked: Question) -> AsyncIterator[bytes]:
@@ -91,13 +91,13 @@ class Responses:
         try:
             for kind in ("response.created", "response.in_progress"):
                 yield frames([(kind, {"response": items.response})])
-            async for event in run.events(self._pace.ping):
+            async for event in run.events(self._timeouts.ping):
                 if event is None:
                     yield PING
-                elif told := frames(items.add(event)):
-                    yield told
+                elif frame := frames(items.add(event)):
+                    yield frame
             ended = items.complete()
-            await self._keeper.keep(asked, items)
+            await self._writer.write(asked, items)
             yield frames(ended)
         except Exception as error:
             self._log.info("agentsapi.run_failed", reason=type(error).__name__)
@@ -116,10 +116,10 @@ async def _fill(items: Items, run: Run) -> None:
 
 def _instructions(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The instructions of a request; they hold for this answer only."""
-    given = body.get("instructions")
-    if given is not None and not isinstance(given, str):
+    value = body.get("instructions")
+    if value is not None and not isinstance(value, str):
         raise BadRun("instructions must be a string")
-    return [{"role": "system", "content": given}] if given else []
+    return [{"role": "system", "content": value}] if value else []
 
 
 def envelope(error: BadRun) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What both run routes share: start a run, follow it, and the answers to runs that fail."""
+"""Shared by both run routes: starting a run, following it, answering for one that fails."""
 
 import asyncio
 import math
@@ -57,11 +57,11 @@ class BadRun(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class StreamTimeouts:
     """Seconds: how long the first event is awaited before a stream begins without it, and
     how long a stream may be silent."""
 
-    first: float
+    first_event: float
     ping: float
 
 
@@ -204,14 +204,14 @@ def task_of(
     conversation_id: str,
     response_id: str,
 ) -> AgentTask:
-    """What the caller wants of an agent."""
+    """The task that the caller wants of an agent."""
     return AgentTask(agent, messages, conversation_id, response_id, request.fields)
 
 
 def failure(error: Exception) -> BadRun:
-    """What a failed run tells a program: the provider's status where it is one of an error
-    that the caller can do something about. Programs are told not to try again: the provider
-    was asked again already."""
+    """The error that a program gets for a failed run: the provider's status where it is one of
+    an error that the caller can do something about. Programs are told not to try again: the
+    provider was asked again already."""
     if isinstance(error, BadRun):
         return error
     if isinstance(error, ModelRefused | TurnRefused):
@@ -226,8 +226,8 @@ def failure(error: Exception) -> BadRun:
 
 
 def _refusal(payload: str) -> BadRun:
-    """What the web client has words for, in words. Of a balance as OpenAI tells it, but not
-    with its 429, which makes programs try again."""
+    """A refusal for which the web client has words, in words. Of a balance as OpenAI tells it,
+    but not with its 429, which makes programs try again."""
     try:
         told = orjson.loads(payload)
     except orjson.JSONDecodeError:

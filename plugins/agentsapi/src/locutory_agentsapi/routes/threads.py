@@ -1,4 +1,4 @@
-"""What came before a response: turns that are remembered or stored (contract agents-api §5.1)."""
+"""The messages before a response, cached or stored (contract agents-api §5.1)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from uuid import UUID
 from locutory import Services
 from locutory_agentsapi.routes.items import response_of
 from locutory_agentsapi.routes.messages import text_of
-from locutory_agentsapi.routes.remembered import Remembered
+from locutory_agentsapi.routes.response_cache import ResponseCache
 from locutory_agentsapi.routes.running import BadRun
 from locutory_contracts.conversations import CONVERSATIONS, Conversations, Document
 
@@ -22,7 +22,7 @@ _MOST_REFERENCES = 200
 
 
 @dataclass(slots=True)
-class Before:
+class PriorMessages:
     """The messages before a request, in the shape of models. ``unsaved``: those of them that
     are not in the database; ``parent``: the stored message that they follow."""
 
@@ -35,23 +35,23 @@ class Before:
 class Threads:
     """Finds what a request goes on from."""
 
-    def __init__(self, services: Services, remembered: Remembered) -> None:
+    def __init__(self, services: Services, cache: ResponseCache) -> None:
         self._services = services
-        self._remembered = remembered
+        self._cache = cache
 
     @property
     def history(self) -> Conversations | None:
         """Stored conversations."""
         return self._services.find(CONVERSATIONS)
 
-    async def before(self, user: str, previous: str | None) -> Before:
-        """What led to a response, and the response; or a whole conversation, by its id.
+    async def prior_messages(self, user: str, previous: str | None) -> PriorMessages:
+        """The messages up to and with a response; or a whole conversation, by its id.
         `BadRun` when there is none such, or not any more."""
-        found, at = Before(), previous
+        found, at = PriorMessages(), previous
         turns: list[list[dict[str, Any]]] = []
         rows: dict[str, dict[str, Document]] = {}
         size = 0
-        while at and (turn := await self._remembered.find(user, at)) is not None:
+        while at and (turn := await self._cache.find(user, at)) is not None:
             text = turn.text
             if turn.stored:
                 # What its owner changed or deleted in the meantime counts.
@@ -106,21 +106,21 @@ class Threads:
         return conversation_id, lineage(documents, str(leaf["messageId"]))
 
     def _gone(self, response_id: str) -> str:
-        hours = self._remembered.seconds / 3600
+        hours = self._cache.seconds / 3600
         kept = f"remembered for {hours:g} hours" if hours else "not remembered"
         return (
             f"Response {response_id} not found. Responses are {kept} unless they were made with "
             "store: true, which keeps them, or with store: false."
         )
 
-    async def resolved(self, user: str, given: Any) -> Any:
+    async def resolved(self, user: str, value: Any) -> Any:
         """The input of a request with the text of our message items in place of references
         to them. Others stay; nobody reads them."""
-        if not isinstance(given, list):
-            return given
+        if not isinstance(value, list):
+            return value
         known: dict[str, dict[str, str]] = {}
         found: list[Any] = []
-        for item in given:
+        for item in value:
             reference = item.get("id") if _is_reference(item) else None
             response_id = response_of(reference) if isinstance(reference, str) else None
             if reference is None or response_id is None:
@@ -135,7 +135,7 @@ class Threads:
 
     async def _texts(self, user: str, response_id: str) -> dict[str, str]:
         """The text of a response by message item; under "" where items are not known."""
-        turn = await self._remembered.find(user, response_id)
+        turn = await self._cache.find(user, response_id)
         if turn is not None:
             return {
                 item["id"]: text_of(item["content"])
@@ -207,7 +207,7 @@ def system_of(document: Document) -> list[str]:
 
 
 def own_fields(document: Document) -> Mapping[str, Any]:
-    """What this plugin adds to a stored answer: ``previous``, ``system``, ``instructions``."""
+    """Members added to a stored answer: ``previous``, ``system``, ``instructions``."""
     metadata = document.get("metadata")
     found = metadata.get("response") if isinstance(metadata, Mapping) else None
     return found if isinstance(found, Mapping) else {}

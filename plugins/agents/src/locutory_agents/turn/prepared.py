@@ -18,12 +18,12 @@ from locutory_agents.loop.history import (
 )
 from locutory_agents.loop.instructions import added_context, with_variables
 from locutory_agents.loop.run import AgentRun, Prompt
-from locutory_agents.loop.tools import Toolbox, offered
-from locutory_agents.turn.recorder import Recorder
+from locutory_agents.loop.tools import ToolRunner, offered
+from locutory_agents.turn.recorder import TurnRecorder
 from locutory_agents.turn.request import ChatRequest
+from locutory_agents.turn.runtime import TurnRuntime
 from locutory_agents.turn.steering import SteerQueue
-from locutory_agents.turn.usage import Ledger
-from locutory_agents.turn.workshop import Workshop
+from locutory_agents.turn.usage import UsageLedger
 from locutory_contracts.chat import Tool, Turn, TurnRefused
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Document
 
@@ -68,8 +68,10 @@ def conversation_fields(request: ChatRequest, agent: Agent) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def describe(job: Job, request: ChatRequest, agents: Sequence[Agent], prompt_tokens: int) -> None:
-    """Complete a job's details once its model is known."""
+def fill_details(
+    job: Job, request: ChatRequest, agents: Sequence[Agent], prompt_tokens: int
+) -> None:
+    """Fill in a job's details once its model is known."""
     agent = agents[0]
     details = job.details
     details["userMessage"]["endpoint"] = agent.endpoint
@@ -88,10 +90,10 @@ def describe(job: Job, request: ChatRequest, agents: Sequence[Agent], prompt_tok
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PreparedTurn:
     """A turn whose model is open: what runs need, and how to build them."""
 
-    workshop: Workshop
+    runtime: TurnRuntime
     request: ChatRequest
     principal: Principal
     agents: Sequence[Agent]
@@ -100,19 +102,19 @@ class Plan:
     @classmethod
     async def make(
         cls,
-        workshop: Workshop,
+        runtime: TurnRuntime,
         request: ChatRequest,
         principal: Principal,
         agent: Agent,
-    ) -> "Plan":
+    ) -> "PreparedTurn":
         """`ModelRefused` when the added model cannot be used."""
         agents = [agent]
         if (added := request.added) is not None:
             endpoint = str(added.get("endpoint") or "")
-            second = await workshop.opener.open(added, endpoint, principal)
+            second = await runtime.resolver.resolve(added, endpoint, principal)
             agents = side_by_side(agent, second)
-        tokens = PER_MESSAGE + workshop.tokens.count(request.prompt)
-        return cls(workshop, request, principal, agents, tokens)
+        tokens = PER_MESSAGE + runtime.tokens.count(request.prompt)
+        return cls(runtime, request, principal, agents, tokens)
 
     def turn(self, agent: Agent) -> Turn:
         """The turn as extensions see it."""
@@ -138,7 +140,7 @@ class Plan:
     async def branch(self) -> list[Document]:
         """The stored messages before this one, root first."""
         request = self.request
-        history = self.workshop.services.find(CONVERSATIONS)
+        history = self.runtime.services.find(CONVERSATIONS)
         if history is None or request.new or request.parent_id == NO_PARENT:
             return []
         return await history.branch(self.principal.id, request.conversation_id, request.parent_id)
@@ -146,7 +148,7 @@ class Plan:
     async def kept(self) -> list[dict[str, Any]]:
         """The parts of an edited answer that stay, the edited one last."""
         request = self.request
-        history = self.workshop.services.find(CONVERSATIONS)
+        history = self.runtime.services.find(CONVERSATIONS)
         if request.edit is None or request.edited_id is None or history is None:
             return []
         document = await history.message(self.principal.id, request.edited_id)
@@ -161,7 +163,9 @@ class Plan:
         old = parts[edit.index] if isinstance(parts[edit.index], Mapping) else {}
         return [*before, {**old, "type": edit.kind, edit.kind: edit.text}]
 
-    async def runs(self, recorder: Recorder, ledger: Ledger, steers: SteerQueue) -> list[AgentRun]:
+    async def runs(
+        self, recorder: TurnRecorder, ledger: UsageLedger, steers: SteerQueue
+    ) -> list[AgentRun]:
         """One run an agent. History, tools and added context are fetched side by side."""
         branch, kept, *offers = await asyncio.gather(
             self.branch(), self.kept(), *(self._offer(agent) for agent in self.agents)
@@ -180,7 +184,7 @@ class Plan:
 
     async def _offer(self, agent: Agent) -> tuple[Turn, list[Tool], str]:
         turn = self.turn(agent)
-        services, log = self.workshop.services, self.workshop.log
+        services, log = self.runtime.services, self.runtime.log
         tools, context = await asyncio.gather(
             offered(services, turn, log), added_context(services, turn, log)
         )
@@ -192,13 +196,13 @@ class Plan:
         offer: tuple[Turn, list[Tool], str],
         branch: Sequence[Document],
         kept: Sequence[dict[str, Any]],
-        recorder: Recorder,
-        ledger: Ledger,
+        recorder: TurnRecorder,
+        ledger: UsageLedger,
         steers: SteerQueue | None,
     ) -> AgentRun:
         turn, tools, context = offer
-        workshop, request = self.workshop, self.request
-        tokens, limits = workshop.tokens, workshop.limits
+        runtime, request = self.runtime, self.request
+        tokens, limits = runtime.tokens, runtime.limits
         if agent.stored is not None:
             limits = limits.of_agent(agent.stored.get("recursion_limit"))
         instructions = with_variables(agent.instructions, request.body, self.principal.account)
@@ -206,7 +210,7 @@ class Plan:
             window=window(agent.model),
             system=tokens.count(instructions) + SYSTEM if instructions else 0,
             dynamic=tokens.count(context) if context else 0,
-            tools=workshop.tool_counts.count(tools, tokens),
+            tools=runtime.tool_counts.count(tools, tokens),
             tokens=tokens,
         )
         current: list[Message] = [{"role": "user", "content": request.prompt}]
@@ -221,10 +225,10 @@ class Plan:
             agent,
             prompt,
             recorder,
-            Toolbox(tools, turn, limits.output_characters, workshop.log),
+            ToolRunner(tools, turn, limits.output_characters, runtime.log),
             budget,
             limits,
             ledger,
             steers,
-            workshop.log,
+            runtime.log,
         )

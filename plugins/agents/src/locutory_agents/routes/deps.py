@@ -1,4 +1,4 @@
-"""What the routes of this plugin share."""
+"""Services and checks that the routes of this plugin share."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -10,42 +10,42 @@ from structlog.stdlib import BoundLogger
 
 from locutory import JSON, Cache, Events, LimitExceeded, Request, Services
 from locutory.access import Principal
+from locutory_agents.checks.limits import MessageLimits
+from locutory_agents.checks.moderation import Moderation
+from locutory_agents.checks.permissions import TurnPermissions
+from locutory_agents.checks.pii import PiiFilter, texts_of
 from locutory_agents.config import AgentsConfig
-from locutory_agents.gate.access import Access
-from locutory_agents.gate.limits import MessageLimits
-from locutory_agents.gate.moderation import Moderation
-from locutory_agents.gate.pii import PiiGate, texts_of
 from locutory_agents.jobs.store import Job
-from locutory_agents.service import Chat
-from locutory_agents.wire import denial
+from locutory_agents.turn_manager import TurnManager
+from locutory_agents.wire import refusal_stream
 from locutory_agents.wire.protocol import not_ready, requested
-from locutory_agents.wire.sse import Pulse
+from locutory_agents.wire.sse import Heartbeat
 
 STARTING = "Server is still starting. Please retry shortly."
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class RouteDeps:
     """Services and checks that the routes use."""
 
-    chat: Chat
+    turns: TurnManager
     config: AgentsConfig
     services: Services
     events: Events
     cache: Cache
     log: BoundLogger
-    access: Access
+    permissions: TurnPermissions
     limits: MessageLimits
-    pii: PiiGate
+    pii: PiiFilter
     moderation: Moderation
-    pulse: Pulse
+    heartbeat: Heartbeat
     is_ready: Callable[[], bool]
 
     @property
     def newest(self) -> int:
         """The newest protocol version that this server speaks."""
         chosen = self.config.protocol_version
-        return int(chosen) if chosen else self.chat.store.protocol
+        return int(chosen) if chosen else self.turns.store.protocol
 
     def version(self, request: Request, job: Job | None = None) -> int:
         """The version of an answer: about a job the one it was made with, at most."""
@@ -53,19 +53,19 @@ class Desk:
 
     async def ready(self, request: Request) -> Response | None:
         """Gate of the POST routes while the server starts or stops (kernel §5)."""
-        if self.is_ready() and not self.chat.draining:
+        if self.is_ready() and not self.turns.draining:
             return None
         body = {"code": "SERVER_NOT_READY", "error": STARTING}
         return JSON(body, 503, {"retry-after": "1"})
 
     async def limited(self, request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
-        """Answer within the message limits; beyond them with a denial."""
+        """Answer within the message limits; beyond them with a refusal stream."""
         headers: dict[str, str] = {}
         exceeded = await self.limits.check(request, headers)
         if exceeded is None:
             response = await work()
         else:
-            response = _denied(request, orjson.dumps(exceeded.body).decode())
+            response = _refused(request, orjson.dumps(exceeded.body).decode())
         for name, value in headers.items():
             response.headers[name] = value
         return response
@@ -77,7 +77,7 @@ class Desk:
         if blocked is not None:
             return blocked
         flagged = await self.moderation.refusal(texts)
-        return None if flagged is None else _denied(request, flagged)
+        return None if flagged is None else _refused(request, flagged)
 
     def unavailable(self, version: int) -> JSON:
         """503 that the client retries."""
@@ -88,8 +88,8 @@ class Desk:
         await self.events.tell(LimitExceeded(kind, kind, score, request.caller.id, request.ip))
 
 
-def _denied(request: Request, text: str) -> Response:
-    return denial.stream(*denial.messages(request.fields, text))
+def _refused(request: Request, text: str) -> Response:
+    return refusal_stream.stream(*refusal_stream.messages(request.fields, text))
 
 
 def may_see(job: Job, principal: Principal) -> bool:
@@ -97,7 +97,7 @@ def may_see(job: Job, principal: Principal) -> bool:
     return job.user == principal.id and job.tenant in (None, principal.tenant)
 
 
-def text_of(body: Mapping[str, Any], name: str, longest: int = 512) -> str | None:
+def text_of(body: Mapping[str, Any], name: str, max_length: int = 512) -> str | None:
     """A member that is a text of reasonable length; ``None`` for anything else."""
     value = body.get(name)
-    return value if isinstance(value, str) and 0 < len(value) <= longest else None
+    return value if isinstance(value, str) and 0 < len(value) <= max_length else None

@@ -1,5 +1,5 @@
-"""What is kept of a response: a conversation with ``store: true`` (contract agents-api §5.4),
-nothing with ``store: false``, else what going on from it needs, for a while."""
+"""Saves a response: a conversation with ``store: true`` (contract agents-api §5.4),
+nothing with ``store: false``, else the cached turn that going on from it needs, for a while."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,34 +11,34 @@ from structlog.stdlib import BoundLogger
 from locutory import Services, now
 from locutory_agentsapi.routes.items import Items
 from locutory_agentsapi.routes.messages import text_of
-from locutory_agentsapi.routes.remembered import Remembered, Turn
-from locutory_agentsapi.routes.threads import Before
+from locutory_agentsapi.routes.response_cache import CachedResponse, ResponseCache
+from locutory_agentsapi.routes.threads import PriorMessages
 from locutory_contracts.agents import StoredAgent
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Conversations
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a response answers. ``store`` is what the request says, if anything."""
+    """The request that a response answers. ``store`` is what the request says, if anything."""
 
     user: str
     agent: StoredAgent
     conversation_id: str
-    before: Before
+    prior: PriorMessages
     messages: list[dict[str, Any]]
     store: Any
 
 
-class Keeper:
-    """Keeps responses as their requests want it."""
+class ResponseWriter:
+    """Saves responses as their requests want it."""
 
-    def __init__(self, services: Services, remembered: Remembered, log: BoundLogger) -> None:
+    def __init__(self, services: Services, cache: ResponseCache, log: BoundLogger) -> None:
         self._services = services
-        self._remembered = remembered
+        self._cache = cache
         self._log = log
 
-    async def keep(self, asked: Question, items: Items) -> None:
-        """Store or remember an answer. Failures are only logged."""
+    async def write(self, asked: Question, items: Items) -> None:
+        """Store or cache an answer. Failures are only logged."""
         history, stored = self._services.find(CONVERSATIONS), False
         if asked.store is True and history is not None:
             try:
@@ -49,9 +49,11 @@ class Keeper:
         if asked.store is False:
             return
         previous = items.response["previous_response_id"]
-        turn = Turn(asked.conversation_id, previous, asked.messages, items.response, stored)
+        turn = CachedResponse(
+            asked.conversation_id, previous, asked.messages, items.response, stored
+        )
         try:
-            await self._remembered.keep(asked.user, turn)
+            await self._cache.save(asked.user, turn)
         except Exception:
             self._log.warning("agentsapi.response_not_remembered", exc_info=True)
 
@@ -61,10 +63,10 @@ async def _save(history: Conversations, asked: Question, items: Items) -> None:
     was not stored. Each message names its parent, so that a response that was gone on from
     twice is a conversation with two branches."""
     agent_id, moment = str(asked.agent["id"]), now()
-    said = [*asked.before.unsaved, *asked.messages]
+    messages = [*asked.prior.unsaved, *asked.messages]
     common = {"conversationId": asked.conversation_id, "endpoint": "agents"}
-    parent = asked.before.parent or NO_PARENT
-    for message in said:
+    parent = asked.prior.parent or NO_PARENT
+    for message in messages:
         text = text_of(message.get("content"))
         if message["role"] not in ("user", "assistant") or not text:
             continue
@@ -90,19 +92,19 @@ async def _save(history: Conversations, asked: Question, items: Items) -> None:
         "text": items.text,
         "finish_reason": items.reason,
         "tokenCount": items.usage.output_tokens,
-        "metadata": _metadata(items, said),
+        "metadata": _metadata(items, messages),
     }
     await history.save_message(asked.user, answer)
     fields = {"endpoint": "agents", "agent_id": agent_id, "model": agent_id}
-    if asked.before.parent is None:  # later on it has a title, perhaps its owner's
+    if asked.prior.parent is None:  # later on it has a title, perhaps its owner's
         fields["title"] = asked.agent.get("name") or "Open Responses Conversation"
     await history.save(asked.user, asked.conversation_id, fields)
 
 
-def _metadata(items: Items, said: list[dict[str, Any]]) -> dict[str, Any]:
-    """What stored messages have no member for. ``usage`` is as on answers of chats."""
+def _metadata(items: Items, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Values that stored messages have no member for. ``usage`` is as on answers of chats."""
     response, usage = items.response, items.usage
-    system = [text_of(message["content"]) for message in said if message["role"] == "system"]
+    system = [text_of(message["content"]) for message in messages if message["role"] == "system"]
     own: Mapping[str, Any] = {
         "previous": response["previous_response_id"],
         "instructions": response["instructions"],

@@ -3,12 +3,12 @@
 import asyncio
 
 from locutory.access import Principal
-from locutory_agents.turn import titles
-from locutory_agents.turn.recorder import Recorder
+from locutory_agents.turn import title_generator
+from locutory_agents.turn.recorder import TurnRecorder
 from locutory_agents.turn.request import ChatRequest
-from locutory_agents.turn.saving import Saver
-from locutory_agents.turn.usage import Ledger
-from locutory_agents.turn.workshop import Workshop
+from locutory_agents.turn.runtime import TurnRuntime
+from locutory_agents.turn.usage import UsageLedger
+from locutory_agents.turn.writer import TurnWriter
 from locutory_contracts.conversations import NO_PARENT
 from locutory_contracts.models import PreparedModel
 
@@ -16,18 +16,18 @@ MOMENT = 0.3
 """Seconds that the end of an answer waits for its title."""
 
 
-class Titling:
+class TurnTitle:
     """Makes the title beside the answer, tells it at once, saves it in the end."""
 
     def __init__(
         self,
-        workshop: Workshop,
+        runtime: TurnRuntime,
         request: ChatRequest,
         principal: Principal,
-        recorder: Recorder,
-        ledger: Ledger,
+        recorder: TurnRecorder,
+        ledger: UsageLedger,
     ) -> None:
-        self._shop = workshop
+        self._runtime = runtime
         self._request = request
         self._principal = principal
         self._recorder = recorder
@@ -41,47 +41,47 @@ class Titling:
             self._task is not None
             or model.title.timing != timing
             or request.parent_id != NO_PARENT
-            or not titles.wanted(
+            or not title_generator.wanted(
                 model,
                 new=request.new,
                 temporary=request.temporary,
-                enabled=self._shop.config.title_convo,
+                enabled=self._runtime.config.title_convo,
             )
         ):
             return
         text = f"User: {request.text}\nAI: {answer}".rstrip()
-        self._task = self._shop.tasks.spawn(self._make(model, text), "title")
+        self._task = self._runtime.tasks.spawn(self._make(model, text), "title")
 
     async def _make(self, model: PreparedModel, text: str) -> str:
         job = self._recorder.job
         try:
-            title = await self._shop.titler.make(
+            title = await self._runtime.title_generator.make(
                 model, self._principal, text, self._request.headers_context, self._ledger
             )
         except Exception as error:
             reason = type(error).__name__
-            self._shop.log.info("chat.title_failed", conversation=job.stream_id, reason=reason)
+            self._runtime.log.info("chat.title_failed", conversation=job.stream_id, reason=reason)
             return ""
         if title:
-            await self._shop.titler.hand_over(job.user, job.stream_id, title)
+            await self._runtime.title_generator.cache_title(job.user, job.stream_id, title)
             self._recorder.title({"conversationId": job.stream_id, "title": title})
         return title
 
-    async def arrive(self) -> None:
+    async def wait(self) -> None:
         """Give a title that is being made a moment to come before the answer ends: the
         client then need not ask for it."""
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=MOMENT)
 
-    def drop(self) -> None:
+    def cancel(self) -> None:
         """The turn did not succeed: it gives no title."""
         if self._task is not None:
             self._task.cancel()
 
-    async def keep(self, saver: Saver) -> None:
+    async def save(self, writer: TurnWriter) -> None:
         """Wait for the title and save it; the conversation exists by now."""
         if self._task is None:
             return
         await asyncio.wait({self._task})
         if not self._task.cancelled() and (title := self._task.result()):
-            await saver.title(title)
+            await writer.title(title)

@@ -15,10 +15,10 @@ from locutory_contracts.agents import STORED_AGENTS, StoredAgent
 from locutory_contracts.models import CATALOGUE, Catalogue, ModelRefused
 
 _FROM_CLIENT = ("key", "timezone", "clientTimestamp", "resendFiles")
-"""What a turn with a stored agent takes over from the request; the agent decides the rest."""
+"""Members of the request that a turn with a stored agent takes over; the agent decides the rest."""
 
 
-class Opener:
+class AgentResolver:
     """Opens the agents of requests. ``allowed``: providers that stored agents may use; all
     when it is empty (``endpoints.agents.allowedProviders``)."""
 
@@ -26,7 +26,7 @@ class Opener:
         self._services = services
         self._allowed = allowed
 
-    async def open(self, body: Mapping[str, Any], endpoint: str, principal: Principal) -> Agent:
+    async def resolve(self, body: Mapping[str, Any], endpoint: str, principal: Principal) -> Agent:
         """The agent that a body names. `ModelRefused` when it cannot be used,
         `locutory.ServiceMissing` without a catalogue."""
         if endpoint != AGENTS_ENDPOINT:
@@ -40,10 +40,10 @@ class Opener:
             agent = await stored.find(agent_id)
         if stored is None or agent is None or not await stored.decide(principal, agent):
             raise ModelRefused(orjson.dumps({"type": "missing_agent", "info": agent_id}).decode())
-        opened = await self.stored(agent, body, principal)
+        opened = await self.resolve_stored(agent, body, principal)
         return replace(opened, model=replace(opened.model, spec=spec))
 
-    async def settled(self, chat: ChatRequest, principal: Principal) -> ChatRequest:
+    async def with_default_endpoint(self, chat: ChatRequest, principal: Principal) -> ChatRequest:
         """A request that names no endpoint, or ``agents`` without an agent, goes to the one
         endpoint that there is besides, with its first model: what a newcomer types is to be
         answered. Where there is a choice it stays as it is."""
@@ -62,7 +62,7 @@ class Opener:
             body["model"] = models[0]
         return replace(chat, endpoint=endpoint, body=MappingProxyType(body))
 
-    async def stored(
+    async def resolve_stored(
         self, agent: StoredAgent, body: Mapping[str, Any], principal: Principal
     ) -> Agent:
         """A stored agent; whether the caller may use it has been asked."""

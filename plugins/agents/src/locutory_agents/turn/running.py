@@ -8,38 +8,38 @@ from locutory.access import Principal
 from locutory_agents.jobs.store import Job
 from locutory_agents.loop.agent import Agent
 from locutory_agents.loop.run import AgentRun
-from locutory_agents.turn import ending
-from locutory_agents.turn.companions import Companions
-from locutory_agents.turn.ends import REPLACED, EndingTurn
-from locutory_agents.turn.plan import Plan, describe
-from locutory_agents.turn.recorder import Sealed
+from locutory_agents.turn import payloads
+from locutory_agents.turn.companions import CompanionRunner
+from locutory_agents.turn.finalizer import REPLACED, TurnFinalizer
+from locutory_agents.turn.prepared import PreparedTurn, fill_details
+from locutory_agents.turn.recorder import TurnClosed
 from locutory_agents.turn.request import ChatRequest
-from locutory_agents.turn.workshop import Workshop
+from locutory_agents.turn.runtime import TurnRuntime
 from locutory_contracts.chat import TurnRefused, TurnStarting
 from locutory_contracts.models import ModelFailure, ModelRefused
 
 
-class LiveTurn(EndingTurn):
+class RunningTurn(TurnFinalizer):
     """Starts to run as soon as it is made."""
 
     def __init__(
         self,
-        workshop: Workshop,
+        runtime: TurnRuntime,
         request: ChatRequest,
         principal: Principal,
         job: Job,
         preparing: "asyncio.Task[Agent]",
         predecessor: Job | None,
     ) -> None:
-        super().__init__(workshop, request, principal, job)
+        super().__init__(runtime, request, principal, job)
         self._preparing = preparing
         self._predecessor = predecessor
-        self._task = workshop.tasks.spawn(self._run(), "turn")
+        self._task = runtime.tasks.spawn(self._run(), "turn")
 
     async def _run(self) -> None:
         try:
             await self._work()
-        except Sealed:
+        except TurnClosed:
             pass
         except (TurnRefused, ModelRefused) as refusal:
             await self._fail(refusal.payload)
@@ -47,50 +47,52 @@ class LiveTurn(EndingTurn):
         except HTTPError as error:
             body = error.body
             text = body.get("message") if isinstance(body, Mapping) else body
-            await self._fail(str(text or ending.FAILED))
+            await self._fail(str(text or payloads.FAILED))
         except Exception:
-            self._shop.log.exception("chat.turn_failed", conversation=self.job.stream_id)
-            await self._fail(ending.FAILED)
+            self._runtime.log.exception("chat.turn_failed", conversation=self.job.stream_id)
+            await self._fail(payloads.FAILED)
 
     async def _work(self) -> None:
         replacing = None
         if self._predecessor is not None:
-            replacing = self._shop.tasks.spawn(self._end_predecessor(self._predecessor), "replace")
+            replacing = self._runtime.tasks.spawn(
+                self._end_predecessor(self._predecessor), "replace"
+            )
         agent = await self._preparing
-        plan = await Plan.make(self._shop, self._request, self._principal, agent)
-        self._plan = plan
-        describe(self.job, self._request, plan.agents, plan.prompt_tokens)
+        prepared = await PreparedTurn.make(self._runtime, self._request, self._principal, agent)
+        self._prepared = prepared
+        fill_details(self.job, self._request, prepared.agents, prepared.prompt_tokens)
         self._announce()
-        await self._shop.store.update(self.job)
+        await self._runtime.store.update(self.job)
         if replacing is not None:
             # What the old turn had said may be part of this one's history.
             # Waited for, not awaited: a turn that is replaced itself meanwhile must not stop it.
             await asyncio.wait({replacing})
-        self._runs = await plan.runs(self.recorder, self._ledger, self.steers)
+        self._runs = await prepared.runs(self.recorder, self._ledger, self.steers)
         # From here on writing goes on while the model thinks: it must not delay the call.
         self._begin_saving()
         tokens = sum(run.measure() for run in self._runs)
-        turn = plan.turn(plan.agents[0])
-        await self._shop.events.ask(TurnStarting(turn, tokens, agent.model.prices))
+        turn = prepared.turn(prepared.agents[0])
+        await self._runtime.events.ask(TurnStarting(turn, tokens, agent.model.prices))
         # Not before: a refused turn must not make, and be charged for, a title.
         self._title.begin(agent.model, "immediate")
-        companions = Companions(self._shop, self.recorder)
+        companions = CompanionRunner(self._runtime, self.recorder)
         try:
             companions.begin(turn, self._runs[0].conversation)
             await self._generate()
             answered = asyncio.get_running_loop().time()
-            await self._title.arrive()
-            await companions.arrive(answered)
+            await self._title.wait()
+            await companions.wait(answered)
         except BaseException:
-            companions.drop()
+            companions.cancel()
             raise
-        await self._complete(plan)
+        await self._complete(prepared)
 
     async def _end_predecessor(self, predecessor: Job) -> None:
         try:
-            await self._shop.stop(predecessor, REPLACED)
+            await self._runtime.stop(predecessor, REPLACED)
         except Exception:
-            self._shop.log.exception("chat.replace_failed", conversation=predecessor.stream_id)
+            self._runtime.log.exception("chat.replace_failed", conversation=predecessor.stream_id)
 
     def _announce(self) -> None:
         message = self._request.user_message()
@@ -107,32 +109,34 @@ class LiveTurn(EndingTurn):
                 for run in self._runs:
                     group.create_task(self._answer(run))
         except BaseExceptionGroup:
-            raise Sealed from None  # nothing else leaves `_answer`
+            raise TurnClosed from None  # nothing else leaves `_answer`
 
     async def _answer(self, run: AgentRun) -> None:
         """One agent's run; its failure is a part of the answer."""
         try:
             await run.run()
-        except Sealed:
+        except TurnClosed:
             raise
         except ModelFailure as failure:
-            self._shop.log.info(
+            self._runtime.log.info(
                 "chat.model_failed",
                 conversation=self.job.stream_id,
                 status=failure.status,
             )
             self._cut = self._cut or failure.cut
-            self.recorder.add_part(ending.error_part(str(failure)), run.tags)
+            self.recorder.add_part(payloads.error_part(str(failure)), run.tags)
         except TurnRefused as refusal:
             self.recorder.add_part({"type": "error", "error": refusal.payload}, run.tags)
         except Exception:
-            self._shop.log.exception("chat.run_failed", conversation=self.job.stream_id)
-            self.recorder.add_part(ending.error_part("the provider failed unexpectedly"), run.tags)
+            self._runtime.log.exception("chat.run_failed", conversation=self.job.stream_id)
+            self.recorder.add_part(
+                payloads.error_part("the provider failed unexpectedly"), run.tags
+            )
 
     async def _report_violation(self, refusal: TurnRefused | ModelRefused) -> None:
         violation = getattr(refusal, "violation", "")
         if violation:
-            score = self._shop.config.illegal_model_score
-            await self._shop.events.tell(
+            score = self._runtime.config.illegal_model_score
+            await self._runtime.events.tell(
                 LimitExceeded(violation, violation, score, self._principal.id, self._request.ip)
             )

@@ -1,4 +1,4 @@
-"""What a worker hears through Redis: commands for its jobs, and the logs that it follows.
+"""A worker's subscriptions in Redis: commands for its jobs, and the logs that it follows.
 
 One connection and one blocking read serve all of it. To follow another log the worker
 writes to its own inbox, which makes the read return and start again with that log.
@@ -15,18 +15,18 @@ from redis.exceptions import RedisError
 from structlog.stdlib import BoundLogger
 
 from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.redis_names import ALIVE_MS, Names, pairs, text
+from locutory_agents.jobs.redis_keys import ALIVE_MS, RedisKeys, pairs, text
 from locutory_agents.jobs.store import Command, Handler, Job
 from locutory_agents.jobs.transcript import Transcript
 from locutory_agents.wire.frames import Terminal, parse
 
 BLOCK_MS = 2000
-BEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 INBOX_LENGTH = 1000
 PAGE = 200
 
 
-class Follower(Feed):
+class RemoteFeed(Feed):
     """The feed of a job of another worker. Its transcript is folded when somebody asks."""
 
     def __init__(self, job: Job, log_key: str) -> None:
@@ -72,17 +72,18 @@ class Follower(Feed):
         return self._transcript
 
 
-class Hub:
-    """A worker's ear."""
+class RedisSubscriber:
+    """Receives commands for this worker's jobs and the logs of other workers' jobs; sends commands
+    to other workers."""
 
-    def __init__(self, redis: Redis, names: Names, worker: str, log: BoundLogger) -> None:
+    def __init__(self, redis: Redis, keys: RedisKeys, worker: str, log: BoundLogger) -> None:
         self._redis = redis
-        self._names = names
+        self._keys = keys
         self._worker = worker
         self._log = log
-        self._inbox = names.inbox(worker)
+        self._inbox = keys.inbox(worker)
         self._inbox_id: Any = "0"
-        self._followers: dict[tuple[str, int], Follower] = {}
+        self._feeds: dict[tuple[str, int], RemoteFeed] = {}
         self._answers: dict[str, asyncio.Future[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._handler: Handler | None = None
@@ -90,8 +91,8 @@ class Hub:
 
     async def start(self, handler: Handler) -> None:
         self._handler = handler
-        await self._beat()
-        self._spawn(self._keep_beating())
+        await self._heartbeat()
+        self._spawn(self._run_heartbeat())
         self._spawn(self._listen())
 
     async def stop(self) -> None:
@@ -99,43 +100,39 @@ class Hub:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._redis.delete(self._names.alive(self._worker), self._inbox)
+        await self._redis.delete(self._keys.alive(self._worker), self._inbox)
 
     def break_off(self) -> None:
         """Readers of other workers' jobs shall go elsewhere."""
-        for follower in self._followers.values():
-            follower.log.break_off()
+        for feed in self._feeds.values():
+            feed.log.break_off()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _beat(self) -> None:
+    async def _heartbeat(self) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(self._names.alive(self._worker), "1", px=ALIVE_MS)
+            pipe.set(self._keys.alive(self._worker), "1", px=ALIVE_MS)
             pipe.pexpire(self._inbox, ALIVE_MS * 4)
             await pipe.execute()
 
-    async def _keep_beating(self) -> None:
+    async def _run_heartbeat(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
-                await self._beat()
-                await self._look_after_followers()
+                await self._heartbeat()
+                await self._drop_lost_feeds()
             except (RedisError, OSError) as error:
                 self._log.warning("chat.redis_unreachable", reason=repr(error)[:200])
 
-    async def _look_after_followers(self) -> None:
-        """A job may vanish without an end that its followers see; their readers come again
+    async def _drop_lost_feeds(self) -> None:
+        """A job may vanish without an end that its readers see; they come again
         then and learn how it stands."""
-        for follower in list(self._followers.values()):
-            if (
-                follower.log.terminal is None
-                and self.lost is not None
-                and await self.lost(follower.job)
-            ):
-                follower.log.break_off()
+        for feed in list(self._feeds.values()):
+            if feed.log.terminal is None and self.lost is not None and await self.lost(feed.job):
+                feed.log.break_off()
 
     async def _listen(self) -> None:
         while True:
@@ -149,10 +146,10 @@ class Hub:
                 await asyncio.sleep(0.5)
 
     async def _read(self) -> None:
-        followers = {follower.log_key: follower for follower in self._followers.values()}
-        places: dict[Any, Any] = {key: follower.last_id for key, follower in followers.items()}
-        places[self._inbox] = self._inbox_id
-        answer = await self._redis.xread(places, count=PAGE, block=BLOCK_MS)
+        feeds = {feed.log_key: feed for feed in self._feeds.values()}
+        positions: dict[Any, Any] = {key: feed.last_id for key, feed in feeds.items()}
+        positions[self._inbox] = self._inbox_id
+        answer = await self._redis.xread(positions, count=PAGE, block=BLOCK_MS)
         streams = answer.items() if isinstance(answer, dict) else answer or ()
         for key, entries in streams:
             name = text(key)
@@ -160,19 +157,19 @@ class Hub:
                 if name == self._inbox:
                     self._inbox_id = entry_id
                     self._receive(fields)
-                elif name in followers:
-                    followers[name].take(entry_id, pairs(fields))
+                elif name in feeds:
+                    feeds[name].take(entry_id, pairs(fields))
 
     # -- commands ------------------------------------------------------------------------
 
     async def ask(self, job: Job, command: Command, timeout: float) -> Mapping[str, Any] | None:
         """Send a command to the job's owner; ``None`` when it is dead or slow."""
-        if not await self._redis.exists(self._names.alive(job.owner)):
+        if not await self._redis.exists(self._keys.alive(job.owner)):
             return None
         number = uuid4().hex
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[number] = waiting
-        letter = {
+        message = {
             "id": number,
             "from": self._worker,
             "stream": job.stream_id,
@@ -180,7 +177,7 @@ class Hub:
             "command": dict(command),
         }
         try:
-            await self._send(job.owner, letter)
+            await self._send(job.owner, message)
             async with asyncio.timeout(timeout):
                 return dict(found) if (found := await waiting) is not None else None
         except TimeoutError:
@@ -188,69 +185,71 @@ class Hub:
         finally:
             self._answers.pop(number, None)
 
-    async def _send(self, worker: str, letter: Mapping[str, Any]) -> None:
-        content = orjson.dumps(letter, default=str)
-        await self._redis.xadd(self._names.inbox(worker), {"letter": content}, maxlen=INBOX_LENGTH)
+    async def _send(self, worker: str, message: Mapping[str, Any]) -> None:
+        content = orjson.dumps(message, default=str)
+        await self._redis.xadd(self._keys.inbox(worker), {"letter": content}, maxlen=INBOX_LENGTH)
 
     def _receive(self, fields: Any) -> None:
         content = pairs(fields).get("letter")
         if content is None:
             return
-        letter = orjson.loads(content)
-        if "answer" in letter:
-            waiting = self._answers.get(letter["id"])
+        message = orjson.loads(content)
+        if "answer" in message:
+            waiting = self._answers.get(message["id"])
             if waiting is not None and not waiting.done():
-                waiting.set_result(letter["answer"])
+                waiting.set_result(message["answer"])
         else:
-            self._spawn(self._obey(letter))
+            self._spawn(self._run_command(message))
 
-    async def _obey(self, letter: Mapping[str, Any]) -> None:
+    async def _run_command(self, message: Mapping[str, Any]) -> None:
         answer = None
         try:
             if self._handler is not None:
-                answer = await self._handler(letter["stream"], letter["created"], letter["command"])
+                answer = await self._handler(
+                    message["stream"], message["created"], message["command"]
+                )
         except Exception:
-            self._log.exception("chat.command_failed", conversation=letter["stream"])
+            self._log.exception("chat.command_failed", conversation=message["stream"])
         try:
-            await self._send(letter["from"], {"id": letter["id"], "answer": answer})
+            await self._send(message["from"], {"id": message["id"], "answer": answer})
         except (RedisError, OSError) as error:
             self._log.warning("chat.redis_unreachable", reason=repr(error)[:200])
 
     # -- following -----------------------------------------------------------------------
 
-    async def follow(self, job: Job) -> Follower | None:
+    async def follow(self, job: Job) -> RemoteFeed | None:
         """The feed of another worker's job; ``None`` when its log is gone. Readers share it."""
-        known = self._followers.get(job.key)
+        known = self._feeds.get(job.key)
         if known is not None and not known.log.broken:
             known.readers += 1
             return known
-        follower = Follower(job, self._names.log(job))
-        snapshot = await self._redis.get(self._names.snapshot(job))
+        feed = RemoteFeed(job, self._keys.log(job))
+        snapshot = await self._redis.get(self._keys.snapshot(job))
         if snapshot is not None:
-            follower.load(orjson.loads(snapshot))
-        while entries := await self._page(follower):
+            feed.load(orjson.loads(snapshot))
+        while entries := await self._page(feed):
             for entry_id, fields in entries:
-                follower.take(entry_id, pairs(fields))
-        if follower.last_id == "0" and snapshot is None and not job.active:
+                feed.take(entry_id, pairs(fields))
+        if feed.last_id == "0" and snapshot is None and not job.active:
             return None
-        known = self._followers.get(job.key)
+        known = self._feeds.get(job.key)
         if known is not None and not known.log.broken:
-            follower = known  # another reader was faster
-        elif follower.log.terminal is None:
-            self._followers[job.key] = follower
+            feed = known  # another reader was faster
+        elif feed.log.terminal is None:
+            self._feeds[job.key] = feed
             await self._redis.xadd(self._inbox, {"wake": "1"}, maxlen=INBOX_LENGTH)
-        follower.readers += 1
-        return follower
+        feed.readers += 1
+        return feed
 
-    async def _page(self, follower: Follower) -> list[tuple[Any, Any]]:
-        after = follower.last_id
+    async def _page(self, feed: RemoteFeed) -> list[tuple[Any, Any]]:
+        after = feed.last_id
         start = "-" if after == "0" else f"({text(after)}"
-        return list(_flat(await self._redis.xrange(follower.log_key, min=start, count=PAGE)))
+        return list(_flat(await self._redis.xrange(feed.log_key, min=start, count=PAGE)))
 
-    def leave(self, follower: Follower) -> None:
-        follower.readers -= 1
-        if follower.readers <= 0 and self._followers.get(follower.job.key) is follower:
-            del self._followers[follower.job.key]
+    def leave(self, feed: RemoteFeed) -> None:
+        feed.readers -= 1
+        if feed.readers <= 0 and self._feeds.get(feed.job.key) is feed:
+            del self._feeds[feed.job.key]
 
 
 def _flat(entries: Any) -> Any:

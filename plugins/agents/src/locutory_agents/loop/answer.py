@@ -12,8 +12,8 @@ import orjson
 from locutory_agents.config import LoopLimits
 from locutory_agents.jobs.transcript import TextPart
 from locutory_agents.loop.history import Message, tool_call
-from locutory_agents.turn.ids import nano
-from locutory_agents.turn.recorder import Recorder, Step
+from locutory_agents.turn.ids import nanoid
+from locutory_agents.turn.recorder import Step, TurnRecorder
 from locutory_contracts.models import (
     ChatModel,
     Finished,
@@ -31,7 +31,9 @@ MAX_CALLS = 64
 
 
 @asynccontextmanager
-async def asked(chat: ChatModel, call: ModelCall) -> AsyncIterator[AsyncIterator[ModelEvent]]:
+async def model_events(
+    chat: ChatModel, call: ModelCall
+) -> AsyncIterator[AsyncIterator[ModelEvent]]:
     """The events of a model's answer; leaving the block ends the provider's work."""
     events = chat.stream(call)
     try:
@@ -62,7 +64,7 @@ class Answer:
     """Receives one answer and records it as run steps."""
 
     def __init__(
-        self, recorder: Recorder, tags: Mapping[str, Any], limits: LoopLimits, rate_ms: float
+        self, recorder: TurnRecorder, tags: Mapping[str, Any], limits: LoopLimits, rate_ms: float
     ) -> None:
         self._recorder = recorder
         self._tags = tags
@@ -137,7 +139,7 @@ class Answer:
 
     def _message_id(self) -> str:
         """LibreChat takes over the provider's id, except around reasoning."""
-        return f"msg_{nano()}" if self._reasoned else f"msg_{uuid4().hex[:24]}"
+        return f"msg_{nanoid()}" if self._reasoned else f"msg_{uuid4().hex[:24]}"
 
     def _close(self, status: str = "completed") -> None:
         if self._step is not None:
@@ -173,7 +175,7 @@ class Answer:
             empty = self._recorder.open_text(None, self._message_id(), 0, self._tags)
             self._steps.append(empty)
             self._recorder.close(empty)
-        call.id = call.id or f"call_{nano()}"
+        call.id = call.id or f"call_{nanoid()}"
         text = call.arguments
         whole: Any = ""
         if text:

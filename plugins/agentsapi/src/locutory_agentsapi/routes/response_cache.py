@@ -14,7 +14,7 @@ _NAMESPACE = "agents_api_responses"
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class CachedResponse:
     """A response and what it answers. ``previous``: the response or conversation that it
     follows; ``input``: messages in the shape of models; ``stored``: in the database too."""
 
@@ -31,34 +31,34 @@ class Turn:
         return "".join(part["text"] for item in messages for part in item["content"])
 
 
-class Remembered:
-    """Turns in the cache of the server, by user and response.
+class ResponseCache:
+    """Responses in the cache of the server, by user and response.
 
     Args:
-        seconds: for how long after the last use; 0 remembers nothing.
-        most_bytes: of JSON text that this process keeps there; the oldest go first.
+        seconds: for how long after the last use; 0 caches nothing.
+        max_bytes: of JSON text that this process keeps there; the oldest go first.
     """
 
-    def __init__(self, cache: Cache, seconds: float, most_bytes: int) -> None:
+    def __init__(self, cache: Cache, seconds: float, max_bytes: int) -> None:
         self._cache = cache
         self.seconds = seconds
-        self._most = most_bytes
+        self._max_bytes = max_bytes
         self._kept: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._size = 0
 
-    async def keep(self, user: str, turn: Turn) -> None:
-        """Remember a turn."""
+    async def save(self, user: str, turn: CachedResponse) -> None:
+        """Cache a response."""
         if self.seconds > 0:
             await self._keep(_key(user, turn.response["id"]), orjson.dumps(asdict(turn)).decode())
 
-    async def find(self, user: str, response_id: str) -> Turn | None:
+    async def find(self, user: str, response_id: str) -> CachedResponse | None:
         """The turn of a response of the user, which is kept longer for it."""
         key = _key(user, response_id)
         text = await self._cache.get(_NAMESPACE, key)
         if not isinstance(text, str):
             return None
         await self._keep(key, text)
-        return Turn(**orjson.loads(text))
+        return CachedResponse(**orjson.loads(text))
 
     async def forget(self, user: str) -> None:
         """Forget what this process remembers of a user; the rest passes with its time."""
@@ -68,7 +68,7 @@ class Remembered:
 
     async def _keep(self, key: str, text: str) -> None:
         size = sys.getsizeof(text)
-        if size > self._most:
+        if size > self._max_bytes:
             return
         for other in self._make_room(key, size):
             await self._cache.delete(_NAMESPACE, other)
@@ -81,7 +81,7 @@ class Remembered:
         self._take_off(key)
         while self._kept:
             first, (_, end) = next(iter(self._kept.items()))
-            if end > moment and self._size + size <= self._most:
+            if end > moment and self._size + size <= self._max_bytes:
                 break
             self._take_off(first)
             gone.append(first)

@@ -16,9 +16,9 @@ RETRY_SECONDS = 0.5
 RETRIES = 20
 
 
-class Pump:
+class RedisPublisher:
     """A reader of a feed's log that writes batches: whatever came while the last write was
-    under way. Each entry has a number, so that a follower notices a gap. When the log in
+    under way. Each entry has a number, so that a `RemoteFeed` notices a gap. When the log in
     Redis has grown too long a snapshot takes the place of what it has so far."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Pump:
             position = log.end
             fields: dict[Any, Any] = {}
             if frames is None:
-                # Too much has happened while Redis was away: followers start over.
+                # Too much has happened while Redis was away: remote feeds start over.
                 fields["restart"] = "1"
             elif frames:
                 fields["frames"] = b"".join(frames)

@@ -1,4 +1,4 @@
-"""What a turn leaves behind: the saved answer and the event that ends the stream
+"""The saved answer of a turn, and the event that ends its stream
 (chat-stream §6.5, §6.6)."""
 
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from locutory_agents.jobs.feed import Feed
 from locutory_agents.jobs.store import Job
 from locutory_agents.jobs.transcript import Content, flatten
-from locutory_agents.turn.usage import Ledger
+from locutory_agents.turn.usage import UsageLedger
 from locutory_agents.wire import frames
 from locutory_agents.wire.frames import Terminal
 
@@ -58,7 +58,7 @@ def storable(content: Content) -> Content:
 
 
 def partial_content(feed: Feed) -> Content:
-    """What was streamed so far, as it is saved: kept parts first, calls without a result are
+    """The content streamed so far, as it is saved: kept parts first, calls without a result are
     marked as cancelled."""
     content = storable(merged(feed.job.details.get("kept") or [], feed.transcript.content()))
     for part in content:
@@ -87,7 +87,7 @@ def partial_response(
 
 def response(
     feed: Feed,
-    ledger: Ledger,
+    ledger: UsageLedger,
     *,
     counted: int,
     prompt_tokens: int,

@@ -12,18 +12,18 @@ from locutory_agents.jobs.feed import Feed
 from locutory_agents.jobs.store import ABORTED, ERROR, Job, JobStore
 from locutory_agents.jobs.transcript import flatten
 from locutory_agents.loop.agent import Agent
-from locutory_agents.turn import ending
-from locutory_agents.turn.ends import ABORT, REPLACED, SHUTDOWN, STALE
-from locutory_agents.turn.live import LiveTurn
+from locutory_agents.turn import payloads
+from locutory_agents.turn.finalizer import ABORT, REPLACED, SHUTDOWN, STALE
 from locutory_agents.turn.request import ChatRequest
-from locutory_agents.turn.saving import SaveFailed, Saver
+from locutory_agents.turn.running import RunningTurn
+from locutory_agents.turn.runtime import KEEP_SECONDS, TurnRuntime
 from locutory_agents.turn.steering import Steer
-from locutory_agents.turn.workshop import KEEP_SECONDS, Workshop
+from locutory_agents.turn.writer import SaveFailed, TurnWriter
 from locutory_agents.wire import frames
 
 ASK_SECONDS = 10.0
-PARKED = "agents:parked-steers"
-PARKED_SECONDS = 600.0
+PENDING_STEERS = "agents:parked-steers"
+PENDING_SECONDS = 600.0
 
 STOP = "stop"
 STEER = "steer"
@@ -32,24 +32,24 @@ ARM = "steer.arm"
 LEFT = "readers.left"
 
 
-class Chat:
+class TurnManager:
     """Starts turns, finds them, and ends them: here, on another worker, or after its death."""
 
     def __init__(self, log: BoundLogger, cache: Cache) -> None:
         self._log = log
         self._cache = cache
-        self._live: dict[tuple[str, int], LiveTurn] = {}
+        self._live: dict[tuple[str, int], RunningTurn] = {}
         self._quiet: dict[tuple[str, int], tuple[int, float]] = {}
         self.draining = False
-        self.shop: Workshop
+        self.runtime: TurnRuntime
 
-    def furnish(self, workshop: Workshop) -> None:
-        """Hand over what turns need; before `start`."""
-        self.shop = workshop
+    def configure(self, runtime: TurnRuntime) -> None:
+        """Set what turns need; before `open`."""
+        self.runtime = runtime
 
     @property
     def store(self) -> JobStore:
-        return self.shop.store
+        return self.runtime.store
 
     async def open(self) -> None:
         """Get ready for jobs."""
@@ -57,7 +57,7 @@ class Chat:
 
     async def close(self) -> None:
         """After `drain`: let go of everything."""
-        await self.shop.tasks.idle(2.0)
+        await self.runtime.tasks.idle(2.0)
         await self.store.stop()
 
     # -- starting ------------------------------------------------------------------------
@@ -75,13 +75,13 @@ class Chat:
         created, replaced = await self.store.create(
             job, predecessor=request.predecessor, limit=limit
         )
-        turn = LiveTurn(self.shop, request, principal, created, preparing, replaced)
+        turn = RunningTurn(self.runtime, request, principal, created, preparing, replaced)
         self._live[created.key] = turn
-        self.shop.tasks.spawn(self._forget(turn), "forget")
+        self.runtime.tasks.spawn(self._forget(turn), "forget")
         await self.store.attach(turn.recorder)
         return created
 
-    async def _forget(self, turn: LiveTurn) -> None:
+    async def _forget(self, turn: RunningTurn) -> None:
         await turn.ended.wait()
         self._live.pop(turn.job.key, None)
         self._quiet.pop(turn.job.key, None)
@@ -96,7 +96,7 @@ class Chat:
     async def stop_all(self, user: str) -> None:
         """`Generations.stop_all`. In a process that was not started, such as a command,
         nothing runs."""
-        if not hasattr(self, "shop"):
+        if not hasattr(self, "runtime"):
             return
         jobs = await self.store.active(user)
         await asyncio.gather(*(self.stop(job, ABORT) for job in jobs))
@@ -107,9 +107,9 @@ class Chat:
         if turn is not None:
             turn.readers_left()
         elif feed.job.active and not feed.log.watchers and feed.log.terminal is None:
-            self.shop.tasks.spawn(self._tell_owner(feed.job), "readers left")
+            self.runtime.tasks.spawn(self._notify_owner(feed.job), "readers left")
 
-    async def _tell_owner(self, job: Job) -> None:
+    async def _notify_owner(self, job: Job) -> None:
         await self.store.ask(job, {"do": LEFT}, ASK_SECONDS)
 
     # -- commands ------------------------------------------------------------------------
@@ -152,21 +152,21 @@ class Chat:
         if answer is not None:
             return answer
         if reason == REPLACED:
-            return await self._bury(job, replaced=True)
+            return await self._finish_orphan(job, replaced=True)
         current = await self.store.get(job.stream_id)
         if current is None or current.created_at != job.created_at or not current.active:
             return {"won": False, "status": job.status if current is None else current.status}
         if any(orphan.key == job.key for orphan in await self.store.orphans()):
-            return await self._bury(current, status=ABORTED)
+            return await self._finish_orphan(current, status=ABORTED)
         return None
 
-    # -- caring --------------------------------------------------------------------------
+    # -- reaping -------------------------------------------------------------------------
 
-    async def care(self) -> None:
+    async def reap_stale_turns(self) -> None:
         """Periodic: end jobs of dead workers, and turns that have been silent too long."""
         for job in await self.store.orphans():
-            await self._bury(job)
-        ceiling = self.shop.config.stale_minutes * 60
+            await self._finish_orphan(job)
+        ceiling = self.runtime.config.stale_minutes * 60
         moment = asyncio.get_running_loop().time()
         for key, turn in list(self._live.items()):
             turn.recorder.flush()
@@ -177,7 +177,7 @@ class Chat:
             elif moment - since >= ceiling:
                 await turn.stop(STALE)
 
-    async def _bury(
+    async def _finish_orphan(
         self, job: Job, *, status: str = ERROR, replaced: bool = False
     ) -> dict[str, Any]:
         """End the job of a dead worker: its answer so far is saved from its log."""
@@ -189,15 +189,15 @@ class Chat:
         try:
             if feed is not None and job.details.get("announced"):
                 feed.resume_state()
-                content = ending.partial_content(feed)
+                content = payloads.partial_content(feed)
                 saved = await self._save_content(feed, content)
             if replaced:
                 terminal = frames.reconcile("generation_replaced", job.stream_id, job.created_at)
             elif status == ABORTED:
                 early = not content and not job.details.get("announced")
-                terminal = ending.abort_event(job, content, early=early, pending=())
+                terminal = payloads.abort_event(job, content, early=early, pending=())
             else:
-                terminal = frames.failure(ending.SHUT_DOWN)
+                terminal = frames.failure(payloads.SHUT_DOWN)
             await self.store.finish(job, terminal, KEEP_SECONDS)
         finally:
             if feed is not None:
@@ -207,11 +207,11 @@ class Chat:
 
     async def _save_content(self, feed: Feed, content: list[dict[str, Any]]) -> bool:
         job = feed.job
-        saver = Saver(self.shop.services, self._log, job.user, job.details)
-        message = ending.partial_response(feed, content)
-        message["tokenCount"] = self.shop.tokens.count(flatten(content))
+        writer = TurnWriter(self.runtime.services, self._log, job.user, job.details)
+        message = payloads.partial_response(feed, content)
+        message["tokenCount"] = self.runtime.tokens.count(flatten(content))
         try:
-            await saver.response(message)
+            await writer.response(message)
         except SaveFailed:
             self._log.exception("chat.save_failed", conversation=job.stream_id)
             return False
@@ -223,39 +223,41 @@ class Chat:
         self.draining = True
         await self.store.drain()
         turns = list(self._live.values())
-        if turns and self.shop.config.drain_seconds > 0:
+        if turns and self.runtime.config.drain_seconds > 0:
             ended = [asyncio.create_task(turn.ended.wait()) for turn in turns]
-            _, late = await asyncio.wait(ended, timeout=self.shop.config.drain_seconds)
+            _, late = await asyncio.wait(ended, timeout=self.runtime.config.drain_seconds)
             for task in late:
                 task.cancel()
         await asyncio.gather(
             *(turn.stop(SHUTDOWN) for turn in list(self._live.values())), return_exceptions=True
         )
-        await self.shop.tasks.idle(5.0)
+        await self.runtime.tasks.idle(5.0)
 
-    # -- parked steers -------------------------------------------------------------------
+    # -- pending steers ------------------------------------------------------------------
 
-    async def park(self, job: Job, pending: Sequence[Mapping[str, Any]]) -> None:
-        """Keep steers that no model saw, for a client that missed the end."""
+    async def save_pending_steers(self, job: Job, pending: Sequence[Mapping[str, Any]]) -> None:
+        """Save steers that no model saw, for a client that missed the end."""
         value = {"steers": [dict(steer) for steer in pending], "protocol": job.protocol}
-        await self._cache.set(PARKED, f"{job.user}:{job.stream_id}", value, PARKED_SECONDS)
+        await self._cache.set(PENDING_STEERS, f"{job.user}:{job.stream_id}", value, PENDING_SECONDS)
 
-    async def parked(self, user: str, stream_id: str, version: int) -> list[dict[str, Any]]:
-        """Those steers; version 1 readers take them away."""
+    async def pending_steers(self, user: str, stream_id: str, version: int) -> list[dict[str, Any]]:
+        """The steers of `save_pending_steers`; a reader of version 1 removes them."""
         key = f"{user}:{stream_id}"
         value = await (
-            self._cache.pop(PARKED, key) if version < 2 else self._cache.get(PARKED, key)
+            self._cache.pop(PENDING_STEERS, key)
+            if version < 2
+            else self._cache.get(PENDING_STEERS, key)
         )
         return list(value["steers"]) if isinstance(value, Mapping) else []
 
-    async def recover(self, user: str, stream_id: str, steer_id: str) -> None:
-        """A steer became a turn of its own."""
+    async def discard_steer(self, user: str, stream_id: str, steer_id: str) -> None:
+        """Drop a pending steer, which became a turn of its own."""
         key = f"{user}:{stream_id}"
-        value = await self._cache.get(PARKED, key)
+        value = await self._cache.get(PENDING_STEERS, key)
         if not isinstance(value, Mapping):
             return
         left = [steer for steer in value["steers"] if steer.get("steerId") != steer_id]
         if left:
-            await self._cache.set(PARKED, key, {**value, "steers": left}, PARKED_SECONDS)
+            await self._cache.set(PENDING_STEERS, key, {**value, "steers": left}, PENDING_SECONDS)
         else:
-            await self._cache.delete(PARKED, key)
+            await self._cache.delete(PENDING_STEERS, key)

@@ -1,4 +1,4 @@
-"""Who may start which turn (chat-stream §2, §4.3)."""
+"""Permission to start a turn (chat-stream §2, §4.3)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from locutory_contracts.agents import STORED_AGENTS
 READ_ONLY = "This subagent thread is view-only. Continue it from its parent agent or create a separate chat."
 
 
-class Access:
+class TurnPermissions:
     """Permissions that depend on the body, so that a route cannot declare them."""
 
     def __init__(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from locutory import Cache, Services
 from locutory.access import Principal
-from locutory_agents.loop.calls import asked
-from locutory_agents.turn.usage import Ledger
+from locutory_agents.loop.answer import model_events
+from locutory_agents.turn.usage import UsageLedger
 from locutory_contracts.conversations import TITLE_NAMESPACE
 from locutory_contracts.models import (
     CATALOGUE,
@@ -19,7 +19,7 @@ from locutory_contracts.models import (
 )
 
 TITLE_SECONDS = 45.0
-KEPT_SECONDS = 120.0
+CACHE_SECONDS = 120.0
 MAX_CHARACTERS = 100
 MAX_INPUT = 8_000
 MAX_OUTPUT = 20_000
@@ -38,12 +38,12 @@ _LABEL = re.compile(r"^\s*(?:#+\s*)?(?:title\s*:\s*)?", re.IGNORECASE)
 
 
 def wanted(model: PreparedModel, *, new: bool, temporary: bool | None, enabled: bool) -> bool:
-    """Does this turn give its conversation a title?"""
+    """True when this turn gives its conversation a title."""
     return enabled and new and not temporary and model.title.enabled
 
 
 def clean(text: str) -> str:
-    """What a model answered, as a title: one line, no quotes, no reasoning."""
+    """A model's answer as a title: one line, no quotes, no reasoning."""
     for reasoning in (_REASONING, _UNOPENED, _UNCLOSED):
         text = reasoning.sub("", text)
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
@@ -51,8 +51,8 @@ def clean(text: str) -> str:
     return first.strip(" \t\"'`*“”«»")[:MAX_CHARACTERS].strip()
 
 
-class Titler:
-    """Makes titles and hands them over to whoever waits for them."""
+class TitleGenerator:
+    """Makes titles, and caches them for the request that waits for them."""
 
     def __init__(self, services: Services, cache: Cache) -> None:
         self._services = services
@@ -64,7 +64,7 @@ class Titler:
         principal: Principal,
         conversation: str,
         headers: Mapping[str, str],
-        ledger: Ledger,
+        ledger: UsageLedger,
     ) -> str:
         """A title for the text of a conversation; empty when the model gave none. ``headers``:
         the turn, as in `ModelCall.headers_context`. Raises what the provider raises,
@@ -84,7 +84,7 @@ class Titler:
             role = settings.message_role or "user"
             call = ModelCall([{"role": role, "content": prompt}], headers_context=headers)
             found = ""
-            async with asked(prepared.chat, call) as events:
+            async with model_events(prepared.chat, call) as events:
                 async for event in events:
                     if isinstance(event, TextDelta):
                         found += event.text
@@ -111,6 +111,6 @@ class Titler:
         plain = {key: value for key, value in body.items() if value is not None}
         return await self._services.get(CATALOGUE).prepare(plain, principal, internal=True)
 
-    async def hand_over(self, user: str, conversation_id: str, title: str) -> None:
-        """Keep the title for the request that waits for it."""
-        await self._cache.set(TITLE_NAMESPACE, f"{user}-{conversation_id}", title, KEPT_SECONDS)
+    async def cache_title(self, user: str, conversation_id: str, title: str) -> None:
+        """Cache the title for the request that waits for it."""
+        await self._cache.set(TITLE_NAMESPACE, f"{user}-{conversation_id}", title, CACHE_SECONDS)

@@ -40,13 +40,13 @@ class NotStorable(SaveFailed):
 
 
 def refused(error: Exception) -> bool:
-    """Is it the document that cannot be written, so that another try is as futile?"""
+    """True when the document itself cannot be written, so that another try is as futile."""
     if isinstance(error, OperationFailure):
         return error.code in _REFUSED
     return isinstance(error, BSONError | OverflowError | RecursionError | TypeError | ValueError)
 
 
-class Saver:
+class TurnWriter:
     """Writes the messages and the conversation of one turn, whoever does it: the worker that
     runs the turn, or another one after its death. Works from the job's details alone."""
 

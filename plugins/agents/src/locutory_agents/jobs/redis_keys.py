@@ -1,4 +1,4 @@
-"""Names of the keys in Redis, and the form of records."""
+"""Keys in Redis, and the form of records."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ ALIVE_MS = 15_000
 """A worker that has not been heard of for this long is dead."""
 
 
-class Names:
+class RedisKeys:
     """Keys under ``{prefix}::agents:…``."""
 
     def __init__(self, prefix: str) -> None:
@@ -56,7 +56,7 @@ def record(job: Job) -> list[str | bytes]:
 
 
 def text(value: Any) -> str:
-    """What Redis gave, as text."""
+    """A value of Redis as text."""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from locutory_agents.jobs.store import Job
 from locutory_agents.jobs.transcript import TextPart
-from locutory_agents.turn.recorder import Recorder, Sealed, Step
+from locutory_agents.turn.recorder import Step, TurnClosed, TurnRecorder
 from locutory_contracts.agents import AgentEvent, ToolResult
 from locutory_contracts.models import ReasoningDelta, TextDelta, ToolCallDelta
 
 
-class Listener(Recorder):
+class EventCollector(TurnRecorder):
     """Hands over what a run produces as it comes; pieces of text that the reader has not
     fetched yet become one."""
 
@@ -26,7 +26,7 @@ class Listener(Recorder):
 
     def mark(self, step: Step) -> None:
         if self.sealed:
-            raise Sealed
+            raise TurnClosed
         step.dirty = True
         self._dirty.append(step)
         self._wake.set()
@@ -46,7 +46,7 @@ class Listener(Recorder):
 
     def send(self, event: Mapping[str, Any]) -> None:
         if self.sealed:
-            raise Sealed
+            raise TurnClosed
         if self._dirty:
             self.flush()
         data = event.get("data")

@@ -19,7 +19,7 @@ _STARTERS = {
 }
 
 
-class PiiGate:
+class PiiFilter:
     """Compiled patterns. RE2 needs time linear in the text, whatever the pattern. A pattern
     of the operator that does not compile blocks everything: half a filter is no filter."""
 
@@ -60,7 +60,7 @@ class PiiGate:
 
 
 def texts_of(body: Mapping[str, Any], quotes: Iterable[str] = (), merged: str = "") -> list[str]:
-    """What a user wrote in any chat route: text, quotes and both together, answers, and
+    """The words of a user in any chat route: text, quotes and both together, answers, and
     what they said about tool calls."""
     found = [body[key] for key in ("text", "answer") if isinstance(body.get(key), str)]
     found.extend(quotes)

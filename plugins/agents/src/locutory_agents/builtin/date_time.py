@@ -36,7 +36,7 @@ def _spoken(body: Mapping[str, Any]) -> str:
     return f"{moment:%A, %Y-%m-%d %H:%M:%S}{zone}"
 
 
-class Clock:
+class DateTimeTool:
     """Tells models what time it is."""
 
     def __init__(self, config: AgentsConfig) -> None:

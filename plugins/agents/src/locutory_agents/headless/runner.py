@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from locutory.access import Principal
-from locutory_agents.headless.listener import Listener
+from locutory_agents.headless.event_collector import EventCollector
 from locutory_agents.headless.pairing import paired
 from locutory_agents.jobs.store import Job
 from locutory_agents.loop.agent import AGENTS_ENDPOINT, Agent
@@ -14,74 +14,75 @@ from locutory_agents.loop.budget import SYSTEM, Budget, window
 from locutory_agents.loop.history import Item, Message, count_message
 from locutory_agents.loop.instructions import added_context, with_variables
 from locutory_agents.loop.run import AgentRun, Prompt
-from locutory_agents.loop.tools import Toolbox, offered
-from locutory_agents.turn.usage import Ledger
-from locutory_agents.turn.workshop import Workshop
+from locutory_agents.loop.tools import ToolRunner, offered
+from locutory_agents.turn.runtime import TurnRuntime
+from locutory_agents.turn.usage import UsageLedger
 from locutory_contracts.agents import AgentEvent, AgentTask
 from locutory_contracts.chat import Turn, TurnStarting, UsageReported
 from locutory_contracts.models import Finished, ModelFailure, TokenCounter, Usage
 
 
-class Runs:
-    """Runs agents; ``workshop`` is there once the kernel has started."""
+class AgentRunner:
+    """Runs agents; ``runtime`` is there once the kernel has started."""
 
-    def __init__(self, workshop: Callable[[], Workshop]) -> None:
-        self._workshop = workshop
+    def __init__(self, runtime: Callable[[], TurnRuntime]) -> None:
+        self._runtime = runtime
 
     async def run(self, principal: Principal, task: AgentTask) -> AsyncIterator[AgentEvent]:
         """See the contract."""
-        shop = self._workshop()
-        agent = await shop.opener.stored(task.agent, task.body, principal)
-        listener = Listener(_job(principal, task), shop.config.answer_bytes)
-        ledger = Ledger(show_cost=False)
+        runtime = self._runtime()
+        agent = await runtime.resolver.resolve_stored(task.agent, task.body, principal)
+        collector = EventCollector(_job(principal, task), runtime.config.answer_bytes)
+        ledger = UsageLedger(show_cost=False)
         turn = _turn(principal, task, agent)
-        run = await self._prepared(shop, agent, turn, task, listener, ledger)
+        run = await self._prepared(runtime, agent, turn, task, collector, ledger)
         tokens = run.measure()
         work: asyncio.Task[None] | None = None
         try:
-            await shop.events.ask(TurnStarting(turn, tokens, agent.model.prices))
+            await runtime.events.ask(TurnStarting(turn, tokens, agent.model.prices))
             work = asyncio.create_task(run.run())
-            work.add_done_callback(lambda _: listener.end())
-            async for event in listener.events():
+            work.add_done_callback(lambda _: collector.end())
+            async for event in collector.events():
                 yield event
             await work
             yield Finished(finish_reason(run.finish_reason))
             yield _sum(ledger)
         finally:
-            listener.sealed = True
+            collector.sealed = True
             if work is not None:
                 work.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await work
             # Also without any usage: what was set aside for the run is free again.
             fact = UsageReported(turn, tuple(ledger.unpaid()), settles=True)
-            shop.tasks.spawn(shop.events.tell(fact), "report usage")
+            runtime.tasks.spawn(runtime.events.tell(fact), "report usage")
 
     async def _prepared(
         self,
-        shop: Workshop,
+        runtime: TurnRuntime,
         agent: Agent,
         turn: Turn,
         task: AgentTask,
-        listener: Listener,
-        ledger: Ledger,
+        collector: EventCollector,
+        ledger: UsageLedger,
     ) -> AgentRun:
         tools, context = await asyncio.gather(
-            offered(shop.services, turn, shop.log), added_context(shop.services, turn, shop.log)
+            offered(runtime.services, turn, runtime.log),
+            added_context(runtime.services, turn, runtime.log),
         )
-        tokens = shop.tokens
+        tokens = runtime.tokens
         instructions = with_variables(agent.instructions, task.body, turn.principal.account)
-        said = [dict(message) for message in task.messages]
-        system = [str(message.get("content") or "") for message in said if _is_system(message)]
+        messages = [dict(message) for message in task.messages]
+        system = [str(message.get("content") or "") for message in messages if _is_system(message)]
         static = "\n\n".join(text for text in (instructions, *system) if text)
-        history, current = _split(paired([m for m in said if not _is_system(m)]), tokens)
+        history, current = _split(paired([m for m in messages if not _is_system(m)]), tokens)
         if not current and not system:
             raise ModelFailure("There is no message to answer.", 400)
         budget = Budget(
             window=window(agent.model),
             system=tokens.count(static) + SYSTEM if static else 0,
             dynamic=tokens.count(context) if context else 0,
-            tools=shop.tool_counts.count(tools, tokens),
+            tools=runtime.tool_counts.count(tools, tokens),
             tokens=tokens,
         )
         prompt = Prompt(
@@ -94,10 +95,18 @@ class Runs:
                 "messageId": task.response_id,
             },
         )
-        limits = shop.limits.of_agent(task.agent.get("recursion_limit"))
-        box = Toolbox(tools, turn, limits.output_characters, shop.log)
+        limits = runtime.limits.of_agent(task.agent.get("recursion_limit"))
+        tool_runner = ToolRunner(tools, turn, limits.output_characters, runtime.log)
         return AgentRun(
-            agent, prompt, listener, box, budget, limits, ledger, steers=None, log=shop.log
+            agent,
+            prompt,
+            collector,
+            tool_runner,
+            budget,
+            limits,
+            ledger,
+            steers=None,
+            log=runtime.log,
         )
 
 
@@ -106,8 +115,8 @@ def _is_system(message: Mapping[str, Any]) -> bool:
 
 
 def _split(messages: Sequence[Message], tokens: TokenCounter) -> tuple[list[Item], list[Message]]:
-    """What may be left out when the prompt is too long, and what was asked last. A call of a
-    tool and its result stay together."""
+    """The history, which may be left out when the prompt is too long, and the last message. A
+    call of a tool and its result stay together."""
     groups: list[list[Message]] = []
     for message in messages:
         if message.get("role") == "tool" and groups:
@@ -154,13 +163,13 @@ _REASONS = {
 _REASON_OF = {word: reason for reason, words in _REASONS.items() for word in (reason, *words)}
 
 
-def finish_reason(told: str) -> str:
+def finish_reason(reason: str) -> str:
     """A provider's reason to stop as the contract of `AgentEvent` names it; ``stop`` for what
     it has no name for."""
-    return _REASON_OF.get(told.lower(), "stop")
+    return _REASON_OF.get(reason.lower(), "stop")
 
 
-def _sum(ledger: Ledger) -> Usage:
+def _sum(ledger: UsageLedger) -> Usage:
     total = Usage()
     for used in ledger.all:
         total.input_tokens += used.input_tokens

@@ -13,7 +13,7 @@ from locutory_agentsapi.routes.items import (
     response_object,
 )
 from locutory_agentsapi.routes.messages import text_of
-from locutory_agentsapi.routes.remembered import Remembered
+from locutory_agentsapi.routes.response_cache import ResponseCache
 from locutory_agentsapi.routes.responses import refusal
 from locutory_agentsapi.routes.running import BadRun
 from locutory_agentsapi.routes.threads import Threads, is_uuid, lineage, own_fields, text_in
@@ -22,19 +22,19 @@ from locutory_contracts.conversations import Document
 _PAGE, _LARGEST_PAGE = 20, 100
 
 
-class Reading:
-    """Stored and remembered responses of the owner of a key."""
+class ResponseReader:
+    """Stored and cached responses of the owner of a key."""
 
-    def __init__(self, threads: Threads, remembered: Remembered) -> None:
+    def __init__(self, threads: Threads, cache: ResponseCache) -> None:
         self._threads = threads
-        self._remembered = remembered
+        self._cache = cache
 
     async def response(self, request: Request) -> Response:
         """A response by its id; all answers of a conversation by the id of that."""
         user, name = request.caller.id, request.path_params["response_id"]
         if is_uuid(name):
             return await self._conversation(user, name)
-        turn = await self._remembered.find(user, name)
+        turn = await self._cache.find(user, name)
         if turn is not None and not turn.stored:
             return JSON(turn.response)
         answer = await self._answer(user, name)
@@ -43,19 +43,19 @@ class Reading:
         )
 
     async def input_items(self, request: Request) -> Response:
-        """What a response answers, as OpenAI lists it: the newest first, or ``order=asc``."""
+        """The input of a response, as OpenAI lists it: the newest first, or ``order=asc``."""
         user, name = request.caller.id, request.path_params["response_id"]
-        turn = await self._remembered.find(user, name)
+        turn = await self._cache.find(user, name)
         if turn is not None and not turn.stored:
-            said: Sequence[Mapping[str, Any]] = turn.input
+            messages: Sequence[Mapping[str, Any]] = turn.input
         else:
             answer = await self._answer(user, name)
             if answer is None:
                 return _unknown(f"Response not found: {name}")
-            said = await self._asked(user, answer)
+            messages = await self._asked(user, answer)
         found = [
             _input_item(name, number, message)
-            for number, message in enumerate(said)
+            for number, message in enumerate(messages)
             if message["role"] != "tool" and not message.get("tool_calls")
         ]
         return JSON(_page(request, found))
@@ -67,7 +67,7 @@ class Reading:
         return None if found is None or found.get("isCreatedByUser") else found
 
     async def _asked(self, user: str, answer: Document) -> list[dict[str, Any]]:
-        """What a stored answer answers: the messages since the response that it follows."""
+        """The input of a stored answer: the messages since the response that it follows."""
         history = self._threads.history
         conversation_id = str(answer["conversationId"])
         rows = [] if history is None else await history.messages(user, conversation_id)

@@ -1,4 +1,4 @@
-"""What all turns of a kernel share."""
+"""Services and settings that all turns of a kernel share."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from structlog.stdlib import BoundLogger
 from locutory import Events, Services
 from locutory_agents.config import AgentsConfig, LoopLimits
 from locutory_agents.jobs.store import Job, JobStore
-from locutory_agents.loop.budget import Estimate, Sampled, ToolCounts
-from locutory_agents.loop.opening import Opener
+from locutory_agents.loop.budget import HeuristicCounter, SampledCounter, ToolCounts
+from locutory_agents.loop.resolver import AgentResolver
 from locutory_agents.turn.tasks import Tasks
-from locutory_agents.turn.titles import Titler
+from locutory_agents.turn.title_generator import TitleGenerator
 from locutory_contracts.chat import TURN_OBSERVERS, Turn, TurnFinished, TurnOutcome
 from locutory_contracts.models import TOKENS, TokenCounter
 
@@ -23,10 +23,10 @@ KEEP_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class TurnRuntime:
     """Services and settings of turns. ``stop`` ends a job wherever it runs, for a reason of
-    `locutory_agents.turn.ends`; ``park`` keeps steers that no model saw, ``recover`` drops
-    one that became a turn."""
+    `locutory_agents.turn.finalizer`; ``save_pending_steers`` saves steers that no model saw,
+    ``discard_steer`` drops one that became a turn."""
 
     services: Services
     events: Events
@@ -34,22 +34,22 @@ class Workshop:
     store: JobStore
     config: AgentsConfig
     limits: LoopLimits
-    opener: Opener
-    titler: Titler
+    resolver: AgentResolver
+    title_generator: TitleGenerator
     tasks: Tasks
     tool_counts: ToolCounts
     show_cost: bool
     stop: Callable[[Job, str], Awaitable[object]]
-    park: Callable[[Job, Sequence[Mapping[str, Any]]], Awaitable[None]]
-    recover: Callable[[str, str, str], Awaitable[None]]
+    save_pending_steers: Callable[[Job, Sequence[Mapping[str, Any]]], Awaitable[None]]
+    discard_steer: Callable[[str, str, str], Awaitable[None]]
 
     @property
     def tokens(self) -> TokenCounter:
         """The token counter; an estimate when no plugin offers one."""
-        return Sampled(self.services.find(TOKENS) or Estimate())
+        return SampledCounter(self.services.find(TOKENS) or HeuristicCounter())
 
-    async def tell(self, turn: Turn, outcome: TurnOutcome) -> None:
-        """A turn is over and saved: tell observers and subscribers; their faults are logged."""
+    async def notify_finished(self, turn: Turn, outcome: TurnOutcome) -> None:
+        """Notify observers and subscribers of a turn that is saved; their faults are logged."""
         gathered = await self.services.gather(
             TURN_OBSERVERS,
             lambda observer: observer.finished(turn, outcome),
@@ -60,6 +60,6 @@ class Workshop:
         await self.events.tell(TurnFinished(turn, outcome))
 
     @property
-    def keep(self) -> float:
+    def keep_seconds(self) -> float:
         """Seconds that completed and aborted jobs are kept."""
         return KEEP_SECONDS if self.config.keep_completed_jobs else 0.0

@@ -5,7 +5,7 @@ from structlog.stdlib import BoundLogger
 from locutory_contracts.chat import Turn, TurnOutcome
 
 
-class Watcher:
+class TurnLogger:
     """`TurnObserver` that logs what a turn cost; never what was said."""
 
     def __init__(self, log: BoundLogger) -> None:

@@ -1,0 +1,1 @@
+"""Checks of a chat request before its turn starts."""

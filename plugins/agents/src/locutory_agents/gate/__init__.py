@@ -1,1 +1,0 @@
-"""What a chat request must pass before its turn starts."""
