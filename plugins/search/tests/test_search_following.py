@@ -222,6 +222,7 @@ async def test_deleted_things_are_not_found_when_the_deletion_returns(
         left = await history.say(user, "lighthouse elsewhere")
         theirs = await history.say(other, "lighthouse", conversationId=own)
         await kit.until(lambda: _count(kit, server, user, "lighthouse"), 4)
+        await kit.until_found(server, other, "lighthouse", [theirs["messageId"]])
 
         await history.tell(MessagesDeleted(user, own, [said[0]["messageId"], "unknown"]))
         assert await _count(kit, server, user, "lighthouse") == 3

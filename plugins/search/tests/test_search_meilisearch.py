@@ -345,8 +345,9 @@ async def test_a_deletion_is_tried_again_until_meilisearch_answers(
         await history.tell(AccountDeleted(user))
         scaled.meili.down = False
         assert scaled.meili.documents("messages")
+        # The kernel may be about to try again by itself, and nobody else does meanwhile.
         await server.kernel.events.outbox.deliver_pending()  # type: ignore[union-attr]
-        assert scaled.meili.documents("messages") == {}
+        await scaled.has("messages")
 
 
 async def test_added_conversations_are_sent(scaled: Set, history: Any, kit: Any, user: str) -> None:
