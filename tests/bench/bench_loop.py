@@ -17,6 +17,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from locutory.cli.building import tune_process
 from locutory_sqlite import Client, Database
 from tests.bench.measure import table
 
@@ -122,6 +123,7 @@ async def _longest_wait(read: Awaitable[Any]) -> float:
 
 async def measure() -> str:
     """The table."""
+    tune_process()  # as a server is
     with tempfile.TemporaryDirectory() as name:
         async with Client(Path(name) / "data.db") as client:
             database = client["x"]

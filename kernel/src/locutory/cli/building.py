@@ -18,16 +18,21 @@ _GARBAGE = (20_000, 10, 20)
 
 def built(sources: configuration.Sources, **options: Any) -> Kernel:
     """A kernel for a process that does nothing else. Nothing of what is imported is garbage: to
-    look for it costs a fifth of the start, and later 0.1 s at once, while every stream waits.
-    Nor are the documents of a long list, which would be looked through as often as they come."""
-    sys.setswitchinterval(_TURN_SECONDS)
-    gc.set_threshold(*_GARBAGE)
+    look for it costs a fifth of the start, and later 0.1 s at once, while every stream waits."""
     gc.disable()
     try:
         return build(sources, **options)
     finally:
-        gc.freeze()
+        tune_process()
         gc.enable()
+
+
+def tune_process() -> None:
+    """Let the interpreter interrupt the event loop seldom: what is there now is never looked
+    through for garbage, and the documents of a long list not as often as they come."""
+    sys.setswitchinterval(_TURN_SECONDS)
+    gc.set_threshold(*_GARBAGE)
+    gc.freeze()
 
 
 def without_broken(
