@@ -26,7 +26,7 @@ EMBEDDED = "sqlite"
 SERVERS = frozenset({"mongodb", "mongodb+srv"})
 
 _FIX = "write sqlite: for the built-in database, or mongodb://host:27017/LibreChat"
-_FORMER = "install locutory-secantus (python3 install.py --all), then write embedded:"
+_OTHERS = "or install a package that opens it (those of this repository: python3 install.py --all)"
 
 
 class Opener(Protocol):
@@ -48,8 +48,8 @@ def _opener(scheme: str, where: str) -> EntryPoint:
         return points[0]
     known = sorted(SERVERS | {point.name for point in entry_points(GROUP)})
     text = f"no installed package opens a database address that begins with '{scheme}:'"
-    fix = f"use one of {', '.join(f'{name}:' for name in known)}"
-    raise StartupError(Problem(where, text, _FORMER if scheme in ("embedded", "secantus") else fix))
+    fix = f"use one of {', '.join(f'{name}:' for name in known)}, {_OTHERS}"
+    raise StartupError(Problem(where, text, fix))
 
 
 def _scheme(address: str) -> str:
