@@ -18,6 +18,7 @@ from pymongo.errors import DuplicateKeyError
 
 from locutory import Database, now
 from locutory.database import Collection
+from locutory_contracts.chat import Turn
 from locutory_memories.documents import MemoryEntry
 
 AT_ONCE = 1000
@@ -69,6 +70,15 @@ class MemoryScope:
         """The ``_id`` of a new memory."""
         name = f"{self.user}\0{self.agent or ''}\0{key}"
         return ObjectId(sha256(name.encode("utf-8", "surrogatepass")).digest()[:12])
+
+
+def scope_of(turn: Turn) -> MemoryScope:
+    """The scope that a turn reads and writes (contract memories §4): the agent's own when it keeps
+    its memories to itself, else the one that all chats of the user share."""
+    principal, agent = turn.principal, turn.agent
+    own = agent is not None and agent.get("memory_scope") == "agent"
+    name = agent.get("id") if agent is not None and own else None
+    return MemoryScope(ObjectId(principal.id), str(name) if name else None, principal.tenant)
 
 
 def tokens_of(memories: Iterable[Mapping[str, Any]]) -> int:

@@ -25,12 +25,11 @@ from locutory_contracts.models import (
 from locutory_memories.chat.excerpt import excerpt
 from locutory_memories.chat.instructions import system_prompt
 from locutory_memories.chat.memory_tools import MemoryTools, ToolResult, schemas
-from locutory_memories.chat.scopes import scope_of
 from locutory_memories.config import parameters_of
 from locutory_memories.keys import Counter
 from locutory_memories.memory_config import ConfigRef, MemoryAgentConfig, MemoryConfig
 from locutory_memories.permissions import MemoryPermissions
-from locutory_memories.service import Memories, MemoryScope
+from locutory_memories.service import Memories, MemoryScope, scope_of
 
 CALLS = 2
 """Model calls of a turn: the second sees what came of the first one's tool calls."""

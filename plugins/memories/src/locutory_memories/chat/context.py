@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from locutory_contracts.chat import Turn
-from locutory_memories.chat.scopes import scope_of
 from locutory_memories.keys import Counter
 from locutory_memories.memory_config import ConfigRef
 from locutory_memories.permissions import MemoryPermissions
-from locutory_memories.service import Memories
+from locutory_memories.service import Memories, scope_of
 
 INTRODUCTION = (
     "The server keeps a memory about the user by itself, for all conversations: important "

@@ -5,9 +5,9 @@ from typing import Any
 
 from locutory_contracts.chat import Tool, ToolOutcome, Turn
 from locutory_memories.chat.memory_tools import DELETE, SET, MemoryTools, schemas
-from locutory_memories.chat.scopes import scope_of
 from locutory_memories.memory_config import ConfigRef
 from locutory_memories.permissions import MemoryPermissions
+from locutory_memories.service import scope_of
 
 _NEEDS = {SET: ("CREATE", "UPDATE"), DELETE: ("UPDATE",)}
 
