@@ -1,5 +1,6 @@
 """New accounts, and who becomes the administrator (contract auth §6)."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,8 @@ from locutory_auth.documents import Claim, User
 from locutory_contracts.accounts import AccountCreated
 
 _FIRST_ACCOUNT = "first-account"
-_CLAIM_LIFE = timedelta(minutes=1)
+_CLAIM_LIFE = timedelta(seconds=15)
+_CLAIM_PAUSE = 0.05
 
 
 def new_account(email: str, **fields: Any) -> dict[str, Any]:
@@ -96,25 +98,30 @@ class Creation:
 
     async def _claim_first(self, user: ObjectId) -> bool:
         """May this account be the administrator? At most one at a time may, and only while
-        there is no account, on whatever server it runs."""
-        users, claims = self._database[User], self._database[Claim]
-        if await users.find_one({}, {"_id": 1}) is not None:
-            return False
-        moment = now()
+        there is no account, on whatever server it runs.
+
+        Who comes second waits for the first: its account, stored in between, would make the
+        first one see that it is not alone, and nobody became the administrator."""
+        users = self._database[User]
+        while await users.find_one({}, {"_id": 1}) is None:
+            if await self._claim(user):
+                if await users.find_one({}, {"_id": 1}) is None:
+                    return True
+                await self._release(user)
+                return False
+            await asyncio.sleep(_CLAIM_PAUSE)
+        return False
+
+    async def _claim(self, user: ObjectId) -> bool:
+        """Take the claim, also from a server that died between claim and account."""
+        claims, moment = self._database[Claim], now()
         try:
             await claims.insert_one({"_id": _FIRST_ACCOUNT, "user": user, "at": moment})
         except DuplicateKeyError:
-            # Left behind by a server that died between claim and account?
-            taken_over = await claims.update_one(
-                {"_id": _FIRST_ACCOUNT, "at": {"$lt": moment - _CLAIM_LIFE}},
-                {"$set": {"user": user, "at": moment}},
-            )
-            if taken_over.modified_count == 0:
-                return False
-        if await users.find_one({}, {"_id": 1}) is None:
-            return True
-        await self._release(user)
-        return False
+            left_behind = {"_id": _FIRST_ACCOUNT, "at": {"$lt": moment - _CLAIM_LIFE}}
+            taken = await claims.update_one(left_behind, {"$set": {"user": user, "at": moment}})
+            return taken.modified_count == 1
+        return True
 
     async def _release(self, user: ObjectId) -> None:
         await self._database[Claim].delete_one({"_id": _FIRST_ACCOUNT, "user": user})
