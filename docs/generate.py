@@ -48,8 +48,9 @@ def hooks() -> str:
     lines = [
         HEAD,
         "# Hooks\n",
-        "Called once when a kernel is built, in this order: each hook of all plugins, in the order of"
-        " their dependencies, before the next hook of any. `reload` is called later.\n",
+        "Called once when a kernel is built, in this order. `setup` and `services` are called together,"
+        " plugin by plugin in the order of their dependencies; each of the others of all plugins before"
+        " the next hook of any. `reload` is called later.\n",
     ]
     lines += ["| hook | returns | what for |", "|---|---|---|"]
     for name, function in vars(Hooks).items():

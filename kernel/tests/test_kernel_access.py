@@ -230,6 +230,14 @@ async def test_access_follows_the_path_not_the_host(
 async def test_two_owners_of_a_permission_group_are_refused(serve: Serve, make_plugin: Any) -> None:
     from locutory import StartupError
 
+    other = PermissionGroup(GROUP.name, {"DIG": Action(user=True)}, "Something else")
     with pytest.raises(StartupError, match="both 'garden' and 'park'"):
-        async with serve(garden(make_plugin), make_plugin("park", permissions=[GROUP])):
+        async with serve(garden(make_plugin), make_plugin("park", permissions=[other])):
             pass
+
+
+async def test_a_permission_group_may_be_declared_again_as_it_is(
+    serve: Serve, make_plugin: Any
+) -> None:
+    async with serve(garden(make_plugin), make_plugin("park", permissions=[GROUP])) as server:
+        assert server.kernel.permission_groups[GROUP.name] == GROUP

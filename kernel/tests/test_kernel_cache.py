@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from locutory.cache import Cache, MemoryCache, RedisCache
+from locutory.cache import Cache, MemoryCache
 from locutory.testing import Serve
 from locutory.testing.waiting import until
+from locutory_redis import RedisServer
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -17,11 +18,9 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     if request.param == "memory":
         yield MemoryCache()
         return
-    from redis.asyncio import Redis
-
-    client: Redis = Redis.from_url(request.getfixturevalue("redis_url"))
-    yield RedisCache(client, f"test{time.time_ns()}")
-    await client.aclose()
+    redis = RedisServer(request.getfixturevalue("redis_url"), f"test{time.time_ns()}")
+    yield redis.cache
+    await redis.close()
 
 
 async def test_values_come_back(cache: Cache) -> None:

@@ -228,4 +228,3 @@ async def test_the_kernel_orders_by_itself(serve: Serve, make_plugin: Any) -> No
     source = make_plugin("z", provides=(A,), services=[Provide(A, 1)])
     async with serve(user, source) as server:
         assert [plugin.name for plugin in server.kernel.plugins] == ["z", "a"]
-        assert server.kernel.contexts["a"].enabled_plugins() == ("z", "a")

@@ -21,7 +21,7 @@ from locutory import (
     by_ip,
     by_user,
 )
-from locutory.limiting import RateLimits
+from locutory.limiting import LocalWindows, RateLimits
 from locutory.testing import Serve, SignIn
 from locutory.testing.waiting import PATIENCE, until
 from locutory_httpserver.proxies import ProxyTrust
@@ -156,27 +156,27 @@ async def test_a_limit_of_nothing_lets_nobody_pass() -> None:
 
 
 async def test_many_at_once_do_not_slip_through(store: dict[str, str]) -> None:
+    from locutory.redis import connect_redis
     from locutory.settings import KernelConfig, environment_values
-    from locutory.sharing import connect_redis
 
     config = KernelConfig.model_validate(environment_values(KernelConfig, store))
-    redis = connect_redis(config)
-    limits = RateLimits(redis, "burst")
+    redis = connect_redis(config, {})
+    limits = RateLimits(None if redis is None else redis.limit_storage())
     verdicts = await asyncio.gather(
         *(limits.check(Limit("burst", 10, 60, BODY), "x") for _ in range(50))
     )
     assert sum(verdict.allowed for verdict in verdicts) == 10
     if redis is not None:
-        await redis.aclose()
+        await redis.close()
 
 
 async def test_expired_counters_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = RateLimits()
+    limits = RateLimits(windows := LocalWindows())
     await limits.check(Limit("old", 5, 1, BODY), "x")
     later = time.time() + 120
     monkeypatch.setattr(time, "time", lambda: later)
     await limits.check(Limit("new", 5, 60, BODY), "y")
-    assert len(limits._storage.storage) == 1  # type: ignore[union-attr]
+    assert len(windows.storage) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from locutory import Extension, Provide, Route, Service, ServiceMissing, Services, StartupError
+from locutory import (
+    Context,
+    Extension,
+    Plugin,
+    Provide,
+    Route,
+    Service,
+    ServiceMissing,
+    Services,
+    StartupError,
+    hook,
+)
 from locutory.access import Public
 from locutory.plugin import Hooks
 from locutory.responses import JSON
@@ -135,7 +146,8 @@ async def test_hooks_may_name_no_context(serve: Serve, make_plugin: Any) -> None
 async def test_hooks_are_called_in_the_order_of_their_specifications(
     serve: Serve, make_plugin: Any
 ) -> None:
-    """Each of all plugins, those that others need first, before the next hook of any."""
+    """``setup`` and ``services`` plugin by plugin, those first that others need; then each of all
+    plugins before the next hook of any."""
     called: list[tuple[str, str]] = []
     order = [name for name in vars(Hooks) if not name.startswith("_") and name != "reload"]
 
@@ -150,4 +162,36 @@ async def test_hooks_are_called_in_the_order_of_their_specifications(
         return make_plugin(name, **keys, **{hook: recording(name, hook) for hook in order})
 
     async with serve(recorder("bystander", needs=(CLOCK,)), recorder("tower", provides=(CLOCK,))):
-        assert called == [(hook, name) for hook in order for name in ("tower", "bystander")]
+        names, first = ("tower", "bystander"), ("setup", "services")
+        assert called == [
+            *((hook, name) for name in names for hook in first),
+            *((hook, name) for hook in order if hook not in first for name in names),
+        ]
+
+
+async def test_setup_finds_what_plugins_before_it_offer(serve: Serve) -> None:
+    class Tower(Plugin):
+        name = "tower"
+        summary = "Shows the time"
+        provides = (CLOCK,)
+
+        @hook
+        def setup(self, ctx: Context) -> None:
+            self.clock = ctx.data_dir.name
+
+        @hook
+        def services(self) -> list[Provide]:
+            return [Provide(CLOCK, self.clock)]
+
+    class Bystander(Plugin):
+        name = "bystander"
+        summary = "Looks at the clock"
+        needs = (CLOCK,)
+
+        @hook
+        def setup(self, ctx: Context) -> None:
+            self.seen = ctx.services.get(CLOCK)
+
+    bystander = Bystander()
+    async with serve(bystander, Tower()) as server:
+        assert bystander.seen == server.kernel.data_dir.name

@@ -43,5 +43,5 @@ def test_locutory_requires_every_bundled_plugin() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     plugins = (ROOT / "plugins").glob("*/pyproject.toml")
     wanted = {tomllib.loads(each.read_text("utf-8"))["project"]["name"] for each in plugins}
-    ours = {"locutory-kernel", "locutory-contracts", "locutory-sqlite"}
+    ours = {"locutory-kernel", "locutory-contracts", "locutory-redis", "locutory-sqlite"}
     assert set(project["dependencies"]) == ours | wanted

@@ -4,10 +4,22 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from locutory.access import Decision, Principal
+from locutory.access import Action, Decision, PermissionGroup, Principal
 from locutory.keys import Service
 from locutory_contracts.access import VIEW
 from locutory_contracts.models import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+
+AGENTS_PERMISSIONS = PermissionGroup(
+    "AGENTS",
+    {
+        "USE": Action(user=True, summary="See agents and talk to them"),
+        "CREATE": Action(user=True, summary="Make agents"),
+        "SHARE": Action(user=False, summary="Share agents with others"),
+        "SHARE_PUBLIC": Action(user=False, summary="Share agents with everybody"),
+    },
+    "Agents",
+)
+"""Declared by each plugin that asks for it: one may be there without the other."""
 
 StoredAgent = Mapping[str, Any]
 """A stored agent, the whole document (agents §3, §9): ``id`` is its public id (``agent_…``), ``_id`` the

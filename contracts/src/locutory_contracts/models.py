@@ -1,6 +1,6 @@
 """Language models: providers, the catalogue over them, and the stream of an answer."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -190,6 +190,11 @@ class Provider(Protocol):
         """The endpoint's options of ``librechat.yaml`` (titles, tokenConfig, labels); may be empty."""
         ...
 
+
+MODELS_IN_USE: Extension[Callable[[], tuple[str, str] | None]] = Extension(
+    "models.in-use", "A model that the operator names for a purpose: its endpoint and its name"
+)
+"""A server of models need not list those: the operator's word counts."""
 
 LLM_PROVIDERS: Extension[Provider] = Extension("models.providers", "Families of language models")
 

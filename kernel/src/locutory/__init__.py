@@ -1,6 +1,7 @@
 """Locutory's kernel: what plugins import."""
 
 from locutory.access import (
+    ADMIN_ROLE,
     AUTHENTICATORS,
     POLICY,
     Access,
@@ -19,7 +20,8 @@ from locutory.access import (
 )
 from locutory.cache import Cache
 from locutory.ciphers import Credentials
-from locutory.database import Database
+from locutory.context import ConfigRef, Context, Routes
+from locutory.database import Collection, Database, Raw
 from locutory.errors import (
     BadRequest,
     Forbidden,
@@ -33,7 +35,8 @@ from locutory.errors import (
 from locutory.events import Events, Fact, On, Step
 from locutory.keys import Extension, Service
 from locutory.limiting import Limit, LimitExceeded, by_ip, by_user
-from locutory.plugin import Check, Context, Job, NoConfig, PhaseTask, Plugin, hook
+from locutory.plugin import Check, Job, NoConfig, PhaseTask, Plugin, hook
+from locutory.redis import Broadcast
 from locutory.request import Request
 from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
 from locutory.routing import Answer, NoBody, Route
@@ -43,6 +46,7 @@ from locutory.settings import env, flag, option
 __version__ = "0.1.0"
 
 __all__ = [
+    "ADMIN_ROLE",
     "AUTHENTICATORS",
     "JSON",
     "POLICY",
@@ -52,10 +56,13 @@ __all__ = [
     "ApiKey",
     "Authenticator",
     "BadRequest",
+    "Broadcast",
     "Cache",
     "Can",
     "Capability",
     "Check",
+    "Collection",
+    "ConfigRef",
     "Context",
     "Credentials",
     "Database",
@@ -82,8 +89,10 @@ __all__ = [
     "Problem",
     "Provide",
     "Public",
+    "Raw",
     "Request",
     "Route",
+    "Routes",
     "Service",
     "ServiceMissing",
     "Services",

@@ -135,27 +135,3 @@ class PermissionGroup:
     name: str
     actions: Mapping[str, Action]
     summary: str
-
-
-class DefaultPolicy:
-    """Used when no plugin provides `POLICY`: the defaults that plugins declared.
-
-    The role ``ADMIN`` holds every capability, every other role none.
-    """
-
-    def __init__(self, groups: Mapping[str, PermissionGroup]) -> None:
-        self._groups = groups
-
-    async def allows(self, principal: Principal, group: str, action: str) -> Decision:
-        known = self._groups.get(group)
-        default = None if known is None else known.actions.get(action)
-        if default is None:
-            return Decision(False, f"no plugin declares {group}.{action}")
-        allowed = default.admin if principal.role == ADMIN_ROLE else default.user
-        return Decision(allowed, f"default of {group}.{action} for role {principal.role}")
-
-    async def holds(self, principal: Principal, capability: str) -> Decision:
-        admin = principal.role == ADMIN_ROLE
-        return Decision(
-            admin, f"role {principal.role} {'holds' if admin else 'lacks'} {capability}"
-        )

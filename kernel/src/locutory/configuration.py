@@ -11,13 +11,13 @@ from locutory.errors import Problem, StartupError
 from locutory.installed import entry_points
 from locutory.openers import address_problems, configured_address
 from locutory.plugin import Plugin
+from locutory.redis import redis_problems
 from locutory.settings import (
     BadVariables,
     KernelConfig,
     env_name,
     environment_values,
 )
-from locutory.sharing import redis_problems
 from locutory.sources import Sources, read_sources
 from locutory.variables import doubtful, http_address, misspelt
 from locutory_configfile import Words, faults_of, nearest, said, unread

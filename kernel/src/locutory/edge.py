@@ -14,11 +14,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from locutory.access import (
     AUTHENTICATORS,
-    POLICY,
     ApiKey,
     Can,
     Capability,
-    DefaultPolicy,
     OptionalUser,
     Principal,
     Public,
@@ -31,7 +29,6 @@ from locutory.pages import PAGES
 from locutory.request import SYSTEM_TENANT, Request
 from locutory.responses import JSON, Empty, Text
 from locutory.routing import Route
-from locutory.sharing import redis_unreachable
 from locutory_httpserver.finishing import finish
 from locutory_httpserver.proxies import ProxyTrust, ProxyWatch, prefix_of, take_off
 
@@ -62,8 +59,8 @@ class Edge:
         self._body_seconds = config.http_request_timeout_ms / 1000
         self._no_index = [(b"x-robots-tag", b"noindex")] if config.no_index == "true" else []
         self._common = [*self._no_index, _CORS]
-        self._policy = kernel.services.find(POLICY) or DefaultPolicy(kernel.permission_groups)
-        self._errors = ErrorController(() if kernel.redis is None else redis_unreachable())
+        self._policy = kernel.policy
+        self._errors = ErrorController(() if kernel.redis is None else kernel.redis.unreachable)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Never raises for a fault of a plugin."""

@@ -12,28 +12,30 @@ from starlette.types import Receive, Scope, Send
 
 from locutory import configuration, discovery
 from locutory.access import PermissionGroup
-from locutory.assembly import Assembly, closed_routes
 from locutory.background import Background, Lease
-from locutory.cache import Cache, MemoryCache, RedisCache
+from locutory.cache import Cache, MemoryCache
+from locutory.context import ConfigRef, Context
 from locutory.database import Database
 from locutory.edge import Edge
 from locutory.enabled import load_plugins
 from locutory.errors import Problem, StartupError
 from locutory.events import Events
 from locutory.health import Health, Metrics
+from locutory.hook_runner import HookRunner, closed_routes
 from locutory.lifecycle import KERNEL, Lifecycle
 from locutory.lifespan import Lifespan
 from locutory.limiting import RateLimits
 from locutory.openapi import openapi_route
 from locutory.openers import open_database
 from locutory.outbox import DatabaseOutbox, OutboxEntry
-from locutory.plugin import PHASES, Context, Job, PhaseTask, Plugin
+from locutory.plugin import PHASES, Job, PhaseTask, Plugin
+from locutory.policy import CurrentPolicy
 from locutory.readiness import Readiness
+from locutory.redis import Broadcasts, check_redis, connect_redis
 from locutory.reloading import reload
 from locutory.routing import RouteTable
 from locutory.secrets import load_credentials, record_fingerprints
 from locutory.services import Services
-from locutory.sharing import check_redis, connect_redis, key_prefix
 from locutory_transfer import unfinished
 
 log = structlog.get_logger("locutory")
@@ -88,15 +90,19 @@ class Kernel:
         self.database = Database()
         self.background = Background(self.database)
         self.metrics = Metrics()
-        prefix = key_prefix(self.config, self.environment)
-        self.redis = connect_redis(self.config)
-        self.cache: Cache = MemoryCache() if self.redis is None else RedisCache(self.redis, prefix)
-        self.limits = RateLimits(self.redis, prefix)
+        self.redis = redis = connect_redis(self.config, self.environment)
+        self.broadcasts = Broadcasts(redis)
+        self.cache: Cache = MemoryCache() if redis is None else redis.cache
+        self.limits = RateLimits(None if redis is None else redis.limit_storage())
         self.lifecycle = Lifecycle()
         self.readiness = Readiness(self.database, self.redis)
         self.health = Health(self._not_ready, self.metrics, self.config.metrics_secret)
         self.permission_groups: dict[str, PermissionGroup] = {}
-        self.assembly = Assembly(self.plugins)
+        self.policy = CurrentPolicy(self.services, self.permission_groups)
+        self.config_refs: dict[str, list[tuple[ConfigRef[Any], Callable[[Context], Any]]]] = {
+            plugin.name: [] for plugin in self.plugins
+        }
+        self.hooks = HookRunner(self.plugins)
         self.contexts = {plugin.name: self.make_context(plugin, checked) for plugin in self.plugins}
         self._assemble()
         self.edge = Edge(self)
@@ -106,28 +112,32 @@ class Kernel:
 
     def make_context(self, plugin: Plugin, checked: configuration.Configuration) -> Context:
         """What the hooks of a plugin are given."""
+        log = structlog.get_logger(f"locutory.{plugin.name}", plugin=plugin.name)
         return Context(
             plugin=plugin.name,
-            config=checked.plugins.get(plugin.name),
+            config=checked.plugins[plugin.name],
             kernel=checked.kernel,
             environment=self.environment,
             yaml=checked.yaml,
             services=self.services,
             events=self.events,
+            policy=self.policy,
+            permission_groups=self.permission_groups,
+            routes=self.routes,
             database=self.database,
             cache=self.cache,
             credentials=self.credentials,
             limits=self.limits,
             redis=self.redis,
+            broadcast=lambda channel, heard: self.broadcasts.open(channel, heard, log),
             data_dir=self.data_dir,
-            log=structlog.get_logger(f"locutory.{plugin.name}", plugin=plugin.name),
+            log=log,
             is_ready=lambda: self.lifecycle.ready,
-            permission_groups=lambda: self.permission_groups,
-            enabled_plugins=lambda: tuple(plugin.name for plugin in self.plugins),
+            refs=self.config_refs[plugin.name],
         )
 
     def _assemble(self) -> None:
-        contributions = self.assembly.gather(
+        contributions = self.hooks.gather(
             self.contexts,
             {
                 "services": lambda owner, offer: self.services.provide(offer, owner),
@@ -162,11 +172,13 @@ class Kernel:
     async def _connect(self) -> None:
         self.database.use(await open_database(self.config, self.data_dir, create=self._writes))
         await check_redis(self.redis)
+        await self.broadcasts.start()
 
     async def _disconnect(self) -> None:
+        await self.broadcasts.stop()
         await self.database.close()
         if self.redis is not None:
-            await self.redis.aclose()
+            await self.redis.close()
 
     async def _prepare(self) -> None:
         if text := await unfinished(cast(Any, self.database.collections)):

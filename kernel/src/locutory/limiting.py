@@ -8,17 +8,15 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from locutory.events import Fact
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from locutory.request import Request
 
 _SWEEP_SECONDS = 60.0
@@ -78,7 +76,7 @@ class Verdict:
     headers: dict[str, str]
 
 
-class _Windows(MemoryStorage):
+class LocalWindows(MemoryStorage):
     """The library's storage without its sweep over all keys at every hit, which would let
     many addresses slow down everybody; no `await` inside, so no lock either."""
 
@@ -99,21 +97,11 @@ class _Windows(MemoryStorage):
 
 
 class RateLimits:
-    """Counts requests for the limits of one kernel: in process, or in Redis so that all
-    workers share the counts."""
+    """Counts requests for the limits of one kernel, in the process or in a storage that all
+    workers share."""
 
-    def __init__(self, redis: "Redis | None" = None, prefix: str = "") -> None:
-        self._storage: MemoryStorage | RedisStorage
-        if redis is None:
-            self._storage = _Windows()
-        else:
-            self._storage = RedisStorage(
-                "async+redis://",  # unused: the kernel's connections carry address and password
-                implementation="redispy",
-                key_prefix=f"{prefix}::limits" if prefix else "limits",
-                connection_pool=cast(Any, redis.connection_pool),
-            )
-        self._strategy = FixedWindowRateLimiter(self._storage)
+    def __init__(self, storage: Storage | None = None) -> None:
+        self._strategy = FixedWindowRateLimiter(storage or LocalWindows())
 
     async def check(self, limit: Limit, key: str) -> Verdict:
         """Count one request of ``key`` against ``limit``."""

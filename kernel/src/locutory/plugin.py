@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pluggy
@@ -10,21 +9,14 @@ from beanie import Document
 from pydantic import BaseModel, ConfigDict
 
 from locutory.access import PermissionGroup
-from locutory.events import Events, On
+from locutory.context import Context
+from locutory.events import On
 from locutory.keys import Key
 from locutory.routing import Route
-from locutory.services import Provide, Services
-from locutory.settings import Environment, KernelConfig
+from locutory.services import Provide
 
 if TYPE_CHECKING:
     import click
-    import structlog.stdlib
-    from redis.asyncio import Redis
-
-    from locutory.cache import Cache
-    from locutory.ciphers import Credentials
-    from locutory.database import Database
-    from locutory.limiting import RateLimits
 
 hook = pluggy.HookimplMarker("locutory")
 _spec = pluggy.HookspecMarker("locutory")
@@ -92,48 +84,16 @@ class Check:
     advisory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the kernel hands to a plugin's hooks.
-
-    ``config`` is the validated ``Plugin.Config``; ``section(name)`` the raw value of a
-    top-level key of ``librechat.yaml`` (defaults are not filled in, contract
-    config-yaml §1); ``redis`` is ``None`` unless ``USE_REDIS`` is on.
-    """
-
-    plugin: str
-    config: Any
-    kernel: KernelConfig
-    environment: Environment
-    yaml: Mapping[str, Any]
-    services: Services
-    events: Events
-    database: "Database"
-    cache: "Cache"
-    credentials: "Credentials"
-    limits: "RateLimits"
-    redis: "Redis | None"
-    data_dir: Path
-    log: "structlog.stdlib.BoundLogger"
-    is_ready: Callable[[], bool]
-    permission_groups: Callable[[], Mapping[str, PermissionGroup]]
-    enabled_plugins: Callable[[], tuple[str, ...]]
-
-    def section(self, name: str) -> Any:
-        """The raw value of a top-level key of the configuration file, or ``None``."""
-        return self.yaml.get(name)
-
-
 class Plugin:
     """Base of every plugin.
 
-    Class attributes declare it; methods marked with `hook` contribute. An instance
-    lives as long as its kernel, so hooks may share objects through ``self``.
+    Class attributes declare it; methods marked with `hook` contribute. An instance lives as long
+    as its kernel: the hook ``setup`` makes its objects, and the others find them on ``self``.
 
     ``sections`` are the top-level keys of ``librechat.yaml`` that it reads, each with a model
     of what it reads of it (``None``: anything): keys that no model has are pointed out.
     ``reloads`` are the settings, sections and keys of these (``registration.allowedDomains``)
-    that its hook ``reload`` takes; of others the operator is told that they need a restart.
+    that a reload takes, by ``ctx.config_ref`` or the hook ``reload``; of others the operator is told that they need a restart.
     """
 
     name: ClassVar[str]
@@ -147,48 +107,57 @@ class Plugin:
 
 
 class Hooks:
-    """The hook specifications, in the order in which they are called: each of all plugins, in the
-    order of their dependencies, before the next one of any. Synchronous, called once at build
-    (``reload`` later); each returns data. An implementation may omit ``ctx``."""
+    """The hook specifications, in the order in which they are called.
+
+    ``setup`` and ``services`` are called together, plugin by plugin, so that a plugin finds there
+    what those before it offer; each of the others of all plugins before the next one of any.
+    Plugins stand in the order of their dependencies. Hooks are synchronous and called once, at
+    build; ``reload`` later. An implementation may omit ``ctx``."""
 
     @_spec
-    def documents(self, ctx: Context) -> Iterable[type[Document]]:  # type: ignore[empty-body]
-        """Beanie documents of the collections that the plugin owns."""
+    def setup(self, ctx: Context[Any]) -> None:
+        """Make the plugin's objects, and keep them on ``self`` for the other hooks. Nothing is
+        open yet: neither the database nor a connection."""
 
     @_spec
-    def permissions(self, ctx: Context) -> Iterable[PermissionGroup]:  # type: ignore[empty-body]
-        """Permission groups that the plugin's routes ask for."""
-
-    @_spec
-    def services(self, ctx: Context) -> Iterable[Provide]:  # type: ignore[empty-body]
+    def services(self, ctx: Context[Any]) -> Iterable[Provide]:  # type: ignore[empty-body]
         """Services and extension entries that the plugin offers."""
 
     @_spec
-    def subscriptions(self, ctx: Context) -> Iterable[On]:  # type: ignore[empty-body]
+    def documents(self, ctx: Context[Any]) -> Iterable[type[Document]]:  # type: ignore[empty-body]
+        """Beanie documents of the collections that the plugin owns."""
+
+    @_spec
+    def permissions(self, ctx: Context[Any]) -> Iterable[PermissionGroup]:  # type: ignore[empty-body]
+        """Permission groups that the plugin's routes ask for. Several plugins may declare the
+        same group with the same actions."""
+
+    @_spec
+    def subscriptions(self, ctx: Context[Any]) -> Iterable[On]:  # type: ignore[empty-body]
         """Handlers of events."""
 
     @_spec
-    def routes(self, ctx: Context) -> Iterable[Route]:  # type: ignore[empty-body]
+    def routes(self, ctx: Context[Any]) -> Iterable[Route]:  # type: ignore[empty-body]
         """HTTP routes."""
 
     @_spec
-    def phases(self, ctx: Context) -> Iterable[PhaseTask]:  # type: ignore[empty-body]
+    def phases(self, ctx: Context[Any]) -> Iterable[PhaseTask]:  # type: ignore[empty-body]
         """Work at start-up and shutdown."""
 
     @_spec
-    def jobs(self, ctx: Context) -> Iterable[Job]:  # type: ignore[empty-body]
+    def jobs(self, ctx: Context[Any]) -> Iterable[Job]:  # type: ignore[empty-body]
         """Periodic work."""
 
     @_spec
-    def checks(self, ctx: Context) -> Iterable[Check]:  # type: ignore[empty-body]
+    def checks(self, ctx: Context[Any]) -> Iterable[Check]:  # type: ignore[empty-body]
         """Checks of the deployment."""
 
     @_spec
-    def commands(self, ctx: Context) -> Iterable["click.Command"]:  # type: ignore[empty-body]
+    def commands(self, ctx: Context[Any]) -> Iterable["click.Command"]:  # type: ignore[empty-body]
         """Commands of ``locutory``, shown as ``locutory <plugin> <command>``; those of a group
         as ``locutory <group> <command>``, where several plugins may add to one group."""
 
     @_spec
-    def reload(self, ctx: Context) -> None:
-        """The configuration was read again (SIGHUP); ``ctx`` carries the new values. What it
-        takes stands in ``reloads``."""
+    def reload(self, ctx: Context[Any]) -> None:
+        """The configuration was read again (SIGHUP); ``ctx`` carries the new values, and what
+        came from ``ctx.config_ref`` is new already. What the plugin takes stands in ``reloads``."""

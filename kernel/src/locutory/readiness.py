@@ -9,7 +9,7 @@ from locutory.database import Database
 from locutory.errors import advice_of
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from locutory.redis import RedisServer
 
 log = structlog.get_logger("locutory.health")
 
@@ -24,7 +24,7 @@ class Readiness:
     """Reads from the database and Redis now and then. ``fault`` says what does not answer; it
     is empty while everything does."""
 
-    def __init__(self, database: Database, redis: "Redis | None") -> None:
+    def __init__(self, database: Database, redis: "RedisServer | None") -> None:
         self._database = database
         self._redis = redis
         self.fault = ""

@@ -38,10 +38,13 @@ def reload(kernel: "Kernel", sources: Sources | None = None) -> None:
     for plugin in kernel.plugins:
         kernel.contexts[plugin.name] = context = kernel.make_context(plugin, checked)
         try:
-            kernel.assembly.call("reload", plugin, context)
-        except StartupError as error:
+            fresh = [(ref, read(context)) for ref, read in kernel.config_refs[plugin.name]]
+            for ref, value in fresh:
+                ref.current = value
+            kernel.hooks.call("reload", plugin, context)
+        except Exception as error:
             log.error("config.reload_failed", plugin=plugin.name, reason=str(error))
-    kernel.contributions.checks = list(kernel.assembly.each("checks", kernel.contexts))
+    kernel.contributions.checks = list(kernel.hooks.each("checks", kernel.contexts))
     checked.tell()
     if names := waiting(kernel.started, (sources, checked), kernel.plugins):
         log.warning("config.needs_restart", settings=", ".join(names))

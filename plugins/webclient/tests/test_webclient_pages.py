@@ -212,9 +212,9 @@ async def test_reloading_finds_a_new_build(serve: Serve, client: Path) -> None:
         (client / "index.html").write_text(PAGE.replace("root", "fresh"))
         plugin = next(plugin for plugin in server.kernel.plugins if plugin.name == "webclient")
         context = server.kernel.contexts["webclient"]
-        server.kernel.assembly.call("reload", plugin, context)
+        server.kernel.hooks.call("reload", plugin, context)
         assert (await server.client.get("/new.js")).text == "new"
         assert "fresh" in (await server.client.get("/")).text
         (client / "index.html").unlink()
-        server.kernel.assembly.call("reload", plugin, context)
+        server.kernel.hooks.call("reload", plugin, context)
         assert "fresh" in (await server.client.get("/")).text, "a broken build changes nothing"

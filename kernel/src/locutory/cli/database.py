@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import click
 from pymongo.errors import PyMongoError
 
+from locutory.context import Context
 from locutory.errors import advice_of
 from locutory.openers import open_database
-from locutory.plugin import Context
 
 
 @contextlib.asynccontextmanager

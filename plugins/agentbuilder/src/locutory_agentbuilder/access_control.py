@@ -1,14 +1,13 @@
 """The rights of callers on agents (contract agents §1)."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
-from locutory import POLICY, Decision, HTTPError, PermissionGroup, Principal, Services
-from locutory.access import DefaultPolicy, Policy
+from locutory import Decision, HTTPError, Policy, Principal, Services
 from locutory.database import Raw
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.resource_kind import CAPABILITY, KIND, PERMISSION, REMOTE
@@ -34,22 +33,18 @@ class AccessControl:
         self,
         agents: Agents,
         services: Services,
-        groups: Callable[[], Mapping[str, PermissionGroup]],
+        policy: Policy,
         log: BoundLogger,
     ) -> None:
         self._agents = agents
         self._services = services
-        self._groups = groups
+        self._policy = policy
         self._log = log
 
     @property
     def shared(self) -> ResourceAccess | None:
         """The service, or ``None`` while nothing can be shared."""
         return self._services.find(ACCESS)
-
-    @property
-    def _policy(self) -> Policy:
-        return self._services.find(POLICY) or DefaultPolicy(self._groups())
 
     async def use(self, principal: Principal) -> None:
         """403 unless the caller's role may use agents at all; for routes that the kernel has

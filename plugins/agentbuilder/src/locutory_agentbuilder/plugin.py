@@ -30,21 +30,18 @@ from locutory_agentbuilder.listing.lists import Lists
 from locutory_agentbuilder.listing.tools import ToolList
 from locutory_agentbuilder.owner_contacts import OwnerContacts
 from locutory_agentbuilder.portable import RECORD, PortableAgents
-from locutory_agentbuilder.resource_kind import KIND, PERMISSION, REMOTE, AgentResource
+from locutory_agentbuilder.resource_kind import KIND, REMOTE, AgentResource
 from locutory_agentbuilder.routes.agents import AgentRoutes
 from locutory_agentbuilder.routes.lists import ListRoutes
 from locutory_agentbuilder.service import Agents
 from locutory_agentbuilder.stored_agents import StoredAgentService
 from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
-from locutory_contracts.agents import STORED_AGENTS
+from locutory_contracts.agents import AGENTS_PERMISSIONS, STORED_AGENTS
 from locutory_contracts.files import FILES
 from locutory_contracts.offers import AGENT_TOOLS
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.portability import PORTABLE
-
-_CHAT = "agents"
-"""The plugin that runs agents, and that declares the permissions about them."""
 
 
 class AgentBuilderPlugin(Plugin):
@@ -59,41 +56,28 @@ class AgentBuilderPlugin(Plugin):
     wants = (ACCESS, ACCOUNTS, AGENT_TOOLS, FILES, PEOPLE, POLICY, RESOURCE_KINDS)
 
     @hook
-    def documents(self) -> Iterable[type[Document]]:
-        return [Agent, AgentCategory, PendingTransfer]
-
-    @hook
-    def permissions(self, ctx: Context) -> Iterable[PermissionGroup]:
-        market = Action(user=False, summary="See the marketplace")
-        marketplace = PermissionGroup("MARKETPLACE", {"USE": market}, "The marketplace of agents")
-        if _CHAT in ctx.enabled_plugins():
-            return [marketplace]
-        return [
-            marketplace,
-            PermissionGroup(
-                PERMISSION,
-                {
-                    "USE": Action(user=True, summary="See agents"),
-                    "CREATE": Action(user=True, summary="Make agents"),
-                    "SHARE": Action(user=False, summary="Share agents with others"),
-                    "SHARE_PUBLIC": Action(user=False, summary="Share agents with everybody"),
-                },
-                "Agents",
-            ),
-        ]
-
-    @hook
-    def services(self, ctx: Context) -> Iterable[Provide]:
-        config: AgentBuilderConfig = ctx.config
+    def setup(self, ctx: Context[AgentBuilderConfig]) -> None:
+        config = ctx.config
         self._agents = Agents(ctx.database, ctx.services, config.max_agent_bytes, ctx.log)
-        self._access_control = AccessControl(
-            self._agents, ctx.services, ctx.permission_groups, ctx.log
-        )
+        self._access_control = AccessControl(self._agents, ctx.services, ctx.policy, ctx.log)
         deployment = read_deployment(ctx.section("endpoints"))
         resources = Resources(ctx.services)
         self._editor = AgentEditor(self._agents, self._access_control, resources, deployment)
         self._categories = Categories(ctx.database)
         self._ownership_transfer = OwnershipTransfer(self._agents, ctx.database, ctx.services)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [Agent, AgentCategory, PendingTransfer]
+
+    @hook
+    def permissions(self) -> Iterable[PermissionGroup]:
+        market = Action(user=False, summary="See the marketplace")
+        marketplace = PermissionGroup("MARKETPLACE", {"USE": market}, "The marketplace of agents")
+        return [marketplace, AGENTS_PERMISSIONS]
+
+    @hook
+    def services(self, ctx: Context) -> Iterable[Provide]:
         return [
             Provide(STORED_AGENTS, StoredAgentService(self._agents, self._access_control)),
             Provide(RESOURCE_KINDS, AgentResource(ctx.database), KIND),

@@ -21,7 +21,6 @@ from locutory import (
     StartupError,
     hook,
 )
-from locutory.sharing import key_prefix
 from locutory_agents.builtin.date_time import DateTimeTool
 from locutory_agents.builtin.turn_logger import TurnLogger
 from locutory_agents.builtin.unserved import Unserved
@@ -49,7 +48,7 @@ from locutory_agents.turn.title_generator import TitleGenerator
 from locutory_agents.turn_manager import TurnManager
 from locutory_agents.wire.sse import Heartbeat
 from locutory_contracts.accounts import AccountDeleting
-from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS
+from locutory_contracts.agents import AGENT_RUNS, AGENTS_PERMISSIONS, STORED_AGENTS
 from locutory_contracts.chat import (
     CONTEXT_SOURCES,
     GENERATIONS,
@@ -105,23 +104,14 @@ class AgentsPlugin(Plugin):
     def permissions(self) -> list[PermissionGroup]:
         use = Action(user=True, summary="Use")
         return [
-            PermissionGroup(
-                "AGENTS",
-                {
-                    "USE": Action(user=True, summary="Talk to agents"),
-                    "CREATE": Action(user=True, summary="Make agents"),
-                    "SHARE": Action(user=False, summary="Share agents with others"),
-                    "SHARE_PUBLIC": Action(user=False, summary="Share agents with everybody"),
-                },
-                "Agents",
-            ),
+            AGENTS_PERMISSIONS,
             PermissionGroup("MULTI_CONVO", {"USE": use}, "Ask two models at once"),
             PermissionGroup("TEMPORARY_CHAT", {"USE": use}, "Chats that are not kept"),
         ]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        config: AgentsConfig = ctx.config
+    def services(self, ctx: Context[AgentsConfig]) -> list[Provide]:
+        config = ctx.config
         self.turns = TurnManager(ctx.log, ctx.cache)
         self.moderation = Moderation(config, ctx.kernel.outgoing, ctx.log)
         date_time = DateTimeTool(config)
@@ -141,7 +131,7 @@ class AgentsPlugin(Plugin):
             ),
             Provide(
                 CONTEXT_SOURCES,
-                Unserved(ctx.services, ctx.permission_groups, ctx.log),
+                Unserved(ctx.services, lambda: ctx.permission_groups, ctx.log),
                 "unserved",
             ),
             Provide(TURN_OBSERVERS, TurnLogger(ctx.log), "log"),
@@ -151,9 +141,8 @@ class AgentsPlugin(Plugin):
             # The client library costs 20 MB; a server without Redis does without it.
             from locutory_agents.jobs.redis_store import RedisJobStore
 
-            prefix = key_prefix(ctx.kernel, ctx.environment)
             pause = min(config.delta_coalesce_ms, 1000) / 1000
-            store = RedisJobStore(ctx.redis, prefix, ctx.log, pause)
+            store = RedisJobStore(ctx.redis.client, ctx.redis.prefix, ctx.log, pause)
             offers.append(Provide(JOB_STORES, store, "redis"))
         return offers
 
@@ -165,8 +154,8 @@ class AgentsPlugin(Plugin):
         await self.turns.stop_all(step.user_id)
 
     @hook
-    def routes(self, ctx: Context) -> list[Route]:
-        config: AgentsConfig = ctx.config
+    def routes(self, ctx: Context[AgentsConfig]) -> list[Route]:
+        config = ctx.config
         deps = RouteDeps(
             turns=self.turns,
             config=config,
@@ -174,7 +163,7 @@ class AgentsPlugin(Plugin):
             events=ctx.events,
             cache=ctx.cache,
             log=ctx.log,
-            permissions=TurnPermissions(ctx.services, ctx.permission_groups),
+            permissions=TurnPermissions(ctx.services, ctx.policy),
             limits=MessageLimits(config, ctx.limits, ctx.events),
             pii=PiiFilter(ctx.section("messageFilter"), ctx.log),
             moderation=self.moderation,
@@ -200,8 +189,8 @@ class AgentsPlugin(Plugin):
         return [Job("care for turns", REAP_SECONDS, self.turns.reap_stale_turns)]
 
 
-def _runtime(turns: TurnManager, ctx: Context) -> TurnRuntime:
-    config: AgentsConfig = ctx.config
+def _runtime(turns: TurnManager, ctx: Context[AgentsConfig]) -> TurnRuntime:
+    config = ctx.config
     interface = ctx.section("interface")
     show_cost = isinstance(interface, Mapping) and interface.get("contextCost") is True
     return TurnRuntime(
@@ -222,9 +211,9 @@ def _runtime(turns: TurnManager, ctx: Context) -> TurnRuntime:
     )
 
 
-def _store(ctx: Context) -> JobStore:
+def _store(ctx: Context[AgentsConfig]) -> JobStore:
     """The chosen store; `StartupError` when it does not exist."""
-    config: AgentsConfig = ctx.config
+    config = ctx.config
     shared = ctx.redis is not None if config.use_redis_streams is None else config.use_redis_streams
     name = config.job_store or ("redis" if shared else "memory")
     stores: Mapping[str, Any] = ctx.services.all(JOB_STORES)

@@ -2,20 +2,9 @@
 ``Authorization`` (contracts api-keys §3, agents-api §1)."""
 
 import re
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from locutory import (
-    POLICY,
-    ApiKey,
-    Forbidden,
-    HTTPError,
-    PermissionGroup,
-    Principal,
-    Request,
-    Services,
-)
-from locutory.access import DefaultPolicy, Policy
+from locutory import ApiKey, Forbidden, HTTPError, Policy, Principal, Request, Routes
 from locutory_agentsapi.owner import Owners
 from locutory_agentsapi.service import Keys
 from locutory_contracts.accounts import Account
@@ -46,16 +35,16 @@ class KeyAuthenticator:
         self,
         keys: Keys,
         owners: Owners,
-        services: Services,
-        groups: Callable[[], Mapping[str, PermissionGroup]],
+        policy: Policy,
+        routes: Routes,
         *,
         enabled: bool,
         tokens: "AccessTokens | None" = None,
     ) -> None:
         self._keys = keys
         self._owners = owners
-        self._services = services
-        self._groups = groups
+        self._policy = policy
+        self._routes = routes
         self._enabled = enabled
         self._tokens = tokens
         self._scopes: frozenset[str] | None = None
@@ -70,7 +59,7 @@ class KeyAuthenticator:
             id=str(account["_id"]),
             role=account.get("role") or "USER",
             tenant=account.get("tenantId"),
-            scopes=self.scopes(request) if scopes is None else scopes,
+            scopes=self.scopes() if scopes is None else scopes,
             account=account,
         )
         if not await self._policy.allows(principal, GROUP, "USE"):
@@ -100,16 +89,12 @@ class KeyAuthenticator:
             raise refused("User not found for this API key", "invalid_api_key")
         return account, key.scopes
 
-    def scopes(self, request: Request) -> frozenset[str]:
+    def scopes(self) -> frozenset[str]:
         """Every scope that a route of this server asks for."""
         if self._scopes is None:
-            accesses = [route.access for _, route in request.kernel.routes.all()]
+            accesses = [route.access for _, route in self._routes.all()]
             self._scopes = frozenset(item.scope for item in accesses if isinstance(item, ApiKey))
         return self._scopes
-
-    @property
-    def _policy(self) -> Policy:
-        return self._services.find(POLICY) or DefaultPolicy(self._groups())
 
 
 def _bearer(request: Request) -> str:

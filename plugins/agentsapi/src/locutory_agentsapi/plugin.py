@@ -19,7 +19,8 @@ from locutory import (
     hook,
 )
 from locutory_agentsapi.authenticator import GROUP, KeyAuthenticator
-from locutory_agentsapi.config import WELL_KNOWN, Config, EndpointsSection, keys_enabled, oidc_of
+from locutory_agentsapi.config import WELL_KNOWN, EndpointsSection, keys_enabled, oidc_of
+from locutory_agentsapi.config import Config as AgentsApiConfig
 from locutory_agentsapi.documents import AgentApiKey
 from locutory_agentsapi.owner import Owners
 from locutory_agentsapi.routes.completions import Completions
@@ -46,7 +47,7 @@ class AgentsApiPlugin(Plugin):
 
     name = "agentsapi"
     summary = "API keys, and the OpenAI-compatible API that programs reach agents by"
-    Config = Config
+    Config = AgentsApiConfig
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {"endpoints": EndpointsSection}
     provides = (AUTHENTICATORS,)
     wants = (
@@ -58,6 +59,22 @@ class AgentsApiPlugin(Plugin):
         SIGN_INS,
         STORED_AGENTS,
     )
+
+    @hook
+    def setup(self, ctx: Context[AgentsApiConfig]) -> None:
+        config = ctx.config
+        self._keys = Keys(ctx.database, config.max_keys)
+        self._authenticator = KeyAuthenticator(
+            self._keys,
+            Owners(ctx.services),
+            ctx.policy,
+            ctx.routes,
+            enabled=keys_enabled(ctx.section("endpoints")),
+            tokens=_access_tokens(ctx),
+        )
+        self._cache = ResponseCache(
+            ctx.cache, config.remembered_hours * 3600, config.remembered_mb * 1024 * 1024
+        )
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -74,20 +91,7 @@ class AgentsApiPlugin(Plugin):
         return [PermissionGroup(GROUP, actions, "Agents from outside, by API key")]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        config: Config = ctx.config
-        self._keys = Keys(ctx.database, config.max_keys)
-        self._authenticator = KeyAuthenticator(
-            self._keys,
-            Owners(ctx.services),
-            ctx.services,
-            ctx.permission_groups,
-            enabled=keys_enabled(ctx.section("endpoints")),
-            tokens=_access_tokens(ctx),
-        )
-        self._cache = ResponseCache(
-            ctx.cache, config.remembered_hours * 3600, config.remembered_mb * 1024 * 1024
-        )
+    def services(self) -> list[Provide]:
         return [Provide(AUTHENTICATORS, self._authenticator, "api-key")]
 
     @hook
@@ -100,8 +104,8 @@ class AgentsApiPlugin(Plugin):
         return [On(AccountDeleted, account_deleted)]
 
     @hook
-    def routes(self, ctx: Context) -> list[Route]:
-        config: Config = ctx.config
+    def routes(self, ctx: Context[AgentsApiConfig]) -> list[Route]:
+        config = ctx.config
         own = KeyRoutes(self._keys, self._authenticator, config.max_keys)
         services, form = ctx.services, config.answer_form
         timeouts = StreamTimeouts(config.first_event_seconds, config.ping_seconds)
@@ -116,9 +120,9 @@ class AgentsApiPlugin(Plugin):
         return [*own.all(), *remote.all()]
 
 
-def _access_tokens(ctx: Context) -> "AccessTokens | None":
+def _access_tokens(ctx: Context[AgentsApiConfig]) -> "AccessTokens | None":
     """The checker of access tokens; ``None`` when none are accepted."""
-    config: Config = ctx.config
+    config = ctx.config
     oidc = oidc_of(ctx.section("endpoints"))
     if oidc is None or not oidc.issuer or not oidc.audience:
         return None

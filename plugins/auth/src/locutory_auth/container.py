@@ -64,8 +64,8 @@ RELOADED = (
 class Container:
     """Everything that works for the routes, services and commands of the plugin."""
 
-    def __init__(self, ctx: Context) -> None:
-        config: Config = ctx.config
+    def __init__(self, ctx: Context[Config]) -> None:
+        config = ctx.config
         kernel, database, log = ctx.kernel, ctx.database, ctx.log
         self.config = config
         self.database = database
@@ -74,9 +74,7 @@ class Container:
         self.cache = AccountCache(
             config.account_cache_seconds,
             config.account_cache_size,
-            ctx.redis,
-            _channel(ctx),
-            log,
+            ctx.broadcast,
         )
         self.revocations = Revocations(
             database,
@@ -217,9 +215,3 @@ class Container:
     def routes(self) -> list[Route]:
         """Every route of the plugin."""
         return [route for group in self._route_groups for route in group.all()]
-
-
-def _channel(ctx: Context) -> str:
-    """The Redis channel over which workers tell each other of changed accounts."""
-    prefix = ctx.kernel.redis_key_prefix or ctx.environment.get(ctx.kernel.redis_key_prefix_var, "")
-    return f"{prefix}::accounts:changed" if prefix else "accounts:changed"

@@ -15,9 +15,9 @@ _MAX_NAMED = 10
 _DOMAIN = re.compile(r"(?i)(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}")
 
 
-def checks(ctx: Context) -> list[Check]:
+def checks(ctx: Context[Config]) -> list[Check]:
     """The checks of this plugin."""
-    config: Config = ctx.config
+    config = ctx.config
 
     async def strong_secrets() -> str | None:
         secrets = {

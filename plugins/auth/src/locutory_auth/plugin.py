@@ -20,7 +20,8 @@ from locutory import (
 )
 from locutory.pages import NEXT_STEPS
 from locutory_auth.cli import commands
-from locutory_auth.config import Config, RegistrationSection, TurnstileSection
+from locutory_auth.config import Config as AuthConfig
+from locutory_auth.config import RegistrationSection, TurnstileSection
 from locutory_auth.container import RELOADED, Container
 from locutory_auth.deployment import checks
 from locutory_auth.documents import (
@@ -54,7 +55,7 @@ class AuthPlugin(Plugin):
 
     name = "auth"
     summary = "Accounts, sign-in with e-mail and password, second factor, sessions, mail, bans"
-    Config = Config
+    Config = AuthConfig
     sections = {"registration": RegistrationSection, "turnstile": TurnstileSection}  # noqa: RUF012
     reloads = ("registration", "turnstile.siteKey", "turnstile.options", *RELOADED)
     provides = (
@@ -72,13 +73,17 @@ class AuthPlugin(Plugin):
     container: Container
 
     @hook
+    def setup(self, ctx: Context[AuthConfig]) -> None:
+        self.container = Container(ctx)
+
+    @hook
     def documents(self) -> list[type[Document]]:
         shared: list[type[Document]] = [User, Session, Token, LogEntry]
         return [*shared, Rotation, Claim, Revocation, UsedCode, ViolationScore]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        self.container = container = Container(ctx)
+    def services(self) -> list[Provide]:
+        container = self.container
         return [
             Provide(AUTHENTICATORS, container.authenticator, "session"),
             Provide(AUTHENTICATORS, container.by_cookie, "cookie"),
@@ -115,9 +120,6 @@ class AuthPlugin(Plugin):
         return [
             PhaseTask("authentication", "password hashing", undo=stop_hashing),
             PhaseTask("authentication", "registration", refresh_policy),
-            PhaseTask(
-                "authentication", "account changes", container.cache.listen, container.cache.close
-            ),
             PhaseTask(
                 "authentication", "mail", undo=container.mailer.close, drain=container.mailer.drain
             ),

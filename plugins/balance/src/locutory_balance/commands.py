@@ -11,11 +11,11 @@ import click
 from bson import ObjectId
 from pymongo import ASCENDING
 
-from locutory import Context, encode
+from locutory import ConfigRef, Context, encode
 from locutory.cli.database import opened
 from locutory_balance.documents import Balance
 from locutory_balance.rows import credit_row, plain
-from locutory_balance.service import Balances, ConfigRef, Record, credits_of
+from locutory_balance.service import Balances, Record, RulesAndPrices, credits_of
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.people import PEOPLE
 
@@ -58,7 +58,9 @@ class _Owner:
 class Commands:
     """The commands of one kernel. It is not started: they open the database for themselves."""
 
-    def __init__(self, ctx: Context, balances: Balances, config_ref: ConfigRef) -> None:
+    def __init__(
+        self, ctx: Context, balances: Balances, config_ref: ConfigRef[RulesAndPrices]
+    ) -> None:
         self._ctx = ctx
         self._balances = balances
         self._config_ref = config_ref
@@ -125,7 +127,7 @@ class Commands:
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            if not self._config_ref.rules.enabled:
+            if not self._config_ref.current.rules.enabled:
                 raise click.ClickException(OFF)
             asyncio.run(work)
         finally:

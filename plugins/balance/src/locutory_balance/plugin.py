@@ -10,12 +10,13 @@ from pydantic import BaseModel
 from locutory import Check, Context, On, Plugin, Provide, Route, hook
 from locutory_balance.admission import Admission
 from locutory_balance.commands import Commands
-from locutory_balance.config import BalanceSection, Config, TransactionsSection
+from locutory_balance.config import BalanceSection, TransactionsSection
+from locutory_balance.config import Config as BalanceConfig
 from locutory_balance.documents import Balance, Hold, Transaction
 from locutory_balance.prices import PriceList
 from locutory_balance.routes import BalanceRoutes
 from locutory_balance.rules import advice, read_rules
-from locutory_balance.service import Balances, ConfigRef
+from locutory_balance.service import Balances, RulesAndPrices
 from locutory_balance.startup import BalanceStartup
 from locutory_balance.turns import Turns
 from locutory_contracts.accounts import ACCOUNTS, AccountCreated, AccountDeleted
@@ -25,9 +26,9 @@ from locutory_contracts.sign_in import AccountSignedIn
 from locutory_contracts.startup import STARTUP_CONFIG
 
 
-def _read_config(ctx: Context) -> ConfigRef:
+def _read_config(ctx: Context[BalanceConfig]) -> RulesAndPrices:
     rules = read_rules(ctx.config, ctx.section("balance"), ctx.section("transactions"))
-    return ConfigRef(rules, PriceList(ctx.section("endpoints")))
+    return RulesAndPrices(rules, PriceList(ctx.section("endpoints")))
 
 
 class BalancePlugin(Plugin):
@@ -35,7 +36,7 @@ class BalancePlugin(Plugin):
 
     name = "balance"
     summary = "Token balances: credits, prices, automatic refills, a record of usage"
-    Config = Config
+    Config = BalanceConfig
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {
         "balance": BalanceSection,
         "transactions": TransactionsSection,
@@ -45,16 +46,19 @@ class BalancePlugin(Plugin):
     wants = (ACCOUNTS, PEOPLE)
 
     @hook
+    def setup(self, ctx: Context[BalanceConfig]) -> None:
+        self._services = ctx.services
+        self._config_ref = ctx.config_ref(_read_config)
+        self._balances = Balances(ctx.database, self._config_ref)
+        admission = Admission(self._balances, ctx.events, ctx.config.hold_seconds, ctx.log)
+        self._turns = Turns(self._balances, admission, self._config_ref, ctx.services)
+
+    @hook
     def documents(self) -> list[type[Document]]:
         return [Balance, Transaction, Hold]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        self._services = ctx.services
-        self._config_ref = _read_config(ctx)
-        self._balances = Balances(ctx.database, self._config_ref)
-        admission = Admission(self._balances, ctx.events, ctx.config.hold_seconds, ctx.log)
-        self._turns = Turns(self._balances, admission, self._config_ref, ctx.services)
+    def services(self) -> list[Provide]:
         return [Provide(STARTUP_CONFIG, BalanceStartup(self._config_ref), "balance")]
 
     @hook
@@ -75,7 +79,7 @@ class BalancePlugin(Plugin):
     def checks(self, ctx: Context) -> list[Check]:
         async def check() -> str | None:
             found = advice(
-                self._config_ref.rules, ctx.section("balance"), ctx.section("transactions")
+                self._config_ref.current.rules, ctx.section("balance"), ctx.section("transactions")
             )
             return "; ".join(found) or None
 
@@ -85,13 +89,8 @@ class BalancePlugin(Plugin):
     def commands(self, ctx: Context) -> list[click.Command]:
         return Commands(ctx, self._balances, self._config_ref).commands()
 
-    @hook
-    def reload(self, ctx: Context) -> None:
-        fresh = _read_config(ctx)
-        self._config_ref.rules, self._config_ref.prices = fresh.rules, fresh.prices
-
     async def _welcome(self, fact: AccountCreated) -> None:
-        if self._config_ref.rules.start:
+        if self._config_ref.current.rules.start:
             await self._ready(fact.user_id)
 
     async def _synchronise(self, fact: AccountSignedIn) -> None:
@@ -99,7 +98,7 @@ class BalancePlugin(Plugin):
 
     async def _ready(self, user_id: str) -> None:
         """Make or update the record of an account (contract balance §3)."""
-        if not self._config_ref.rules.enabled or not ObjectId.is_valid(user_id):
+        if not self._config_ref.current.rules.enabled or not ObjectId.is_valid(user_id):
             return
         accounts, user = self._services.find(ACCOUNTS), ObjectId(user_id)
         account = None if accounts is None else await accounts.find(user_id)

@@ -5,9 +5,9 @@ from typing import Any
 from bson import ObjectId
 from starlette.responses import Response
 
-from locutory import JSON, Empty, Request, Route, SignedIn
+from locutory import JSON, ConfigRef, Empty, Request, Route, SignedIn
 from locutory_balance.rows import plain
-from locutory_balance.service import Balances, ConfigRef
+from locutory_balance.service import Balances, RulesAndPrices
 
 _REFILL = ("refillIntervalValue", "refillIntervalUnit", "refillAmount", "lastRefill")
 _SHOWN = ("user", "tokenCredits", "autoRefillEnabled", *_REFILL, "tenantId", "__v")
@@ -16,7 +16,7 @@ _SHOWN = ("user", "tokenCredits", "autoRefillEnabled", *_REFILL, "tenantId", "__
 class BalanceRoutes:
     """The one route."""
 
-    def __init__(self, balances: Balances, config_ref: ConfigRef) -> None:
+    def __init__(self, balances: Balances, config_ref: ConfigRef[RulesAndPrices]) -> None:
         self._balances = balances
         self._config_ref = config_ref
 
@@ -44,7 +44,7 @@ class BalanceRoutes:
 
     async def show(self, request: Request) -> Response:
         """The balance record, made or brought up to date first."""
-        if not self._config_ref.rules.enabled:
+        if not self._config_ref.current.rules.enabled:
             return Empty(204)
         caller = request.caller
         user = ObjectId(caller.id)

@@ -10,7 +10,7 @@ from bson import ObjectId
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Database, now
+from locutory import ConfigRef, Database, now
 from locutory_balance.documents import Balance, Transaction
 from locutory_balance.holds import Holds
 from locutory_balance.prices import PriceList
@@ -23,9 +23,9 @@ Record = dict[str, Any]
 ATTEMPTS = 10
 
 
-@dataclass(slots=True)
-class ConfigRef:
-    """Holds the rules and prices in force."""
+@dataclass(frozen=True, slots=True)
+class RulesAndPrices:
+    """The rules and prices in force."""
 
     rules: Rules
     prices: PriceList
@@ -45,7 +45,7 @@ class Balances:
     processes every change is one conditional update.
     """
 
-    def __init__(self, database: Database, config_ref: ConfigRef) -> None:
+    def __init__(self, database: Database, config_ref: ConfigRef[RulesAndPrices]) -> None:
         self._database = database
         self._config_ref = config_ref
         self._locks: WeakValueDictionary[ObjectId, asyncio.Lock] = WeakValueDictionary()
@@ -65,7 +65,7 @@ class Balances:
     async def synchronised(self, user: ObjectId, tenant: str | None) -> Record | None:
         """The record of a user, made or brought in line with the configuration where needed;
         ``None`` when there is none and new users get no credits (contract §3)."""
-        rules = self._config_ref.rules
+        rules = self._config_ref.current.rules
         record = await self.read(user)
         if record is None:
             return None if rules.start is None else await self.make(user, tenant, rules.start)
@@ -92,7 +92,7 @@ class Balances:
             "lastRefill": now(),
             "refillAmount": 0,
         }
-        refill = self._config_ref.rules.refill
+        refill = self._config_ref.current.rules.refill
         if refill is not None:
             record |= refill.fields()
         if tenant:
@@ -160,7 +160,7 @@ class Balances:
     ) -> None:
         """Take the sum of rows at once, then insert them. ``turn``: conversation and message.
         Without the balance feature they are only inserted."""
-        if self._config_ref.rules.enabled:
+        if self._config_ref.current.rules.enabled:
             record = await self.read(user)
             value = total_value(rows)
             if record is not None and value:

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 from bson import ObjectId
 
-from locutory import Services
+from locutory import ConfigRef, Services
 from locutory_balance.admission import Admission
 from locutory_balance.rows import rows_of
-from locutory_balance.service import Balances, ConfigRef
+from locutory_balance.service import Balances, RulesAndPrices
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import ModelUsed, Turn, TurnStarting, UsageReported
 
@@ -39,7 +39,7 @@ class Turns:
         self,
         balances: Balances,
         admission: Admission,
-        config_ref: ConfigRef,
+        config_ref: ConfigRef[RulesAndPrices],
         services: Services,
     ) -> None:
         self._balances = balances
@@ -52,7 +52,7 @@ class Turns:
 
     async def starting(self, step: TurnStarting) -> None:
         """Veto a turn that its user cannot pay for."""
-        turn, rules = step.turn, self._config_ref.rules
+        turn, rules = step.turn, self._config_ref.current.rules
         if not rules.recording or not ObjectId.is_valid(turn.principal.id):
             return
         opened = _OpenTurn()
@@ -61,7 +61,7 @@ class Turns:
             self._open.popitem(last=False)
         if not rules.enabled:
             return
-        rates = self._config_ref.prices.rates(
+        rates = self._config_ref.current.prices.rates(
             turn.model, turn.endpoint, step.prompt_tokens, step.prices
         )
         opened.admission = task = asyncio.create_task(
@@ -104,9 +104,9 @@ class Turns:
         return opened
 
     async def _charge(self, user: ObjectId, turn: Turn, usage: Sequence[ModelUsed]) -> None:
-        if not self._config_ref.rules.recording:
+        if not self._config_ref.current.rules.recording:
             return
-        rows = [row for used in usage for row in rows_of(used, self._config_ref.prices)]
+        rows = [row for used in usage for row in rows_of(used, self._config_ref.current.prices)]
         if rows and await self._is_there(user):
             tenant = turn.principal.tenant
             message = turn.response_message_id

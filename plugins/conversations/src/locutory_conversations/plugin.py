@@ -65,12 +65,8 @@ class ConversationsPlugin(Plugin):
     )
 
     @hook
-    def documents(self) -> Iterable[type[Document]]:
-        return [Conversation, Message, ToolCall]
-
-    @hook
-    def services(self, ctx: Context) -> Iterable[Provide]:
-        config: ConversationsConfig = ctx.config
+    def setup(self, ctx: Context[ConversationsConfig]) -> None:
+        config = ctx.config
         self._store = Store(ctx.database)
         self._retention = Retention(config.temporary_hours, ctx.section("interface"))
         self._message_ids = MessageIds(self._store)
@@ -82,6 +78,13 @@ class ConversationsPlugin(Plugin):
             self._store, self._history.bulk_insert, self._retention
         )
         self._exporter = Exporter(ctx.services)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [Conversation, Message, ToolCall]
+
+    @hook
+    def services(self) -> Iterable[Provide]:
         return [
             Provide(CONVERSATIONS, self._history),
             Provide(HISTORY_FEED, Feed(self._store)),
@@ -96,8 +99,8 @@ class ConversationsPlugin(Plugin):
         return [On(AccountDeleted, account_deleted)]
 
     @hook
-    def routes(self, ctx: Context) -> Iterable[Route]:
-        config: ConversationsConfig = ctx.config
+    def routes(self, ctx: Context[ConversationsConfig]) -> Iterable[Route]:
+        config = ctx.config
         checks = ConversationChecks(
             self._store, ctx.services, ctx.events, self._history, config.access_violation_score
         )

@@ -1,6 +1,6 @@
 """The operator's configuration, read once and made ready for use.
 
-A `Deployment` never changes; a reload makes a new one and puts it into `ConfigRef`.
+A `Deployment` never changes; a reload makes a new one.
 """
 
 import ipaddress
@@ -92,8 +92,6 @@ class Deployment:
     context_cost: bool
     show_prices: bool
     warnings: tuple[str, ...]
-    memory: Options = field(default_factory=dict)
-    """The section ``memory`` when memories are kept here, else empty."""
 
     def options(self, endpoint: str) -> Options:
         """Options of an endpoint, ``endpoints.all`` on top (endpoints §4.1)."""
@@ -107,13 +105,10 @@ class Deployment:
         return {**own, **common}
 
     def chosen(self, endpoint: str, model: str) -> bool:
-        """Did the operator name this model, as a default of its endpoint, for titles or for
-        memories? Then the endpoint's server need not list it."""
+        """Did the operator name this model, as a default of its endpoint or for titles? Then
+        the endpoint's server need not list it."""
         custom = self.custom.get(endpoint)
         if custom is not None and model in custom.models:
-            return True
-        agent = as_mapping(self.memory.get("agent"))
-        if (agent.get("provider"), agent.get("model")) == (endpoint, model):
             return True
         for name in {*self.custom, *self.section, endpoint} - {"all", "custom"}:
             options = self.options(name)
@@ -138,13 +133,6 @@ class Deployment:
         return {str(name): expand(str(value), self.environment) for name, value in values.items()}
 
 
-@dataclass(slots=True)
-class ConfigRef:
-    """Holds the deployment in force."""
-
-    deployment: Deployment
-
-
 def as_mapping(value: Any) -> Options:
     """``value`` when it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
@@ -160,9 +148,9 @@ def normal_name(name: str) -> str:
     return "ollama" if name.lower() == "ollama" else name
 
 
-def read_deployment(ctx: Context) -> Deployment:
+def read_deployment(ctx: Context[Config]) -> Deployment:
     """Read configuration and environment of a kernel. What is unusable becomes a warning."""
-    config: Config = ctx.config
+    config = ctx.config
     section = as_mapping(ctx.section("endpoints"))
     custom: dict[str, CustomEndpoint] = {}
     warnings: list[str] = []
@@ -197,14 +185,7 @@ def read_deployment(ctx: Context) -> Deployment:
         context_cost=cost,
         show_prices=cost or balanced is True,
         warnings=tuple(warnings),
-        memory=_memory(ctx),
     )
-
-
-def _memory(ctx: Context) -> Options:
-    section = as_mapping(ctx.section("memory"))
-    kept = "memories" in ctx.enabled_plugins() and section.get("disabled") is not True
-    return section if kept else {}
 
 
 def _wrong(item: Any, others: Mapping[str, CustomEndpoint]) -> str:

@@ -10,11 +10,11 @@ from locutory import Check, Context, On, PhaseTask, Plugin, Principal, Provide, 
 from locutory.pages import NEXT_STEPS
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
-from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, TOKENS
+from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, MODELS_IN_USE, TOKENS
 from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_endpoints.config import Config
-from locutory_endpoints.deployment import ConfigRef, read_deployment
+from locutory_endpoints.config import Config as EndpointsConfig
+from locutory_endpoints.deployment import read_deployment
 from locutory_endpoints.documents import UserKey
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.providers.custom import CustomProvider
@@ -39,23 +39,19 @@ class EndpointsPlugin(Plugin):
 
     name = "endpoints"
     summary = "Language models: endpoints, model lists, user keys, OpenAI-compatible providers"
-    Config = Config
+    Config = EndpointsConfig
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {
         "endpoints": EndpointsSection,
         "modelSpecs": ModelSpecsSection,
     }
-    reloads = ("endpoints", "modelSpecs", *(Config.model_fields.keys() - _AT_THE_START))
+    reloads = ("endpoints", "modelSpecs", *(EndpointsConfig.model_fields.keys() - _AT_THE_START))
     provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG, NEXT_STEPS)
-    wants = (AGENT_CAPABILITIES, STORED_AGENTS, LLM_PROVIDERS)
+    wants = (AGENT_CAPABILITIES, STORED_AGENTS, LLM_PROVIDERS, MODELS_IN_USE)
 
     @hook
-    def documents(self) -> Iterable[type[Document]]:
-        return [UserKey]
-
-    @hook
-    def services(self, ctx: Context) -> Iterable[Provide]:
-        config: Config = ctx.config
-        self._config_ref = config_ref = ConfigRef(read_deployment(ctx))
+    def setup(self, ctx: Context[EndpointsConfig]) -> None:
+        config = ctx.config
+        self._config_ref = config_ref = ctx.config_ref(read_deployment)
         self._keys = KeyStore(ctx.database, ctx.credentials)
         self._connections = Connections(
             ctx.kernel.outgoing, config.connect_seconds, config.idle_seconds
@@ -65,16 +61,23 @@ class EndpointsPlugin(Plugin):
         self._custom = CustomProvider(deps)
         self._openai = OpenAIProvider(deps)
         self._ollama = OllamaProvider(deps)
-        tokens = O200kCounter()
+        self._tokens = O200kCounter()
         self._catalogue = ModelCatalogue(config_ref, ctx.services)
+
+    @hook
+    def documents(self) -> Iterable[type[Document]]:
+        return [UserKey]
+
+    @hook
+    def services(self) -> Iterable[Provide]:
         return [
             Provide(CATALOGUE, self._catalogue),
-            Provide(TOKENS, tokens),
+            Provide(TOKENS, self._tokens),
             Provide(LLM_PROVIDERS, self._openai, "openai"),
             Provide(LLM_PROVIDERS, self._custom, "custom"),
             Provide(LLM_PROVIDERS, self._ollama, "ollama"),
-            Provide(LLM_PROVIDERS, GuideProvider(config_ref, tokens), "guide"),
-            Provide(STARTUP_CONFIG, ModelStartup(config_ref), "endpoints"),
+            Provide(LLM_PROVIDERS, GuideProvider(self._config_ref, self._tokens), "guide"),
+            Provide(STARTUP_CONFIG, ModelStartup(self._config_ref), "endpoints"),
             Provide(NEXT_STEPS, self._next_step, "endpoints"),
         ]
 
@@ -106,15 +109,14 @@ class EndpointsPlugin(Plugin):
 
             return Check("models", warn, offline=True)
 
-        warnings = self._config_ref.deployment.warnings
+        warnings = self._config_ref.current.warnings
         return [
             *([says(warning) for warning in warnings] or [says(None)]),
             Check("capabilities", self._catalogue.advice, offline=True),
         ]
 
     @hook
-    def reload(self, ctx: Context) -> None:
-        self._config_ref.deployment = read_deployment(ctx)
+    def reload(self) -> None:
         self._lists.forget()
 
     async def _probe_ollama(self) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import structlog
 
-from locutory import Principal, Services, encode
+from locutory import ConfigRef, Principal, Services, encode
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import (
     LLM_PROVIDERS,
+    MODELS_IN_USE,
     ModelRefused,
     PreparedModel,
     Provider,
@@ -19,7 +20,7 @@ from locutory_contracts.models import (
 from locutory_contracts.offers import active_capabilities
 from locutory_contracts.prices import shown_prices
 from locutory_endpoints.agents_entry import agents_entry, place_agents, wanted_capabilities
-from locutory_endpoints.deployment import ConfigRef, Deployment, as_list, as_mapping
+from locutory_endpoints.deployment import Deployment, as_list, as_mapping
 from locutory_endpoints.keystore import refuse_expired
 from locutory_endpoints.labels import sender
 from locutory_endpoints.parameters import accepted, family
@@ -64,7 +65,7 @@ class ModelCatalogue:
     A provider that raises is left out and logged.
     """
 
-    def __init__(self, config_ref: ConfigRef, services: Services) -> None:
+    def __init__(self, config_ref: ConfigRef[Deployment], services: Services) -> None:
         self._config_ref = config_ref
         self._services = services
         self._served: frozenset[str] = frozenset()
@@ -74,7 +75,7 @@ class ModelCatalogue:
 
     @property
     def _deployment(self) -> Deployment:
-        return self._config_ref.deployment
+        return self._config_ref.current
 
     def providers(self) -> Mapping[str, Provider]:
         """Every provider by name."""
@@ -312,13 +313,20 @@ class ModelCatalogue:
         names = (await self.models(principal)).get(endpoint) or ()
         return names[0] if len(names) == 1 else None
 
+    def _named(self, endpoint: str, model: str) -> bool:
+        """Does the operator name this model somewhere?"""
+        uses = self._services.all(MODELS_IN_USE).values()
+        return self._deployment.chosen(endpoint, model) or any(
+            use() == (endpoint, model) for use in uses
+        )
+
     async def _owner(self, endpoint: str, model: str, principal: Principal) -> tuple[str, Provider]:
         """The provider of an endpoint and its name, after checking that it has the model."""
         models = await self.models(principal)
         names = models.get(endpoint)
         if names is None:
             raise ModelRefused(_payload("endpoint_models_not_loaded", endpoint))
-        if model not in names and not self._deployment.chosen(endpoint, model):
+        if model not in names and not self._named(endpoint, model):
             raise ModelRefused(
                 _payload("illegal_model_request", f"{endpoint}|{model}"),
                 violation="illegal_model_request",

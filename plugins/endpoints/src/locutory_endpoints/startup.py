@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from locutory import Principal
-from locutory_endpoints.deployment import ConfigRef, as_mapping
+from locutory import ConfigRef, Principal
+from locutory_endpoints.deployment import Deployment, as_mapping
 
 
 class ModelStartup:
     """`locutory_contracts.startup.StartupConfig` of this plugin."""
 
-    def __init__(self, config_ref: ConfigRef) -> None:
+    def __init__(self, config_ref: ConfigRef[Deployment]) -> None:
         self._config_ref = config_ref
 
     def everyone(self) -> Mapping[str, Any]:
@@ -19,7 +19,7 @@ class ModelStartup:
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
         """When titles are made, and the model specs if there are any."""
-        deployment = self._config_ref.deployment
+        deployment = self._config_ref.current
         section = deployment.section
         timing = (
             as_mapping(section.get("all")).get("titleTiming")

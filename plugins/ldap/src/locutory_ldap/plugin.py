@@ -16,13 +16,13 @@ from locutory import (
 )
 from locutory_contracts.sign_in import PASSWORD_CHECKS, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_ldap.config import Config
+from locutory_ldap.config import Config as LdapConfig
 
 
 class LdapStartup:
     """Entry "ldap" of `STARTUP_CONFIG` (contract oauth §7)."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: LdapConfig) -> None:
         ldap: dict[str, Any] = {"enabled": True}
         if config.ldap_login_uses_username:
             ldap["username"] = True
@@ -42,16 +42,16 @@ class LdapPlugin(Plugin):
 
     name = "ldap"
     summary = "Sign-in with names and passwords of an LDAP directory"
-    Config = Config
+    Config = LdapConfig
     provides = (PASSWORD_CHECKS, STARTUP_CONFIG)
     wants = (SIGN_INS,)
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        config: Config = ctx.config
+    def setup(self, ctx: Context[LdapConfig]) -> None:
+        config = ctx.config
         self._check: Any = None
         if not config.configured:
-            return []
+            return
         from locutory_ldap.directory import Directory
         from locutory_ldap.service import DirectoryCheck
 
@@ -61,9 +61,14 @@ class LdapPlugin(Plugin):
             where = "LDAP_CA_CERT_PATH" if config.ldap_ca_cert_path else "LDAP_URL"
             raise StartupError(Problem(where, f"cannot be used: {error}", "", self.name)) from None
         self._check = DirectoryCheck(config, directory, ctx.services, ctx.log)
+
+    @hook
+    def services(self, ctx: Context[LdapConfig]) -> list[Provide]:
+        if self._check is None:
+            return []
         return [
             Provide(PASSWORD_CHECKS, self._check, "ldap"),
-            Provide(STARTUP_CONFIG, LdapStartup(config), "ldap"),
+            Provide(STARTUP_CONFIG, LdapStartup(ctx.config), "ldap"),
         ]
 
     @hook
@@ -74,8 +79,8 @@ class LdapPlugin(Plugin):
         return [PhaseTask("authentication", "directory", undo=check.close)]
 
     @hook
-    def checks(self, ctx: Context) -> list[Check]:
-        config: Config = ctx.config
+    def checks(self, ctx: Context[LdapConfig]) -> list[Check]:
+        config = ctx.config
         check = self._check
         if check is None:
             return []

@@ -46,13 +46,6 @@ class MemoryConfig:
     advice: tuple[str, ...] = field(default=())
 
 
-class ConfigRef:
-    """Holds the configuration, which is replaced when it is read again."""
-
-    def __init__(self, current: MemoryConfig) -> None:
-        self.current = current
-
-
 def read_memory_config(settings: Config, memory: Any, endpoints: Any) -> MemoryConfig:
     """From the settings, the section ``memory`` (validated before) and ``endpoints``."""
     section = MemorySection.model_validate(memory or {})

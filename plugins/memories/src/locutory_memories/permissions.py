@@ -1,13 +1,12 @@
 """The permissions to use memories, and where (contract memories §1, §4)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from bson import ObjectId
 
-from locutory import POLICY, PermissionGroup, Principal, Services
-from locutory.access import DefaultPolicy
+from locutory import ConfigRef, Policy, Principal
 from locutory_contracts.chat import Turn
-from locutory_memories.memory_config import CAPABILITY, ConfigRef
+from locutory_memories.memory_config import CAPABILITY, MemoryConfig
 
 GROUP = "MEMORIES"
 
@@ -23,19 +22,16 @@ class MemoryPermissions:
 
     def __init__(
         self,
-        config: ConfigRef,
-        services: Services,
-        groups: Callable[[], Mapping[str, PermissionGroup]],
+        config: ConfigRef[MemoryConfig],
+        policy: Policy,
     ) -> None:
         self._config = config
-        self._services = services
-        self._groups = groups
+        self._policy = policy
 
     async def allows(self, principal: Principal, *actions: str) -> bool:
         """``True`` when the caller has all of these permissions."""
-        policy = self._services.find(POLICY) or DefaultPolicy(self._groups())
         for action in actions:
-            if not await policy.allows(principal, GROUP, action):
+            if not await self._policy.allows(principal, GROUP, action):
                 return False
         return True
 

@@ -21,24 +21,25 @@ from locutory import (
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.chat import CONTEXT_SOURCES, TOOLS, TURN_COMPANIONS
-from locutory_contracts.models import CATALOGUE, TOKENS
+from locutory_contracts.models import CATALOGUE, MODELS_IN_USE, TOKENS
 from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_contracts.portability import PORTABLE
 from locutory_memories.chat.agent import MemoryAgent
 from locutory_memories.chat.context import MemoryContext
 from locutory_memories.chat.memory_tools import MemoryTools
 from locutory_memories.chat.tools import InlineTools
-from locutory_memories.config import Config, MemorySection
+from locutory_memories.config import Config as MemoriesConfig
+from locutory_memories.config import MemorySection
 from locutory_memories.documents import MemoryEntry
 from locutory_memories.keys import Counter
-from locutory_memories.memory_config import CAPABILITY, ConfigRef, MemoryConfig, read_memory_config
+from locutory_memories.memory_config import CAPABILITY, MemoryConfig, read_memory_config
 from locutory_memories.permissions import GROUP, MemoryPermissions
 from locutory_memories.portable import KIND, PortableMemories
 from locutory_memories.routes import MemoryRoutes
 from locutory_memories.service import Memories
 
 
-def _read(ctx: Context) -> MemoryConfig:
+def _read(ctx: Context[MemoriesConfig]) -> MemoryConfig:
     return read_memory_config(ctx.config, ctx.section("memory"), ctx.section("endpoints"))
 
 
@@ -48,11 +49,36 @@ class MemoriesPlugin(Plugin):
 
     name = "memories"
     summary = "Memories: what a user wants every chat to know, kept by hand, by tools, by an agent"
-    Config = Config
+    Config = MemoriesConfig
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {"memory": MemorySection}
-    reloads = ("memory", *Config.model_fields)
-    provides = (AGENT_CAPABILITIES, CONTEXT_SOURCES, TOOLS, TURN_COMPANIONS, PORTABLE)
+    reloads = ("memory", *MemoriesConfig.model_fields)
+    provides = (
+        AGENT_CAPABILITIES,
+        CONTEXT_SOURCES,
+        MODELS_IN_USE,
+        TOOLS,
+        TURN_COMPANIONS,
+        PORTABLE,
+    )
     wants = (POLICY, ACCOUNTS, CATALOGUE, TOKENS, STORED_AGENTS)
+
+    @hook
+    def setup(self, ctx: Context[MemoriesConfig]) -> None:
+        self._config = config = ctx.config_ref(_read)
+        self._memories = Memories(ctx.database)
+        self._counter = Counter(ctx.services)
+        self._permissions = MemoryPermissions(config, ctx.policy)
+        self._tools = MemoryTools(config, self._memories, self._counter, ctx.services)
+        self._agent = MemoryAgent(
+            config,
+            self._memories,
+            self._permissions,
+            self._tools,
+            self._counter,
+            ctx.services,
+            ctx.events,
+            ctx.log,
+        )
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -76,27 +102,23 @@ class MemoriesPlugin(Plugin):
         ]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        self._config = config = ConfigRef(_read(ctx))
-        self._memories = memories = Memories(ctx.database)
-        self._counter = counter = Counter(ctx.services)
-        self._permissions = permissions = MemoryPermissions(
-            config, ctx.services, ctx.permission_groups
-        )
-        memory_tools = MemoryTools(config, memories, counter, ctx.services)
-        agent = MemoryAgent(
-            config, memories, permissions, memory_tools, counter, ctx.services, ctx.events, ctx.log
-        )
+    def services(self) -> list[Provide]:
+        config, memories, counter = self._config, self._memories, self._counter
+        permissions = self._permissions
         capability = AgentCapability("Memories", lambda: config.current.enabled)
+        context = MemoryContext(config, memories, permissions, counter)
         return [
             Provide(AGENT_CAPABILITIES, capability, CAPABILITY),
-            Provide(
-                CONTEXT_SOURCES, MemoryContext(config, memories, permissions, counter), "memories"
-            ),
-            Provide(TOOLS, InlineTools(config, permissions, memory_tools), "memories"),
-            Provide(TURN_COMPANIONS, agent, "memories"),
+            Provide(CONTEXT_SOURCES, context, "memories"),
+            Provide(TOOLS, InlineTools(config, permissions, self._tools), "memories"),
+            Provide(TURN_COMPANIONS, self._agent, "memories"),
+            Provide(MODELS_IN_USE, self._model_in_use, "memories"),
             Provide(PORTABLE, PortableMemories(config, memories, counter), KIND),
         ]
+
+    def _model_in_use(self) -> tuple[str, str] | None:
+        agent = self._config.current.agent
+        return None if agent is None else (agent.endpoint, agent.model)
 
     @hook
     def subscriptions(self) -> list[On]:
@@ -121,10 +143,6 @@ class MemoriesPlugin(Plugin):
             return "; ".join(config.advice) or None
 
         return [Check("memory settings", look, offline=True)]
-
-    @hook
-    def reload(self, ctx: Context) -> None:
-        self._config.current = _read(ctx)
 
     async def _forget(self, fact: AccountDeleted) -> None:
         if ObjectId.is_valid(fact.user_id):

@@ -6,10 +6,10 @@ from typing import Any
 
 from bson import ObjectId
 
-from locutory import iso, now
+from locutory import ConfigRef, iso, now
 from locutory_contracts.portability import Record
 from locutory_memories.keys import Counter, is_refused, length
-from locutory_memories.memory_config import MAX_KEY_LENGTH, ConfigRef
+from locutory_memories.memory_config import MAX_KEY_LENGTH, MemoryConfig
 from locutory_memories.routes import MAX_AGENT_ID_LENGTH
 from locutory_memories.service import KeyTaken, LimitReached, Memories, MemoryScope, TooMany
 
@@ -21,7 +21,9 @@ class PortableMemories:
 
     rank = 80
 
-    def __init__(self, config: ConfigRef, memories: Memories, counter: Counter) -> None:
+    def __init__(
+        self, config: ConfigRef[MemoryConfig], memories: Memories, counter: Counter
+    ) -> None:
         self._config = config
         self._memories = memories
         self._counter = counter

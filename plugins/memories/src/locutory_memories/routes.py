@@ -8,11 +8,11 @@ from bson import ObjectId
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from locutory import JSON, Can, Forbidden, HTTPError, Principal, Request, Route, Services
+from locutory import JSON, Can, ConfigRef, Forbidden, HTTPError, Principal, Request, Route, Services
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_memories.keys import Counter, is_refused, is_well_formed, length
-from locutory_memories.memory_config import MAX_KEY_LENGTH, ConfigRef
+from locutory_memories.memory_config import MAX_KEY_LENGTH, MemoryConfig
 from locutory_memories.permissions import GROUP, MemoryPermissions
 from locutory_memories.service import (
     KeyTaken,
@@ -92,7 +92,7 @@ class MemoryRoutes:
 
     def __init__(
         self,
-        config: ConfigRef,
+        config: ConfigRef[MemoryConfig],
         memories: Memories,
         permissions: MemoryPermissions,
         counter: Counter,

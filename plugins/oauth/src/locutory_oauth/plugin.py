@@ -18,7 +18,8 @@ from locutory_contracts.avatars import AVATARS
 from locutory_contracts.directory import DIRECTORY
 from locutory_contracts.sign_in import MEMBERSHIPS, OUTSIDE_SESSIONS, ROLE_NAMES, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_oauth.config import Config, SocialSection
+from locutory_oauth.config import Config as OAuthConfig
+from locutory_oauth.config import SocialSection
 from locutory_oauth.login_state import LoginStateStore, secure
 from locutory_oauth.providers import ProviderFactory, discover
 from locutory_oauth.routes import OAuthRoutes
@@ -35,7 +36,7 @@ class OAuthPlugin(Plugin):
 
     name = "oauth"
     summary = "Sign-in through Google, GitHub, Discord, Facebook, Apple, OpenID Connect, SAML"
-    Config = Config
+    Config = OAuthConfig
     sections: ClassVar = {"registration": SocialSection}
     provides = (STARTUP_CONFIG, AUTHENTICATORS, OUTSIDE_SESSIONS, DIRECTORY)
     wants = (SIGN_INS, ACCOUNTS, ROLE_NAMES, MEMBERSHIPS, AVATARS)
@@ -44,8 +45,8 @@ class OAuthPlugin(Plugin):
         self._addresses = dict(addresses or {})
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        config: Config = ctx.config
+    def setup(self, ctx: Context[OAuthConfig]) -> None:
+        config = ctx.config
         life = config.session_expiry
         if config.openid_reuse_tokens:
             life = max(life, config.openid_reuse_max_session_age_ms)
@@ -57,6 +58,10 @@ class OAuthPlugin(Plugin):
             is_secure=secure(ctx.kernel, config.session_cookie_secure),
         )
         self._providers = ProviderFactory(ctx, self._login_states, self._addresses).build()
+
+    @hook
+    def services(self, ctx: Context[OAuthConfig]) -> list[Provide]:
+        config = ctx.config
         buttons = (ctx.section("registration") or {}).get("socialLogins")
         offers = [Provide(STARTUP_CONFIG, OAuthStartup(config, buttons), "oauth")]
         sessions = self._providers.sessions
@@ -69,8 +74,8 @@ class OAuthPlugin(Plugin):
         return offers
 
     @hook
-    def routes(self, ctx: Context) -> list[Route]:
-        config: Config = ctx.config
+    def routes(self, ctx: Context[OAuthConfig]) -> list[Route]:
+        config = ctx.config
         sign_in = SignIn(
             ctx.services,
             ctx.events,
@@ -96,8 +101,8 @@ class OAuthPlugin(Plugin):
         return [PhaseTask("authentication", "OpenID discovery", lambda: discover(client, ctx.log))]
 
     @hook
-    def checks(self, ctx: Context) -> list[Check]:
-        config: Config = ctx.config
+    def checks(self, ctx: Context[OAuthConfig]) -> list[Check]:
+        config = ctx.config
         providers = self._providers
 
         async def switched_on() -> str | None:

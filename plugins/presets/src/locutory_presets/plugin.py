@@ -21,12 +21,15 @@ class PresetsPlugin(Plugin):
     provides = (PORTABLE,)
 
     @hook
+    def setup(self, ctx: Context[PresetsConfig]) -> None:
+        self._presets = Presets(ctx.database, ctx.config)
+
+    @hook
     def documents(self) -> list[type[Document]]:
         return [Preset]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        self._presets = Presets(ctx.database, ctx.config)
+    def services(self) -> list[Provide]:
         return [Provide(PORTABLE, PortablePresets(self._presets), KIND)]
 
     @hook

@@ -28,13 +28,16 @@ class ProjectsPlugin(Plugin):
     wants = (CONVERSATIONS,)
 
     @hook
+    def setup(self, ctx: Context) -> None:
+        self._statistics = Statistics(ctx.database, ctx.services, ctx.log)
+        self._projects = Projects(ctx.database, ctx.services, self._statistics)
+
+    @hook
     def documents(self) -> list[type[Document]]:
         return [ChatProject, Recount]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        self._statistics = Statistics(ctx.database, ctx.services, ctx.log)
-        self._projects = Projects(ctx.database, ctx.services, self._statistics)
+    def services(self) -> list[Provide]:
         return [
             Provide(PROJECTS, self._projects),
             Provide(PORTABLE, PortableProjects(self._projects), KIND),

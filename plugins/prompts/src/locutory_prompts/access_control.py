@@ -1,14 +1,13 @@
 """The rights of callers on prompt groups (contract prompts §1)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
-from locutory import POLICY, HTTPError, PermissionGroup, Principal, Services
-from locutory.access import DefaultPolicy, Policy
+from locutory import HTTPError, Policy, Principal, Services
 from locutory.database import Raw
 from locutory_contracts.access import ACCESS, VIEW, ResourceAccess
 from locutory_prompts.resource_kind import CAPABILITY, KIND, PERMISSION
@@ -44,22 +43,18 @@ class AccessControl:
         self,
         prompts: Prompts,
         services: Services,
-        groups: Callable[[], Mapping[str, PermissionGroup]],
+        policy: Policy,
         log: BoundLogger,
     ) -> None:
         self._prompts = prompts
         self._services = services
-        self._groups = groups
+        self._policy = policy
         self._log = log
 
     @property
     def shared(self) -> ResourceAccess | None:
         """The service, or ``None`` while nothing can be shared."""
         return self._services.find(ACCESS)
-
-    @property
-    def _policy(self) -> Policy:
-        return self._services.find(POLICY) or DefaultPolicy(self._groups())
 
     async def use(self, principal: Principal) -> None:
         """403 unless the caller's role may use prompts at all; for routes that the kernel

@@ -32,6 +32,14 @@ class PromptsPlugin(Plugin):
     wants = (ACCESS, ACCOUNTS, POLICY)
 
     @hook
+    def setup(self, ctx: Context[PromptsConfig]) -> None:
+        self._prompts = Prompts(ctx.database, ctx.services, ctx.log)
+        self._access_control = AccessControl(self._prompts, ctx.services, ctx.policy, ctx.log)
+        self._ownership_transfer = OwnershipTransfer(
+            self._prompts, ctx.database, ctx.services, ctx.log
+        )
+
+    @hook
     def documents(self) -> Iterable[type[Document]]:
         return [PromptGroup, Prompt, PendingTransfer]
 
@@ -52,10 +60,6 @@ class PromptsPlugin(Plugin):
 
     @hook
     def services(self, ctx: Context) -> Iterable[Provide]:
-        self._prompts = Prompts(ctx.database, ctx.services, ctx.log)
-        self._ownership_transfer = OwnershipTransfer(
-            self._prompts, ctx.database, ctx.services, ctx.log
-        )
         return [
             Provide(RESOURCE_KINDS, PromptGroupResource(ctx.database), KIND),
             Provide(AUTHORED, AuthoredGroups(self._prompts), KIND),
@@ -70,11 +74,10 @@ class PromptsPlugin(Plugin):
         ]
 
     @hook
-    def routes(self, ctx: Context) -> Iterable[Route]:
-        config: PromptsConfig = ctx.config
-        access_control = AccessControl(self._prompts, ctx.services, ctx.permission_groups, ctx.log)
+    def routes(self, ctx: Context[PromptsConfig]) -> Iterable[Route]:
+        prompts, access_control = self._prompts, self._access_control
         return [
-            *ListRoutes(Lists(self._prompts, access_control)).all(),
-            *GroupRoutes(self._prompts, access_control, config.uses_per_minute).all(),
-            *VersionRoutes(self._prompts, access_control).all(),
+            *ListRoutes(Lists(prompts, access_control)).all(),
+            *GroupRoutes(prompts, access_control, ctx.config.uses_per_minute).all(),
+            *VersionRoutes(prompts, access_control).all(),
         ]

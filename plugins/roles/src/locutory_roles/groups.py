@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Database, Principal, Services, now
+from locutory import Broadcast, Database, Principal, Services, now
 from locutory.database import Raw
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.directory import DirectoryEntry
@@ -32,17 +32,19 @@ class GroupStore:
     """Groups of one database.
 
     The groups of a caller are remembered for ``seconds`` (0: never), since they count in
-    every look at a resource. `forget` makes a change visible at once; ``announce`` tells
-    other servers.
+    every look at a resource. `forget` makes a change visible at once; other servers hear
+    of it through ``changes``, as ``groups``.
     """
 
-    def __init__(self, database: Database, services: Services, seconds: float) -> None:
+    def __init__(
+        self, database: Database, services: Services, seconds: float, changes: Broadcast
+    ) -> None:
         self._database = database
         self._services = services
         self._seconds = seconds
         self._cache: dict[tuple[str | None, str, str | None], tuple[float, Groups]] = {}
         self._changes = 0
-        self.announce: Callable[[], Awaitable[None]] | None = None
+        self._announced = changes
 
     async def of(self, principal: Principal) -> Groups:
         """The groups that list the caller, by account id or by ``idOnTheSource``."""
@@ -162,8 +164,7 @@ class GroupStore:
     async def changed(self) -> None:
         """Memberships were changed: nobody goes on by what they remember."""
         self.forget()
-        if self.announce is not None:
-            await self.announce()
+        await self._announced.announce("groups")
 
     def forget(self) -> None:
         """Read every membership anew the next time it is asked for."""

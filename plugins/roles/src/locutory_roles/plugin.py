@@ -67,6 +67,33 @@ class RolesPlugin(Plugin):
     wants = (ACCOUNTS, AGENT_CAPABILITIES, AUTHORED, PEOPLE, DIRECTORY, RESOURCE_KINDS)
 
     @hook
+    def setup(self, ctx: Context[RolesConfig]) -> None:
+        seconds = ctx.config.cache_seconds
+        group_seconds = ctx.config.user_principals_cache_ttl_ms / 1000
+        changes = ctx.broadcast("roles:changed", self._invalidate)
+        self._defaults = lambda role: default_permissions(role, ctx.permission_groups)
+        self._declared = lambda: declared_permissions(ctx.permission_groups)
+        served = lambda: served_permissions(ctx.permission_groups, ctx.services)  # noqa: E731
+        self._roles = RoleStore(ctx.database, self._defaults, served, seconds, changes)
+        self._settings = RoleSettings(ctx.config.permissions, self._declared, self._roles)
+        self._overrides = read_overrides(ctx.section("interface"), ctx.section("memory"))
+        self._groups = GroupStore(ctx.database, ctx.services, group_seconds, changes)
+        self._grants = GrantStore(ctx.database, self._groups, seconds)
+        self._policy = RolePolicy(self._roles, self._grants)
+        self._resource_types = ResourceTypeRegistry(ctx.services)
+        self._entries = EntryStore(ctx.database)
+        self._access_roles = AccessRoleStore(ctx.database)
+        self._access = Access(
+            self._resource_types,
+            self._entries,
+            self._access_roles,
+            self._groups,
+            self._policy,
+            ctx.services,
+        )
+        self._memberships = DirectoryMemberships(ctx.database, self._groups, ctx.services, ctx.log)
+
+    @hook
     def documents(self) -> Iterable[type[Document]]:
         return [Role, SystemGrant, AccessRole, AclEntry, Group, Project]
 
@@ -86,34 +113,11 @@ class RolesPlugin(Plugin):
 
     @hook
     def services(self, ctx: Context) -> Iterable[Provide]:
-        seconds = ctx.config.cache_seconds
-        group_seconds = ctx.config.user_principals_cache_ttl_ms / 1000
-        self._defaults = lambda role: default_permissions(role, ctx.permission_groups())
-        self._declared = lambda: declared_permissions(ctx.permission_groups())
-        served = lambda: served_permissions(ctx.permission_groups(), ctx.services)  # noqa: E731
-        self._roles = RoleStore(ctx.database, self._defaults, served, seconds)
-        self._settings = RoleSettings(ctx.config.permissions, self._declared, self._roles)
-        self._overrides = read_overrides(ctx.section("interface"), ctx.section("memory"))
-        self._groups = GroupStore(ctx.database, ctx.services, group_seconds)
-        self._grants = GrantStore(ctx.database, self._groups, seconds)
-        self._policy = RolePolicy(self._roles, self._grants)
-        self._resource_types = ResourceTypeRegistry(ctx.services)
-        self._entries = EntryStore(ctx.database)
-        self._access_roles = AccessRoleStore(ctx.database)
-        self._access = Access(
-            self._resource_types,
-            self._entries,
-            self._access_roles,
-            self._groups,
-            self._policy,
-            ctx.services,
-        )
-        memberships = DirectoryMemberships(ctx.database, self._groups, ctx.services, ctx.log)
         return [
             Provide(POLICY, self._policy),
             Provide(ACCESS, self._access),
             Provide(ROLE_NAMES, StoredRoleNames(ctx.database)),
-            Provide(MEMBERSHIPS, memberships),
+            Provide(MEMBERSHIPS, self._memberships),
         ]
 
     @hook
@@ -163,30 +167,7 @@ class RolesPlugin(Plugin):
             self._settings,
             ctx.log,
         )
-        tasks = [PhaseTask("permissions", "system roles, access roles and grants", seeding.run)]
-        if ctx.redis is not None:
-            prefix = ctx.kernel.redis_key_prefix or ctx.environment.get(
-                ctx.kernel.redis_key_prefix_var, ""
-            )
-            # The client library costs 20 MB; a server without Redis does without it.
-            from locutory_roles.broadcast import Broadcast
-
-            broadcast = Broadcast(ctx.redis, prefix, self._invalidate, ctx.log)
-
-            async def role_changed(name: str) -> None:
-                await broadcast.announce(f"{_ROLE}{name}")
-
-            async def groups_changed() -> None:
-                await broadcast.announce(_GROUPS)
-
-            self._roles.announce = role_changed
-            self._groups.announce = groups_changed
-            tasks.append(
-                PhaseTask(
-                    "permissions", "changes of other servers", broadcast.start, broadcast.stop
-                )
-            )
-        return tasks
+        return [PhaseTask("permissions", "system roles, access roles and grants", seeding.run)]
 
     @hook
     def checks(self, ctx: Context) -> Iterable[Check]:

@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Database, encode
+from locutory import Broadcast, Database, encode
 from locutory.database import Raw
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions, shown_permissions
 from locutory_roles.documents import Role
@@ -57,8 +57,8 @@ class RoleStore:
     """Roles of one database.
 
     Permission checks stand before most requests, so a role is remembered for
-    ``seconds``. `forget` makes a change visible at once; ``announce`` tells other
-    servers. A tenant without a system role of its own uses the common one.
+    ``seconds``. `forget` makes a change visible at once; other servers hear of it through
+    ``changes``, as ``role:`` and its name. A tenant without a system role of its own uses the common one.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class RoleStore:
         defaults: Callable[[str], Permissions],
         served: Callable[[], Collection[str]],
         seconds: float,
+        changes: Broadcast,
     ) -> None:
         self._database = database
         self._defaults = defaults
@@ -74,7 +75,7 @@ class RoleStore:
         self._seconds = seconds
         self._cache: dict[tuple[str | None, str], tuple[float, StoredRole | None]] = {}
         self._changes = 0
-        self.announce: Callable[[str], Awaitable[None]] | None = None
+        self._announced = changes
 
     async def find(self, name: str, tenant: str | None = None) -> StoredRole | None:
         """A role, at most ``seconds`` old; ``None`` when there is no such role."""
@@ -192,8 +193,7 @@ class RoleStore:
             await self._database[Role].update_one({"_id": document["_id"]}, update)
         finally:
             self.forget(document["name"])
-        if self.announce is not None:
-            await self.announce(document["name"])
+        await self._announced.announce(f"role:{document['name']}")
 
     def forget(self, name: str | None = None) -> None:
         """Read a role (or all of them) anew the next time it is asked for."""

@@ -19,7 +19,7 @@ from locutory_contracts.conversations import (
 )
 from locutory_contracts.search import SEARCH
 from locutory_search.commands import Commands
-from locutory_search.config import Config
+from locutory_search.config import Config as SearchConfig
 from locutory_search.documents import SearchRecord
 from locutory_search.embedded.file import check_fts5
 from locutory_search.routes import SearchRoutes
@@ -31,17 +31,20 @@ class SearchPlugin(Plugin):
 
     name = "search"
     summary = "Full-text search over the history: built in, or Meilisearch"
-    Config = Config
+    Config = SearchConfig
     provides: ClassVar = (SEARCH,)
     wants: ClassVar = (CONVERSATIONS, HISTORY_FEED)
+
+    @hook
+    def setup(self, ctx: Context[SearchConfig]) -> None:
+        self._service = SearchService(ctx)
 
     @hook
     def documents(self) -> list[type[Document]]:
         return [SearchRecord]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        self._service = SearchService(ctx)
+    def services(self) -> list[Provide]:
         backend = self._service.backend
         return [] if backend is None else [Provide(SEARCH, backend)]
 
@@ -63,8 +66,8 @@ class SearchPlugin(Plugin):
         return SearchRoutes(self._service).all()
 
     @hook
-    def phases(self, ctx: Context) -> list[PhaseTask]:
-        config: Config = ctx.config
+    def phases(self, ctx: Context[SearchConfig]) -> list[PhaseTask]:
+        config = ctx.config
 
         async def possible() -> None:
             if config.is_on and not config.uses_meilisearch:

@@ -1,6 +1,6 @@
 """The check of who may read a link (contract share §2), and the access entries behind it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -9,15 +9,12 @@ from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
 from locutory import (
-    POLICY,
     HTTPError,
-    PermissionGroup,
     Policy,
     Principal,
     Services,
     Unauthorized,
 )
-from locutory.access import DefaultPolicy
 from locutory.database import Raw
 from locutory_contracts.access import ACCESS, OWNER, VIEW, AccessRole, ResourceAccess
 from locutory_share.config import Settings
@@ -58,13 +55,13 @@ class AccessControl:
         store: LinkStore,
         services: Services,
         settings: Settings,
-        groups: Callable[[], Mapping[str, PermissionGroup]],
+        policy: Policy,
         log: BoundLogger,
     ) -> None:
         self._store = store
         self._services = services
         self._settings = settings
-        self._groups = groups
+        self._policy = policy
         self._log = log
 
     @property
@@ -106,8 +103,7 @@ class AccessControl:
 
     async def may_publish(self, principal: Principal) -> bool:
         """``True`` when the caller's links may be public."""
-        policy: Policy = self._services.find(POLICY) or DefaultPolicy(self._groups())
-        return bool(await policy.allows(principal, PERMISSIONS, "SHARE_PUBLIC"))
+        return bool(await self._policy.allows(principal, PERMISSIONS, "SHARE_PUBLIC"))
 
     async def grant(self, link: Raw, *, public: bool) -> None:
         """The entries of a new link."""

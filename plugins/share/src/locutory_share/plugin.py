@@ -68,6 +68,17 @@ class SharePlugin(Plugin):
     wants = (CONVERSATIONS, ACCESS, POLICY, AUTHENTICATORS, CATALOGUE, SEARCH, FILES)
 
     @hook
+    def setup(self, ctx: Context[ShareConfig]) -> None:
+        self._settings = Settings(ctx.config, ctx.section("interface"), ctx.environment)
+        self._store = LinkStore(ctx.database)
+        self._access_control = AccessControl(
+            self._store, ctx.services, self._settings, ctx.policy, ctx.log
+        )
+        self._snapshots = Snapshots(self._store, ctx.services)
+        self._serializer = LinkSerializer(ctx.services, self._snapshots, self._settings)
+        self._links = SharedLinks(self._store, ctx.services, self._access_control, self._serializer)
+
+    @hook
     def documents(self) -> Iterable[type[Document]]:
         return [SharedLink, OrphanedLink]
 
@@ -86,15 +97,7 @@ class SharePlugin(Plugin):
         ]
 
     @hook
-    def services(self, ctx: Context) -> Iterable[Provide]:
-        self._settings = Settings(ctx.config, ctx.section("interface"), ctx.environment)
-        self._store = LinkStore(ctx.database)
-        self._access_control = AccessControl(
-            self._store, ctx.services, self._settings, ctx.permission_groups, ctx.log
-        )
-        self._snapshots = Snapshots(self._store, ctx.services)
-        self._serializer = LinkSerializer(ctx.services, self._snapshots, self._settings)
-        self._links = SharedLinks(self._store, ctx.services, self._access_control, self._serializer)
+    def services(self) -> Iterable[Provide]:
         return [
             Provide(SHARED_CONVERSATIONS, self._links),
             Provide(RESOURCE_KINDS, LinkResource(self._store), KIND),

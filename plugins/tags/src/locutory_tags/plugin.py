@@ -38,6 +38,11 @@ class TagsPlugin(Plugin):
     wants = (CONVERSATIONS,)
 
     @hook
+    def setup(self, ctx: Context[TagsConfig]) -> None:
+        self._tags = Tags(ctx.database, ctx.services, ctx.config, ctx.log)
+        self._debounced_recount = DebouncedRecount(ctx.database, self._tags.recount, ctx.log)
+
+    @hook
     def documents(self) -> list[type[Document]]:
         return [ConversationTag, Recount]
 
@@ -46,9 +51,7 @@ class TagsPlugin(Plugin):
         return [PermissionGroup("BOOKMARKS", {"USE": Action(user=True)}, "Bookmarks")]
 
     @hook
-    def services(self, ctx: Context) -> list[Provide]:
-        self._tags = Tags(ctx.database, ctx.services, ctx.config, ctx.log)
-        self._debounced_recount = DebouncedRecount(ctx.database, self._tags.recount, ctx.log)
+    def services(self) -> list[Provide]:
         return [Provide(PORTABLE, PortableTags(self._tags), KIND)]
 
     @hook

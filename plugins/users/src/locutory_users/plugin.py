@@ -1,4 +1,4 @@
-"""The plugin: what a signed-in user keeps and changes about himself."""
+"""The plugin: what a signed-in user keeps and changes about themselves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from locutory import POLICY, Context, On, Plugin, Route, hook
 from locutory_contracts.accounts import ACCOUNTS, SECOND_FACTOR, AccountDeleted
-from locutory_users.config import Config
+from locutory_users.config import Config as UsersConfig
 from locutory_users.documents import PluginAuth, ToolFavorite
 from locutory_users.plugin_keys import PluginKeys
 from locutory_users.routes import AccountRoutes, SettingsRoutes
@@ -21,18 +21,20 @@ class UsersPlugin(Plugin):
 
     name = "users"
     summary = "Profile, terms, preferences, tool keys, favourites, account deletion"
-    Config = Config
+    Config = UsersConfig
     wants = (ACCOUNTS, SECOND_FACTOR, POLICY)
+
+    @hook
+    def setup(self, ctx: Context[UsersConfig]) -> None:
+        self._stars = ToolFavorites(ctx.database)
+        self._keys = PluginKeys(ctx.database, ctx.credentials, _mapping(ctx.section("webSearch")))
 
     @hook
     def documents(self) -> list[type[Document]]:
         return [ToolFavorite, PluginAuth]
 
     @hook
-    def subscriptions(self, ctx: Context) -> list[On]:
-        self._stars = ToolFavorites(ctx.database)
-        self._keys = PluginKeys(ctx.database, ctx.credentials, _mapping(ctx.section("webSearch")))
-
+    def subscriptions(self) -> list[On]:
         async def erase(fact: AccountDeleted) -> None:
             if ObjectId.is_valid(fact.user_id):
                 await self._stars.erase(fact.user_id)

@@ -36,16 +36,19 @@ class WebClientPlugin(Plugin):
         return [Banner]
 
     @hook
-    def services(self) -> Iterable[Provide]:
+    def setup(self, ctx: Context[WebClientConfig]) -> None:
         self._pages = ClientPages()
+        self._startup = Startup(ctx)
+
+    @hook
+    def services(self) -> Iterable[Provide]:
         return [Provide(PAGES, self._pages)]
 
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
-        self._startup = Startup(ctx)
-        yield from ClientRoutes(self._startup, Banners(ctx.database)).all()
+        yield from ClientRoutes(self._startup, Banners(ctx.database), ctx.routes).all()
         yield reference_route()
-        yield from off_routes(ctx.permission_groups)
+        yield from off_routes(lambda: ctx.permission_groups)
 
     @hook
     def phases(self, ctx: Context) -> Iterable[PhaseTask]:

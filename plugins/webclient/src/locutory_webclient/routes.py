@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from locutory import JSON, Empty, OptionalUser, Request, Route
+from locutory import JSON, Empty, OptionalUser, Request, Route, Routes
 from locutory_webclient.banners import Banners
 from locutory_webclient.startup import Startup
 
@@ -10,19 +10,19 @@ from locutory_webclient.startup import Startup
 _SWITCHES = {"presets": "/api/presets"}
 
 
-def switched_off(request: Request) -> list[str]:
+def switched_off(routes: Routes) -> list[str]:
     """The switches whose path nobody serves, or only an answer for what is off."""
-    table = request.kernel.routes
-    matches = {name: table.match("GET", path) for name, path in _SWITCHES.items()}
+    matches = {name: routes.match("GET", path) for name, path in _SWITCHES.items()}
     return [name for name, found in matches.items() if found is None or found.route.fallback]
 
 
 class ClientRoutes:
     """Handlers of the client's own routes."""
 
-    def __init__(self, startup: Startup, banners: Banners) -> None:
+    def __init__(self, startup: Startup, banners: Banners, routes: Routes) -> None:
         self._startup = startup
         self._banners = banners
+        self._routes = routes
 
     def all(self) -> list[Route]:
         """The two routes."""
@@ -51,7 +51,7 @@ class ClientRoutes:
         """The configuration for strangers, or for the caller."""
         if request.principal is None:
             return JSON(self._startup.for_strangers())
-        off = switched_off(request)
+        off = switched_off(self._routes)
         return JSON(await self._startup.for_account(request.principal, off))
 
     async def banner(self, request: Request) -> Response:

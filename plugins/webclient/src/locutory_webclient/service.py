@@ -47,8 +47,8 @@ def _roots(folder: Path) -> list[Path]:
     ]
 
 
-def _delivery(ctx: Context) -> Delivery:
-    config: WebClientConfig = ctx.config
+def _delivery(ctx: Context[WebClientConfig]) -> Delivery:
+    config = ctx.config
     production = ctx.kernel.node_env.lower() == "production"
     return Delivery(
         max_age=config.static_cache_max_age if production else None,
@@ -90,7 +90,7 @@ class ClientPages:
             self._files, self._index = FileServer({}), None
             self._landing = LandingPage(
                 version=__version__,
-                plugins=ctx.enabled_plugins(),
+                plugins=tuple(sorted({plugin for plugin, _ in ctx.routes.all()})),
                 base=base,
             )
             return

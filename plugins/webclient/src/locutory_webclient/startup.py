@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from locutory import POLICY, Context, Policy, Principal, encode
-from locutory.access import DefaultPolicy
+from locutory import Context, Principal, encode
 from locutory_contracts.offers import served_permissions
 from locutory_contracts.startup import STARTUP_CONFIG, StartupConfig
 from locutory_webclient.config import WebClientConfig
@@ -130,12 +129,13 @@ class Startup:
     def __init__(self, ctx: Context) -> None:
         self._services = ctx.services
         self._groups = ctx.permission_groups
+        self._policy = ctx.policy
         self._log = ctx.log
         self.configure(ctx)
 
-    def configure(self, ctx: Context) -> None:
+    def configure(self, ctx: Context[WebClientConfig]) -> None:
         """Take over the configuration, at start and at every reload."""
-        config: WebClientConfig = ctx.config
+        config = ctx.config
         interface = full_interface(ctx.yaml)
         own: Members = {
             "appTitle": config.app_title,
@@ -202,7 +202,7 @@ class Startup:
         """The answer for a signed-in caller. ``off`` are switches of ``interface`` whose
         feature nobody serves, whatever the file says."""
         members = dict(self._after_login)
-        served = served_permissions(self._groups(), self._services)
+        served = served_permissions(self._groups, self._services)
         interface = without_unserved(members["interface"], served)
         members["interface"] = {**interface, **dict.fromkeys(off, False)}
         members["showBirthdayIcon"] = self._every_day_is_birthday or _is_birthday()
@@ -218,9 +218,8 @@ class Startup:
         return encode(_without_none(members))
 
     async def _is_admin(self, principal: Principal) -> bool:
-        policy: Policy = self._services.find(POLICY) or DefaultPolicy(self._groups())
         try:
-            return bool(await policy.holds(principal, "access:admin"))
+            return bool(await self._policy.holds(principal, "access:admin"))
         except Exception:
             self._log.exception("webclient.capability_unknown")
             return False

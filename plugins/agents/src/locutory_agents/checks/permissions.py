@@ -1,10 +1,9 @@
 """Permission to start a turn (chat-stream §2, §4.3)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from locutory import JSON, POLICY, PermissionGroup, Services
-from locutory.access import DefaultPolicy, Policy, Principal
+from locutory import JSON, Policy, Principal, Services
 from locutory_agents.loop.agent import AGENTS_ENDPOINT
 from locutory_contracts.agents import STORED_AGENTS
 
@@ -14,15 +13,9 @@ READ_ONLY = "This subagent thread is view-only. Continue it from its parent agen
 class TurnPermissions:
     """Permissions that depend on the body, so that a route cannot declare them."""
 
-    def __init__(
-        self, services: Services, groups: Callable[[], Mapping[str, PermissionGroup]]
-    ) -> None:
+    def __init__(self, services: Services, policy: Policy) -> None:
         self._services = services
-        self._groups = groups
-
-    @property
-    def _policy(self) -> Policy:
-        return self._services.find(POLICY) or DefaultPolicy(self._groups())
+        self._policy = policy
 
     async def refusal(
         self, principal: Principal, body: Mapping[str, Any], endpoint: str

@@ -104,7 +104,7 @@ class KeyRoutes:
                 ObjectId(caller.id),
                 _name(body.get("name")),
                 expires=_expiry(body.get("expiresAt")),
-                scopes=_scopes(body.get("scopes"), self._authenticator.scopes(request)),
+                scopes=_scopes(body.get("scopes"), self._authenticator.scopes()),
                 tenant=caller.tenant,
             )
         except TooManyKeys:

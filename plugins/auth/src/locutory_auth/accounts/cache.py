@@ -4,23 +4,16 @@ Bounded, least recently used first; an entry is believed for a few seconds. A ch
 through this process drops the entry at once, and with Redis on every other worker too.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
-from locutory import Principal
+from locutory import Broadcast, Principal
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from locutory_auth.sessions.revocation import Revoked
-
-_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +35,19 @@ class AccountCache:
     Args:
         seconds: how long an entry is believed.
         size: entries at most.
-        redis: connection over which workers tell each other of changes.
-        channel: name of the Redis channel.
+        broadcast: opens the channel over which workers tell each other of changes.
     """
 
     def __init__(
         self,
         seconds: float,
         size: int,
-        redis: "Redis | None",
-        channel: str,
-        log: structlog.stdlib.BoundLogger,
+        broadcast: Callable[[str, Callable[[str], None]], Broadcast],
     ) -> None:
         self._seconds = seconds
         self._size = size
-        self._redis = redis
-        self._channel = channel
-        self._log = log
+        self._others = broadcast("accounts:changed", self._heard)
         self._entries: OrderedDict[str, CachedAccount] = OrderedDict()
-        self._listener: asyncio.Task[None] | None = None
         self.changes = 0
 
     def get(self, user_id: str) -> CachedAccount | None:
@@ -107,41 +94,11 @@ class AccountCache:
     async def changed(self, user_id: str) -> None:
         """Drop an entry here and in every other worker."""
         self.forget(user_id)
-        if self._redis is None:
-            return
-        from redis.exceptions import RedisError
+        await self._others.announce(user_id)
 
-        try:
-            await self._redis.publish(self._channel, user_id)
-        except (RedisError, OSError) as error:
-            self._log.warning("accounts.change_not_told", reason=str(error))
-
-    async def listen(self) -> None:
-        """Start to hear of the changes of other workers."""
-        if self._redis is not None:
-            self._listener = asyncio.create_task(self._hear(self._redis))
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
-            self._listener = None
-
-    async def _hear(self, redis: "Redis") -> None:
-        from redis.exceptions import RedisError
-
-        while True:
-            try:
-                async with redis.pubsub() as channel:
-                    await channel.subscribe(self._channel)
-                    # What changed while nobody listened is unknown.
-                    self.clear()
-                    async for message in channel.listen():
-                        if message["type"] == "message":
-                            self.forget(message["data"].decode())
-            except (RedisError, OSError) as error:
-                self._log.warning("accounts.not_listening", reason=str(error))
+    def _heard(self, user_id: str) -> None:
+        """What another worker changed; empty when that may be anything."""
+        if user_id:
+            self.forget(user_id)
+        else:
             self.clear()
-            await asyncio.sleep(_RETRY_SECONDS)

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from locutory import ConfigRef
 from locutory_contracts.models import ModelRefused
-from locutory_endpoints.deployment import ConfigRef, Deployment
+from locutory_endpoints.deployment import Deployment
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.wire.connections import Connections
 from locutory_endpoints.wire.lists import ModelLists
@@ -23,7 +24,7 @@ OPENAI_BASE = "https://api.openai.com/v1"
 class ProviderDeps:
     """Dependencies of the providers: configuration, connections, lists, keys."""
 
-    config_ref: ConfigRef
+    config_ref: ConfigRef[Deployment]
     connections: Connections
     lists: ModelLists
     keys: KeyStore
@@ -31,7 +32,7 @@ class ProviderDeps:
     @property
     def deployment(self) -> Deployment:
         """The configuration in force."""
-        return self.config_ref.deployment
+        return self.config_ref.current
 
     def retries(self) -> Retries:
         """How failed calls are tried again."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from locutory import Principal
+from locutory import ConfigRef, Principal
 from locutory_contracts.models import (
     ChatModel,
     Finished,
@@ -17,7 +17,7 @@ from locutory_contracts.models import (
     ToolCallDelta,
     Usage,
 )
-from locutory_endpoints.deployment import ConfigRef
+from locutory_endpoints.deployment import Deployment
 from locutory_endpoints.providers import guide_texts
 from locutory_endpoints.providers.guide_texts import Texts
 
@@ -36,7 +36,7 @@ class GuideProvider:
     """`locutory_contracts.models.Provider` of the endpoint ``Guide``."""
 
     def __init__(
-        self, config_ref: ConfigRef, tokens: TokenCounter, seconds: float = WORD_SECONDS
+        self, config_ref: ConfigRef[Deployment], tokens: TokenCounter, seconds: float = WORD_SECONDS
     ) -> None:
         self._config_ref = config_ref
         self._tokens = tokens
@@ -50,7 +50,7 @@ class GuideProvider:
     @property
     def mode(self) -> str:
         """``auto`` (the catalogue hides it beside any other endpoint), ``always``, ``never``."""
-        return self._config_ref.deployment.config.guide
+        return self._config_ref.current.config.guide
 
     async def entries(self, principal: Principal | None) -> Mapping[str, Mapping[str, Any]]:
         """The endpoint, unless it is switched off."""
@@ -64,7 +64,7 @@ class GuideProvider:
         self, endpoint: str, model: str, settings: Mapping[str, Any], principal: Principal
     ) -> ChatModel:
         """The guide; it has no settings."""
-        config = self._config_ref.deployment.config
+        config = self._config_ref.current.config
         texts = Texts(alone=self.mode == "auto", ollama=config.ollama)
         return GuideModel(self._tokens, self._seconds, texts)
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import orjson
 from structlog.stdlib import BoundLogger
 
-from locutory import Events, Services
+from locutory import ConfigRef, Events, Services
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.chat import ModelUsed, Turn, UsageReported
 from locutory_contracts.models import (
@@ -27,7 +27,7 @@ from locutory_memories.chat.instructions import system_prompt
 from locutory_memories.chat.memory_tools import MemoryTools, ToolResult, schemas
 from locutory_memories.config import parameters_of
 from locutory_memories.keys import Counter
-from locutory_memories.memory_config import ConfigRef, MemoryAgentConfig, MemoryConfig
+from locutory_memories.memory_config import MemoryAgentConfig, MemoryConfig
 from locutory_memories.permissions import MemoryPermissions
 from locutory_memories.service import Memories, MemoryScope, scope_of
 
@@ -81,7 +81,7 @@ class MemoryAgent:
 
     def __init__(
         self,
-        config: ConfigRef,
+        config: ConfigRef[MemoryConfig],
         memories: Memories,
         permissions: MemoryPermissions,
         memory_tools: MemoryTools,

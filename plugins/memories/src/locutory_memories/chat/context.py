@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from locutory import ConfigRef
 from locutory_contracts.chat import Turn
 from locutory_memories.keys import Counter
-from locutory_memories.memory_config import ConfigRef
+from locutory_memories.memory_config import MemoryConfig
 from locutory_memories.permissions import MemoryPermissions
 from locutory_memories.service import Memories, scope_of
 
@@ -59,7 +60,7 @@ class MemoryContext:
 
     def __init__(
         self,
-        config: ConfigRef,
+        config: ConfigRef[MemoryConfig],
         memories: Memories,
         permissions: MemoryPermissions,
         counter: Counter,

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from locutory import Services
+from locutory import ConfigRef, Services
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.models import ToolSchema
 from locutory_memories.keys import Counter, is_refused, length
-from locutory_memories.memory_config import MAX_KEY_LENGTH, ConfigRef, MemoryConfig
+from locutory_memories.memory_config import MAX_KEY_LENGTH, MemoryConfig
 from locutory_memories.service import AccountGone, LimitReached, Memories, MemoryScope, TooMany
 
 SET = "set_memory"
@@ -75,7 +75,11 @@ class MemoryTools:
     """Runs the tools. Their writes keep to the token limit, side by side or not."""
 
     def __init__(
-        self, config: ConfigRef, memories: Memories, counter: Counter, services: Services
+        self,
+        config: ConfigRef[MemoryConfig],
+        memories: Memories,
+        counter: Counter,
+        services: Services,
     ) -> None:
         self._config = config
         self._memories = memories

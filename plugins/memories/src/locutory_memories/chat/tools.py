@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from locutory import ConfigRef
 from locutory_contracts.chat import Tool, ToolOutcome, Turn
 from locutory_memories.chat.memory_tools import DELETE, SET, MemoryTools, schemas
-from locutory_memories.memory_config import ConfigRef
+from locutory_memories.memory_config import MemoryConfig
 from locutory_memories.permissions import MemoryPermissions
 from locutory_memories.service import scope_of
 
@@ -18,7 +19,10 @@ class InlineTools:
     """Offers the tools to turns that ask for the capability ``memory``."""
 
     def __init__(
-        self, config: ConfigRef, permissions: MemoryPermissions, memory_tools: MemoryTools
+        self,
+        config: ConfigRef[MemoryConfig],
+        permissions: MemoryPermissions,
+        memory_tools: MemoryTools,
     ) -> None:
         self._config = config
         self._permissions = permissions

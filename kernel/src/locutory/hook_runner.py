@@ -1,7 +1,7 @@
-"""Assembling: calls every plugin's hooks once, in order, and registers what they return."""
+"""Calls every plugin's hooks once, in order, and registers what they return."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,11 @@ import pluggy
 from beanie import Document
 
 from locutory.access import Can, PermissionGroup
+from locutory.context import Context
 from locutory.database import collection_name
 from locutory.errors import Problem, StartupError
 from locutory.events import On
-from locutory.plugin import Check, Context, Hooks, Job, PhaseTask, Plugin
+from locutory.plugin import Check, Hooks, Job, PhaseTask, Plugin
 from locutory.routing import Route
 from locutory.services import Provide
 from locutory_configfile import nearest
@@ -63,6 +64,26 @@ class Contributions:
     commands: dict[str, list[Any]] = field(default_factory=dict)
     offered: dict[str, set[str]] = field(default_factory=dict)
     """By plugin: the names of the keys that it offers in this configuration."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """By collection: the plugin that owns it."""
+
+    def add_document(self, owner: str, document: type[Document]) -> None:
+        """A collection belongs to one plugin."""
+        collection = collection_name(document)
+        other = self.owners.setdefault(collection, owner)
+        if other != owner:
+            text = f"owned by both '{other}' and '{owner}'"
+            raise StartupError(Problem(f"collection {collection}", text, plugin=owner))
+        self.documents.setdefault(owner, []).append(document)
+
+    def add_group(self, owner: str, group: PermissionGroup) -> None:
+        """A permission group may be declared again with the same actions: by plugins that can
+        do without each other."""
+        known = self.permissions.setdefault(group.name, group)
+        other = self.permission_owners.setdefault(group.name, owner)
+        if known.actions != group.actions:
+            text = f"declared by both '{other}' and '{owner}', with different actions"
+            raise StartupError(Problem(f"permission group {group.name}", text, plugin=owner))
 
 
 def closed_routes(
@@ -90,7 +111,7 @@ def _hint(group: str, groups: Mapping[str, PermissionGroup]) -> str:
     return f" ({hint})" if hint else ""
 
 
-class Assembly:
+class HookRunner:
     """One plugin manager per kernel; pluggy checks hook names and arguments."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
@@ -130,77 +151,37 @@ class Assembly:
                 )
             ) from error
 
-    def each(self, name: str, contexts: Mapping[str, Context]) -> Iterable[tuple[str, Any]]:
+    def each(self, name: str, contexts: Mapping[str, Context]) -> Iterator[tuple[str, Any]]:
         """(plugin, item) of everything a hook returns, in plugin order."""
-        expected = _ITEMS[name]
         for plugin in self.plugins:
-            for item in self.call(name, plugin, contexts[plugin.name]):
-                if not isinstance(item, expected):
-                    raise StartupError(
-                        Problem(
-                            f"plugin {plugin.name}",
-                            f"its hook '{name}' returned {type(item).__name__}, "
-                            f"not {expected.__name__}",
-                            plugin=plugin.name,
-                        )
-                    )
+            for item in self._items(name, plugin, contexts[plugin.name]):
                 yield plugin.name, item
+
+    def _items(self, name: str, plugin: Plugin, context: Context) -> list[Any]:
+        expected, items = _ITEMS[name], self.call(name, plugin, context)
+        for item in items:
+            if not isinstance(item, expected):
+                text = f"its hook '{name}' returned {type(item).__name__}, not {expected.__name__}"
+                raise StartupError(Problem(f"plugin {plugin.name}", text, plugin=plugin.name))
+        return items
 
     def gather(
         self, contexts: Mapping[str, Context], register: Mapping[str, Callable[[str, Any], None]]
     ) -> Contributions:
         """Call all hooks. ``register`` takes the items of services, subscriptions and routes."""
         found = Contributions()
-        owners: dict[str, str] = {}
-        for owner, document in self.each("documents", contexts):
-            collection = collection_name(document)
-            if owners.setdefault(collection, owner) != owner:
-                raise StartupError(
-                    Problem(
-                        f"collection {collection}",
-                        f"owned by both '{owners[collection]}' and '{owner}'",
-                        plugin=owner,
-                    )
-                )
-            found.documents.setdefault(owner, []).append(document)
-        for owner, group in self.each("permissions", contexts):
-            if group.name in found.permissions:
-                raise StartupError(
-                    Problem(
-                        f"permission group {group.name}",
-                        f"declared by both '{found.permission_owners[group.name]}' and '{owner}'",
-                        plugin=owner,
-                    )
-                )
-            found.permissions[group.name] = group
-            found.permission_owners[group.name] = owner
-        declared = {plugin.name: {key.name for key in plugin.provides} for plugin in self.plugins}
-        kept: dict[str, set[str]] = {plugin.name: set() for plugin in self.plugins}
-        for owner, offer in self.each("services", contexts):
-            if offer.key.name not in declared[owner]:
-                raise StartupError(
-                    Problem(
-                        f"plugin {owner}",
-                        f"offers {offer.key!r} without declaring it",
-                        f"add the key to 'provides' of {owner}: it decides the order of plugins",
-                        owner,
-                    )
-                )
-            kept[owner].add(offer.key.name)
-            register["services"](owner, offer)
-        found.offered = kept
         for plugin in self.plugins:
-            # What is offered may depend on the configuration; without the hook nothing ever is.
-            if plugin.provides and not hasattr(plugin, "services"):
-                names = ", ".join(key.name for key in plugin.provides)
-                raise StartupError(
-                    Problem(
-                        f"plugin {plugin.name}",
-                        f"declares {names} in 'provides', and has no hook 'services'",
-                        "return Provide(key, …) from it, or take the keys out of 'provides'",
-                        plugin.name,
-                    )
-                )
+            context = contexts[plugin.name]
+            self.call("setup", plugin, context)
+            offers = self._items("services", plugin, context)
+            _check_offers(plugin, offers)
+            found.offered[plugin.name] = {offer.key.name for offer in offers}
+            for offer in offers:
+                register["services"](plugin.name, offer)
+        for owner, document in self.each("documents", contexts):
+            found.add_document(owner, document)
+        for owner, group in self.each("permissions", contexts):
+            found.add_group(owner, group)
         for name in ("subscriptions", "routes"):
             for owner, item in self.each(name, contexts):
                 register[name](owner, item)
@@ -210,3 +191,20 @@ class Assembly:
         for owner, command in self.each("commands", contexts):
             found.commands.setdefault(owner, []).append(command)
         return found
+
+
+def _check_offers(plugin: Plugin, offers: Iterable[Provide]) -> None:
+    """What is offered may depend on the configuration; it is declared, and without the hook
+    nothing ever is."""
+    declared = {key.name for key in plugin.provides}
+    text = fix = ""
+    for offer in offers:
+        if offer.key.name not in declared:
+            text = f"offers {offer.key!r} without declaring it"
+            fix = f"add the key to 'provides' of {plugin.name}: it decides the order of plugins"
+    if declared and not hasattr(plugin, "services"):
+        names = ", ".join(key.name for key in plugin.provides)
+        text = f"declares {names} in 'provides', and has no hook 'services'"
+        fix = "return Provide(key, …) from it, or take the keys out of 'provides'"
+    if text:
+        raise StartupError(Problem(f"plugin {plugin.name}", text, fix, plugin.name))

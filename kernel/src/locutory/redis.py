@@ -1,0 +1,124 @@
+"""Redis, which lets several workers share caches, limits, streams and announcements.
+
+The package ``locutory-redis`` does the work, and is imported only where ``USE_REDIS`` is on."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from locutory.errors import Problem, StartupError
+from locutory.settings import Environment, KernelConfig
+
+if TYPE_CHECKING:
+    from locutory_redis import RedisServer as RedisServer
+
+_FIX = "set REDIS_URI=redis://host:6379"
+
+
+class Broadcast(Protocol):
+    """A channel to all workers of a server, made by ``ctx.broadcast(channel, heard)``. ``heard``
+    is called with each text that a worker announces, and with ``""`` when some may have been
+    missed; without Redis there are no others, and nothing is heard."""
+
+    async def announce(self, text: str) -> None:
+        """Send a text to every worker."""
+        ...
+
+
+class _Alone:
+    async def announce(self, text: str) -> None:
+        """There is nobody to tell."""
+
+
+class Broadcasts:
+    """The channels of one process, listened to from `start` to `stop`."""
+
+    def __init__(self, redis: "RedisServer | None") -> None:
+        self._redis = redis
+        self._channels: list[_Listening] = []
+
+    def open(
+        self, channel: str, heard: Callable[[str], None], log: structlog.stdlib.BoundLogger
+    ) -> Broadcast:
+        """A channel, whose log lines go to ``log``."""
+        if self._redis is None:
+            return _Alone()
+        from locutory_redis import RedisBroadcast
+
+        made = RedisBroadcast(self._redis, channel, heard, log)
+        self._channels.append(made)
+        return made
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        for channel in self._channels:
+            await channel.start()
+
+    async def stop(self) -> None:
+        """End listening."""
+        for channel in self._channels:
+            await channel.stop()
+
+
+class _Listening(Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+def key_prefix(config: KernelConfig, environment: Environment) -> str:
+    """The prefix of every Redis key (contract kernel §16.8)."""
+    if config.redis_key_prefix and config.redis_key_prefix_var:
+        raise StartupError(
+            Problem(
+                "REDIS_KEY_PREFIX",
+                "set together with REDIS_KEY_PREFIX_VAR",
+                "keep one of the two",
+            )
+        )
+    return config.redis_key_prefix or environment.get(config.redis_key_prefix_var, "")
+
+
+def redis_problems(config: KernelConfig) -> list[Problem]:
+    """What is wrong with the settings of Redis when ``USE_REDIS`` is on."""
+    if not config.use_redis:
+        return []
+    if not config.redis_uri:
+        return [Problem("USE_REDIS", "is on, but REDIS_URI is not set", _FIX)]
+    try:
+        from locutory_redis import address_fault
+    except ImportError as error:
+        return [Problem("USE_REDIS", f"is on, but {error}", "pip install locutory-redis")]
+    fault = address_fault(config.redis_uri, is_cluster=bool(config.redis_cluster))
+    if not fault:
+        return []
+    one = "give the address of one server (USE_REDIS_CLUSTER off, no list of addresses)"
+    return [Problem("REDIS_URI", fault, one if "cluster" in fault else _FIX)]
+
+
+def connect_redis(config: KernelConfig, environment: Environment) -> "RedisServer | None":
+    """The server (not connected yet) when ``USE_REDIS`` is on."""
+    prefix = key_prefix(config, environment)
+    if not config.use_redis:
+        return None
+    if problems := redis_problems(config):
+        raise StartupError(problems)
+    from locutory_redis import RedisServer
+
+    return RedisServer(
+        str(config.redis_uri),
+        prefix,
+        username=config.redis_username or "",
+        password=config.redis_password or "",
+    )
+
+
+async def check_redis(redis: "RedisServer | None") -> None:
+    """`StartupError` when Redis is used and does not answer."""
+    if redis is None:
+        return
+    try:
+        await redis.ping()
+    except redis.unreachable as error:
+        text, fix = f"Redis does not answer: {error}", "start it, or set USE_REDIS=false"
+        raise StartupError(Problem("REDIS_URI", text, fix)) from error
