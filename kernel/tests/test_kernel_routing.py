@@ -1,5 +1,6 @@
 """Finding routes: against a simple model, and the rules of contract kernel §3."""
 
+from contextvars import copy_context
 from typing import Any
 from urllib.parse import quote
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from locutory import HTTPError, Public, Route, StartupError
+from locutory import BadRequest, HTTPError, Public, Request, Route, StartupError
 from locutory.routing import RouteTable
 
 
@@ -231,3 +232,18 @@ def test_a_route_that_could_never_match_is_refused(path: str, methods: tuple[str
 def test_deep_paths_cost_nothing_special() -> None:
     routes = table(*(route("/" + "/".join(["{x}"] * 0 + ["a"] * depth)) for depth in range(1, 30)))
     assert found(routes, "GET", "/a" * 10_000) is None
+
+
+def test_members_are_read_with_their_type() -> None:
+    scope: Any = {"type": "http", "headers": []}
+    # Not the request that later tests are in.
+    request = copy_context().run(Request, scope, None, None, None)  # type: ignore[arg-type]
+    request.payload = {"name": "x", "none": None, "bad": {"$gt": ""}}
+    assert request.text("name") == "x"
+    assert request.text("none") is None
+    assert request.text("absent") is None
+    with pytest.raises(BadRequest):
+        request.text("bad")
+    request.payload = []
+    with pytest.raises(BadRequest):
+        request.text("name")

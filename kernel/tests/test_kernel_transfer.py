@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from locutory import StartupError
 from locutory.cli import main
-from locutory.openers import open_database
+from locutory.database import open_database
 from locutory.settings import KernelConfig
 from locutory.testing import Serve
 from locutory.testing.database import Databases

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,9 +27,30 @@ def import_names(folder: str) -> list[str]:
     return found
 
 
+def package_layers() -> list[list[str]]:
+    """The packages in layers: each knows only such as its pyproject.toml names, which lie below
+    it; those of one layer do not know each other. `graphlib.CycleError` for a circle."""
+    names = import_names("packages")
+    wanted: dict[str, set[str]] = {}
+    for name in names:
+        file = ROOT / "packages" / name.removeprefix("locutory_") / "pyproject.toml"
+        listed = tomllib.loads(file.read_text("utf-8"))["project"].get("dependencies", [])
+        words = {
+            line.split(">")[0].split("=")[0].split("[")[0].replace("-", "_") for line in listed
+        }
+        wanted[name] = words & set(names)
+    layers, sorter = [], TopologicalSorter(wanted)
+    sorter.prepare()
+    while sorter.is_active():
+        layers.append(sorted(sorter.get_ready()))
+        sorter.done(*layers[-1])
+    return layers[::-1]
+
+
 def contracts() -> str:
     """The configuration of import-linter."""
     plugins, packages = import_names("plugins"), import_names("packages")
+    below = "\n    ".join(" | ".join(layer) for layer in package_layers())
     everything = ["locutory", "locutory_contracts", *packages, *plugins]
     return f"""[importlinter]
 include_external_packages = True
@@ -43,13 +65,13 @@ modules =
     {_lines(plugins)}
 
 [importlinter:contract:layers]
-name = The kernel knows neither contracts nor plugins; packages know nobody
+name = The kernel knows neither contracts nor plugins; packages know only such as they name
 type = layers
 layers =
     {" | ".join(plugins)}
     locutory_contracts
     locutory
-    {" | ".join(packages)}
+    {below}
 
 [importlinter:contract:contracts]
 name = Contracts do no input or output

@@ -19,7 +19,6 @@ from locutory.access import (
     SignedIn,
 )
 from locutory.cache import Cache
-from locutory.ciphers import Credentials
 from locutory.context import ConfigRef, Context, Routes
 from locutory.database import Collection, Database, Raw
 from locutory.errors import (
@@ -42,6 +41,8 @@ from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
 from locutory.routing import Answer, NoBody, Route
 from locutory.services import Gathered, Provide, Services
 from locutory.settings import env, flag, option
+from locutory_credentials import Credentials
+from locutory_httpserver.parsing import drop_operators
 
 __version__ = "0.1.0"
 
@@ -105,6 +106,7 @@ __all__ = [
     "answer",
     "by_ip",
     "by_user",
+    "drop_operators",
     "encode",
     "env",
     "flag",

@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from locutory.database import address_problems
 from locutory.errors import Problem, StartupError
 from locutory.installed import entry_points
-from locutory.openers import address_problems, configured_address
 from locutory.plugin import Plugin
 from locutory.redis import redis_problems
 from locutory.settings import (
@@ -79,7 +79,7 @@ def validate(
     )
     if isinstance(kernel, KernelConfig):
         problems += redis_problems(kernel)
-        problems += address_problems(configured_address(kernel))
+        problems += address_problems(kernel)
     words = vocabulary()
     _check_variables(sources, plugins, words, problems, configuration)
     _check_plugins(sources, plugins, set(installed), problems, configuration)

@@ -10,13 +10,13 @@ from typing_extensions import TypeVar
 
 from locutory.access import PermissionGroup, Policy
 from locutory.cache import Cache
-from locutory.ciphers import Credentials
 from locutory.database import Database
 from locutory.events import Events
 from locutory.limiting import RateLimits
 from locutory.routing import Match, Route
 from locutory.services import Services
 from locutory.settings import Environment, KernelConfig
+from locutory_credentials import Credentials
 
 if TYPE_CHECKING:
     import structlog.stdlib

@@ -1,6 +1,7 @@
 """The database of one kernel: one client, collections by document class."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import structlog
@@ -8,7 +9,21 @@ from beanie import Document, init_beanie
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from locutory.collections import Collection, CollectionsByName, Cursor, DatabaseClient, Raw
+from locutory.errors import Problem, StartupError
+from locutory.installed import entry_points
+from locutory.settings import KernelConfig
+from locutory_database import (
+    EMBEDDED,
+    GROUP,
+    Collection,
+    CollectionsByName,
+    Cursor,
+    DatabaseClient,
+    DatabaseUnusable,
+    Raw,
+    address_fault,
+)
+from locutory_database import open_database as open_by_address
 
 __all__ = ["Collection", "Cursor", "Database", "Raw", "collection_name", "indexes_of"]
 
@@ -125,3 +140,48 @@ def indexes_of(document: type[Document]) -> list[IndexModel]:
 
 def _in_background(*, key: Mapping[str, Any], **options: Any) -> IndexModel:
     return IndexModel(list(key.items()), **{**options, "background": True})
+
+
+def configured_address(config: KernelConfig) -> str:
+    """``MONGO_URI``, or what a blank one means. May hold a password: never log it."""
+    return (config.mongo_uri or "").strip() or f"{EMBEDDED}:"
+
+
+def address_problems(config: KernelConfig) -> list[Problem]:
+    """What is wrong with ``MONGO_URI``, as far as that can be said without opening it."""
+    fault = address_fault(configured_address(config), entry_points(GROUP))
+    return [] if fault is None else [Problem("MONGO_URI", str(fault), fault.fix)]
+
+
+def check_data_dir(data_dir: Path) -> None:
+    """`StartupError` when there is something else than a folder in its place."""
+    if data_dir.exists() and not data_dir.is_dir():
+        fix = "name a folder: it is made if it is not there"
+        raise StartupError(Problem("LOCUTORY_DATA_DIR", f"{data_dir} is no folder", fix))
+
+
+async def open_database(
+    config: KernelConfig, data_dir: Path, *, address: str | None = None, create: bool = True
+) -> DatabaseClient:
+    """Open the configured database, or that of another ``address``; `StartupError` says what
+    to change. ``create``: make it if need be."""
+    check_data_dir(data_dir)
+    pool = {
+        "appname": "locutory",
+        "maxPoolSize": config.mongo_max_pool_size,
+        "minPoolSize": config.mongo_min_pool_size,
+        "maxConnecting": config.mongo_max_connecting,
+        "maxIdleTimeMS": config.mongo_max_idle_time_ms,
+        "waitQueueTimeoutMS": config.mongo_wait_queue_timeout_ms,
+    }
+    options = {name: value for name, value in pool.items() if value is not None}
+    chosen = configured_address(config) if address is None else address.strip()
+    installed = entry_points(GROUP)
+    try:
+        return await open_by_address(
+            chosen, data_dir, options=options, create=create, openers=installed
+        )
+    except DatabaseUnusable as error:
+        where = "MONGO_URI" if address is None else "the address"
+        place = "the database" if error.missing else where
+        raise StartupError(Problem(place, str(error), error.fix)) from error

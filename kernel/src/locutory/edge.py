@@ -21,7 +21,6 @@ from locutory.access import (
     Principal,
     Public,
 )
-from locutory.bodies import Body, ClientGone
 from locutory.errors import Forbidden, HTTPError, Unauthorized
 from locutory.failures import ErrorController
 from locutory.limiting import LimitExceeded
@@ -29,6 +28,7 @@ from locutory.pages import PAGES
 from locutory.request import SYSTEM_TENANT, Request
 from locutory.responses import JSON, Empty, Text
 from locutory.routing import Route
+from locutory_httpserver.bodies import Body, ClientGone
 from locutory_httpserver.finishing import finish
 from locutory_httpserver.proxies import ProxyTrust, ProxyWatch, prefix_of, take_off
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from locutory.errors import HTTPError, advice_of
 from locutory.request import Request
 from locutory.responses import JSON, Text, answer
+from locutory_httpserver.parsing import BodyRefused
 
 log = structlog.get_logger("locutory.http")
 
@@ -36,7 +37,7 @@ class ErrorController:
             return Text("Processing error in ErrorController.", 500)
 
     def _answer(self, error: Exception, request: Request) -> Response:
-        if isinstance(error, HTTPError):
+        if isinstance(error, HTTPError | BodyRefused):
             return answer(error.status, error.body, error.headers)
         if isinstance(error, ValidationError):
             return _invalid(error, request)

@@ -15,18 +15,17 @@ from locutory.access import PermissionGroup
 from locutory.background import Background, Lease
 from locutory.cache import Cache, MemoryCache
 from locutory.context import ConfigRef, Context
-from locutory.database import Database
+from locutory.database import Database, check_data_dir, open_database
 from locutory.edge import Edge
 from locutory.enabled import load_plugins
 from locutory.errors import Problem, StartupError
 from locutory.events import Events
-from locutory.health import Health, Metrics
+from locutory.health import Health
 from locutory.hook_runner import HookRunner, closed_routes
 from locutory.lifecycle import KERNEL, Lifecycle
-from locutory.lifespan import Lifespan
+from locutory.lifespan import Process
 from locutory.limiting import RateLimits
 from locutory.openapi import openapi_route
-from locutory.openers import open_database
 from locutory.outbox import DatabaseOutbox, OutboxEntry
 from locutory.plugin import PHASES, Job, PhaseTask, Plugin
 from locutory.policy import CurrentPolicy
@@ -34,8 +33,10 @@ from locutory.readiness import Readiness
 from locutory.redis import Broadcasts, check_redis, connect_redis
 from locutory.reloading import reload
 from locutory.routing import RouteTable
-from locutory.secrets import load_credentials, record_fingerprints
 from locutory.services import Services
+from locutory_credentials import COLLECTION, SecretsUnusable, load_credentials, record_fingerprints
+from locutory_httpserver.lifespan import Lifespan
+from locutory_httpserver.metrics import Metrics
 from locutory_transfer import unfinished
 
 log = structlog.get_logger("locutory")
@@ -82,7 +83,11 @@ class Kernel:
         self.config = checked.kernel
         self.environment = sources.environment
         self.data_dir = data_dir or self.config.data_dir or default_data_dir(sources.environment)
-        self.credentials = load_credentials(self.environment, self.data_dir, writes=writes)
+        check_data_dir(self.data_dir)
+        try:
+            self.credentials = load_credentials(self.environment, self.data_dir, writes=writes)
+        except SecretsUnusable as error:
+            raise StartupError([Problem(*fault) for fault in error.faults]) from None
         self._writes = writes
         self.services = Services()
         self.events = Events()
@@ -185,8 +190,9 @@ class Kernel:
             fix = "repeat the command that was broken off"
             raise StartupError(Problem("MONGO_URI", f"the database is {text}", fix))
         is_new = not await self.database.collections.list_collection_names()
+        fingerprints = self.database.collection(COLLECTION)
         await record_fingerprints(
-            self.database, self.credentials, self.environment, database_is_new=is_new
+            fingerprints, self.credentials, self.environment, database_is_new=is_new
         )
         own: dict[str, list[type[Document]]] = {KERNEL: [OutboxEntry, Lease]}
         await self.database.prepare(
@@ -229,15 +235,8 @@ class Kernel:
             self.background.repeat(job, owner)
         if isinstance(self.cache, MemoryCache):
             self.background.repeat(Job("cache sweep", 60, self.cache.sweep), KERNEL)
-        self.background.spawn(self._watch_loop(), owner=KERNEL, name="loop lag")
+        self.background.spawn(self.metrics.watch_loop(), owner=KERNEL, name="loop lag")
         self.background.spawn(self.readiness.watch(), owner=KERNEL, name="readiness")
-
-    async def _watch_loop(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + 5
-            await asyncio.sleep(5)
-            self.metrics.loop_lag.set(max(0.0, loop.time() - due))
 
     async def open(self) -> None:
         """Phases 1 to 9. On failure everything done so far is undone."""
@@ -281,7 +280,7 @@ class Kernel:
         if scope["type"] == "http":
             await self.edge(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await Lifespan(self).serve(receive, send)
+            await Lifespan(Process(self)).serve(receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 

@@ -8,10 +8,10 @@ import structlog
 from locutory.configuration import Configuration, read_sources, validate
 from locutory.errors import StartupError
 from locutory.plugin import Plugin
-from locutory.secrets import NAMES
 from locutory.settings import Environment, KernelConfig, env_name
 from locutory.sources import Sources
 from locutory_configfile import known_keys
+from locutory_credentials import NAMES
 
 if TYPE_CHECKING:
     from locutory.kernel import Kernel

@@ -7,8 +7,8 @@ import click
 from pymongo.errors import PyMongoError
 
 from locutory.context import Context
+from locutory.database import open_database
 from locutory.errors import advice_of
-from locutory.openers import open_database
 
 
 @contextlib.asynccontextmanager

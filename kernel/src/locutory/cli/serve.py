@@ -18,10 +18,10 @@ from uvicorn.config import STARTUP_FAILURE
 from locutory import __version__, configuration
 from locutory.cli import workers as worker_processes
 from locutory.cli.building import built
+from locutory.database import configured_address
 from locutory.errors import Problem, StartupError
 from locutory.kernel import Kernel
 from locutory.logs import set_up_logs
-from locutory.openers import configured_address
 from locutory.pages import NEXT_STEPS
 from locutory.settings import KernelConfig, environment_values
 from locutory_httpserver.protocol import Protocol

@@ -14,9 +14,9 @@ from pymongo.errors import PyMongoError
 
 from locutory import configuration
 from locutory.cli.database import fault
+from locutory.database import configured_address, open_database
 from locutory.errors import Problem, StartupError
 from locutory.kernel import default_data_dir
-from locutory.openers import configured_address, open_database
 from locutory.settings import KernelConfig, environment_values
 from locutory_transfer import Progress, TransferError, backup, check, copy, count, restore
 

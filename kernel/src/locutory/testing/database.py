@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from locutory.collections import CollectionsByName
-from locutory.openers import open_database
+from locutory.database import open_database
 from locutory.settings import KernelConfig
+from locutory_database import CollectionsByName
 
 
 class Databases:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from locutory.errors import Problem, StartupError
-from locutory.secrets import write_private
+from locutory_credentials import write_private
 from locutory_secantus.programs import HOST
 
 LOG_BYTES = 10 * 1024 * 1024

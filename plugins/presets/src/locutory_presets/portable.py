@@ -7,9 +7,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from bson.errors import InvalidDocument
 
-from locutory import now
+from locutory import drop_operators, now
 from locutory.database import Raw
-from locutory.parsing import drop_operators
 from locutory_contracts.portability import Record
 from locutory_presets.fields import READERS, default_of, preset_id, settings_of
 from locutory_presets.service import Presets, Taken

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 from beanie import Document
 
-from locutory.parsing import drop_operators
+from locutory import drop_operators
 from locutory_conversations.documents import Conversation, Message
 from locutory_conversations.editing.drafts import storable
 from locutory_conversations.importing.errors import InvalidItem

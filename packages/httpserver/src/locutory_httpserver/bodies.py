@@ -9,9 +9,10 @@ from typing import Any
 import brotli  # type: ignore[import-untyped]
 from starlette.types import Receive
 
-from locutory.errors import BadRequest, HTTPError
-from locutory.parsing import (
+from locutory_httpserver.parsing import (
     MALFORMED,
+    BodyRefused,
+    bad_request,
     drop_operators,
     form_parts,
     json_values,
@@ -38,9 +39,11 @@ class ClientGone(Exception):
     """The client hung up before its request was complete."""
 
 
-def too_large() -> HTTPError:
+def too_large() -> BodyRefused:
     """413, a compatible improvement over upstream's lost error."""
-    return HTTPError(413, {"message": "request entity too large"}, headers={"connection": "close"})
+    return BodyRefused(
+        413, {"message": "request entity too large"}, headers={"connection": "close"}
+    )
 
 
 class Body:
@@ -118,7 +121,7 @@ class Body:
             async with asyncio.timeout_at(self._until):
                 message = await self._receive()
         except TimeoutError:
-            raise HTTPError(
+            raise BodyRefused(
                 408, {"message": "request timeout"}, headers={"connection": "close"}
             ) from None
         if message["type"] == "http.disconnect":
@@ -135,7 +138,7 @@ class Body:
         try:
             return plain.decode(codec).encode()
         except UnicodeError:
-            raise HTTPError(400, MALFORMED) from None
+            raise BodyRefused(400, MALFORMED) from None
 
     def _count(self, plain: bytes, many: int) -> int:
         return json_values(plain, many) if self._is_json else form_parts(plain)
@@ -154,7 +157,7 @@ def _codec(parameters: bytes, is_json: bool) -> str:
         return "utf-8"
     allowed = ("utf-8", "utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be")
     if name not in (allowed if is_json else ("utf-8", "iso-8859-1")):
-        raise HTTPError(415, {"message": f'unsupported charset "{name.upper()}"'})
+        raise BodyRefused(415, {"message": f'unsupported charset "{name.upper()}"'})
     return name
 
 
@@ -164,7 +167,7 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes | None:
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate", "br"):
-        raise HTTPError(415, {"message": f'unsupported content encoding "{encoding}"'})
+        raise BodyRefused(415, {"message": f'unsupported content encoding "{encoding}"'})
     if not body:
         return body
     try:
@@ -179,7 +182,7 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes | None:
         if not unpacker.eof or unpacker.unused_data:
             raise zlib.error("cut off, or followed by something else")
     except (zlib.error, brotli.error):
-        raise BadRequest("The request body is not valid compressed data") from None
+        raise bad_request("The request body is not valid compressed data") from None
     return plain
 
 

@@ -1,24 +1,17 @@
-"""The four secrets of a deployment, and the record of which secrets a database belongs to
-(contract kernel §2.1, collections §2 and §3.7)."""
+"""The four secrets of a deployment (contract kernel §2.1, collections §2)."""
 
 import hashlib
-import os
 import re
 import secrets
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import structlog
-from pymongo.errors import DuplicateKeyError
 
-from locutory.ciphers import Credentials
-from locutory.database import Database
-from locutory.errors import Problem, StartupError
-from locutory.openers import check_data_dir
-from locutory.responses import now
 from locutory_configfile import read_env
+from locutory_credentials.ciphers import Credentials
+from locutory_credentials.private_file import write_private
 
 log = structlog.get_logger("locutory.secrets")
 
@@ -27,7 +20,6 @@ HEX_DIGITS = {"CREDS_KEY": 64, "CREDS_IV": 32}
 MINIMUM_STORED = 32
 """Fewest characters of a JWT secret in a file; one from the environment is taken as it is."""
 FILE = "secrets.env"
-COLLECTION = "librechatCredentialMetadata"
 
 # SHA-256 of the values that LibreChat's documentation printed for years: everybody has them.
 _PUBLISHED = frozenset(
@@ -40,27 +32,13 @@ _PUBLISHED = frozenset(
 )
 
 
-def write_private(path: Path, text: str, *, replace: bool = False) -> None:
-    """Write a file that only this account can read: whole or not at all, also after a power
-    cut and between processes. ``FileExistsError`` when it exists and is not to be replaced."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            os.replace(name, path)
-        else:
-            os.link(name, path)  # unlike a rename, the first of several processes wins
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        Path(name).unlink(missing_ok=True)
+class SecretsUnusable(Exception):
+    """Some secrets cannot be used. ``faults``: where, what, and what to do about it; values are
+    never part of them."""
+
+    def __init__(self, faults: Sequence[tuple[str, str, str]]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{where}: {text} ({fix})" for where, text, fix in faults))
 
 
 def _malformed(name: str, value: str, *, stored: bool) -> str | None:
@@ -78,9 +56,8 @@ def _read(path: Path) -> dict[str, str]:
     try:
         values = read_env(path.read_text("utf-8")).values
     except (OSError, UnicodeDecodeError) as error:
-        raise StartupError(
-            Problem(str(path), f"the file of secrets cannot be read: {error}")
-        ) from None
+        text = f"the file of secrets cannot be read: {error}"
+        raise SecretsUnusable([(str(path), text, "")]) from None
     return {name: value for name in NAMES if (value := values.get(name, "").strip())}
 
 
@@ -101,13 +78,9 @@ def _generated(path: Path, *, writes: bool) -> dict[str, str]:
         except FileExistsError:
             pass  # another process was first; its values are the ones to use
         except OSError as error:
-            raise StartupError(
-                Problem(
-                    str(path),
-                    f"generated secrets cannot be stored: {error.strerror}",
-                    f"make the folder writable, or set {', '.join(NAMES)} in the environment",
-                )
-            ) from None
+            text = f"generated secrets cannot be stored: {error.strerror}"
+            fix = f"make the folder writable, or set {', '.join(NAMES)} in the environment"
+            raise SecretsUnusable([(str(path), text, fix)]) from None
     elif writes and path.stat().st_mode & 0o077:
         path.chmod(0o600)
     return _read(path)
@@ -140,28 +113,27 @@ def load_credentials(
 
     Each is taken from the environment; a blank one from LibreChat's file of temporary
     credentials, if there is one; else from ``secrets.env`` in the data directory, which is
-    made with random values when needed (mode 0600). ``StartupError`` lists every secret that
+    made with random values when needed (mode 0600). `SecretsUnusable` lists every secret that
     is malformed; values are never shown. Without ``writes`` nothing is made or changed on disk.
     """
-    check_data_dir(data_dir)
     values, origins = _gather(environment, data_dir, writes=writes)
-    problems = []
+    faults = []
     for name in NAMES:
         origin = origins.get(name)
         where = name if origin is None else f"{origin}: {name}"
         if name not in values:
             place = data_dir / FILE
-            problems.append(Problem(str(place), f"{name} is missing", "restore it from a backup"))
+            faults.append((str(place), f"{name} is missing", "restore it from a backup"))
         elif text := _malformed(name, values[name], stored=origin is not None):
             fix = (
                 "correct it, or leave it blank to have one generated"
                 if origin is None
                 else f"restore it from a backup, or set {name} in the environment"
             )
-            problems.append(Problem(where, text, fix))
-    if problems:
-        raise StartupError(problems)
-    published = [name for name in NAMES if _fingerprint(values[name].lower()) in _PUBLISHED]
+            faults.append((where, text, fix))
+    if faults:
+        raise SecretsUnusable(faults)
+    published = [name for name in NAMES if fingerprint(values[name].lower()) in _PUBLISHED]
     if published:
         log.warning("secrets.published", names=published, advice="replace these known values")
     return Credentials(
@@ -172,71 +144,6 @@ def load_credentials(
     )
 
 
-def _fingerprint(value: str) -> str:
+def fingerprint(value: str) -> str:
+    """SHA-256 of a secret, in hexadecimal digits."""
     return hashlib.sha256(value.encode()).hexdigest()
-
-
-def _fingerprints(
-    credentials: Credentials, environment: Mapping[str, str]
-) -> dict[str, tuple[str, ...]]:
-    """Acceptable fingerprints, the one to write first. LibreChat hashes the text of the
-    environment, so the letter case of a hexadecimal key counts."""
-    texts = {
-        "CREDS_KEY": credentials.creds_key.hex(),
-        "CREDS_IV": credentials.creds_iv.hex(),
-        "JWT_SECRET": credentials.jwt_secret,
-        "JWT_REFRESH_SECRET": credentials.jwt_refresh_secret,
-    }
-    found = {}
-    for name, text in texts.items():
-        spellings = [environment.get(name, "").strip() or text, text]
-        if name in HEX_DIGITS:
-            spellings.append(text.upper())
-        else:
-            spellings[0] = text
-        found[name] = tuple(_fingerprint(spelling) for spelling in spellings)
-    return found
-
-
-async def record_fingerprints(
-    database: Database,
-    credentials: Credentials,
-    environment: Mapping[str, str],
-    *,
-    database_is_new: bool,
-) -> list[str]:
-    """Remember which secrets a database belongs to, as LibreChat does.
-
-    ``database_is_new``: it has no account yet; only then is a missing record written. An
-    existing record is never changed. Returns the names of secrets that differ from the
-    record, each also a warning in the log: what was stored with the former ones cannot be
-    read.
-    """
-    collection = database.collection(COLLECTION)
-    expected = _fingerprints(credentials, environment)
-    record = await collection.find_one({"_id": "primary"})
-    if record is None:
-        if not database_is_new:
-            return []
-        written = {name: accepted[0] for name, accepted in expected.items()}
-        try:
-            await collection.insert_one(
-                {"_id": "primary", "fingerprints": written, "createdAt": now()}
-            )
-        except DuplicateKeyError:
-            record = await collection.find_one({"_id": "primary"})
-    stored = (record or {}).get("fingerprints")
-    if not isinstance(stored, dict):
-        return []
-    differing = [
-        name
-        for name, accepted in expected.items()
-        if name in stored and stored[name] not in accepted
-    ]
-    for name in differing:
-        log.warning(
-            "secrets.changed",
-            name=name,
-            advice="this database was made with another value; restore that one",
-        )
-    return differing

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pymongo.errors import ConnectionFailure
 
-from locutory import StartupError, openers
-from locutory.openers import open_database
+from locutory import StartupError
+from locutory import database as kernel_database
+from locutory.database import open_database
 from locutory.settings import KernelConfig
+from locutory_database import GROUP
 
 
 class Elsewhere(EntryPoint):
@@ -36,7 +38,7 @@ def points(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
         assert group == "locutory.databases"
         return installed
 
-    monkeypatch.setattr(openers, "entry_points", entry_points)
+    monkeypatch.setattr(kernel_database, "entry_points", entry_points)
     return installed
 
 
@@ -58,7 +60,7 @@ async def test_without_an_address_the_built_in_one_opens(tmp_path: Path, uri: st
 
 
 async def test_a_package_opens_its_own_scheme(tmp_path: Path, points: list[EntryPoint]) -> None:
-    points += [Elsewhere("memory", "x:y", openers.GROUP), Elsewhere("sqlite", "x:y", "")]
+    points += [Elsewhere("memory", "x:y", GROUP), Elsewhere("sqlite", "x:y", "")]
     opened: Any = await open_database(KernelConfig(mongo_uri="memory:here"), tmp_path)
     assert opened == ("memory:here", tmp_path, True)
     replaced: Any = await open_database(KernelConfig(), tmp_path, create=False)
@@ -79,7 +81,7 @@ async def test_a_wrong_address_is_refused_without_showing_it(
         assert "secret" not in str(refused.value)
     with pytest.raises(StartupError, match=r"install a package that opens it .*install.py --all"):
         await open_database(KernelConfig(mongo_uri="embedded:"), tmp_path)
-    points += [Elsewhere("memory", "x:y", openers.GROUP)] * 2
+    points += [Elsewhere("memory", "x:y", GROUP)] * 2
     with pytest.raises(StartupError, match="sqlite"):
         await open_database(KernelConfig(), tmp_path)
     with pytest.raises(StartupError, match="memory:, mongodb:"):

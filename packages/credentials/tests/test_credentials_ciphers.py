@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locutory import Credentials
+from locutory_credentials import Credentials
 
 TEXT = "sk-schlüssel-0123456789"
 V1 = "ea391180af86a3310088d6e4c57a714ef399db23d629500bdacc0ec694da4ca6"

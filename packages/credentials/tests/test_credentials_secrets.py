@@ -10,11 +10,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from locutory import Credentials, Database, StartupError
-from locutory.openers import open_database
-from locutory.secrets import COLLECTION, FILE, load_credentials, record_fingerprints
+from locutory import Database
+from locutory.database import open_database
 from locutory.settings import KernelConfig
 from locutory.testing.database import Databases
+from locutory_credentials import (
+    COLLECTION,
+    FILE,
+    Credentials,
+    SecretsUnusable,
+    load_credentials,
+    record_fingerprints,
+)
 
 GIVEN = {
     "CREDS_KEY": "AB" * 32,
@@ -58,7 +65,7 @@ def test_blank_ones_are_made_once_and_kept_private(tmp_path: Path) -> None:
 
 def test_processes_that_start_together_agree(tmp_path: Path) -> None:
     program = (
-        "import sys;from pathlib import Path;from locutory.secrets import load_credentials;"
+        "import sys;from pathlib import Path;from locutory_credentials import load_credentials;"
         "sys.stdin.read();c=load_credentials({},Path(sys.argv[1])/'data');"
         "print(c.jwt_secret,c.creds_key.hex(),file=sys.stderr)"
     )
@@ -103,13 +110,13 @@ def test_every_malformed_one_is_named_without_its_value(tmp_path: Path) -> None:
     data.mkdir()
     (data / FILE).write_text("JWT_SECRET=tooshort\n")
     wrong = {"CREDS_KEY": "xyz" * 20, "CREDS_IV": "ab" * 15}
-    with pytest.raises(StartupError) as refused:
+    with pytest.raises(SecretsUnusable) as refused:
         load_credentials(wrong, data)
     text = str(refused.value)
-    assert len(refused.value.problems) == 4
-    assert "CREDS_KEY [kernel]: must be exactly 64 hexadecimal digits, and has 60" in text
-    assert "CREDS_IV [kernel]: must be exactly 32" in text
-    assert f"{data / FILE}: JWT_SECRET [kernel]: must have at least 32 characters" in text
+    assert len(refused.value.faults) == 4
+    assert "CREDS_KEY: must be exactly 64 hexadecimal digits, and has 60" in text
+    assert "CREDS_IV: must be exactly 32" in text
+    assert f"{data / FILE}: JWT_SECRET: must have at least 32 characters" in text
     assert "JWT_REFRESH_SECRET is missing" in text
     for value in (*wrong.values(), "tooshort"):
         assert value not in text
@@ -117,10 +124,10 @@ def test_every_malformed_one_is_named_without_its_value(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StartupError, match="set CREDS_KEY, CREDS_IV"):
+    with pytest.raises(SecretsUnusable, match="set CREDS_KEY, CREDS_IV"):
         load_credentials({}, tmp_path / "file" / "data")
     (tmp_path / ".env.temp").write_bytes(b"\xff\xfe")
-    with pytest.raises(StartupError, match="cannot be read"):
+    with pytest.raises(SecretsUnusable, match="cannot be read"):
         load_credentials({}, tmp_path)
 
 
@@ -147,9 +154,19 @@ async def database(databases: Databases) -> AsyncIterator[Database]:
 async def test_a_new_database_remembers_its_secrets(database: Database, tmp_path: Path) -> None:
     credentials = load_credentials(GIVEN, tmp_path)
     records = database.collection(COLLECTION)
-    assert await record_fingerprints(database, credentials, GIVEN, database_is_new=False) == []
+    assert (
+        await record_fingerprints(
+            database.collection(COLLECTION), credentials, GIVEN, database_is_new=False
+        )
+        == []
+    )
     assert await records.find_one({}) is None
-    assert await record_fingerprints(database, credentials, GIVEN, database_is_new=True) == []
+    assert (
+        await record_fingerprints(
+            database.collection(COLLECTION), credentials, GIVEN, database_is_new=True
+        )
+        == []
+    )
     record = await records.find_one({})
     assert record is not None
     assert record["_id"] == "primary"
@@ -158,12 +175,19 @@ async def test_a_new_database_remembers_its_secrets(database: Database, tmp_path
     assert set(record) == {"_id", "fingerprints", "createdAt"}
 
     lower = {**GIVEN, "CREDS_KEY": "ab" * 32}
-    assert await record_fingerprints(database, credentials, lower, database_is_new=False) == []
+    assert (
+        await record_fingerprints(
+            database.collection(COLLECTION), credentials, lower, database_is_new=False
+        )
+        == []
+    )
 
     other = {**GIVEN, "CREDS_IV": "00" * 16, "JWT_SECRET": "changed"}
     changed = load_credentials(other, tmp_path)
     with capture_logs() as logs:
-        differing = await record_fingerprints(database, changed, other, database_is_new=True)
+        differing = await record_fingerprints(
+            database.collection(COLLECTION), changed, other, database_is_new=True
+        )
     assert differing == ["CREDS_IV", "JWT_SECRET"]
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
         ("secrets.changed", "warning")
@@ -175,10 +199,17 @@ async def test_generated_secrets_are_recorded_as_librechat_would(
     database: Database, tmp_path: Path
 ) -> None:
     credentials = load_credentials({}, tmp_path)
-    await record_fingerprints(database, credentials, {}, database_is_new=True)
+    await record_fingerprints(
+        database.collection(COLLECTION), credentials, {}, database_is_new=True
+    )
     record = await database.collection(COLLECTION).find_one({})
     assert record is not None
     assert record["fingerprints"]["CREDS_KEY"] == sha(credentials.creds_key.hex())
     assert record["fingerprints"]["JWT_SECRET"] == sha(credentials.jwt_secret)
     await database.collection(COLLECTION).replace_one({}, {"fingerprints": "odd"})
-    assert await record_fingerprints(database, credentials, {}, database_is_new=True) == []
+    assert (
+        await record_fingerprints(
+            database.collection(COLLECTION), credentials, {}, database_is_new=True
+        )
+        == []
+    )

@@ -5,12 +5,11 @@ Follows contract kernel §3, rows 5 to 9.
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-
-from locutory.errors import BadRequest, HTTPError
 
 MALFORMED = {
     "error": "Invalid JSON format",
@@ -22,6 +21,23 @@ _MAX_FORM_INDEX = 20
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _BOM = b"\xef\xbb\xbf"
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class BodyRefused(Exception):
+    """A body that is not taken: the status, the JSON ``body`` and the ``headers`` to answer."""
+
+    def __init__(
+        self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{status} {body!r}")
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+
+def bad_request(message: str) -> BodyRefused:
+    """400 with ``{message, code, status}``."""
+    return BodyRefused(400, {"message": message, "code": "BAD_REQUEST", "status": 400})
 
 
 def json_values(body: bytes, many: int) -> int:
@@ -64,10 +80,10 @@ def parse_json(body: bytes) -> Any:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         if _HALF.search(body) is None:
-            raise HTTPError(400, MALFORMED) from None
+            raise BodyRefused(400, MALFORMED) from None
         value = _halved(body)
     if not isinstance(value, dict | list):
-        raise HTTPError(400, MALFORMED)
+        raise BodyRefused(400, MALFORMED)
     return value
 
 
@@ -78,24 +94,24 @@ def _halved(body: bytes) -> Any:
         text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
         return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError):
-        raise HTTPError(400, MALFORMED) from None
+        raise BodyRefused(400, MALFORMED) from None
 
 
 def parse_form(body: bytes) -> dict[str, Any]:
     """A urlencoded form. ``a[b]=1`` nests, ``a[]=1`` and ``a[0]=1`` make a list, a repeated
     key becomes a list."""
     if body.count(b"&") >= _MAX_FORM_FIELDS:
-        raise HTTPError(413, {"message": "too many parameters"})
+        raise BodyRefused(413, {"message": "too many parameters"})
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True)
     except ValueError:
-        raise BadRequest("The form is not UTF-8") from None
+        raise bad_request("The form is not UTF-8") from None
     form: dict[str, Any] = {}
     for key, value in pairs:
         head = key.split("[", 1)[0]
         path = [head or key, *(_BRACKETS.findall(key) if head else ())]
         if len(path) > _MAX_FORM_DEPTH + 1:
-            raise BadRequest("The form is nested too deeply")
+            raise bad_request("The form is nested too deeply")
         target = form
         for part in path[:-1]:
             inner = target.setdefault(part, {})
