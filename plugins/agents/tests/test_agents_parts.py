@@ -7,27 +7,26 @@ import pytest
 
 from locutory.testing.waiting import PATIENCE, until
 from locutory_agents.config import AgentsConfig, loop_limits
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.log import EventLog
-from locutory_agents.jobs.store import Job
-from locutory_agents.jobs.transcript import Transcript, flatten
+from locutory_agents.job import Job, TurnRecord
 from locutory_agents.loop.budget import Budget, CountedMessages, HeuristicCounter, SampledCounter
-from locutory_agents.loop.history import assistant_messages, count_content, item, items
+from locutory_agents.loop.history import assistant_messages, count_content, item, items, with_quotes
 from locutory_agents.loop.instructions import local_time, with_variables
-from locutory_agents.turn import title_generator
-from locutory_agents.turn.payloads import MAX_OUTPUT_BYTES, merged, storable
-from locutory_agents.turn.recorder import TurnClosed, TurnRecorder
-from locutory_agents.turn.request import with_quotes
-from locutory_agents.turn.steering import Steer, SteerQueue
-from locutory_agents.wire import frames, sse
+from locutory_agents.stream import frames, sse
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.log import EventLog
+from locutory_agents.stream.recorder import TurnClosed, TurnRecorder
+from locutory_agents.stream.transcript import Transcript, flatten
+from locutory_agents.turns.payloads import MAX_OUTPUT_BYTES, merged, storable
+from locutory_agents.turns.steering import Steer, SteerQueue
+from locutory_agents.turns.title import clean
 from locutory_contracts.chat import TurnRefused
 
 TOKENS = HeuristicCounter()
 
 
 def recorder() -> TurnRecorder:
-    details = {"responseMessageId": "r", "shown": {"messageId": "u"}, "sender": "S"}
-    return TurnRecorder(Job("c", "u", 5, details=details))
+    record = TurnRecord(response_message_id="r", shown={"messageId": "u"}, sender="S")
+    return TurnRecorder(Job("c", "u", 5, record=record))
 
 
 def events_of(feed: Feed) -> list[dict]:
@@ -390,7 +389,7 @@ def test_dates() -> None:
     ],
 )
 def test_titles_are_tidied(text: str, title: str) -> None:
-    assert title_generator.clean(text) == title
+    assert clean(text) == title
 
 
 def test_quotes() -> None:
@@ -402,7 +401,7 @@ def test_quotes() -> None:
 def test_steer_queue() -> None:
     queue = SteerQueue()
     interrupted: list[int] = []
-    queue.interrupt = lambda: interrupted.append(1)
+    queue.on_armed(lambda: interrupted.append(1))
     status, body = queue.add(Steer("a", None, (), False))
     assert (status, body["position"]) == (202, 1)
     assert not queue.armed

@@ -15,7 +15,9 @@ from locutory.testing import Serve, SignIn
 from locutory.testing.database import Databases
 from locutory.testing.programs import redis_server
 from locutory.testing.waiting import PATIENCE, until
-from locutory_agents.jobs import redis_keys, redis_publisher, redis_subscriber
+from locutory_agents.stores.redis import keys as redis_keys
+from locutory_agents.stores.redis import publisher as redis_publisher
+from locutory_agents.stores.redis import subscriber as redis_subscriber
 from locutory_contracts.chat import GENERATIONS
 
 FULL = " ".join(f"tok{index}" for index in range(40))

@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
+from locutory import Services
 from locutory_agents.loop.history import Item, Message, count_message
 from locutory_contracts.chat import Tool, TurnRefused
-from locutory_contracts.models import PreparedModel, TokenCounter, ToolSchema
+from locutory_contracts.models import TOKENS, PreparedModel, TokenCounter, ToolSchema
 
 PRIMING = 3
 """Tokens that open the answer."""
@@ -48,6 +49,11 @@ class SampledCounter:
         samples = (text[: self.SAMPLE], text[middle : middle + self.SAMPLE], text[-self.SAMPLE :])
         counted = sum(map(self._counter.count, samples))
         return round(counted * len(text) / (3 * self.SAMPLE))
+
+
+def token_counter(services: Services) -> TokenCounter:
+    """The token counter of the models plugin; an estimate when no plugin offers one."""
+    return SampledCounter(services.find(TOKENS) or HeuristicCounter())
 
 
 def window(model: PreparedModel) -> int:

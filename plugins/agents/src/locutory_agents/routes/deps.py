@@ -10,16 +10,20 @@ from structlog.stdlib import BoundLogger
 
 from locutory import JSON, Cache, Events, LimitExceeded, Request, Services
 from locutory.access import Principal
+from locutory_agents.checks.idempotency import IdempotencyKeys
 from locutory_agents.checks.limits import MessageLimits
 from locutory_agents.checks.moderation import Moderation
 from locutory_agents.checks.permissions import TurnPermissions
 from locutory_agents.checks.pii import PiiFilter, texts_of
 from locutory_agents.config import AgentsConfig
-from locutory_agents.jobs.store import Job
-from locutory_agents.turn_manager import TurnManager
-from locutory_agents.wire import refusal_stream
-from locutory_agents.wire.protocol import not_ready, requested
-from locutory_agents.wire.sse import Heartbeat
+from locutory_agents.job import Job
+from locutory_agents.loop.resolver import AgentResolver
+from locutory_agents.routes import refusal_stream
+from locutory_agents.stream.protocol import requested
+from locutory_agents.stream.sse import Heartbeat
+from locutory_agents.turns.control import TurnControl
+from locutory_agents.turns.manager import TurnManager
+from locutory_agents.turns.steering import PendingSteers
 
 STARTING = "Server is still starting. Please retry shortly."
 
@@ -29,6 +33,9 @@ class RouteDeps:
     """Services and checks that the routes use."""
 
     turns: TurnManager
+    control: TurnControl
+    pending_steers: PendingSteers
+    resolver: AgentResolver
     config: AgentsConfig
     services: Services
     events: Events
@@ -38,6 +45,7 @@ class RouteDeps:
     limits: MessageLimits
     pii: PiiFilter
     moderation: Moderation
+    idempotency: IdempotencyKeys
     heartbeat: Heartbeat
     is_ready: Callable[[], bool]
 
@@ -78,10 +86,6 @@ class RouteDeps:
             return blocked
         flagged = await self.moderation.refusal(texts)
         return None if flagged is None else _refused(request, flagged)
-
-    def unavailable(self, version: int) -> JSON:
-        """503 that the client retries."""
-        return not_ready(version, "The state of this generation is not known yet. Please retry.")
 
     async def violation(self, request: Request, kind: str, score: float) -> None:
         """Tell whoever counts violations."""

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.wire.frames import PING, Terminal
-from locutory_agents.wire.protocol import HEADER
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.frames import PING, Terminal
+from locutory_agents.stream.protocol import HEADER
 
 HEARTBEAT_SECONDS = 7.5
 """A stream gets a keep-alive when it was silent for one to two beats."""

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from locutory_agents.turn.recorder import TurnRecorder
-from locutory_agents.turn.runtime import TurnRuntime
+from locutory_agents.stream.recorder import TurnRecorder
+from locutory_agents.turns.runtime import TurnRuntime
 from locutory_contracts.chat import TURN_COMPANIONS, Turn, TurnCompanion
 
 WAIT_SECONDS = 3.0

@@ -14,11 +14,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from structlog.stdlib import BoundLogger
 
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.redis_keys import ALIVE_MS, RedisKeys, pairs, text
-from locutory_agents.jobs.store import Command, Handler, Job
-from locutory_agents.jobs.transcript import Transcript
-from locutory_agents.wire.frames import Terminal, parse
+from locutory_agents.job import Job
+from locutory_agents.stores.base import Command, Handler
+from locutory_agents.stores.redis.keys import ALIVE_MS, RedisKeys, pairs, text
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.frames import Terminal, parse
+from locutory_agents.stream.transcript import Transcript
 
 BLOCK_MS = 2000
 HEARTBEAT_SECONDS = 5.0

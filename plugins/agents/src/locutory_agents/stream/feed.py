@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from locutory_agents.jobs.log import EventLog
-from locutory_agents.jobs.store import Job
-from locutory_agents.jobs.transcript import Transcript
-from locutory_agents.wire.frames import frame
+from locutory_agents.job import Job
+from locutory_agents.stream.frames import frame
+from locutory_agents.stream.log import EventLog
+from locutory_agents.stream.transcript import Transcript
 
 
 class Feed:
@@ -23,17 +23,16 @@ class Feed:
     def resume_state(self) -> dict[str, Any]:
         """What a client needs to show the turn so far and go on (chat-stream §6.8)."""
         self.log.read(self.log.end)  # text that is pending becomes part of the log
-        transcript, details = self.transcript, self.job.details
+        transcript, record = self.transcript, self.job.record
         state: dict[str, Any] = {
             "runSteps": list(transcript.steps.values()),
             "aggregatedContent": transcript.snapshot(),
-            "userMessage": details.get("shown"),
-            "responseMessageId": details.get("responseMessageId"),
+            "userMessage": record.shown,
+            "responseMessageId": record.response_message_id,
             "conversationId": self.job.stream_id,
         }
-        for key in ("sender", "iconURL", "model"):
-            if details.get(key):
-                state[key] = details[key]
+        known = {"sender": record.sender, "iconURL": record.icon_url, "model": record.model}
+        state |= {name: value for name, value in known.items() if value}
         if transcript.title is not None:
             state["titleEvent"] = {"event": "title", "data": transcript.title}
         if transcript.usage:

@@ -8,7 +8,7 @@ reader that still wanted it starts again from a snapshot (chat-stream §6).
 import asyncio
 from collections.abc import Callable
 
-from locutory_agents.wire.frames import Terminal
+from locutory_agents.stream.frames import Terminal
 
 MAX_EVENTS = 5_000
 MAX_BYTES = 8 * 1024 * 1024

@@ -4,12 +4,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.store import Job
-from locutory_agents.jobs.transcript import Content, flatten
-from locutory_agents.turn.usage import UsageLedger
-from locutory_agents.wire import frames
-from locutory_agents.wire.frames import Terminal
+from locutory_agents.job import Job
+from locutory_agents.loop.usage import UsageLedger
+from locutory_agents.stream import frames
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.frames import Terminal
+from locutory_agents.stream.transcript import Content, flatten
 
 SHUT_DOWN = "Generation interrupted because its server shut down"
 TIMED_OUT = "Generation timed out"
@@ -25,18 +25,18 @@ def error_part(text: str) -> dict[str, Any]:
 
 def response_fields(job: Job) -> dict[str, Any]:
     """The members that every form of the answer has."""
-    details = job.details
+    record = job.record
     fields: dict[str, Any] = {
-        "messageId": details["responseMessageId"],
+        "messageId": record.response_message_id,
         "conversationId": job.stream_id,
-        "parentMessageId": details["userMessage"]["messageId"],
+        "parentMessageId": record.user_message["messageId"],
         "isCreatedByUser": False,
-        "sender": details.get("sender") or "AI",
-        "endpoint": details.get("endpoint"),
-        "model": details.get("model"),
+        "sender": record.sender or "AI",
+        "endpoint": record.endpoint,
+        "model": record.model,
     }
-    if details.get("iconURL"):
-        fields["iconURL"] = details["iconURL"]
+    if record.icon_url:
+        fields["iconURL"] = record.icon_url
     return fields
 
 
@@ -60,7 +60,7 @@ def storable(content: Content) -> Content:
 def partial_content(feed: Feed) -> Content:
     """The content streamed so far, as it is saved: kept parts first, calls without a result are
     marked as cancelled."""
-    content = storable(merged(feed.job.details.get("kept") or [], feed.transcript.content()))
+    content = storable(merged(feed.job.record.kept, feed.transcript.content()))
     for part in content:
         call = part.get("tool_call")
         if isinstance(call, dict) and call.get("progress") != 1:
@@ -102,7 +102,7 @@ def response(
     output, prompt = ledger.output_tokens, ledger.input_tokens
     common: dict[str, Any] = {
         "text": "",
-        "content": storable(merged(feed.job.details.get("kept") or [], transcript.content())),
+        "content": storable(merged(feed.job.record.kept, transcript.content())),
         "tokenCount": counted if output is None else output,
         "attachments": list(transcript.attachments),
     }
@@ -156,7 +156,7 @@ def abort_event(
     job: Job, content: Content, *, early: bool, pending: Sequence[Mapping[str, Any]]
 ) -> Terminal:
     """The end of a stopped turn. ``early``: nothing had begun, and nothing was saved."""
-    user = job.details.get("userMessage") or {}
+    user = job.record.user_message
     request: dict[str, Any] = {
         key: user[key] for key in ("messageId", "parentMessageId") if key in user
     }
@@ -182,4 +182,4 @@ def abort_event(
 
 def unsaved_conversation(job: Job) -> dict[str, Any]:
     """The conversation of a server without history."""
-    return {"conversationId": job.stream_id, **job.details.get("conversation", {}), "title": None}
+    return {"conversationId": job.stream_id, **job.record.conversation, "title": None}

@@ -1,9 +1,9 @@
-"""Tokens and cost of a turn (chat-stream §6.4, §13)."""
+"""Tokens and cost of the model calls of a turn (chat-stream §6.4, §13)."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from locutory_agents.turn.recorder import TurnRecorder
+from locutory_agents.stream.recorder import TurnRecorder
 from locutory_contracts.chat import ModelUsed
 from locutory_contracts.models import PreparedModel, Usage
 

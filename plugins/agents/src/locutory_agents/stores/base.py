@@ -5,52 +5,12 @@ A store is chosen by name (setting ``job_store``); a plugin adds one by offering
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from locutory import Extension
-from locutory_agents.wire.frames import Terminal
-
-if TYPE_CHECKING:
-    from locutory_agents.jobs.feed import Feed
-
-RUNNING = "running"
-WAITING = "requires_action"
-COMPLETE = "complete"
-ERROR = "error"
-ABORTED = "aborted"
-
-ACTIVE = frozenset({RUNNING, WAITING})
-
-
-@dataclass(slots=True)
-class Job:
-    """One turn. ``stream_id`` is the conversation's id, ``created_at`` (epoch ms) tells the
-    successive turns of a conversation apart; both together name the job.
-
-    ``details`` are JSON values: what a worker needs to serve readers and to save the turn
-    when its owner is gone (``turn/payloads.py``). ``saving``: the job has ended, and its
-    messages are being written. ``owner``: the worker that runs it.
-    """
-
-    stream_id: str
-    user: str
-    created_at: int = 0
-    tenant: str | None = None
-    protocol: int = 1
-    status: str = RUNNING
-    saving: bool = False
-    owner: str = ""
-    request_id: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def active(self) -> bool:
-        return self.status in ACTIVE
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.stream_id, self.created_at
+from locutory_agents.job import Job
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.frames import Terminal
 
 
 class PredecessorMismatch(Exception):
@@ -129,7 +89,7 @@ class JobStore(Protocol):
         ...
 
     async def update(self, job: Job) -> None:
-        """Store the job's ``details``."""
+        """Store the job's record (`TurnRecord.to_json`)."""
         ...
 
     async def settle(self, job: Job, status: str) -> bool:
@@ -143,16 +103,16 @@ class JobStore(Protocol):
         the terminal event to the log."""
         ...
 
-    async def attach(self, feed: "Feed") -> None:
+    async def attach(self, feed: Feed) -> None:
         """This worker runs the job: readers of every worker get what its log gets."""
         ...
 
-    async def follow(self, job: Job) -> "Feed | None":
+    async def follow(self, job: Job) -> Feed | None:
         """The job's feed for readers on this worker; ``None`` when its log is gone. Must be
         given back with `leave`."""
         ...
 
-    async def leave(self, feed: "Feed") -> None:
+    async def leave(self, feed: Feed) -> None:
         """A reader of this worker is gone."""
         ...
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from locutory_agents.config import ANSWER_BYTES
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.store import Job
-from locutory_agents.jobs.transcript import PlainPart, TextPart, ToolPart
-from locutory_agents.turn.ids import milliseconds, nanoid
-from locutory_agents.wire.frames import Delta, arguments_delta, frame, text_delta, to_json
+from locutory_agents.ids import milliseconds, nanoid
+from locutory_agents.job import Job
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.frames import Delta, arguments_delta, frame, text_delta, to_json
+from locutory_agents.stream.transcript import PlainPart, TextPart, ToolPart
 from locutory_contracts.models import ModelFailure
 
 MANY_PIECES = 4096
@@ -116,7 +116,7 @@ class TurnRecorder(Feed):
         self.limit = self.left = limit
         self.waiting = 0
         self.sealed = False
-        self.run_id: str = job.details.get("responseMessageId", "")
+        self.run_id = job.record.response_message_id
         self.log.pending = self.flush
 
     def mark(self, step: Step) -> None:

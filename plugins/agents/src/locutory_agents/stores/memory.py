@@ -4,19 +4,17 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.store import (
-    ABORTED,
-    COMPLETE,
+from locutory_agents.job import ABORTED, COMPLETE, Job
+from locutory_agents.stores.base import (
     Command,
     ForeignJob,
     Handler,
-    Job,
     PredecessorMismatch,
     StoreFull,
     TooManyJobs,
 )
-from locutory_agents.wire.frames import Terminal
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.frames import Terminal
 
 MAX_JOBS = 1000
 UNSEEN = 30.0

@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from structlog.stdlib import BoundLogger
 
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.log import MAX_BYTES, MAX_EVENTS
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.log import MAX_BYTES, MAX_EVENTS
 
 LIFE_SECONDS = 86_400
 RETRY_SECONDS = 0.5

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
+from structlog.stdlib import BoundLogger
 
-from locutory import Request
-from locutory_agents.jobs.store import Job
-from locutory_agents.routes.deps import RouteDeps
-from locutory_agents.turn.ids import milliseconds
-from locutory_agents.turn.request import ChatRequest
-from locutory_agents.wire.protocol import not_ready, reply
+from locutory import Cache, Request
+from locutory_agents.ids import milliseconds
+from locutory_agents.job import Job
+from locutory_agents.stream.protocol import not_ready, reply, unavailable
+from locutory_agents.turns.manager import TurnManager
+from locutory_agents.turns.request import ChatRequest
 
 NAMESPACE = "agents:requests"
 CACHE_SECONDS = 25 * 3600.0
@@ -25,8 +26,10 @@ _POLL_SECONDS = 0.06
 class IdempotencyKeys:
     """Which request started which job."""
 
-    def __init__(self, deps: RouteDeps) -> None:
-        self._deps = deps
+    def __init__(self, cache: Cache, turns: TurnManager, log: BoundLogger) -> None:
+        self._cache = cache
+        self._turns = turns
+        self._log = log
 
     @staticmethod
     def _key(user: str, chat: ChatRequest) -> str:
@@ -35,22 +38,22 @@ class IdempotencyKeys:
     async def take(self, request: Request, chat: ChatRequest, version: int) -> Response | None:
         """``None`` for the first request with this id; else the answer to its repetition."""
         user = request.caller.id
-        cache, key = self._deps.cache, self._key(user, chat)
+        key = self._key(user, chat)
         value = {"stream": chat.conversation_id, "claimed": milliseconds()}
         try:
-            if await cache.add(NAMESPACE, key, value, CACHE_SECONDS):
+            if await self._cache.add(NAMESPACE, key, value, CACHE_SECONDS):
                 return None
             claim = await self._started(key)
         except Exception:
-            self._deps.log.warning("chat.claim_failed", exc_info=True)
-            return self._deps.unavailable(version)
+            self._log.warning("chat.claim_failed", exc_info=True)
+            return unavailable(version)
         return await self._repeated(request, chat, version, claim)
 
     async def _started(self, key: str) -> Mapping[str, Any] | None:
         """The claim, a moment later when its job does not exist yet."""
         claim: Mapping[str, Any] | None = None
         for _ in range(_POLLS):
-            found = await self._deps.cache.get(NAMESPACE, key)
+            found = await self._cache.get(NAMESPACE, key)
             claim = found if isinstance(found, Mapping) else None
             if claim is None or "started" in claim:
                 return claim
@@ -74,7 +77,7 @@ class IdempotencyKeys:
                 await self.release(chat, request.caller.id)
             return starting
         version = min(version, claim.get("protocol", 1))
-        job = await self._deps.turns.store.get(stream)
+        job = await self._turns.store.get(stream)
         mine = job is not None and job.user == request.caller.id
         if job is not None and mine and job.created_at == started:
             if job.saving:
@@ -111,15 +114,15 @@ class IdempotencyKeys:
             "protocol": job.protocol,
         }
         try:
-            await self._deps.cache.set(NAMESPACE, self._key(job.user, chat), value, CACHE_SECONDS)
+            await self._cache.set(NAMESPACE, self._key(job.user, chat), value, CACHE_SECONDS)
         except Exception:
-            self._deps.log.warning("chat.claim_failed", exc_info=True)
+            self._log.warning("chat.claim_failed", exc_info=True)
 
     async def release(self, chat: ChatRequest, user: str) -> None:
         """The claim led to nothing: another try may start."""
         if chat.request_id is None:
             return
         try:
-            await self._deps.cache.delete(NAMESPACE, self._key(user, chat))
+            await self._cache.delete(NAMESPACE, self._key(user, chat))
         except Exception:
-            self._deps.log.warning("chat.claim_failed", exc_info=True)
+            self._log.warning("chat.claim_failed", exc_info=True)

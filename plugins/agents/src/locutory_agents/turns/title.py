@@ -4,11 +4,17 @@ import asyncio
 import re
 from collections.abc import Mapping
 
+from structlog.stdlib import BoundLogger
+
 from locutory import Cache, Services
 from locutory.access import Principal
 from locutory_agents.loop.answer import model_events
-from locutory_agents.turn.usage import UsageLedger
-from locutory_contracts.conversations import TITLE_NAMESPACE
+from locutory_agents.loop.usage import UsageLedger
+from locutory_agents.stream.recorder import TurnRecorder
+from locutory_agents.tasks import Tasks
+from locutory_agents.turns.request import ChatRequest
+from locutory_agents.turns.writer import TurnWriter
+from locutory_contracts.conversations import NO_PARENT, TITLE_NAMESPACE
 from locutory_contracts.models import (
     CATALOGUE,
     ModelCall,
@@ -17,6 +23,9 @@ from locutory_contracts.models import (
     TextDelta,
     Usage,
 )
+
+MOMENT = 0.3
+"""Seconds that the end of an answer waits for its title."""
 
 TITLE_SECONDS = 45.0
 CACHE_SECONDS = 120.0
@@ -37,11 +46,6 @@ _UNCLOSED = re.compile(r"<think\b[^>]*>.*$", re.IGNORECASE | re.DOTALL)
 _LABEL = re.compile(r"^\s*(?:#+\s*)?(?:title\s*:\s*)?", re.IGNORECASE)
 
 
-def wanted(model: PreparedModel, *, new: bool, temporary: bool | None, enabled: bool) -> bool:
-    """True when this turn gives its conversation a title."""
-    return enabled and new and not temporary and model.title.enabled
-
-
 def clean(text: str) -> str:
     """A model's answer as a title: one line, no quotes, no reasoning."""
     for reasoning in (_REASONING, _UNOPENED, _UNCLOSED):
@@ -52,11 +56,23 @@ def clean(text: str) -> str:
 
 
 class TitleGenerator:
-    """Makes titles, and caches them for the request that waits for them."""
+    """Makes titles, and caches them for the request that waits for them. ``enabled``: whether
+    conversations get titles at all."""
 
-    def __init__(self, services: Services, cache: Cache) -> None:
+    def __init__(self, services: Services, cache: Cache, *, enabled: bool) -> None:
         self._services = services
         self._cache = cache
+        self._enabled = enabled
+
+    def wanted(self, model: PreparedModel, request: ChatRequest) -> bool:
+        """True when the turn of this request gives its conversation a title."""
+        return (
+            self._enabled
+            and request.new
+            and not request.temporary
+            and request.parent_id == NO_PARENT
+            and model.title.enabled
+        )
 
     async def make(
         self,
@@ -114,3 +130,71 @@ class TitleGenerator:
     async def cache_title(self, user: str, conversation_id: str, title: str) -> None:
         """Cache the title for the request that waits for it."""
         await self._cache.set(TITLE_NAMESPACE, f"{user}-{conversation_id}", title, CACHE_SECONDS)
+
+
+class TurnTitle:
+    """The title that one turn gives its conversation: made beside the answer, announced at
+    once, saved in the end."""
+
+    def __init__(
+        self,
+        generator: TitleGenerator,
+        request: ChatRequest,
+        principal: Principal,
+        recorder: TurnRecorder,
+        ledger: UsageLedger,
+        tasks: Tasks,
+        log: BoundLogger,
+    ) -> None:
+        self._generator = generator
+        self._request = request
+        self._principal = principal
+        self._recorder = recorder
+        self._ledger = ledger
+        self._tasks = tasks
+        self._log = log
+        self._task: asyncio.Task[str] | None = None
+
+    def begin(self, model: PreparedModel, timing: str, answer: str = "") -> None:
+        """Start when it is time: ``immediate`` with the turn, ``final`` after it."""
+        if (
+            self._task is None
+            and model.title.timing == timing
+            and self._generator.wanted(model, self._request)
+        ):
+            text = f"User: {self._request.text}\nAI: {answer}".rstrip()
+            self._task = self._tasks.spawn(self._make(model, text), "title")
+
+    async def _make(self, model: PreparedModel, text: str) -> str:
+        job = self._recorder.job
+        try:
+            title = await self._generator.make(
+                model, self._principal, text, self._request.headers_context, self._ledger
+            )
+        except Exception as error:
+            reason = type(error).__name__
+            self._log.info("chat.title_failed", conversation=job.stream_id, reason=reason)
+            return ""
+        if title:
+            await self._generator.cache_title(job.user, job.stream_id, title)
+            self._recorder.title({"conversationId": job.stream_id, "title": title})
+        return title
+
+    async def wait(self) -> None:
+        """Give a title that is being made a moment to come before the answer ends: the
+        client then need not ask for it."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=MOMENT)
+
+    def cancel(self) -> None:
+        """The turn did not succeed: it gives no title."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def save(self, writer: TurnWriter) -> None:
+        """Wait for the title and save it; the conversation exists by now."""
+        if self._task is None:
+            return
+        await asyncio.wait({self._task})
+        if not self._task.cancelled() and (title := self._task.result()):
+            await writer.title(title)

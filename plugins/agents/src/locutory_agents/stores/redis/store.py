@@ -6,24 +6,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-import orjson
 from redis.asyncio import Redis
 from structlog.stdlib import BoundLogger
 
-from locutory_agents.jobs import redis_scripts as scripts
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.redis_keys import RedisKeys, job_of, pairs, record, text
-from locutory_agents.jobs.redis_publisher import LIFE_SECONDS, RedisPublisher
-from locutory_agents.jobs.redis_subscriber import RedisSubscriber, RemoteFeed
-from locutory_agents.jobs.store import (
+from locutory_agents.job import Job
+from locutory_agents.stores.base import (
     Command,
     ForeignJob,
     Handler,
-    Job,
     PredecessorMismatch,
     TooManyJobs,
 )
-from locutory_agents.wire.frames import Terminal
+from locutory_agents.stores.redis import scripts as scripts
+from locutory_agents.stores.redis.keys import (
+    RedisKeys,
+    fields_of,
+    job_of,
+    pairs,
+    record_bytes,
+    text,
+)
+from locutory_agents.stores.redis.publisher import LIFE_SECONDS, RedisPublisher
+from locutory_agents.stores.redis.subscriber import RedisSubscriber, RemoteFeed
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.frames import Terminal
 
 UNSEEN = 30.0
 """An ended job is kept this long: nobody knows whether all readers have seen the end."""
@@ -89,7 +95,7 @@ class RedisJobStore:
                 "" if limit is None else limit,
                 LIFE_SECONDS * 1000,
                 LAST_MS,
-                *record(job),
+                *fields_of(job),
             ],
         )
         what = text(answer[0])
@@ -106,7 +112,7 @@ class RedisJobStore:
         job = job_of(pairs(await self._redis.hgetall(self._keys.job(stream_id))))
         own = None if job is None else self._own.get(job.key)
         if job is not None and own is not None:
-            job.details = own.job.details
+            job.record = own.job.record
         return job
 
     async def _many(self, stream_ids: Sequence[Any]) -> list[Job | None]:
@@ -127,7 +133,7 @@ class RedisJobStore:
         return [job for job in found if job is not None and job.active and job.user == user]
 
     async def update(self, job: Job) -> None:
-        details = orjson.dumps(job.details, default=str)
+        details = record_bytes(job.record)
         await self._update(keys=[self._keys.job(job.stream_id)], args=[job.created_at, details])
 
     async def settle(self, job: Job, status: str) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any, TypeVar
 
 from bson.errors import BSONError
@@ -10,6 +9,7 @@ from pymongo.errors import OperationFailure
 from structlog.stdlib import BoundLogger
 
 from locutory import Services
+from locutory_agents.job import TurnRecord
 from locutory_contracts.conversations import CONVERSATIONS, Conversations, Document
 
 T = TypeVar("T")
@@ -48,25 +48,18 @@ def refused(error: Exception) -> bool:
 
 class TurnWriter:
     """Writes the messages and the conversation of one turn, whoever does it: the worker that
-    runs the turn, or another one after its death. Works from the job's details alone."""
+    runs the turn, or another one after its death. Works from the job's record alone."""
 
-    def __init__(
-        self, services: Services, log: BoundLogger, user: str, details: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, services: Services, log: BoundLogger, user: str, record: TurnRecord) -> None:
         self._services = services
         self._log = log
         self._user = user
-        self._details = details
+        self._record = record
         self.request_saved = False
 
     @property
     def _history(self) -> Conversations | None:
         return self._services.find(CONVERSATIONS)
-
-    @property
-    def _temporary(self) -> bool | None:
-        value = self._details.get("temporary")
-        return value if isinstance(value, bool) else None
 
     async def _insist(
         self, write: Callable[[], Awaitable[T]], delays: tuple[float, ...] = RETRIES
@@ -81,7 +74,7 @@ class TurnWriter:
                     raise NotStorable(str(error)[:200]) from error
                 self._log.warning(
                     "chat.save_retried",
-                    conversation=self._details.get("conversationId"),
+                    conversation=self._record.conversation_id,
                     reason=f"{type(error).__name__}: {error}"[:200],
                 )
                 await asyncio.sleep(delay)
@@ -98,15 +91,15 @@ class TurnWriter:
         history = self._history
         if history is None:
             return None
-        message = self._details["userMessage"]
+        message = self._record.user_message
 
         async def write() -> Document | None:
             written = message
-            if self._details.get("existing"):
+            if self._record.existing:
                 stored = await history.message(self._user, message["messageId"])
                 if stored is not None:
                     written = {key: message[key] for key in ("messageId", "conversationId")}
-            await history.save_message(self._user, written, temporary=self._temporary)
+            await history.save_message(self._user, written, temporary=self._record.temporary)
             return await self._save_conversation(history)
 
         saved = await self._insist(write)
@@ -114,13 +107,12 @@ class TurnWriter:
         return saved
 
     async def _save_conversation(self, history: Conversations) -> Document | None:
-        created = self._details.get("startedAt")
         return await history.save(
             self._user,
-            self._details["conversationId"],
-            self._details["conversation"],
-            temporary=self._temporary,
-            created_at=None if created is None else datetime.fromisoformat(created),
+            self._record.conversation_id,
+            self._record.conversation,
+            temporary=self._record.temporary,
+            created_at=self._record.started_at,
             replace_settings=True,
         )
 
@@ -138,7 +130,9 @@ class TurnWriter:
             content: Mapping[str, Any],
         ) -> Callable[[], Awaitable[tuple[Document, Document | None]]]:
             async def write() -> tuple[Document, Document | None]:
-                saved = await history.save_message(self._user, content, temporary=self._temporary)
+                saved = await history.save_message(
+                    self._user, content, temporary=self._record.temporary
+                )
                 return saved, await self._save_conversation(history)
 
             return write
@@ -158,5 +152,5 @@ class TurnWriter:
         """The title, when the conversation exists."""
         if self._history is not None:
             await self._history.save(
-                self._user, self._details["conversationId"], {"title": text}, create=False
+                self._user, self._record.conversation_id, {"title": text}, create=False
             )

@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory_agents.turn.ids import uuid
-from locutory_agents.wire.frames import frame, to_json
+from locutory_agents.ids import uuid
+from locutory_agents.stream.frames import frame, to_json
 
 
 def plain(text: str) -> Response:

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID, uuid5
 
-from locutory_agents.turn.ids import uuid
-from locutory_agents.wire.protocol import epoch
+from locutory_agents.ids import uuid
+from locutory_agents.loop.history import with_quotes
+from locutory_agents.stream.protocol import epoch
 from locutory_contracts.conversations import NO_PARENT
 
 NEW = "new"
@@ -115,15 +116,6 @@ class ChatRequest:
         if self.skills:
             extras["manualSkills"] = list(self.skills)
         return extras
-
-
-def with_quotes(text: str, quotes: tuple[str, ...] | list[str]) -> str:
-    """Quoted excerpts as Markdown block quotes, a blank line, the text."""
-    blocks = ["\n".join(f"> {line}" for line in quote.splitlines()) for quote in quotes]
-    if not blocks:
-        return text
-    quoted = "\n\n".join(blocks)
-    return f"{quoted}\n\n{text}" if text else quoted
 
 
 def is_child_thread(conversation_id: str) -> bool:

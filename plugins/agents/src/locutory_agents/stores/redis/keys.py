@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from locutory_agents.jobs.store import Job
+from locutory_agents.job import Job, TurnRecord
 
 ALIVE_MS = 15_000
 """A worker that has not been heard of for this long is dead."""
@@ -40,7 +40,12 @@ class RedisKeys:
         return f"{self._base}alive:{worker}"
 
 
-def record(job: Job) -> list[str | bytes]:
+def record_bytes(record: TurnRecord) -> bytes:
+    """The value of the field ``details``."""
+    return orjson.dumps(record.to_json(), default=str)
+
+
+def fields_of(job: Job) -> list[str | bytes]:
     """A job's fields and values, without its creation time."""
     return [
         *("stream", job.stream_id),
@@ -51,7 +56,7 @@ def record(job: Job) -> list[str | bytes]:
         *("saving", "1" if job.saving else "0"),
         *("owner", job.owner),
         *("request", job.request_id or ""),
-        *("details", orjson.dumps(job.details, default=str)),
+        *("details", record_bytes(job.record)),
     ]
 
 
@@ -81,5 +86,5 @@ def job_of(fields: Mapping[str, Any]) -> Job | None:
         saving=text(fields["saving"]) == "1",
         owner=text(fields["owner"]),
         request_id=text(fields["request"]) or None,
-        details=orjson.loads(fields["details"]),
+        record=TurnRecord.from_json(orjson.loads(fields["details"])),
     )

@@ -41,6 +41,11 @@ def not_ready(version: int, error: str) -> JSON:
     return reply(503, {"code": "SERVER_NOT_READY", "error": error}, version, retry_after=1)
 
 
+def unavailable(version: int) -> JSON:
+    """503 while it is not known how a turn stands; the client retries."""
+    return not_ready(version, "The state of this generation is not known yet. Please retry.")
+
+
 def epoch(value: Any) -> int | None:
     """A generation's creation time given as a JSON number; ``ValueError`` when it is none."""
     if value is None:

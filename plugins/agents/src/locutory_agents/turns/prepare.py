@@ -7,45 +7,37 @@ from typing import Any
 
 from locutory import now
 from locutory.access import Principal
-from locutory_agents.jobs.store import Job
+from locutory_agents.job import TurnRecord
 from locutory_agents.loop.agent import Agent, side_by_side
-from locutory_agents.loop.budget import SYSTEM, Budget, window
-from locutory_agents.loop.history import (
-    PER_MESSAGE,
-    Message,
-    assistant_messages,
-    items,
-)
-from locutory_agents.loop.instructions import added_context, with_variables
-from locutory_agents.loop.run import AgentRun, Prompt
-from locutory_agents.loop.tools import ToolRunner, offered
-from locutory_agents.turn.recorder import TurnRecorder
-from locutory_agents.turn.request import ChatRequest
-from locutory_agents.turn.runtime import TurnRuntime
-from locutory_agents.turn.steering import SteerQueue
-from locutory_agents.turn.usage import UsageLedger
-from locutory_contracts.chat import Tool, Turn, TurnRefused
+from locutory_agents.loop.budget import window
+from locutory_agents.loop.history import PER_MESSAGE, assistant_messages, items
+from locutory_agents.loop.prepare import Question
+from locutory_agents.loop.run import AgentRun
+from locutory_agents.loop.usage import UsageLedger
+from locutory_agents.stream.recorder import TurnRecorder
+from locutory_agents.turns.request import ChatRequest
+from locutory_agents.turns.runtime import TurnRuntime
+from locutory_agents.turns.steering import SteerQueue
+from locutory_contracts.chat import Turn, TurnRefused
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Document
 
 LOST_ANSWER = "The answer that was edited does not exist any more."
 
 
-def first_details(request: ChatRequest) -> dict[str, Any]:
-    """A job's details before its model is known."""
-    details: dict[str, Any] = {
-        "conversationId": request.conversation_id,
-        "startedAt": now().isoformat(),
-        "existing": request.existing,
-        "userMessage": request.user_message()
+def new_record(request: ChatRequest) -> TurnRecord:
+    """The record of a turn before its model is known."""
+    return TurnRecord(
+        conversation_id=request.conversation_id,
+        started_at=now(),
+        existing=request.existing,
+        user_message=request.user_message()
         | {"endpoint": request.endpoint, "unfinished": False, "error": False},
-        "shown": request.shown(),
-        "responseMessageId": request.response_id,
-        "endpoint": request.endpoint,
-        "conversation": {"endpoint": request.endpoint},
-    }
-    if request.temporary is not None:
-        details["temporary"] = request.temporary
-    return details
+        shown=request.shown(),
+        response_message_id=request.response_id,
+        endpoint=request.endpoint,
+        conversation={"endpoint": request.endpoint},
+        temporary=request.temporary,
+    )
 
 
 def conversation_fields(request: ChatRequest, agent: Agent) -> dict[str, Any]:
@@ -68,27 +60,6 @@ def conversation_fields(request: ChatRequest, agent: Agent) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def fill_details(
-    job: Job, request: ChatRequest, agents: Sequence[Agent], prompt_tokens: int
-) -> None:
-    """Fill in a job's details once its model is known."""
-    agent = agents[0]
-    details = job.details
-    details["userMessage"]["endpoint"] = agent.endpoint
-    details["userMessage"]["tokenCount"] = prompt_tokens
-    if len(agents) > 1:
-        details["userMessage"]["addedConvo"] = True
-    details |= {
-        "endpoint": agent.endpoint,
-        "model": agent.shown_model,
-        "sender": agent.sender,
-        "agentId": agent.id,
-        "conversation": conversation_fields(request, agent),
-    }
-    if agent.icon_url:
-        details["iconURL"] = agent.icon_url
-
-
 @dataclass(frozen=True, slots=True)
 class PreparedTurn:
     """A turn whose model is open: what runs need, and how to build them."""
@@ -100,14 +71,15 @@ class PreparedTurn:
     prompt_tokens: int
 
     @classmethod
-    async def make(
+    async def of(
         cls,
         runtime: TurnRuntime,
         request: ChatRequest,
         principal: Principal,
         agent: Agent,
     ) -> "PreparedTurn":
-        """`ModelRefused` when the added model cannot be used."""
+        """The turn of a request whose agent is open; opens the second model where one was
+        added. `ModelRefused` when that cannot be used."""
         agents = [agent]
         if (added := request.added) is not None:
             endpoint = str(added.get("endpoint") or "")
@@ -115,6 +87,20 @@ class PreparedTurn:
             agents = side_by_side(agent, second)
         tokens = PER_MESSAGE + runtime.tokens.count(request.prompt)
         return cls(runtime, request, principal, agents, tokens)
+
+    def fill(self, record: TurnRecord) -> None:
+        """Complete a turn's record with what its model decides."""
+        agent = self.agents[0]
+        record.user_message |= {"endpoint": agent.endpoint, "tokenCount": self.prompt_tokens}
+        if len(self.agents) > 1:
+            record.user_message["addedConvo"] = True
+        record.endpoint = agent.endpoint
+        record.model = agent.shown_model
+        record.sender = agent.sender
+        record.agent_id = agent.id
+        record.conversation = conversation_fields(self.request, agent)
+        if agent.icon_url:
+            record.icon_url = agent.icon_url
 
     def turn(self, agent: Agent) -> Turn:
         """The turn as extensions see it."""
@@ -167,68 +153,34 @@ class PreparedTurn:
         self, recorder: TurnRecorder, ledger: UsageLedger, steers: SteerQueue
     ) -> list[AgentRun]:
         """One run an agent. History, tools and added context are fetched side by side."""
+        builder = self.runtime.runs
         branch, kept, *offers = await asyncio.gather(
-            self.branch(), self.kept(), *(self._offer(agent) for agent in self.agents)
+            self.branch(), self.kept(), *(builder.offer(self.turn(agent)) for agent in self.agents)
         )
         if kept:
-            recorder.job.details["kept"] = kept
+            recorder.job.record.kept = kept
             recorder.charge(kept)
-        built = []
-        for number, (agent, offer) in enumerate(zip(self.agents, offers, strict=True)):
-            built.append(
-                self._run(
-                    agent, offer, branch, kept, recorder, ledger, steers if number == 0 else None
-                )
+        return [
+            builder.build(
+                agent,
+                offer,
+                self._question(agent, branch, kept),
+                recorder,
+                ledger,
+                steers if agent is self.agents[0] else None,
             )
-        return built
+            for agent, offer in zip(self.agents, offers, strict=True)
+        ]
 
-    async def _offer(self, agent: Agent) -> tuple[Turn, list[Tool], str]:
-        turn = self.turn(agent)
-        services, log = self.runtime.services, self.runtime.log
-        tools, context = await asyncio.gather(
-            offered(services, turn, log), added_context(services, turn, log)
-        )
-        return turn, tools, context
-
-    def _run(
-        self,
-        agent: Agent,
-        offer: tuple[Turn, list[Tool], str],
-        branch: Sequence[Document],
-        kept: Sequence[dict[str, Any]],
-        recorder: TurnRecorder,
-        ledger: UsageLedger,
-        steers: SteerQueue | None,
-    ) -> AgentRun:
-        turn, tools, context = offer
-        runtime, request = self.runtime, self.request
-        tokens, limits = runtime.tokens, runtime.limits
-        if agent.stored is not None:
-            limits = limits.of_agent(agent.stored.get("recursion_limit"))
-        instructions = with_variables(agent.instructions, request.body, self.principal.account)
-        budget = Budget(
-            window=window(agent.model),
-            system=tokens.count(instructions) + SYSTEM if instructions else 0,
-            dynamic=tokens.count(context) if context else 0,
-            tools=runtime.tool_counts.count(tools, tokens),
-            tokens=tokens,
-        )
-        current: list[Message] = [{"role": "user", "content": request.prompt}]
-        current += assistant_messages(kept, agent.id)
-        prompt = Prompt(
-            system="\n\n".join(text for text in (instructions, context) if text),
-            history=items(branch, agent.id, tokens),
-            current=current,
+    def _question(
+        self, agent: Agent, branch: Sequence[Document], kept: Sequence[dict[str, Any]]
+    ) -> Question:
+        request = self.request
+        return Question(
+            history=items(branch, agent.id, self.runtime.tokens),
+            current=[
+                {"role": "user", "content": request.prompt},
+                *assistant_messages(kept, agent.id),
+            ],
             headers=request.headers_context,
-        )
-        return AgentRun(
-            agent,
-            prompt,
-            recorder,
-            ToolRunner(tools, turn, limits.output_characters, runtime.log),
-            budget,
-            limits,
-            ledger,
-            steers,
-            runtime.log,
         )

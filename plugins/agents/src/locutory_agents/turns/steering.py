@@ -11,7 +11,9 @@ from typing import Any
 
 import orjson
 
-from locutory_agents.turn.ids import milliseconds, uuid
+from locutory import Cache
+from locutory_agents.ids import milliseconds, uuid
+from locutory_agents.job import Job
 
 MAX_QUEUED = 10
 MAX_RECEIPTS = 100
@@ -20,6 +22,9 @@ QUEUED = "queued"
 APPLIED = "applied"
 CANCELLED = "cancelled"
 LEFT_OVER = "leftover"
+
+PENDING_NAMESPACE = "agents:parked-steers"
+PENDING_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -69,7 +74,7 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class SteerQueue:
-    """The steers of one turn. ``interrupt`` cuts off the model call that runs, if any."""
+    """The steers of one turn, from which its run takes them (`locutory_agents.loop.run.Steers`)."""
 
     def __init__(self) -> None:
         self._queue: list[Steer] = []
@@ -77,10 +82,16 @@ class SteerQueue:
         self._known: dict[str, Steer] = {}
         self._revision = 0
         self._closed = False
-        self.interrupt: Callable[[], None] | None = None
+        self._interrupt: Callable[[], None] | None = None
+
+    def on_armed(self, interrupt: Callable[[], None]) -> None:
+        """Have ``interrupt`` called when a steer is armed: it cuts off the model call that
+        runs, if any."""
+        self._interrupt = interrupt
 
     def add(self, steer: Steer) -> Answer:
-        """Queue a steer; a repetition gets the receipt of the first one."""
+        """Queue a steer. Returns the answer to whoever sent it; a repetition gets the receipt
+        of the first one."""
         if steer.client_id is not None and steer.client_id in self._receipts:
             fingerprint, known = self._receipts[steer.client_id]
             if fingerprint != steer.fingerprint():
@@ -124,11 +135,12 @@ class SteerQueue:
         self._revision += 1
         steer.preempt = True
         steer.revision = self._revision
-        if self.interrupt is not None:
-            self.interrupt()
+        if self._interrupt is not None:
+            self._interrupt()
 
     def cancel(self, steer_id: str, client_id: str | None) -> dict[str, Any]:
-        """Take a steer back; ``removed`` is false when it is too late."""
+        """Take a steer back. Returns the body of the answer: ``removed`` is false when it is
+        too late."""
         steer = self._known.get(steer_id)
         if steer is None and client_id is not None and client_id in self._receipts:
             steer = self._receipts[client_id][1]
@@ -143,7 +155,7 @@ class SteerQueue:
         return {"removed": True}
 
     def arm(self, steer_id: str) -> dict[str, Any]:
-        """Do not wait for a tool boundary any longer."""
+        """Do not wait for a tool boundary any longer. Returns the body of the answer."""
         steer = self._known.get(steer_id)
         if steer is None or steer.state != QUEUED or self._closed:
             return {"armed": False}
@@ -152,7 +164,7 @@ class SteerQueue:
 
     @property
     def armed(self) -> bool:
-        """Is there one that should not wait?"""
+        """True when there is one that should not wait."""
         return any(steer.preempt for steer in self._queue)
 
     def take(self) -> list[Steer]:
@@ -169,3 +181,43 @@ class SteerQueue:
         for steer in left:
             steer.state = LEFT_OVER
         return [steer.pending() for steer in left]
+
+
+class PendingSteers:
+    """Steers that no model saw, kept for a client that missed the end of its turn."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    @staticmethod
+    def _key(user: str, stream_id: str) -> str:
+        return f"{user}:{stream_id}"
+
+    async def save(self, job: Job, pending: Sequence[Mapping[str, Any]]) -> None:
+        """Save what `SteerQueue.close` returned."""
+        value = {"steers": [dict(steer) for steer in pending], "protocol": job.protocol}
+        key = self._key(job.user, job.stream_id)
+        await self._cache.set(PENDING_NAMESPACE, key, value, PENDING_SECONDS)
+
+    async def get(self, user: str, stream_id: str, version: int) -> list[dict[str, Any]]:
+        """The steers of a conversation; a reader of version 1 removes them."""
+        key = self._key(user, stream_id)
+        value = await (
+            self._cache.pop(PENDING_NAMESPACE, key)
+            if version < 2
+            else self._cache.get(PENDING_NAMESPACE, key)
+        )
+        return list(value["steers"]) if isinstance(value, Mapping) else []
+
+    async def discard(self, user: str, stream_id: str, steer_id: str) -> None:
+        """Drop a steer, which became a turn of its own."""
+        key = self._key(user, stream_id)
+        value = await self._cache.get(PENDING_NAMESPACE, key)
+        if not isinstance(value, Mapping):
+            return
+        left = [steer for steer in value["steers"] if steer.get("steerId") != steer_id]
+        if left:
+            changed = {**value, "steers": left}
+            await self._cache.set(PENDING_NAMESPACE, key, changed, PENDING_SECONDS)
+        else:
+            await self._cache.delete(PENDING_NAMESPACE, key)
