@@ -1,6 +1,7 @@
 """Parts on their own: the log, the transcript, history, budget, frames, requests."""
 
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
@@ -31,6 +32,41 @@ def recorder() -> TurnRecorder:
 
 def events_of(feed: Feed) -> list[dict]:
     return frames.parse(b"".join(feed.log.read(0) or []))
+
+
+STORED: dict[str, Any] = {
+    "conversationId": "c",
+    "startedAt": "2026-01-01T02:03:04.567000+00:00",
+    "existing": False,
+    "userMessage": {"messageId": "u", "text": "hi", "tokenCount": 7},
+    "shown": {"messageId": "u"},
+    "responseMessageId": "r",
+    "endpoint": "agents",
+    "conversation": {"endpoint": "agents", "agent_id": "agent_1"},
+    "temporary": False,
+    "model": "agent_1",
+    "sender": "N",
+    "agentId": "agent_1",
+    "iconURL": "https://x/i.png",
+    "announced": True,
+    "kept": [{"type": "text", "text": "k"}],
+}
+"""All members of a record, as they stand in Redis: workers of other versions read them."""
+
+
+def test_a_record_is_stored_in_the_form_of_other_versions() -> None:
+    assert orjson.dumps(TurnRecord.from_json(STORED).to_json()) == orjson.dumps(STORED)
+    always = ("conversationId", "startedAt", "existing", "userMessage", "shown")
+    always += ("responseMessageId", "endpoint", "conversation")
+    assert set(TurnRecord().to_json()) == set(always)
+
+
+@pytest.mark.parametrize("missing", STORED)
+def test_a_record_of_another_version_is_read(missing: str) -> None:
+    stored = {name: value for name, value in STORED.items() if name != missing}
+    record = TurnRecord.from_json({**stored, "new": {"in": "a later version"}})
+    defaults = {name: value for name, value in TurnRecord().to_json().items() if name == missing}
+    assert record.to_json() == stored | defaults
 
 
 def test_text_of_one_moment_is_one_event() -> None:

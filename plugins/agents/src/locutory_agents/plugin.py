@@ -38,7 +38,7 @@ from locutory_agents.config import (
     loop_limits,
 )
 from locutory_agents.headless.runner import AgentRunner
-from locutory_agents.loop.prepare import RunBuilder
+from locutory_agents.loop.builder import RunBuilder
 from locutory_agents.loop.resolver import AgentResolver
 from locutory_agents.routes import routes
 from locutory_agents.routes.deps import RouteDeps

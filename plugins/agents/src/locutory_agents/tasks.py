@@ -17,7 +17,7 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
-        """Start a task. Its fault is logged when nobody awaits it first."""
+        """Start and return a task. Its fault is logged when nobody awaits it first."""
         task = asyncio.create_task(work, name=f"agents:{name}")
         self._running.add(task)
         task.add_done_callback(self._ended)

@@ -10,8 +10,8 @@ from locutory_agents.headless.event_collector import EventCollector
 from locutory_agents.headless.pairing import paired
 from locutory_agents.job import Job, TurnRecord
 from locutory_agents.loop.agent import AGENTS_ENDPOINT, Agent
+from locutory_agents.loop.builder import Question, RunBuilder
 from locutory_agents.loop.history import Item, Message, count_message
-from locutory_agents.loop.prepare import Question, RunBuilder
 from locutory_agents.loop.resolver import AgentResolver
 from locutory_agents.loop.usage import UsageLedger
 from locutory_agents.tasks import Tasks

@@ -29,6 +29,7 @@ class HeuristicCounter:
     """Token counts without a tokenizer: four characters a token."""
 
     def count(self, text: str) -> int:
+        """`TokenCounter.count`."""
         return (len(text) + 3) // 4
 
 
@@ -43,6 +44,7 @@ class SampledCounter:
         self._counter = counter
 
     def count(self, text: str) -> int:
+        """`TokenCounter.count`."""
         if len(text) <= self.EXACT:
             return self._counter.count(text)
         middle = len(text) // 2
@@ -107,6 +109,7 @@ class CountedMessages:
             self.add(message)
 
     def add(self, message: Message) -> None:
+        """Append a message, and count it."""
         self.messages.append(message)
         self.tokens += count_message(self._counter, message)
 
@@ -123,10 +126,12 @@ class Budget:
 
     @property
     def limit(self) -> int:
+        """Tokens of the prompt at most."""
         return int(self.window * RESERVE)
 
     @property
     def instructions(self) -> int:
+        """Tokens of everything but the messages."""
         return self.system + self.dynamic + sum(self.tools.values())
 
     @property

@@ -19,7 +19,7 @@ PARALLEL_CALLS = 16
 
 
 class Steer(Protocol):
-    """Words that a user adds to a run."""
+    """Words that a user adds to a run. ``client_id``: the client's own id of them."""
 
     @property
     def id(self) -> str: ...

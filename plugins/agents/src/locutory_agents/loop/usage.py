@@ -85,7 +85,7 @@ class UsageLedger:
         return [*self.calls, *self._estimates]
 
     def unpaid(self) -> list[ModelUsed]:
-        """The calls that were not asked for before."""
+        """The calls that an earlier call of this did not return."""
         fresh = [used for used in self.all if id(used) not in self._paid]
         self._paid.update(map(id, fresh))
         return fresh

@@ -60,7 +60,7 @@ class RouteDeps:
         return min(requested(request), self.newest if job is None else job.protocol)
 
     async def ready(self, request: Request) -> Response | None:
-        """Gate of the POST routes while the server starts or stops (kernel §5)."""
+        """Gate of the POST routes: 503 while the server starts or stops (kernel §5)."""
         if self.is_ready() and not self.turns.draining:
             return None
         body = {"code": "SERVER_NOT_READY", "error": STARTING}
@@ -79,7 +79,8 @@ class RouteDeps:
         return response
 
     async def filtered(self, request: Request) -> Response | None:
-        """The refusal of what the caller wrote: secrets, or text that moderation flags."""
+        """The refusal of what the caller wrote (secrets, or text that moderation flags);
+        ``None`` when it may pass."""
         texts = texts_of(request.fields)
         blocked: Response | None = self.pii.refusal(texts)
         if blocked is not None:
@@ -88,7 +89,7 @@ class RouteDeps:
         return None if flagged is None else _refused(request, flagged)
 
     async def violation(self, request: Request, kind: str, score: float) -> None:
-        """Tell whoever counts violations."""
+        """Publish a violation, for whoever counts them."""
         await self.events.tell(LimitExceeded(kind, kind, score, request.caller.id, request.ip))
 
 
@@ -97,7 +98,7 @@ def _refused(request: Request, text: str) -> Response:
 
 
 def may_see(job: Job, principal: Principal) -> bool:
-    """Only its owner may see a job, within their tenant."""
+    """True for the owner of a job, within their tenant."""
     return job.user == principal.id and job.tenant in (None, principal.tenant)
 
 

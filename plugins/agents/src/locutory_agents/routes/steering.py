@@ -68,9 +68,11 @@ class Steering:
         self._deps = deps
 
     async def steer(self, request: Request) -> Response:
+        """Add words."""
         return await self._queue(request, strict=False)
 
     async def deliver(self, request: Request) -> Response:
+        """Add words, under an id of the client's own."""
         return await self._queue(request, strict=True)
 
     async def _queue(self, request: Request, *, strict: bool) -> Response:
@@ -146,11 +148,13 @@ class Steering:
         return answer["status"], found, job
 
     async def cancel(self, request: Request) -> Response:
+        """Take words back."""
         return await self._deps.limited(
             request, lambda: self._answered(request, self._cancel(request))
         )
 
     async def arm(self, request: Request) -> Response:
+        """Do not wait for a tool boundary any longer."""
         return await self._deps.limited(
             request, lambda: self._answered(request, self._arm(request))
         )

@@ -1,1 +1,1 @@
-"""Jobs: running turns, their records, event logs and stores."""
+"""Where jobs live: the interface of a store, one in memory, one in Redis."""

@@ -1,1 +1,1 @@
-"""The wire of chat turns: event frames, protocol versions, the event stream, refusals."""
+"""The event stream of a turn: what is recorded, as bytes, in a log that all readers share."""

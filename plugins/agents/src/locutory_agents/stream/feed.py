@@ -18,6 +18,7 @@ class Feed:
 
     @property
     def transcript(self) -> Transcript:
+        """What the log says, up to its end."""
         return self._transcript
 
     def resume_state(self) -> dict[str, Any]:

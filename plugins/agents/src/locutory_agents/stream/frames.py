@@ -67,6 +67,7 @@ class Delta(NamedTuple):
     tail: bytes
 
     def frame(self, text: str) -> bytes:
+        """The event for a piece of text."""
         return self.head + text_json(text) + self.tail
 
 
@@ -99,6 +100,7 @@ class Terminal(NamedTuple):
     v2: bytes
 
     def frame(self, version: int) -> bytes:
+        """The event for readers of a protocol version."""
         return self.v2 if version == 2 else self.v1
 
 
@@ -134,8 +136,8 @@ def reconcile(
     status: str | None = None,
     error: str = CHANGED,
 ) -> Terminal:
-    """Tells the reader to load the history again, and to come again when the turn still runs.
-    Readers of version 1 do not know it and get ``error`` instead (chat-stream §6.8)."""
+    """The event that tells the reader to load the history again, and to come again when the
+    turn still runs. Readers of version 1 do not know it and get ``error`` instead (chat-stream §6.8)."""
     event: dict[str, Any] = {"final": True, "reconcile": True, "reconcileReason": reason}
     if status is not None:
         event["terminalStatus"] = status

@@ -99,7 +99,7 @@ class EventLog:
         return None if offset < 0 else self._frames[offset:]
 
     def news(self, position: int) -> bool:
-        """Is there anything for a reader at this position?"""
+        """True when there is something for a reader at this position."""
         return self.dirty or self.end > position or self.terminal is not None or self.broken
 
     def waiting(self) -> "asyncio.Future[None]":

@@ -37,12 +37,12 @@ def reply(
 
 
 def not_ready(version: int, error: str) -> JSON:
-    """503 that the client retries."""
+    """A 503 that the client retries."""
     return reply(503, {"code": "SERVER_NOT_READY", "error": error}, version, retry_after=1)
 
 
 def unavailable(version: int) -> JSON:
-    """503 while it is not known how a turn stands; the client retries."""
+    """A 503 for when it is not known how a turn stands; the client retries."""
     return not_ready(version, "The state of this generation is not known yet. Please retry.")
 
 
@@ -58,7 +58,7 @@ def epoch(value: Any) -> int | None:
 
 
 def epoch_text(value: str | list[str] | None) -> int | None:
-    """The same, given in a query."""
+    """A generation's creation time given in a query; ``ValueError`` when it is none."""
     if value is None:
         return None
     if not isinstance(value, str) or not _EPOCH.fullmatch(value):

@@ -195,8 +195,8 @@ class TurnRecorder(Feed):
     def open_text(
         self, kind: str | None, message_id: str, number: int, tags: Mapping[str, Any]
     ) -> Step:
-        """Begin a block of kind ``text`` or ``think``; ``None`` announces a message that
-        turns out to have no text (chat-stream §6.7, tool calls)."""
+        """Begin a block of kind ``text`` or ``think``, and return its step; ``None`` announces
+        a message that turns out to have no text (chat-stream §6.7, tool calls)."""
         creation = {"message_id": message_id}
         if kind is not None:
             creation["content_type"] = kind
@@ -209,8 +209,8 @@ class TurnRecorder(Feed):
     def open_call(
         self, call_id: str, name: str, arguments: Any, position: int, tags: Mapping[str, Any]
     ) -> Step:
-        """Begin a tool call. ``arguments``: the parsed ones when they came whole, else ``""``;
-        ``position``: its number among the calls of one answer."""
+        """Begin a tool call, and return its step. ``arguments``: the parsed ones when they came
+        whole, else ``""``; ``position``: its number among the calls of one answer."""
         call = {"name": name, "args": arguments, "id": call_id, "type": "tool_call"}
         details = {"type": "tool_calls", "tool_calls": [call]}
         step = self._step("tool_calls", details, position + 1, tags)

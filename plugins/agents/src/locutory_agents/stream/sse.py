@@ -35,6 +35,7 @@ class Heartbeat:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._tick)
 
     def leave(self, stream: "EventStream") -> None:
+        """Keep it alive no longer."""
         self._streams.discard(stream)
         if not self._streams and self._timer is not None:
             self._timer.cancel()

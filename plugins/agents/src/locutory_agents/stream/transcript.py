@@ -22,6 +22,7 @@ class TextPart:
         self.sent = len(self.pieces)
 
     def text(self) -> str:
+        """All of it, joined."""
         if len(self.pieces) > 1:
             unsent = self.pieces[self.sent :]
             if unsent:
@@ -33,6 +34,7 @@ class TextPart:
         return self.pieces[0] if self.pieces else ""
 
     def value(self) -> dict[str, Any]:
+        """The content part."""
         return {"type": self.kind, self.kind: self.text(), **self.tags}
 
 
@@ -49,9 +51,11 @@ class ToolPart:
 
     @property
     def finished(self) -> bool:
+        """True once its result is there."""
         return self.call.get("progress") == 1
 
     def value(self) -> dict[str, Any]:
+        """The content part."""
         call = dict(self.call)
         if "args" not in call:
             call["args"] = "".join(self.arguments)
@@ -73,6 +77,7 @@ class PlainPart:
         self.tags = tags
 
     def value(self) -> dict[str, Any]:
+        """The content part."""
         return {**self.content, **self.tags}
 
 
@@ -132,7 +137,7 @@ class Transcript:
             handler(self, event["data"])
 
     def add_step(self, step: dict[str, Any]) -> Part:
-        """A run step begins: its part exists from here on."""
+        """A run step begins. Returns its part, which exists from here on."""
         self.steps[step["id"]] = step
         details = step["stepDetails"]
         tags = tags_of(step)

@@ -1,1 +1,1 @@
-"""One turn: its request, its life, what it records, and how it ends."""
+"""Turns of chats: the request, the work, what is saved, and how it ends."""

@@ -74,7 +74,7 @@ class TurnManager:
     # -- turns ---------------------------------------------------------------------------
 
     def prepare(self, request: ChatRequest, principal: Principal) -> "asyncio.Task[Agent]":
-        """Begin to open the agent that a request names, for `begin`."""
+        """Begin to open the agent that a request names. Returns the task, for `begin`."""
         opened = self._runtime.resolver.resolve(request.body, request.endpoint, principal)
         return self._runtime.tasks.spawn(opened, "prepare")
 

@@ -10,8 +10,8 @@ from locutory.access import Principal
 from locutory_agents.job import TurnRecord
 from locutory_agents.loop.agent import Agent, side_by_side
 from locutory_agents.loop.budget import window
+from locutory_agents.loop.builder import Question
 from locutory_agents.loop.history import PER_MESSAGE, assistant_messages, items
-from locutory_agents.loop.prepare import Question
 from locutory_agents.loop.run import AgentRun
 from locutory_agents.loop.usage import UsageLedger
 from locutory_agents.stream.recorder import TurnRecorder

@@ -119,7 +119,7 @@ class ChatRequest:
 
 
 def is_child_thread(conversation_id: str) -> bool:
-    """Is this the id of a thread that an agent's helper owns?"""
+    """True for the id of a thread that an agent's helper owns."""
     return _CHILD_THREAD.fullmatch(conversation_id) is not None
 
 

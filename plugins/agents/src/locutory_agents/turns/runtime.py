@@ -6,7 +6,7 @@ from structlog.stdlib import BoundLogger
 
 from locutory import Events, Services
 from locutory_agents.config import AgentsConfig
-from locutory_agents.loop.prepare import RunBuilder
+from locutory_agents.loop.builder import RunBuilder
 from locutory_agents.loop.resolver import AgentResolver
 from locutory_agents.stores.base import JOB_STORES, JobStore
 from locutory_agents.tasks import Tasks

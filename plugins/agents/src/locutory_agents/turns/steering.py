@@ -42,7 +42,7 @@ class Steer:
     revision: int | None = None
 
     def fingerprint(self) -> str:
-        """Equal for a repetition of the same request."""
+        """A digest that is equal for a repetition of the same request."""
         content = orjson.dumps([self.text, [dict(file) for file in self.files], self.preempt])
         return hashlib.sha256(content).hexdigest()
 

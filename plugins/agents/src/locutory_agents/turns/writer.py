@@ -85,9 +85,9 @@ class TurnWriter:
             raise failed(str(error)[:200]) from error
 
     async def request(self) -> Document | None:
-        """The user's message, then the conversation. A regenerated answer belongs to a
-        message that is saved already: its content is left as it is, it only counts as
-        written again (chat-stream §10)."""
+        """Save the user's message, then the conversation, which is returned. A regenerated
+        answer belongs to a message that is saved already: its content is left as it is, it only
+        counts as written again (chat-stream §10)."""
         history = self._history
         if history is None:
             return None
@@ -119,7 +119,7 @@ class TurnWriter:
     async def response(
         self, message: Mapping[str, Any], *, late: bool = False
     ) -> tuple[Document | None, Document | None]:
-        """The answer, then the conversation again, so that it lists both messages. Returns
+        """Save the answer, then the conversation again, so that it lists both messages. Returns
         both documents. ``late``: try longer, nobody waits. `NotStorable` when an error
         message is stored instead."""
         history = self._history
@@ -149,7 +149,7 @@ class TurnWriter:
             raise
 
     async def title(self, text: str) -> None:
-        """The title, when the conversation exists."""
+        """Save the title, when the conversation exists."""
         if self._history is not None:
             await self._history.save(
                 self._user, self._record.conversation_id, {"title": text}, create=False

@@ -12,41 +12,49 @@ ALIVE_MS = 15_000
 
 
 class RedisKeys:
-    """Keys under ``{prefix}::agents:…``."""
+    """Keys under ``{prefix}::agents:…``. ``running``: sorted set, conversations with a running
+    job by creation time."""
 
     def __init__(self, prefix: str) -> None:
         self._base = f"{prefix}::agents:" if prefix else "agents:"
         self.running = f"{self._base}running"
 
     def job(self, stream_id: str) -> str:
+        """Hash: the newest job of a conversation."""
         return f"{self._base}job:{stream_id}"
 
     def last(self, stream_id: str) -> str:
+        """Text: when the last job of a conversation was made."""
         return f"{self._base}last:{stream_id}"
 
     def user(self, user: str) -> str:
+        """Set: conversations in which jobs of a user run."""
         return f"{self._base}user:{user}"
 
     def log(self, job: Job) -> str:
+        """Stream: the events of a job."""
         return f"{self._base}log:{job.stream_id}:{job.created_at}"
 
     def snapshot(self, job: Job) -> str:
+        """Text: what has been cut off the beginning of the log."""
         return f"{self._base}snapshot:{job.stream_id}:{job.created_at}"
 
     def inbox(self, worker: str) -> str:
+        """Stream: commands and answers for a worker."""
         return f"{self._base}inbox:{worker}"
 
     def alive(self, worker: str) -> str:
+        """Text that is there while the worker lives."""
         return f"{self._base}alive:{worker}"
 
 
 def record_bytes(record: TurnRecord) -> bytes:
-    """The value of the field ``details``."""
+    """A job's record as the value of the field ``details``."""
     return orjson.dumps(record.to_json(), default=str)
 
 
 def fields_of(job: Job) -> list[str | bytes]:
-    """A job's fields and values, without its creation time."""
+    """A job as the alternating fields and values of a hash, without its creation time."""
     return [
         *("stream", job.stream_id),
         *("user", job.user),

@@ -49,8 +49,7 @@ class RedisJobStore:
         self._pause = pause
         self._keys = RedisKeys(prefix)
         self.worker = uuid4().hex
-        self._subscriber = RedisSubscriber(redis, self._keys, self.worker, log)
-        self._subscriber.lost = self._lost
+        self._subscriber = RedisSubscriber(redis, self._keys, self.worker, log, self._lost)
         self._handler: Handler | None = None
         self._own: dict[tuple[str, int], Feed] = {}
         self._publishers: dict[tuple[str, int], asyncio.Task[None]] = {}

@@ -69,15 +69,23 @@ class RemoteFeed(Feed):
 
     @property
     def transcript(self) -> Transcript:
+        """What the log says, up to its end."""
         self._fold()
         return self._transcript
 
 
 class RedisSubscriber:
     """Receives commands for this worker's jobs and the logs of other workers' jobs; sends commands
-    to other workers."""
+    to other workers. ``lost`` says whether a followed job has been replaced or dropped."""
 
-    def __init__(self, redis: Redis, keys: RedisKeys, worker: str, log: BoundLogger) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: RedisKeys,
+        worker: str,
+        log: BoundLogger,
+        lost: Callable[[Job], Awaitable[bool]],
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._worker = worker
@@ -88,15 +96,17 @@ class RedisSubscriber:
         self._answers: dict[str, asyncio.Future[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._handler: Handler | None = None
-        self.lost: Callable[[Job], Awaitable[bool]] | None = None
+        self._lost = lost
 
     async def start(self, handler: Handler) -> None:
+        """Begin to listen; commands for jobs of this worker go to ``handler``."""
         self._handler = handler
         await self._heartbeat()
         self._spawn(self._run_heartbeat())
         self._spawn(self._listen())
 
     async def stop(self) -> None:
+        """Stop listening; the worker counts as dead from now on."""
         self.break_off()
         for task in list(self._tasks):
             task.cancel()
@@ -132,7 +142,7 @@ class RedisSubscriber:
         """A job may vanish without an end that its readers see; they come again
         then and learn how it stands."""
         for feed in list(self._feeds.values()):
-            if feed.log.terminal is None and self.lost is not None and await self.lost(feed.job):
+            if feed.log.terminal is None and await self._lost(feed.job):
                 feed.log.break_off()
 
     async def _listen(self) -> None:
@@ -248,6 +258,7 @@ class RedisSubscriber:
         return list(_flat(await self._redis.xrange(feed.log_key, min=start, count=PAGE)))
 
     def leave(self, feed: RemoteFeed) -> None:
+        """A reader of `follow` is gone; the last one ends the subscription."""
         feed.readers -= 1
         if feed.readers <= 0 and self._feeds.get(feed.job.key) is feed:
             del self._feeds[feed.job.key]
