@@ -47,10 +47,10 @@ from locutory_agents.stores.memory import MemoryJobStore
 from locutory_agents.stream.sse import Heartbeat
 from locutory_agents.tasks import Tasks
 from locutory_agents.turns.control import TurnControl
-from locutory_agents.turns.manager import TurnManager
 from locutory_agents.turns.runtime import TurnRuntime
 from locutory_agents.turns.steering import PendingSteers
 from locutory_agents.turns.title import TitleGenerator
+from locutory_agents.turns.turn_manager import TurnManager
 from locutory_contracts.accounts import AccountDeleting
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS
 from locutory_contracts.chat import (

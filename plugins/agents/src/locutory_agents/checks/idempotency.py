@@ -11,8 +11,8 @@ from locutory import Cache, Request
 from locutory_agents.ids import milliseconds
 from locutory_agents.job import Job
 from locutory_agents.stream.protocol import not_ready, reply, unavailable
-from locutory_agents.turns.manager import TurnManager
 from locutory_agents.turns.request import ChatRequest
+from locutory_agents.turns.turn_manager import TurnManager
 
 NAMESPACE = "agents:requests"
 CACHE_SECONDS = 25 * 3600.0

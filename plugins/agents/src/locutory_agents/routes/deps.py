@@ -22,8 +22,8 @@ from locutory_agents.routes import refusal_stream
 from locutory_agents.stream.protocol import requested
 from locutory_agents.stream.sse import Heartbeat
 from locutory_agents.turns.control import TurnControl
-from locutory_agents.turns.manager import TurnManager
 from locutory_agents.turns.steering import PendingSteers
+from locutory_agents.turns.turn_manager import TurnManager
 
 STARTING = "Server is still starting. Please retry shortly."
 
