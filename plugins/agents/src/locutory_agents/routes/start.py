@@ -61,7 +61,8 @@ class Start:
         endpoint, body = await deps.resolver.default_endpoint(
             chat.endpoint, chat.body, request.caller
         )
-        chat = replace(chat, endpoint=endpoint, body=body)
+        if endpoint != chat.endpoint:
+            chat = replace(chat, endpoint=endpoint, body=body)
         if not chat.endpoint:
             return refusal_stream.plain("Error parsing conversation")
         refused = await self._refusal(request, chat, version)
