@@ -14,7 +14,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # Whose folders import each other, though none of their modules do in a circle.
-_CIRCLES_OF_FOLDERS = {"locutory_agents", "locutory_auth"}
+_CIRCLES_OF_FOLDERS = {"locutory_auth"}
+
+# The modules and folders of a part, top to bottom: each knows only what lies below its line.
+_LAYERS = {
+    "locutory_agents": (
+        "plugin",
+        "routes",
+        "checks",
+        "turns | headless | builtin",
+        "loop | stores",
+        "stream",
+        "job | ids | tasks | config",
+    ),
+}
 
 
 def import_names(folder: str) -> list[str]:
@@ -92,6 +105,19 @@ name = No circles among the modules and the folders of a part
 type = acyclic_siblings
 ancestors =
     {_lines([name for name in everything if name not in _CIRCLES_OF_FOLDERS])}
+{"".join(_layers(name, layers) for name, layers in _LAYERS.items())}"""
+
+
+def _layers(name: str, layers: tuple[str, ...]) -> str:
+    return f"""
+[importlinter:contract:{name}]
+name = Layers of {name}
+type = layers
+containers =
+    {name}
+layers =
+    {_lines(list(layers))}
+exhaustive = True
 """
 
 

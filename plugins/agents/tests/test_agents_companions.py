@@ -8,7 +8,7 @@ import pytest
 
 from locutory import On, Plugin, Provide, hook
 from locutory.testing import Serve, SignIn
-from locutory_agents.turn import companions
+from locutory_agents.turns import companions
 from locutory_contracts.chat import TURN_COMPANIONS, Turn, TurnRefused, TurnStarting
 
 Attach = Callable[[Mapping[str, Any]], None]

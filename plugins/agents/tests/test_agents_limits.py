@@ -11,8 +11,8 @@ from pymongo.errors import DocumentTooLarge, OperationFailure
 
 from locutory.access import Principal
 from locutory.testing import Serve, SignIn
-from locutory_agents.turn import recorder as recording
-from locutory_agents.turn.writer import NOT_STORED, refused
+from locutory_agents.stream import recorder as recording
+from locutory_agents.turns.writer import NOT_STORED, refused
 from locutory_contracts.agents import AGENT_RUNS, AgentTask
 from locutory_contracts.chat import GENERATIONS
 from locutory_contracts.models import (

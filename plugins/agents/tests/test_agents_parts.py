@@ -1,37 +1,72 @@
 """Parts on their own: the log, the transcript, history, budget, frames, requests."""
 
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
 
 from locutory.testing.waiting import PATIENCE, until
 from locutory_agents.config import AgentsConfig, loop_limits
-from locutory_agents.jobs.feed import Feed
-from locutory_agents.jobs.log import EventLog
-from locutory_agents.jobs.store import Job
-from locutory_agents.jobs.transcript import Transcript, flatten
+from locutory_agents.job import Job, TurnRecord
 from locutory_agents.loop.budget import Budget, CountedMessages, HeuristicCounter, SampledCounter
-from locutory_agents.loop.history import assistant_messages, count_content, item, items
+from locutory_agents.loop.history import assistant_messages, count_content, item, items, with_quotes
 from locutory_agents.loop.instructions import local_time, with_variables
-from locutory_agents.turn import title_generator
-from locutory_agents.turn.payloads import MAX_OUTPUT_BYTES, merged, storable
-from locutory_agents.turn.recorder import TurnClosed, TurnRecorder
-from locutory_agents.turn.request import with_quotes
-from locutory_agents.turn.steering import Steer, SteerQueue
-from locutory_agents.wire import frames, sse
+from locutory_agents.stream import frames, sse
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.log import EventLog
+from locutory_agents.stream.recorder import TurnClosed, TurnRecorder
+from locutory_agents.stream.transcript import Transcript, flatten
+from locutory_agents.turns.payloads import MAX_OUTPUT_BYTES, merged, storable
+from locutory_agents.turns.steering import Steer, SteerQueue
+from locutory_agents.turns.title import clean
 from locutory_contracts.chat import TurnRefused
 
 TOKENS = HeuristicCounter()
 
 
 def recorder() -> TurnRecorder:
-    details = {"responseMessageId": "r", "shown": {"messageId": "u"}, "sender": "S"}
-    return TurnRecorder(Job("c", "u", 5, details=details))
+    record = TurnRecord(response_message_id="r", shown={"messageId": "u"}, sender="S")
+    return TurnRecorder(Job("c", "u", 5, record=record))
 
 
 def events_of(feed: Feed) -> list[dict]:
     return frames.parse(b"".join(feed.log.read(0) or []))
+
+
+STORED: dict[str, Any] = {
+    "conversationId": "c",
+    "startedAt": "2026-01-01T02:03:04.567000+00:00",
+    "existing": False,
+    "userMessage": {"messageId": "u", "text": "hi", "tokenCount": 7},
+    "shown": {"messageId": "u"},
+    "responseMessageId": "r",
+    "endpoint": "agents",
+    "conversation": {"endpoint": "agents", "agent_id": "agent_1"},
+    "temporary": False,
+    "model": "agent_1",
+    "sender": "N",
+    "agentId": "agent_1",
+    "iconURL": "https://x/i.png",
+    "announced": True,
+    "kept": [{"type": "text", "text": "k"}],
+}
+"""All members of a record, as they stand in Redis: workers of other versions read them."""
+
+
+def test_a_record_is_stored_in_the_form_of_other_versions() -> None:
+    assert orjson.dumps(TurnRecord.from_json(STORED).to_json()) == orjson.dumps(STORED)
+    always = ("conversationId", "startedAt", "existing", "userMessage", "shown")
+    always += ("responseMessageId", "endpoint", "conversation")
+    assert set(TurnRecord().to_json()) == set(always)
+
+
+@pytest.mark.parametrize("missing", STORED)
+def test_a_record_of_another_version_is_read(missing: str) -> None:
+    stored = {name: value for name, value in STORED.items() if name != missing}
+    record = TurnRecord.from_json({**stored, "new": {"in": "a later version"}})
+    defaults = {name: value for name, value in TurnRecord().to_json().items() if name == missing}
+    assert record.to_json() == stored | defaults
 
 
 def test_text_of_one_moment_is_one_event() -> None:
@@ -390,7 +425,7 @@ def test_dates() -> None:
     ],
 )
 def test_titles_are_tidied(text: str, title: str) -> None:
-    assert title_generator.clean(text) == title
+    assert clean(text) == title
 
 
 def test_quotes() -> None:
@@ -402,7 +437,7 @@ def test_quotes() -> None:
 def test_steer_queue() -> None:
     queue = SteerQueue()
     interrupted: list[int] = []
-    queue.interrupt = lambda: interrupted.append(1)
+    queue.on_armed(lambda: interrupted.append(1))
     status, body = queue.add(Steer("a", None, (), False))
     assert (status, body["position"]) == (202, 1)
     assert not queue.armed

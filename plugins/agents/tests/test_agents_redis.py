@@ -15,7 +15,9 @@ from locutory.testing import Serve, SignIn
 from locutory.testing.database import Databases
 from locutory.testing.programs import redis_server
 from locutory.testing.waiting import PATIENCE, until
-from locutory_agents.jobs import redis_keys, redis_publisher, redis_subscriber
+from locutory_agents.stores.redis import keys as redis_keys
+from locutory_agents.stores.redis import publisher as redis_publisher
+from locutory_agents.stores.redis import subscriber as redis_subscriber
 from locutory_contracts.chat import GENERATIONS
 
 FULL = " ".join(f"tok{index}" for index in range(40))
@@ -439,6 +441,31 @@ async def test_stop_of_a_dead_worker(serve: Serve, kit, redis_uri: str, short_li
         assert (await live.stop("abort"))["won"] is False
         await kit.until(lambda: not chat._live)
         assert two.models.closed == 1
+
+
+async def test_an_edited_answer_of_a_dead_worker_keeps_its_parts(
+    serve: Serve, kit, redis_uri: str, short_lives
+) -> None:
+    async with pair(serve, kit, redis_uri) as two:
+        events = await two.a.events(await two.a.start("THINK:thought|old text"))
+        asked, answered = events[-1].data["requestMessage"], events[-1].data["responseMessage"]
+        started = await two.a.start(
+            "ON",
+            conversationId=asked["conversationId"],
+            parentMessageId=asked["parentMessageId"],
+            isRegenerate=True,
+            overrideParentMessageId=asked["messageId"],
+            responseMessageId=answered["messageId"],
+            editedContent={"index": 1, "type": "text", "text": "new text,"},
+        )
+        await reading(two.b, started)
+        for task in list(two.first.kernel.services.get(GENERATIONS).store._subscriber._tasks):
+            task.cancel()
+        await asyncio.sleep(ALIVE_MS / 1000 + 0.1)
+        assert (await two.b.stop(started)).json()["success"] is True
+        stored = [row for row in two.history.stored.values() if row.get("unfinished")]
+        assert stored[0]["content"][0] == {"type": "think", "think": "thought"}
+        assert stored[0]["content"][1]["text"].startswith("new text,")
 
 
 async def test_redis_goes_away(serve: Serve, kit, tmp_path: Path) -> None:

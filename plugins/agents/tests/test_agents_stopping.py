@@ -7,7 +7,7 @@ import pytest
 from locutory import Plugin, Provide, hook
 from locutory.testing import Serve, SignIn
 from locutory.testing.waiting import PATIENCE
-from locutory_agents.turn_manager import TurnManager
+from locutory_agents.turns.turn_manager import TurnManager
 from locutory_contracts.accounts import AccountDeleting
 from locutory_contracts.chat import GENERATIONS, TURN_OBSERVERS, Turn, TurnOutcome
 

@@ -10,7 +10,7 @@ from bson import ObjectId
 from locutory import Decision, On, Plugin, Provide, hook
 from locutory.access import Principal
 from locutory.testing import Serve, Server, SignIn
-from locutory_agents.turn_manager import TurnManager
+from locutory_agents.turns.turn_manager import TurnManager
 from locutory_contracts.access import VIEW
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS, AgentTask, ToolResult
 from locutory_contracts.chat import TurnRefused, TurnStarting, UsageReported

@@ -214,7 +214,7 @@ async def test_a_plugin_that_fails_keeps_the_account(
     async def fail(_chat: Any, _user: str) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr("locutory_agents.turn_manager.TurnManager.stop_all", fail)
+    monkeypatch.setattr("locutory_agents.turns.turn_manager.TurnManager.stop_all", fail)
     (tmp_path / "librechat.yaml").write_text("plugins: {enabled: [auth, users, agents]}\n")
     await shop.add("ann@example.com")
     result = await run("delete", "ann@example.com", "--yes")

@@ -198,7 +198,7 @@ async def test_limit_with_many_turns_at_once(talking, kit) -> None:
 
 async def test_slow_agent(talking, kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer does not wait for ever; what is stored later is stored all the same."""
-    monkeypatch.setattr("locutory_agents.turn.companions.WAIT_SECONDS", 0.3)
+    monkeypatch.setattr("locutory_agents.turns.companions.WAIT_SECONDS", 0.3)
     gate = asyncio.Event()
 
     async def slow(body: Mapping[str, Any]) -> Any:

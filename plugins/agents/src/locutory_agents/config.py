@@ -89,6 +89,11 @@ class AgentsConfig(BaseModel):
     stale_minutes: float = option(20.0, "A turn without any event for this long is ended", gt=0)
     max_jobs: int = option(1000, "Turns that the memory store holds at most", ge=1)
 
+    def store_name(self, *, redis: bool) -> str:
+        """The name of the store of running turns. ``redis``: the server has Redis."""
+        shared = redis if self.use_redis_streams is None else self.use_redis_streams
+        return self.job_store or ("redis" if shared else "memory")
+
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="allow")

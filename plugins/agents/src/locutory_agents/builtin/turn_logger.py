@@ -12,6 +12,7 @@ class TurnLogger:
         self._log = log
 
     async def finished(self, turn: Turn, outcome: TurnOutcome) -> None:
+        """`TurnObserver.finished`."""
         self._log.info(
             "chat.turn",
             status=outcome.status,

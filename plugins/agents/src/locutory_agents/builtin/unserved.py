@@ -4,7 +4,7 @@ Clients hide such switches, but remember them: an old choice, another client, or
 elsewhere may still ask.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from structlog.stdlib import BoundLogger
@@ -45,9 +45,7 @@ def _wanted(turn: Turn) -> Iterator[str]:
 class Unserved:
     """A `ContextSource`. ``declared``: the permission types of enabled plugins."""
 
-    def __init__(
-        self, services: Services, declared: Callable[[], Mapping[str, Any]], log: BoundLogger
-    ) -> None:
+    def __init__(self, services: Services, declared: Mapping[str, Any], log: BoundLogger) -> None:
         self._services = services
         self._declared = declared
         self._log = log
@@ -59,7 +57,7 @@ class Unserved:
         if not wanted:
             return None
         served = set(active_capabilities(self._services))
-        if "MCP_SERVERS" in served_permissions(self._declared(), self._services):
+        if "MCP_SERVERS" in served_permissions(self._declared, self._services):
             served.add("mcp")
         missing = [name for name in wanted if name not in served]
         if not missing:

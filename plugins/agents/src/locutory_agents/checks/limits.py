@@ -30,8 +30,8 @@ class MessageLimits:
         return Limit(name, amount, max(1, int(minutes * 60)), body, key, VIOLATION, self._score)
 
     async def check(self, request: Request, headers: dict[str, str]) -> Limit | None:
-        """Count the request; the limit it exceeds. ``headers`` takes what every answer to
-        the request carries then."""
+        """Count the request. Returns the limit that it exceeds; ``headers`` takes what every
+        answer to the request carries then."""
         for rule in self._rules:
             key = rule.key(request)
             if key is None:

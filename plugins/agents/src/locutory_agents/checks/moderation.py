@@ -27,7 +27,8 @@ class Moderation:
         self._client: httpx2.AsyncClient | None = None
 
     async def refusal(self, texts: Sequence[str]) -> str | None:
-        """The text of the refusal; text that could not be checked is refused too."""
+        """The text of the refusal, ``None`` when all is well; text that could not be checked is
+        refused too."""
         if not self._config.moderation or not texts:
             return None
         if self._client is None:

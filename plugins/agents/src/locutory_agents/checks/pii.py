@@ -45,7 +45,7 @@ class PiiFilter:
                 log.error("chat.filter_broken", pattern=custom.id, reason=str(error)[:200])
 
     def refusal(self, texts: Iterable[str]) -> JSON | None:
-        """The answer to text that must not pass."""
+        """The answer to text that must not pass; ``None`` when it may."""
         given = [text for text in texts if text]
         if not given:
             return None

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from locutory_agents.jobs.store import Job
-from locutory_agents.jobs.transcript import TextPart
-from locutory_agents.turn.recorder import Step, TurnClosed, TurnRecorder
+from locutory_agents.job import Job
+from locutory_agents.stream.recorder import Step, TurnClosed, TurnRecorder
+from locutory_agents.stream.transcript import TextPart
 from locutory_contracts.agents import AgentEvent, ToolResult
 from locutory_contracts.models import ReasoningDelta, TextDelta, ToolCallDelta
 

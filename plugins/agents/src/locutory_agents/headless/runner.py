@@ -1,45 +1,54 @@
 """The service `AGENT_RUNS`: an agent does a task for a program (agents-api.md)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
+from locutory import Events
 from locutory.access import Principal
 from locutory_agents.headless.event_collector import EventCollector
 from locutory_agents.headless.pairing import paired
-from locutory_agents.jobs.store import Job
+from locutory_agents.job import Job, TurnRecord
 from locutory_agents.loop.agent import AGENTS_ENDPOINT, Agent
-from locutory_agents.loop.budget import SYSTEM, Budget, window
+from locutory_agents.loop.builder import Question, RunBuilder
 from locutory_agents.loop.history import Item, Message, count_message
-from locutory_agents.loop.instructions import added_context, with_variables
-from locutory_agents.loop.run import AgentRun, Prompt
-from locutory_agents.loop.tools import ToolRunner, offered
-from locutory_agents.turn.runtime import TurnRuntime
-from locutory_agents.turn.usage import UsageLedger
+from locutory_agents.loop.resolver import AgentResolver
+from locutory_agents.loop.usage import UsageLedger
+from locutory_agents.tasks import Tasks
 from locutory_contracts.agents import AgentEvent, AgentTask
 from locutory_contracts.chat import Turn, TurnStarting, UsageReported
 from locutory_contracts.models import Finished, ModelFailure, TokenCounter, Usage
 
 
 class AgentRunner:
-    """Runs agents; ``runtime`` is there once the kernel has started."""
+    """Runs agents for programs. ``answer_bytes``: how much one run may say."""
 
-    def __init__(self, runtime: Callable[[], TurnRuntime]) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        resolver: AgentResolver,
+        runs: RunBuilder,
+        events: Events,
+        tasks: Tasks,
+        answer_bytes: int,
+    ) -> None:
+        self._resolver = resolver
+        self._runs = runs
+        self._events = events
+        self._tasks = tasks
+        self._answer_bytes = answer_bytes
 
     async def run(self, principal: Principal, task: AgentTask) -> AsyncIterator[AgentEvent]:
-        """See the contract."""
-        runtime = self._runtime()
-        agent = await runtime.resolver.resolve_stored(task.agent, task.body, principal)
-        collector = EventCollector(_job(principal, task), runtime.config.answer_bytes)
+        """`AgentRuns.run`: yields what the agent says and does as it comes."""
+        agent = await self._resolver.resolve_stored(task.agent, task.body, principal)
+        collector = EventCollector(_job(principal, task), self._answer_bytes)
         ledger = UsageLedger(show_cost=False)
         turn = _turn(principal, task, agent)
-        run = await self._prepared(runtime, agent, turn, task, collector, ledger)
+        offer = await self._runs.offer(turn)
+        run = self._runs.build(agent, offer, _question(task, self._runs.tokens), collector, ledger)
         tokens = run.measure()
         work: asyncio.Task[None] | None = None
         try:
-            await runtime.events.ask(TurnStarting(turn, tokens, agent.model.prices))
+            await self._events.ask(TurnStarting(turn, tokens, agent.model.prices))
             work = asyncio.create_task(run.run())
             work.add_done_callback(lambda _: collector.end())
             async for event in collector.events():
@@ -55,62 +64,25 @@ class AgentRunner:
                     await work
             # Also without any usage: what was set aside for the run is free again.
             fact = UsageReported(turn, tuple(ledger.unpaid()), settles=True)
-            runtime.tasks.spawn(runtime.events.tell(fact), "report usage")
-
-    async def _prepared(
-        self,
-        runtime: TurnRuntime,
-        agent: Agent,
-        turn: Turn,
-        task: AgentTask,
-        collector: EventCollector,
-        ledger: UsageLedger,
-    ) -> AgentRun:
-        tools, context = await asyncio.gather(
-            offered(runtime.services, turn, runtime.log),
-            added_context(runtime.services, turn, runtime.log),
-        )
-        tokens = runtime.tokens
-        instructions = with_variables(agent.instructions, task.body, turn.principal.account)
-        messages = [dict(message) for message in task.messages]
-        system = [str(message.get("content") or "") for message in messages if _is_system(message)]
-        static = "\n\n".join(text for text in (instructions, *system) if text)
-        history, current = _split(paired([m for m in messages if not _is_system(m)]), tokens)
-        if not current and not system:
-            raise ModelFailure("There is no message to answer.", 400)
-        budget = Budget(
-            window=window(agent.model),
-            system=tokens.count(static) + SYSTEM if static else 0,
-            dynamic=tokens.count(context) if context else 0,
-            tools=runtime.tool_counts.count(tools, tokens),
-            tokens=tokens,
-        )
-        prompt = Prompt(
-            system="\n\n".join(text for text in (static, context) if text),
-            history=history,
-            current=current,
-            headers={
-                "conversationId": task.conversation_id,
-                "parentMessageId": "",
-                "messageId": task.response_id,
-            },
-        )
-        limits = runtime.limits.of_agent(task.agent.get("recursion_limit"))
-        tool_runner = ToolRunner(tools, turn, limits.output_characters, runtime.log)
-        return AgentRun(
-            agent,
-            prompt,
-            collector,
-            tool_runner,
-            budget,
-            limits,
-            ledger,
-            steers=None,
-            log=runtime.log,
-        )
+            self._tasks.spawn(self._events.tell(fact), "report usage")
 
 
-def _is_system(message: Mapping[str, Any]) -> bool:
+def _question(task: AgentTask, tokens: TokenCounter) -> Question:
+    """What the task's messages ask; `ModelFailure` when they ask nothing."""
+    messages = [dict(message) for message in task.messages]
+    system = [str(message.get("content") or "") for message in messages if _is_system(message)]
+    history, current = _split(paired([m for m in messages if not _is_system(m)]), tokens)
+    if not current and not system:
+        raise ModelFailure("There is no message to answer.", 400)
+    headers = {
+        "conversationId": task.conversation_id,
+        "parentMessageId": "",
+        "messageId": task.response_id,
+    }
+    return Question(history, current, headers, system)
+
+
+def _is_system(message: Mapping[str, object]) -> bool:
     return message.get("role") == "system"
 
 
@@ -132,14 +104,13 @@ def _split(messages: Sequence[Message], tokens: TokenCounter) -> tuple[list[Item
 
 
 def _job(principal: Principal, task: AgentTask) -> Job:
-    details = {"responseMessageId": task.response_id}
-    return Job(task.conversation_id, principal.id, tenant=principal.tenant, details=details)
+    record = TurnRecord(response_message_id=task.response_id)
+    return Job(task.conversation_id, principal.id, tenant=principal.tenant, record=record)
 
 
 def _turn(principal: Principal, task: AgentTask, agent: Agent) -> Turn:
-    nothing: Mapping[str, Any] = {}
-    asked = next((m for m in reversed(task.messages) if m.get("role") == "user"), nothing)
-    text = asked.get("content")
+    asked = next((m for m in reversed(task.messages) if m.get("role") == "user"), None)
+    text = None if asked is None else asked.get("content")
     return Turn(
         principal=principal,
         conversation_id=task.conversation_id,

@@ -1,1 +1,1 @@
-"""The agent loop: prompt, model calls, tool calls."""
+"""The agent loop: whose model, prompt, model calls, tool calls. Knows neither chats nor stores."""

@@ -59,17 +59,17 @@ class Agent:
 
 
 def plain(model: PreparedModel) -> Agent:
-    """A model as it is."""
+    """The agent that stands for a model as it is."""
     value = model.settings.get("promptPrefix")
     return Agent(ephemeral_id(model), model, value if isinstance(value, str) else "")
 
 
 def of_stored(agent: StoredAgent, model: PreparedModel) -> Agent:
-    """A stored agent, whose model is open."""
+    """The agent that a user made, with its model, which is open."""
     return Agent(str(agent["id"]), model, str(agent.get("instructions") or ""), stored=agent)
 
 
 def side_by_side(first: Agent, second: Agent) -> list[Agent]:
-    """Two that answer the same question at once (chat-stream §10)."""
+    """Both, marked as two that answer the same question at once (chat-stream §10)."""
     both = (first, replace(second, id=second.id + SECOND))
     return [replace(agent, tags={"agentId": agent.id, "groupId": 1}) for agent in both]

@@ -10,10 +10,10 @@ from uuid import uuid4
 import orjson
 
 from locutory_agents.config import LoopLimits
-from locutory_agents.jobs.transcript import TextPart
+from locutory_agents.ids import nanoid
 from locutory_agents.loop.history import Message, tool_call
-from locutory_agents.turn.ids import nanoid
-from locutory_agents.turn.recorder import Step, TurnRecorder
+from locutory_agents.stream.recorder import Step, TurnRecorder
+from locutory_agents.stream.transcript import TextPart
 from locutory_contracts.models import (
     ChatModel,
     Finished,
@@ -57,6 +57,7 @@ class Call:
 
     @property
     def arguments(self) -> str:
+        """What has come of its arguments: JSON text."""
         return "".join(self.pieces)
 
 

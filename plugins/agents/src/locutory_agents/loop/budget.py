@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
+from locutory import Services
 from locutory_agents.loop.history import Item, Message, count_message
 from locutory_contracts.chat import Tool, TurnRefused
-from locutory_contracts.models import PreparedModel, TokenCounter, ToolSchema
+from locutory_contracts.models import TOKENS, PreparedModel, TokenCounter, ToolSchema
 
 PRIMING = 3
 """Tokens that open the answer."""
@@ -28,6 +29,7 @@ class HeuristicCounter:
     """Token counts without a tokenizer: four characters a token."""
 
     def count(self, text: str) -> int:
+        """`TokenCounter.count`."""
         return (len(text) + 3) // 4
 
 
@@ -42,12 +44,18 @@ class SampledCounter:
         self._counter = counter
 
     def count(self, text: str) -> int:
+        """`TokenCounter.count`."""
         if len(text) <= self.EXACT:
             return self._counter.count(text)
         middle = len(text) // 2
         samples = (text[: self.SAMPLE], text[middle : middle + self.SAMPLE], text[-self.SAMPLE :])
         counted = sum(map(self._counter.count, samples))
         return round(counted * len(text) / (3 * self.SAMPLE))
+
+
+def token_counter(services: Services) -> TokenCounter:
+    """The token counter of the models plugin; an estimate when no plugin offers one."""
+    return SampledCounter(services.find(TOKENS) or HeuristicCounter())
 
 
 def window(model: PreparedModel) -> int:
@@ -101,6 +109,7 @@ class CountedMessages:
             self.add(message)
 
     def add(self, message: Message) -> None:
+        """Append a message, and count it."""
         self.messages.append(message)
         self.tokens += count_message(self._counter, message)
 
@@ -117,10 +126,12 @@ class Budget:
 
     @property
     def limit(self) -> int:
+        """Tokens of the prompt at most."""
         return int(self.window * RESERVE)
 
     @property
     def instructions(self) -> int:
+        """Tokens of everything but the messages."""
         return self.system + self.dynamic + sum(self.tools.values())
 
     @property

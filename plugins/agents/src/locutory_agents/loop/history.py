@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from locutory_agents.turn.request import with_quotes
 from locutory_contracts.models import TokenCounter
 
 Message = dict[str, Any]
@@ -32,6 +31,15 @@ class Item:
     messages: list[Message]
     tokens: int
     from_user: bool
+
+
+def with_quotes(text: str, quotes: tuple[str, ...] | list[str]) -> str:
+    """Quoted excerpts as Markdown block quotes, a blank line, the text."""
+    blocks = ["\n".join(f"> {line}" for line in quote.splitlines()) for quote in quotes]
+    if not blocks:
+        return text
+    quoted = "\n\n".join(blocks)
+    return f"{quoted}\n\n{text}" if text else quoted
 
 
 def count_message(tokens: TokenCounter, message: Mapping[str, Any]) -> int:

@@ -10,7 +10,6 @@ import orjson
 from locutory import ServiceMissing, Services
 from locutory.access import Principal
 from locutory_agents.loop.agent import AGENTS_ENDPOINT, Agent, of_stored, plain
-from locutory_agents.turn.request import ChatRequest
 from locutory_contracts.agents import STORED_AGENTS, StoredAgent
 from locutory_contracts.models import CATALOGUE, Catalogue, ModelRefused
 
@@ -43,24 +42,26 @@ class AgentResolver:
         opened = await self.resolve_stored(agent, body, principal)
         return replace(opened, model=replace(opened.model, spec=spec))
 
-    async def with_default_endpoint(self, chat: ChatRequest, principal: Principal) -> ChatRequest:
-        """A request that names no endpoint, or ``agents`` without an agent, goes to the one
-        endpoint that there is besides, with its first model: what a newcomer types is to be
-        answered. Where there is a choice it stays as it is."""
-        named = chat.endpoint and (chat.endpoint != AGENTS_ENDPOINT or chat.body.get("agent_id"))
+    async def default_endpoint(
+        self, endpoint: str, body: Mapping[str, Any], principal: Principal
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Endpoint and body of a request. One that names no endpoint, or ``agents`` without an
+        agent, goes to the one endpoint that there is besides, with its first model: what a
+        newcomer types is to be answered. Where there is a choice both stay as they are."""
+        named = endpoint and (endpoint != AGENTS_ENDPOINT or body.get("agent_id"))
         catalogue = self._services.find(CATALOGUE)
         if named or catalogue is None:
-            return chat
+            return endpoint, body
         entries = await catalogue.entries(principal)
         others = [name for name in entries if name != AGENTS_ENDPOINT]
         if len(entries) != 2 or len(others) != 1 or entries[others[0]].get("userProvide"):
-            return chat
-        endpoint = others[0]
-        body = {**chat.body, "endpoint": endpoint, "endpointType": entries[endpoint].get("type")}
-        models = (await catalogue.models(principal)).get(endpoint) or ()
-        if models and body.get("model") not in models:
-            body["model"] = models[0]
-        return replace(chat, endpoint=endpoint, body=MappingProxyType(body))
+            return endpoint, body
+        only = others[0]
+        changed = {**body, "endpoint": only, "endpointType": entries[only].get("type")}
+        models = (await catalogue.models(principal)).get(only) or ()
+        if models and changed.get("model") not in models:
+            changed["model"] = models[0]
+        return only, MappingProxyType(changed)
 
     async def resolve_stored(
         self, agent: StoredAgent, body: Mapping[str, Any], principal: Principal

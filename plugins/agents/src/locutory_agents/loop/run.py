@@ -1,11 +1,9 @@
 """The loop: ask the model, run the tools it calls, ask again."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from structlog.stdlib import BoundLogger
+from typing import Any, Protocol
 
 from locutory_agents.config import LoopLimits
 from locutory_agents.loop.agent import Agent
@@ -13,12 +11,45 @@ from locutory_agents.loop.answer import Answer, Call, model_events
 from locutory_agents.loop.budget import Budget, CountedMessages
 from locutory_agents.loop.history import Item, Message, tool_result
 from locutory_agents.loop.tools import ToolRunner
-from locutory_agents.turn.recorder import TurnClosed, TurnRecorder
-from locutory_agents.turn.steering import SteerQueue
-from locutory_agents.turn.usage import UsageLedger
+from locutory_agents.loop.usage import UsageLedger
+from locutory_agents.stream.recorder import TurnClosed, TurnRecorder
 from locutory_contracts.models import ModelCall, ModelFailure, Usage
 
 PARALLEL_CALLS = 16
+
+
+class Steer(Protocol):
+    """Words that a user adds to a run. ``client_id``: the client's own id of them."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def client_id(self) -> str | None: ...
+
+    @property
+    def text(self) -> str: ...
+
+    def part(self) -> dict[str, Any]:
+        """The content part that shows it in the answer."""
+        ...
+
+
+class Steers(Protocol):
+    """Where a run gets what its user adds to it."""
+
+    @property
+    def armed(self) -> bool:
+        """True when one should not wait for the next tool boundary."""
+        ...
+
+    def take(self) -> Sequence[Steer]:
+        """All that wait, in order; they count as applied."""
+        ...
+
+    def on_armed(self, interrupt: Callable[[], None]) -> None:
+        """Have ``interrupt`` called when one is armed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +75,7 @@ class AgentRun:
         budget: Budget,
         limits: LoopLimits,
         ledger: UsageLedger,
-        steers: SteerQueue | None,
-        log: BoundLogger,
+        steers: Steers | None = None,
     ) -> None:
         self._agent = agent
         self._prompt = prompt
@@ -55,7 +85,6 @@ class AgentRun:
         self._limits = limits
         self._ledger = ledger
         self._steers = steers
-        self._log = log
         self._clock: asyncio.Timeout | None = None
         self._current = CountedMessages(budget.tokens, prompt.current)
         self._seats = asyncio.Semaphore(PARALLEL_CALLS)
@@ -63,7 +92,7 @@ class AgentRun:
         self.first_prompt_tokens = 0
         self.finish_reason = ""
         if steers is not None:
-            steers.interrupt = self._interrupt
+            steers.on_armed(self._interrupt)
 
     @property
     def tags(self) -> Mapping[str, Any]:

@@ -84,7 +84,8 @@ class ToolRunner:
         self._log = log
 
     async def run(self, name: str, arguments: str) -> Result:
-        """Run a call. Whatever goes wrong becomes a result that the model can read."""
+        """Run a call. Returns its result; whatever goes wrong becomes one that the model can
+        read."""
         tool = self._by_name.get(name)
         if tool is None:
             return Result(

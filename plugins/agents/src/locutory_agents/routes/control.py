@@ -6,11 +6,11 @@ from typing import Any
 from starlette.responses import Response
 
 from locutory import Request
-from locutory_agents.jobs.store import WAITING, Job
+from locutory_agents.job import WAITING, Job
 from locutory_agents.routes.deps import RouteDeps, may_see, text_of
-from locutory_agents.turn.finalizer import ABORT
-from locutory_agents.turn.request import NEW
-from locutory_agents.wire.protocol import epoch, reply
+from locutory_agents.stream.protocol import epoch, reply
+from locutory_agents.turns.control import ABORT
+from locutory_agents.turns.request import NEW
 
 MAX_ANSWER = 16_000
 
@@ -74,7 +74,7 @@ class Abort:
         ]
 
     async def _stop(self, job: Job, version: int) -> Response:
-        answer = await self._deps.turns.stop(job, ABORT)
+        answer = await self._deps.control.stop(job, ABORT)
         if answer is None:
             return reply(409, {"code": "RUN_STILL_ACTIVE"}, version, retry_after=1)
         if not answer["won"]:

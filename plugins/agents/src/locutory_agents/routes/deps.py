@@ -10,16 +10,20 @@ from structlog.stdlib import BoundLogger
 
 from locutory import JSON, Cache, Events, LimitExceeded, Request, Services
 from locutory.access import Principal
+from locutory_agents.checks.idempotency import IdempotencyKeys
 from locutory_agents.checks.limits import MessageLimits
 from locutory_agents.checks.moderation import Moderation
 from locutory_agents.checks.permissions import TurnPermissions
 from locutory_agents.checks.pii import PiiFilter, texts_of
 from locutory_agents.config import AgentsConfig
-from locutory_agents.jobs.store import Job
-from locutory_agents.turn_manager import TurnManager
-from locutory_agents.wire import refusal_stream
-from locutory_agents.wire.protocol import not_ready, requested
-from locutory_agents.wire.sse import Heartbeat
+from locutory_agents.job import Job
+from locutory_agents.loop.resolver import AgentResolver
+from locutory_agents.routes import refusal_stream
+from locutory_agents.stream.protocol import requested
+from locutory_agents.stream.sse import Heartbeat
+from locutory_agents.turns.control import TurnControl
+from locutory_agents.turns.steering import PendingSteers
+from locutory_agents.turns.turn_manager import TurnManager
 
 STARTING = "Server is still starting. Please retry shortly."
 
@@ -29,6 +33,9 @@ class RouteDeps:
     """Services and checks that the routes use."""
 
     turns: TurnManager
+    control: TurnControl
+    pending_steers: PendingSteers
+    resolver: AgentResolver
     config: AgentsConfig
     services: Services
     events: Events
@@ -38,6 +45,7 @@ class RouteDeps:
     limits: MessageLimits
     pii: PiiFilter
     moderation: Moderation
+    idempotency: IdempotencyKeys
     heartbeat: Heartbeat
     is_ready: Callable[[], bool]
 
@@ -52,7 +60,7 @@ class RouteDeps:
         return min(requested(request), self.newest if job is None else job.protocol)
 
     async def ready(self, request: Request) -> Response | None:
-        """Gate of the POST routes while the server starts or stops (kernel §5)."""
+        """Gate of the POST routes: 503 while the server starts or stops (kernel §5)."""
         if self.is_ready() and not self.turns.draining:
             return None
         body = {"code": "SERVER_NOT_READY", "error": STARTING}
@@ -71,7 +79,8 @@ class RouteDeps:
         return response
 
     async def filtered(self, request: Request) -> Response | None:
-        """The refusal of what the caller wrote: secrets, or text that moderation flags."""
+        """The refusal of what the caller wrote (secrets, or text that moderation flags);
+        ``None`` when it may pass."""
         texts = texts_of(request.fields)
         blocked: Response | None = self.pii.refusal(texts)
         if blocked is not None:
@@ -79,12 +88,8 @@ class RouteDeps:
         flagged = await self.moderation.refusal(texts)
         return None if flagged is None else _refused(request, flagged)
 
-    def unavailable(self, version: int) -> JSON:
-        """503 that the client retries."""
-        return not_ready(version, "The state of this generation is not known yet. Please retry.")
-
     async def violation(self, request: Request, kind: str, score: float) -> None:
-        """Tell whoever counts violations."""
+        """Publish a violation, for whoever counts them."""
         await self.events.tell(LimitExceeded(kind, kind, score, request.caller.id, request.ip))
 
 
@@ -93,7 +98,7 @@ def _refused(request: Request, text: str) -> Response:
 
 
 def may_see(job: Job, principal: Principal) -> bool:
-    """Only its owner may see a job, within their tenant."""
+    """True for the owner of a job, within their tenant."""
     return job.user == principal.id and job.tenant in (None, principal.tenant)
 
 

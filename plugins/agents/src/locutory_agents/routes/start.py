@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,19 +12,13 @@ from locutory import JSON, iso, now
 from locutory.request import Request
 from locutory_agents.checks.permissions import READ_ONLY
 from locutory_agents.checks.pii import texts_of
-from locutory_agents.jobs.store import (
-    ForeignJob,
-    Job,
-    PredecessorMismatch,
-    StoreFull,
-    TooManyJobs,
-)
+from locutory_agents.job import Job
+from locutory_agents.routes import refusal_stream
 from locutory_agents.routes.deps import RouteDeps
-from locutory_agents.routes.idempotency import IdempotencyKeys
-from locutory_agents.turn.prepared import first_details
-from locutory_agents.turn.request import BadChatRequest, ChatRequest, is_child_thread, parse
-from locutory_agents.wire import refusal_stream
-from locutory_agents.wire.protocol import reply
+from locutory_agents.stores.base import ForeignJob, PredecessorMismatch, StoreFull, TooManyJobs
+from locutory_agents.stream.protocol import reply, unavailable
+from locutory_agents.turns.prepare import new_record
+from locutory_agents.turns.request import BadChatRequest, ChatRequest, is_child_thread, parse
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT
 from locutory_contracts.models import ModelRefused
 
@@ -43,7 +38,6 @@ class Start:
 
     def __init__(self, deps: RouteDeps) -> None:
         self._deps = deps
-        self._idempotency = IdempotencyKeys(deps)
 
     async def __call__(self, request: Request) -> Response:
         headers: dict[str, str] = {}
@@ -55,22 +49,27 @@ class Start:
     async def _start(self, request: Request, headers: dict[str, str]) -> Response:
         deps = self._deps
         version = deps.version(request)
-        body = request.fields
         exceeded = await deps.limits.check(request, headers)
         if exceeded is not None:
             return await self._refuse(request, orjson.dumps(exceeded.body).decode())
         try:
-            chat = parse(body, request.path_params.get("endpoint"), request.caller.id, request.ip)
+            chat = parse(
+                request.fields, request.path_params.get("endpoint"), request.caller.id, request.ip
+            )
         except BadChatRequest as error:
             return reply(error.status, error.body, version)
-        chat = await deps.turns.runtime.resolver.with_default_endpoint(chat, request.caller)
+        endpoint, body = await deps.resolver.default_endpoint(
+            chat.endpoint, chat.body, request.caller
+        )
+        if endpoint != chat.endpoint:
+            chat = replace(chat, endpoint=endpoint, body=body)
         if not chat.endpoint:
             return refusal_stream.plain("Error parsing conversation")
         refused = await self._refusal(request, chat, version)
         if refused is not None:
             return refused
         if chat.request_id is not None:
-            duplicate = await self._idempotency.take(request, chat, version)
+            duplicate = await self._deps.idempotency.take(request, chat, version)
             if duplicate is not None:
                 return duplicate
         return await self._create(request, chat, version)
@@ -112,7 +111,7 @@ class Start:
             error = "The answer that this message follows is still being saved. Please wait."
             return reply(409, {"code": "PARENT_NOT_READY", "error": error}, version)
         if chat.recovered_steer is not None:
-            pending = await self._deps.turns.pending_steers(user, chat.conversation_id, 2)
+            pending = await self._deps.pending_steers.get(user, chat.conversation_id, 2)
             words = {steer.get("steerId"): steer.get("text") for steer in pending}
             if words.get(chat.recovered_steer, chat.text) != chat.text:
                 error = "The message is not the one that was left over."
@@ -125,16 +124,14 @@ class Start:
 
     async def _create(self, request: Request, chat: ChatRequest, version: int) -> Response:
         deps, principal = self._deps, request.caller
-        preparing = deps.turns.runtime.tasks.spawn(
-            deps.turns.runtime.resolver.resolve(chat.body, chat.endpoint, principal), "prepare"
-        )
+        preparing = deps.turns.prepare(chat, principal)
         job = Job(
             stream_id=chat.conversation_id,
             user=principal.id,
             tenant=principal.tenant,
             protocol=version,
             request_id=chat.request_id,
-            details=first_details(chat),
+            record=new_record(chat),
         )
         limit = deps.config.concurrent_max if deps.config.limit_concurrent else None
         try:
@@ -148,12 +145,12 @@ class Start:
             job = await deps.turns.begin(chat, principal, job, preparing, limit=limit)
         except BaseException as error:
             preparing.cancel()
-            await self._idempotency.release(chat, principal.id)
+            await self._deps.idempotency.release(chat, principal.id)
             refused = await self._creation_refusal(request, chat, version, error)
             if refused is None:
                 raise
             return refused
-        await self._idempotency.confirm(chat, job)
+        await self._deps.idempotency.confirm(chat, job)
         started = {
             "streamId": job.stream_id,
             "conversationId": job.stream_id,
@@ -184,7 +181,7 @@ class Start:
         if isinstance(error, ForeignJob):
             return await self._foreign(request)
         if isinstance(error, StoreFull):
-            return self._deps.unavailable(version)
+            return unavailable(version)
         return None
 
     async def _concurrent(self, request: Request, running: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from locutory import JSON, Request
 from locutory_agents.routes.deps import RouteDeps, may_see
-from locutory_agents.wire.protocol import reply
+from locutory_agents.stream.protocol import reply, unavailable
 
 
 class Status:
@@ -30,7 +30,7 @@ class Status:
             return reply(403, {"error": "Unauthorized"}, version)
         version = self._deps.version(request, job)
         if job.saving:
-            return self._deps.unavailable(version)
+            return unavailable(version)
         state: dict[str, Any] | None = None
         feed = await turns.store.follow(job)
         if feed is not None:
@@ -49,7 +49,7 @@ class Status:
         return reply(200, body, version)
 
     async def _parked(self, request: Request, conversation_id: str, version: int) -> dict[str, Any]:
-        steers = await self._deps.turns.pending_steers(request.caller.id, conversation_id, version)
+        steers = await self._deps.pending_steers.get(request.caller.id, conversation_id, version)
         return {"unrecoveredSteers": steers} if steers else {}
 
 

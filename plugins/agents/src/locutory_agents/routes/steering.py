@@ -7,11 +7,11 @@ from typing import Any
 from starlette.responses import Response
 
 from locutory import Request
-from locutory_agents.jobs.store import WAITING, Job
+from locutory_agents.job import WAITING, Job
 from locutory_agents.routes.deps import RouteDeps, may_see, text_of
-from locutory_agents.turn.request import NEW, sanitized_files
-from locutory_agents.turn_manager import ARM, CANCEL, STEER
-from locutory_agents.wire.protocol import epoch, reply
+from locutory_agents.stream.protocol import epoch, reply
+from locutory_agents.turns.control import ARM, CANCEL, STEER
+from locutory_agents.turns.request import NEW, sanitized_files
 
 MAX_FILES = 10
 
@@ -68,9 +68,11 @@ class Steering:
         self._deps = deps
 
     async def steer(self, request: Request) -> Response:
+        """Add words."""
         return await self._queue(request, strict=False)
 
     async def deliver(self, request: Request) -> Response:
+        """Add words, under an id of the client's own."""
         return await self._queue(request, strict=True)
 
     async def _queue(self, request: Request, *, strict: bool) -> Response:
@@ -126,7 +128,7 @@ class Steering:
         job = await self._job(request, conversation_id, expected)
         if job is None:
             raise Refused(404, "NO_ACTIVE_RUN")
-        if strict and body.get("agentId") != job.details.get("agentId"):
+        if strict and body.get("agentId") != job.record.agent_id:
             raise Refused(403, "FORBIDDEN")
         if job.status == WAITING:
             raise Refused(409, "RUN_PAUSED")
@@ -137,7 +139,7 @@ class Steering:
             "files": [dict(file) for file in sanitized_files(files)],
             "preempt": body.get("preempt") is True,
         }
-        answer = await self._deps.turns.ask(job, command)
+        answer = await self._deps.control.ask(job, command)
         if answer is None:
             raise Refused(404, "NO_ACTIVE_RUN")
         found = dict(answer["body"])
@@ -146,11 +148,13 @@ class Steering:
         return answer["status"], found, job
 
     async def cancel(self, request: Request) -> Response:
+        """Take words back."""
         return await self._deps.limited(
             request, lambda: self._answered(request, self._cancel(request))
         )
 
     async def arm(self, request: Request) -> Response:
+        """Do not wait for a tool boundary any longer."""
         return await self._deps.limited(
             request, lambda: self._answered(request, self._arm(request))
         )
@@ -164,7 +168,7 @@ class Steering:
         if job is None:
             return 200, {"removed": False}, None
         command = {"do": CANCEL, "steer": steer_id, "client": client_id}
-        answer = await self._deps.turns.ask(job, command)
+        answer = await self._deps.control.ask(job, command)
         return 200, dict(answer or {"removed": False}), job
 
     async def _arm(self, request: Request) -> tuple[int, dict[str, Any], Job | None]:
@@ -174,5 +178,5 @@ class Steering:
         job = await self._job(request, conversation_id, expected)
         if job is None:
             return 200, {"armed": False}, None
-        answer = await self._deps.turns.ask(job, {"do": ARM, "steer": steer_id})
+        answer = await self._deps.control.ask(job, {"do": ARM, "steer": steer_id})
         return 200, dict(answer or {"armed": False}), job

@@ -5,12 +5,12 @@ import asyncio
 from starlette.responses import Response
 
 from locutory import Request
-from locutory_agents.jobs.feed import Feed
 from locutory_agents.routes.deps import RouteDeps, may_see
-from locutory_agents.wire import frames
-from locutory_agents.wire.frames import Terminal
-from locutory_agents.wire.protocol import epoch_text, reply
-from locutory_agents.wire.sse import EventStream
+from locutory_agents.stream import frames
+from locutory_agents.stream.feed import Feed
+from locutory_agents.stream.frames import Terminal
+from locutory_agents.stream.protocol import epoch_text, reply
+from locutory_agents.stream.sse import EventStream
 
 MAX_READERS = 100
 """Readers of one turn on one worker."""

@@ -1,1 +1,0 @@
-"""Jobs: running turns, their records, event logs and stores."""

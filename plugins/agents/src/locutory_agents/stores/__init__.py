@@ -1,0 +1,1 @@
+"""Where jobs live: the interface of a store, one in memory, one in Redis."""

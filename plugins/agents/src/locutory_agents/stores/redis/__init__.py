@@ -1,0 +1,1 @@
+"""Jobs of many workers, in Redis Streams."""

@@ -1,1 +1,0 @@
-"""One turn: its request, its life, what it records, and how it ends."""

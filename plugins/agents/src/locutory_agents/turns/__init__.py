@@ -1,0 +1,1 @@
+"""Turns of chats: the request, the work, what is saved, and how it ends."""

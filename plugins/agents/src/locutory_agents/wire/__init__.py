@@ -1,1 +1,0 @@
-"""The wire of chat turns: event frames, protocol versions, the event stream, refusals."""
