@@ -67,6 +67,8 @@ class TurnControl:
         content: list[dict[str, Any]] = []
         try:
             if feed is not None and announced:
+                # A reader here may have followed it since before the record was complete.
+                feed.job.record = job.record
                 feed.resume_state()
                 content = payloads.partial_content(feed)
                 saved = await self._save_content(feed, content)
