@@ -186,8 +186,12 @@ async def test_every_parameter_has_an_object(world: World) -> None:
                 for name in parameters(path)
                 if name not in PARAMETERS
             ]
-        for model, table in ((route.body, BODIES), (route.query, QUERIES)):
-            if model is not None and key not in table and not isinstance(route.access, Public):
+        for model, table in ((route.body or route.body_schema, BODIES), (route.query, QUERIES)):
+            if (
+                isinstance(model, type)
+                and key not in table
+                and not isinstance(route.access, Public)
+            ):
                 named = NAMING.keys() & {
                     field.alias or name for name, field in model.model_fields.items()
                 }

@@ -36,9 +36,11 @@ from locutory.limiting import Limit, LimitExceeded, by_ip, by_user
 from locutory.plugin import Check, Context, Job, NoConfig, PhaseTask, Plugin, hook
 from locutory.request import Request
 from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
-from locutory.routing import Answer, NoBody, Route
+from locutory.route_group import RouteGroup
+from locutory.routing import Answer, Route
 from locutory.services import Gathered, Provide, Services
 from locutory.settings import env, flag, option
+from locutory.validation import Invalid, NoBody, QueryFlag, refusal, wording
 
 __version__ = "0.1.0"
 
@@ -67,6 +69,7 @@ __all__ = [
     "Forbidden",
     "Gathered",
     "HTTPError",
+    "Invalid",
     "Job",
     "Limit",
     "LimitExceeded",
@@ -82,8 +85,10 @@ __all__ = [
     "Problem",
     "Provide",
     "Public",
+    "QueryFlag",
     "Request",
     "Route",
+    "RouteGroup",
     "Service",
     "ServiceMissing",
     "Services",
@@ -103,4 +108,6 @@ __all__ = [
     "iso",
     "now",
     "option",
+    "refusal",
+    "wording",
 ]

@@ -10,7 +10,8 @@ from pydantic.json_schema import models_json_schema
 
 from locutory.access import ApiKey, Can, Capability, OptionalUser, Public
 from locutory.responses import JSON, encode
-from locutory.routing import Answer, NoBody, Route
+from locutory.routing import Answer, Route
+from locutory.validation import NoBody
 
 if TYPE_CHECKING:
     from locutory.kernel import Kernel
@@ -46,7 +47,11 @@ def document(kernel: "Kernel") -> dict[str, Any]:
     routes = kernel.routes.all()
     models: dict[type[BaseModel], None] = {}
     for _, route in routes:
-        for model in (route.body, route.query, *_contents(route)):
+        for model in (
+            route.body or route.body_schema,
+            route.query or route.query_schema,
+            *_contents(route),
+        ):
             if _is_model(model) and model is not NoBody:
                 models[model] = None
     names, definitions = models_json_schema(
@@ -104,8 +109,9 @@ def _operation(
         {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
         for parameter in _PARAMETER.findall(path)
     ]
-    if route.query is not None:
-        schema = route.query.model_json_schema(ref_template=_REF)
+    query = route.query or route.query_schema
+    if query is not None:
+        schema = query.model_json_schema(ref_template=_REF)
         required = schema.get("required", [])
         parameters += [
             {"name": field, "in": "query", "required": field in required, "schema": inner}
@@ -113,11 +119,16 @@ def _operation(
         ]
     if parameters:
         operation["parameters"] = parameters
-    if route.body is not None and route.body is not NoBody:
-        schema = references[route.body]
+    body = route.body or route.body_schema
+    if isinstance(body, Mapping):
         operation["requestBody"] = {
-            "required": any(field.is_required() for field in route.body.model_fields.values()),
-            "content": {route.body_type: {"schema": schema}},
+            "required": bool(body.get("required")),
+            "content": {route.body_type: {"schema": dict(body)}},
+        }
+    elif body is not None and body is not NoBody:
+        operation["requestBody"] = {
+            "required": any(field.is_required() for field in body.model_fields.values()),
+            "content": {route.body_type: {"schema": references[body]}},
         }
     if not isinstance(route.access, Public | OptionalUser):
         scheme = "apiKey" if isinstance(route.access, ApiKey) else "session"

@@ -1,11 +1,13 @@
 """The request as plugins see it."""
 
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qsl, unquote
+from uuid import uuid4
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope, Send
@@ -24,6 +26,8 @@ M = TypeVar("M", bound=BaseModel)
 SYSTEM_TENANT = "__SYSTEM__"
 """No tenant of anybody: upstream's own work runs under it."""
 _TENANT = re.compile(r"[-a-zA-Z0-9_.]{1,128}")
+_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 
 _current: ContextVar["Request"] = ContextVar("request")
 
@@ -34,6 +38,16 @@ async def check_caller_waits() -> None:
     request = _current.get(None)
     if request is not None and await request.is_disconnected():
         raise ClientDisconnect
+
+
+def request_id(headers: Mapping[bytes, bytes]) -> str:
+    """What a proxy calls the request, unless it is long, odd or looks like a token."""
+    given = headers.get(b"x-request-id") or headers.get(b"x-correlation-id")
+    if given is not None:
+        text = given.decode("latin-1")
+        if _ID.fullmatch(text) and not _JWT.fullmatch(text):
+            return text
+    return str(uuid4())
 
 
 class Request(StarletteRequest):
@@ -55,6 +69,7 @@ class Request(StarletteRequest):
         self.id: str = ""
         self.plugin: str = "kernel"
         self.unparsed = False
+        self._accepted: dict[type[BaseModel], BaseModel] = {}
         self._simple_query: dict[str, str | list[str]] | None = None
         self._plain_cookies: dict[str, str] | None = None
 
@@ -138,13 +153,13 @@ class Request(StarletteRequest):
             return value
         raise BadRequest(f"{name} must be a string", "INVALID_BODY")
 
-    def validated(self, model: type[M]) -> M:
-        """The body as ``model``; 400 that names the first wrong member otherwise."""
-        try:
-            return model.model_validate(self.fields)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BadRequest(
-                f"{where}: {first['msg']}" if where else first["msg"], "INVALID_BODY"
-            ) from None
+    def valid(self, model: type[M]) -> M:
+        """The body or the query as the model that the route names as its ``body`` or ``query``."""
+        found = self._accepted.get(model)
+        if found is None:
+            raise TypeError(f"the route names no body or query {model.__name__}")
+        return cast(M, found)
+
+    def accept(self, value: BaseModel) -> None:
+        """Keep a body or a query for `valid`. The kernel's."""
+        self._accepted[type(value)] = value

@@ -87,7 +87,7 @@ class Routes:
                 methods=("PUT",),
                 access=access,
                 summary="Store a provider key of the user",
-                body=KeyBody,
+                body_schema=KeyBody,
                 responses={201: "empty", 400: "wrong body"},
                 failure=_KEYS_FAILURE,
                 contract="keys §1.2",

@@ -131,7 +131,7 @@ class MemoryRoutes:
                 "POST",
                 "CREATE",
                 "Write a memory down",
-                body=NewMemory,
+                body_schema=NewMemory,
                 responses={201: {"created": True, "memory": _MEMORY}, **bad, **taken},
             ),
             self._route(
@@ -140,7 +140,7 @@ class MemoryRoutes:
                 "PATCH",
                 "USE",  # and another one, which depends on the body
                 "Switch memories on or off for one's chats",
-                body=Preference,
+                body_schema=Preference,
                 responses={
                     200: {"updated": True, "preferences": {"memories": False}},
                     400: {"error": "memories must be a boolean value."},
@@ -153,8 +153,8 @@ class MemoryRoutes:
                 "PATCH",
                 "UPDATE",
                 "Change or rename a memory",
-                body=ChangedMemory,
-                query=ScopeQuery,
+                body_schema=ChangedMemory,
+                query_schema=ScopeQuery,
                 responses={200: {"updated": True, "memory": _MEMORY}, **bad, **missing, **taken},
             ),
             self._route(
@@ -163,7 +163,7 @@ class MemoryRoutes:
                 "DELETE",
                 "UPDATE",
                 "Forget a memory",
-                query=ScopeQuery,
+                query_schema=ScopeQuery,
                 responses={200: {"deleted": True}, **missing},
             ),
         ]

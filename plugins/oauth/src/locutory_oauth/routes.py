@@ -117,7 +117,7 @@ class OAuthRoutes:
                 access=_AWAY,
                 limits=(limit,),
                 summary=f"The way back from {title}",
-                body=FORMS.get(name),
+                body_schema=FORMS.get(name),
                 body_type=_FORM,
                 responses=answers,
                 contract="oauth §3",

@@ -130,7 +130,7 @@ class RoleRoutes:
                 methods=("PUT",),
                 access=Capability("manage:roles"),
                 summary=f"Change {words} of a role",
-                body=body,
+                body_schema=body,
                 responses={
                     200: "The changed role",
                     400: {"message": refusal},

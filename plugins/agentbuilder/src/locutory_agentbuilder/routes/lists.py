@@ -35,7 +35,7 @@ class ListRoutes:
                 endpoint=self.page,
                 access=Can(PERMISSION, "USE"),
                 summary="A page of the agents that the caller reaches",
-                query=models.ListQuery,
+                query_schema=models.ListQuery,
                 responses={200: models.PAGE},
                 failure={"error": "Error listing agents"},
                 contract="agents §2",

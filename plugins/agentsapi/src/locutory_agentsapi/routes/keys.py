@@ -61,7 +61,7 @@ class KeyRoutes:
                 access=self.ACCESS,
                 summary="Make an API key; its text is in this answer only",
                 contract="api-keys §1",
-                body=NewKey,
+                body_schema=NewKey,
                 responses={
                     201: {**_ITEM, "key": "sk-" + "1f2e3" + "…"},
                     400: {"error": "API key name is required"},

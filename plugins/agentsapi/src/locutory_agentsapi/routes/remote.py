@@ -103,7 +103,7 @@ class RemoteRoutes:
                     access=ApiKey(RUN),
                     summary=summary,
                     contract=f"agents-api {section}",
-                    body=_RAN[path][0],
+                    body_schema=_RAN[path][0],
                     responses={**_AUTH, 200: _ran(_RAN[path][1]), 400: _NO_MODEL, 404: _NO_AGENT},
                     failure=_FAILURE,
                 )

@@ -37,7 +37,7 @@ class PasswordRoutes:
                 endpoint=self.request_reset,
                 access=_LOST,
                 limits=(limits.reset_request(),),
-                body=EmailBody,
+                body_schema=EmailBody,
                 summary="Have a link sent that resets the password",
                 responses={
                     200: Message,
@@ -54,7 +54,7 @@ class PasswordRoutes:
                 endpoint=self.reset,
                 access=_LOST,
                 limits=(limits.reset_submission(),),
-                body=ResetBody,
+                body_schema=ResetBody,
                 summary="Set a new password with the link of the mail",
                 responses={
                     200: Message,
@@ -71,7 +71,7 @@ class PasswordRoutes:
                 endpoint=self.verify,
                 access=_UNVERIFIED,
                 limits=(limits.verify_submission(),),
-                body=VerifyBody,
+                body_schema=VerifyBody,
                 summary="Verify an e-mail address with the link of the mail",
                 responses={
                     200: {
@@ -90,7 +90,7 @@ class PasswordRoutes:
                 endpoint=self.resend,
                 access=_UNVERIFIED,
                 limits=(limits.verify_request(),),
-                body=EmailBody,
+                body_schema=EmailBody,
                 summary="Have a verification link sent again",
                 responses={200: Message, 429: Message},
                 failure=_FAILURE,

@@ -61,7 +61,7 @@ class SessionRoutes:
                 endpoint=self.login,
                 access=Public("whoever signs in has no session yet"),
                 limits=(self._limits.login(),),
-                body=LoginBody,
+                body_schema=LoginBody,
                 summary="Sign in with e-mail and password",
                 responses={
                     200: SignedInAnswer,
@@ -107,7 +107,7 @@ class SessionRoutes:
                 endpoint=self.register,
                 access=Public("whoever registers has no account yet"),
                 limits=(self._limits.register(),),
-                body=RegisterBody,
+                body_schema=RegisterBody,
                 summary="Create an account with e-mail and password",
                 responses={
                     200: Message,

@@ -64,7 +64,7 @@ class ConversationRoutes:
                 endpoint=self.list,
                 access=SignedIn(),
                 summary="A page of the caller's conversations",
-                query=models.ListQuery,
+                query_schema=models.ListQuery,
                 responses={
                     200: {"conversations": [models.CONVERSATION], "nextCursor": None},
                     400: models.ERROR,
@@ -120,7 +120,7 @@ class ConversationRoutes:
                 methods=("DELETE",),
                 access=SignedIn(),
                 summary="Delete one conversation with its messages",
-                body=models.DeleteBody,
+                body_schema=models.DeleteBody,
                 responses={
                     200: "No conversationId provided",
                     201: models.DELETED,
@@ -151,7 +151,7 @@ class ConversationRoutes:
             methods=("POST",),
             access=SignedIn(),
             summary=summary,
-            body=body,
+            body_schema=body,
             responses={
                 status: models.CONVERSATION,
                 400: models.ERROR,

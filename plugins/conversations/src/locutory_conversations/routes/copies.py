@@ -40,7 +40,7 @@ class CopyRoutes:
             summary="Make a conversation of a part of one"
             if name == "fork"
             else "Make a copy of a conversation",
-            body=body,
+            body_schema=body,
             limits=self._limits,
             responses={
                 status: {"conversation": models.CONVERSATION, "messages": [models.MESSAGE]},

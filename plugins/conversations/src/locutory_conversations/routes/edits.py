@@ -149,7 +149,7 @@ class EditRoutes:
         self._checks.writable(conversation)
         if not is_uuid(conversation_id):
             raise error(400, "Message not saved")
-        fields = request.validated(MessageDraft).model_dump(exclude_unset=True)
+        fields = MessageDraft.model_validate(request.fields).model_dump(exclude_unset=True)
         if not storable(fields):
             raise error(400, "Message not saved")
         temporary = request.fields.get("isTemporary")
@@ -192,7 +192,7 @@ def _route(
         methods=(method,),
         access=SignedIn(),
         summary=summary,
-        body=body,
+        body_schema=body,
         responses={**responses, **refusals},
         failure=failure,
         contract=f"messages {section}",

@@ -56,7 +56,7 @@ class MessageRoutes:
                 endpoint=self.page,
                 access=SignedIn(),
                 summary="A page of messages",
-                query=models.MessageQuery,
+                query_schema=models.MessageQuery,
                 responses={200: {"messages": [models.MESSAGE], "nextCursor": None}},
                 failure=FAILED,
                 contract="messages §3.4",

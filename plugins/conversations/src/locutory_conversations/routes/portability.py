@@ -64,7 +64,7 @@ class PortabilityRoutes:
                 summary="Import conversations of a file: ChatGPT, Claude, DeepSeek, chatbot-ui, LibreChat, "
                 "or an export of this server",
                 raw_body=True,
-                body=ImportForm,
+                body_schema=ImportForm,
                 body_type="multipart/form-data",
                 limits=import_limits(self._config, self._rate_limits),
                 responses={

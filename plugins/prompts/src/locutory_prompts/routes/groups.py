@@ -48,7 +48,7 @@ class GroupRoutes:
                 methods=("POST",),
                 access=create,
                 summary="Make a prompt with its first version",
-                body=models.CreateBody,
+                body_schema=models.CreateBody,
                 responses={
                     200: {"prompt": models.PROMPT, "group": models.GROUP},
                     400: {"error": "Prompt and group name are required"},
@@ -74,7 +74,7 @@ class GroupRoutes:
                 methods=("PATCH",),
                 access=create,
                 summary="Change name, category, one-liner or command",
-                body=models.UpdateBody,
+                body_schema=models.UpdateBody,
                 responses={
                     200: without(models.GROUP, "productionPrompt"),
                     400: models.INVALID,

@@ -65,7 +65,7 @@ class ResourceRoutes:
                 endpoint=self.search,
                 access=SignedIn(),
                 summary="Find people, groups and roles to share with",
-                query=PrincipalQuery,
+                query_schema=PrincipalQuery,
                 responses={
                     200: "Principals, best matches first",
                     400: {"error": "Query must be at least 2 characters long"},
@@ -124,7 +124,7 @@ class ResourceRoutes:
                 methods=("PUT",),
                 access=SignedIn(),
                 summary="Grant and revoke access to a resource",
-                body=ShareChange,
+                body_schema=ShareChange,
                 responses={
                     200: {
                         "message": "Permissions updated successfully",

@@ -109,7 +109,7 @@ class ViewingRoutes:
                 access=SignedIn(),
                 limits=fork_limits(self._config),
                 summary="Continue a shared conversation as one's own",
-                body=models.ForkBody,
+                body_schema=models.ForkBody,
                 responses={
                     201: {"conversation": {}, "messages": []},
                     400: models.MESSAGE,

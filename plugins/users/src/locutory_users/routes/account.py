@@ -80,7 +80,7 @@ class AccountRoutes:
                 methods=("PATCH",),
                 endpoint=self.prefer,
                 access=SignedIn(),
-                body=Preferences,
+                body_schema=Preferences,
                 summary="Choose where code of tools runs",
                 responses={
                     200: {"updated": True, "preferences": {"statefulCodeEnvironment": "user"}},
@@ -96,7 +96,7 @@ class AccountRoutes:
                 methods=("POST",),
                 endpoint=self.change_plugin,
                 access=SignedIn(),
-                body=PluginChange,
+                body_schema=PluginChange,
                 summary="Install or uninstall a tool and the caller's secrets for it",
                 responses={200: "Done; the body is empty", 400: "Not a tool, or not secrets"},
                 failure={"message": "Something went wrong."},
@@ -107,7 +107,7 @@ class AccountRoutes:
                 methods=("DELETE",),
                 endpoint=self.delete,
                 access=SignedIn(),
-                body=SecondFactorBody,
+                body_schema=SecondFactorBody,
                 summary="Delete the caller's account and everything it owns",
                 responses={
                     200: {"message": "User deleted"},

@@ -59,7 +59,7 @@ class SettingsRoutes:
                 methods=("POST",),
                 endpoint=self.set_favorites,
                 access=SignedIn(),
-                body=Favorites,
+                body_schema=Favorites,
                 summary="Replace the caller's favourites",
                 responses={
                     200: [{"model": "gpt-5", "endpoint": "openAI"}],
@@ -116,7 +116,7 @@ class SettingsRoutes:
                 methods=("POST",),
                 endpoint=self.set_skills,
                 access=SignedIn(),
-                body=SkillStates,
+                body_schema=SkillStates,
                 summary="Replace the caller's skill switches",
                 responses={200: {}, 400: "Not a map of switches"},
                 failure=failure,

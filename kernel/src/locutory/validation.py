@@ -1,0 +1,117 @@
+"""Bodies and queries as the models that a route names: read before its endpoint, and what is
+wrong with them as a sentence."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
+
+from locutory.errors import BadRequest, HTTPError
+
+if TYPE_CHECKING:
+    from locutory.request import Request
+    from locutory.routing import Route
+
+Invalid = Callable[[ValidationError], HTTPError]
+"""Makes the answer for a body or a query that a model refuses."""
+
+_WORDS = {
+    "missing": "{where} is required",
+    "string_type": "{where} must be a string",
+    "string_too_short": "{where} must not be empty",
+    "string_too_long": "{where} must not be longer than {max_length} characters",
+    "bool_type": "{where} must be true or false",
+    "int_type": "{where} must be a whole number",
+    "list_type": "{where} must be a list",
+    "dict_type": "{where} must be an object",
+    "model_type": "{where} must be an object",
+    "literal_error": "{where} must be {expected}",
+}
+
+
+class NoBody(BaseModel):
+    """As the ``body`` of a route: its endpoint reads none."""
+
+
+def _is_true(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() == "true"
+
+
+QueryFlag = Annotated[bool, BeforeValidator(_is_true, json_schema_input_type=bool)]
+"""A switch in a query: on only for 'true', in any case; everything else is off."""
+
+
+def wording(error: ValidationError, texts: Mapping[str, str] | None = None) -> str:
+    """The first thing that is wrong, as a sentence.
+
+    ``texts`` says it in the words of a contract: by member, or by member and kind of error
+    (``"tag"``, ``"tag.string_too_long"``); numbers of items are left out (``"tags"`` is also
+    the third of them). The text of a `ValueError` that a validator of a plugin raises is the
+    sentence itself.
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    kind, details = first["type"], first.get("ctx", {})
+    if kind == "value_error":
+        return str(details["error"])
+    where = ".".join(str(part) for part in first["loc"])
+    name = ".".join(part for part in first["loc"] if isinstance(part, str))
+    text = None if not texts else texts.get(f"{name}.{kind}" if name else kind, texts.get(name))
+    if text is not None:
+        return text
+    if not where:
+        return "The request body must be a JSON object" if kind == "model_type" else first["msg"]
+    words = _WORDS.get(kind, "{where}: {message}")
+    return words.format(where=where, message=first["msg"], **details)
+
+
+def refusal(
+    body: Callable[[str], Any] | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> Invalid:
+    """A renderer: 400 with what ``body`` makes of the sentence of `wording`, and without it
+    ``{message, code: INVALID_BODY, status}``."""
+
+    def render(error: ValidationError) -> HTTPError:
+        text = wording(error, texts)
+        return BadRequest(text, "INVALID_BODY") if body is None else HTTPError(400, body(text))
+
+    return render
+
+
+_default = refusal()
+
+
+def read(route: "Route", request: "Request") -> None:
+    """Put body and query, as the models of the route, where `Request.valid` finds them; raises
+    what the route's ``invalid`` makes of a problem."""
+    try:
+        if route.body is not None and route.body is not NoBody:
+            # Strict: JSON has types of its own, and "1" is no number.
+            request.accept(route.body.model_validate(request.payload, strict=True))
+        if route.query is not None:
+            request.accept(_query(route.query, request.query))
+    except ValidationError as error:
+        raise (route.invalid or _default)(error) from None
+
+
+def _query(model: type[BaseModel], query: Mapping[str, str | list[str]]) -> BaseModel:
+    """A query as a model: of a repeated key the first counts, unless its field takes several."""
+    lists = _lists(model)
+    given: dict[str, Any] = {}
+    for name, value in query.items():
+        if name in lists:
+            given[name] = value if isinstance(value, list) else [value]
+        else:
+            given[name] = value[0] if isinstance(value, list) else value
+    return model.model_validate(given)
+
+
+@cache
+def _lists(model: type[BaseModel]) -> frozenset[str]:
+    """The names of the fields that take several values."""
+    return frozenset(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if any(get_origin(kind) is list for kind in (field.annotation, *get_args(field.annotation)))
+    )
