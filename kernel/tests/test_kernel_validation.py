@@ -119,14 +119,12 @@ async def test_a_contract_has_words_and_a_form_of_its_own(
     serve: Serve, make_plugin: Any, body: Any, text: str
 ) -> None:
     texts = {
-        "": "no tree",
+        "model_type": "no tree",
         "name": "what is it called?",
         "name.string_too_long": "too long",
-        "leaves.size": "no leaf",
+        "leaves": "no leaf",
     }
-    trees = RouteGroup(
-        "/api/trees", access=OPEN, invalid=refusal(lambda text: {"error": text}, texts)
-    )
+    trees = RouteGroup("/api/trees", access=OPEN, invalid=refusal("error", texts))
     async with serving(serve, make_plugin, trees.post("", show, "Plant", body=Tree)) as server:
         answer = await server.client.post("/api/trees", json=body)
         assert (answer.status_code, answer.json()) == (400, {"error": text})

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from locutory.access import ApiKey, Can, Capability, OptionalUser, Public
 from locutory.responses import JSON, encode
 from locutory.routing import Answer, Route
-from locutory.validation import NoBody
+from locutory.validation import NoBody, refused
 
 if TYPE_CHECKING:
     from locutory.kernel import Kernel
@@ -142,6 +142,9 @@ def _implied(route: Route) -> Iterator[tuple[int, Any]]:
         yield 401, "Not signed in"
     if isinstance(route.access, Can | Capability | ApiKey):
         yield 403, {"message": "Forbidden: Insufficient permissions"}
+    wrong = refused(route)
+    if wrong is not None:
+        yield wrong.status, wrong.body
     for limit in route.limits[:1]:
         yield 429, limit.body
     if route.failure is not None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
 
-from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope, Send
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_PAIRS = 1000
 
-M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 SYSTEM_TENANT = "__SYSTEM__"
 """No tenant of anybody: upstream's own work runs under it."""
@@ -69,7 +68,7 @@ class Request(StarletteRequest):
         self.id: str = ""
         self.plugin: str = "kernel"
         self.unparsed = False
-        self._accepted: dict[type[BaseModel], BaseModel] = {}
+        self._kept: dict[type, object] = {}
         self._simple_query: dict[str, str | list[str]] | None = None
         self._plain_cookies: dict[str, str] | None = None
 
@@ -153,13 +152,14 @@ class Request(StarletteRequest):
             return value
         raise BadRequest(f"{name} must be a string", "INVALID_BODY")
 
-    def valid(self, model: type[M]) -> M:
-        """The body or the query as the model that the route names as its ``body`` or ``query``."""
-        found = self._accepted.get(model)
+    def valid(self, kind: type[T]) -> T:
+        """The body or the query as the model that the route names as its ``body`` or ``query``;
+        or what a check of the route has kept, by its type."""
+        found = self._kept.get(kind)
         if found is None:
-            raise TypeError(f"the route names no body or query {model.__name__}")
-        return cast(M, found)
+            raise TypeError(f"neither the route nor its checks say what {kind.__name__} is")
+        return cast(T, found)
 
-    def accept(self, value: BaseModel) -> None:
-        """Keep a body or a query for `valid`. The kernel's."""
-        self._accepted[type(value)] = value
+    def keep(self, value: object) -> None:
+        """Keep what a check of the route has found, for its endpoint to get with `valid`."""
+        self._kept[type(value)] = value

@@ -43,6 +43,11 @@ class RouteGroup:
         self._prefix = prefix
         self._common = common
 
+    def but(self, **other: Unpack[Options]) -> "RouteGroup":
+        """The same group with other defaults."""
+        options: Options = {**self._common, **other}
+        return RouteGroup(self._prefix, **options)
+
     def get(self, path: str, endpoint: Endpoint, summary: str, **own: Unpack[Options]) -> Route:
         """A route for GET, and HEAD."""
         return self._route("GET", path, endpoint, summary, own)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import ErrorDetails
 
 from locutory.errors import BadRequest, HTTPError
 
@@ -38,43 +39,66 @@ def _is_true(value: Any) -> bool:
     return isinstance(value, str) and value.strip().lower() == "true"
 
 
-QueryFlag = Annotated[bool, BeforeValidator(_is_true, json_schema_input_type=bool)]
+QueryFlag = Annotated[bool, BeforeValidator(_is_true)]
 """A switch in a query: on only for 'true', in any case; everything else is off."""
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+"""A whole number in JSON, which may be written as 5.0."""
 
 
 def wording(error: ValidationError, texts: Mapping[str, str] | None = None) -> str:
     """The first thing that is wrong, as a sentence.
 
-    ``texts`` says it in the words of a contract: by member, or by member and kind of error
-    (``"tag"``, ``"tag.string_too_long"``); numbers of items are left out (``"tags"`` is also
-    the third of them). The text of a `ValueError` that a validator of a plugin raises is the
-    sentence itself.
+    ``texts`` says it in the words of a contract, by member, or by member and kind of error:
+    ``"tag"``, ``"tag.string_too_long"``. A text holds for the members inside of its own too,
+    ``""`` for all that no other text is for; numbers of items are left out. The text of a
+    `ValueError` that a validator of a plugin raises is the sentence itself.
     """
-    first = error.errors(include_url=False, include_input=False)[0]
-    kind, details = first["type"], first.get("ctx", {})
-    if kind == "value_error":
-        return str(details["error"])
-    where = ".".join(str(part) for part in first["loc"])
-    name = ".".join(part for part in first["loc"] if isinstance(part, str))
-    text = None if not texts else texts.get(f"{name}.{kind}" if name else kind, texts.get(name))
+    first = _first(error)
+    text = _stated(first, texts or {})
     if text is not None:
         return text
+    where, kind = ".".join(str(part) for part in first["loc"]), first["type"]
     if not where:
         return "The request body must be a JSON object" if kind == "model_type" else first["msg"]
     words = _WORDS.get(kind, "{where}: {message}")
-    return words.format(where=where, message=first["msg"], **details)
+    return words.format(where=where, message=first["msg"], **first.get("ctx", {}))
 
 
-def refusal(
-    body: Callable[[str], Any] | None = None,
-    texts: Mapping[str, str] | None = None,
-) -> Invalid:
-    """A renderer: 400 with what ``body`` makes of the sentence of `wording`, and without it
-    ``{message, code: INVALID_BODY, status}``."""
+def _first(error: ValidationError) -> ErrorDetails:
+    return error.errors(include_url=False, include_input=False)[0]
+
+
+def _stated(first: ErrorDetails, texts: Mapping[str, str]) -> str | None:
+    """What the plugin says about an error."""
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    names = [part for part in first["loc"] if isinstance(part, str)]
+    text = texts.get(".".join([*names, first["type"]]))
+    while text is None:
+        text = texts.get(".".join(names))
+        if not names:
+            break
+        names.pop()
+    return text
+
+
+def refusal(member: str | None = None, texts: Mapping[str, str] | None = None) -> Invalid:
+    """A renderer: 400 ``{member: sentence}`` with the sentence of `wording`. Without a member
+    ``{message, code: INVALID_BODY, status}``, which is also the answer where ``message`` is the
+    member and nothing is said in ``texts``."""
 
     def render(error: ValidationError) -> HTTPError:
         text = wording(error, texts)
-        return BadRequest(text, "INVALID_BODY") if body is None else HTTPError(400, body(text))
+        is_plain = member == "message" and _stated(_first(error), texts or {}) is None
+        if member is None or is_plain:
+            return BadRequest(text, "INVALID_BODY")
+        return HTTPError(400, {member: text})
 
     return render
 
@@ -88,11 +112,21 @@ def read(route: "Route", request: "Request") -> None:
     try:
         if route.body is not None and route.body is not NoBody:
             # Strict: JSON has types of its own, and "1" is no number.
-            request.accept(route.body.model_validate(request.payload, strict=True))
+            request.keep(route.body.model_validate(request.payload, strict=True))
         if route.query is not None:
-            request.accept(_query(route.query, request.query))
+            request.keep(_query(route.query, request.query))
     except ValidationError as error:
         raise (route.invalid or _default)(error) from None
+
+
+def refused(route: "Route") -> HTTPError | None:
+    """What a body that is no object or list at all would get."""
+    try:
+        if route.body is not None and route.body is not NoBody:
+            route.body.model_validate(0)
+    except ValidationError as error:
+        return (route.invalid or _default)(error)
+    return None
 
 
 def _query(model: type[BaseModel], query: Mapping[str, str | list[str]]) -> BaseModel:
