@@ -1,7 +1,7 @@
 """Bodies and queries are read as the models that their route names."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field, RootModel, field_validator
@@ -10,6 +10,7 @@ from locutory import (
     JSON,
     HTTPError,
     NoBody,
+    Once,
     Public,
     QueryFlag,
     Request,
@@ -54,6 +55,7 @@ class Page(BaseModel):
     old: QueryFlag = False
     kind: list[str] = []
     after: str | None = None
+    before: Annotated[str, Once()] = ""
 
 
 async def show(request: Request) -> JSON:
@@ -137,7 +139,7 @@ async def test_a_query_is_text(serve: Serve, make_plugin: Any) -> None:
         async def ask(query: str) -> Any:
             return (await server.client.get(f"/api/trees?{query}")).json()
 
-        plain = {"size": 25, "old": False, "kind": [], "after": None}
+        plain = {"size": 25, "old": False, "kind": [], "after": None, "before": ""}
         assert await ask("") == plain
         assert await ask("size=3&old=TRUE&kind=oak") == {
             **plain,
@@ -150,6 +152,8 @@ async def test_a_query_is_text(serve: Serve, make_plugin: Any) -> None:
             "kind": ["oak", "elm"],
             "after": "a",
         }
+        assert await ask("before=a") == {**plain, "before": "a"}
+        assert await ask("before=a&before=b") == plain
         assert (await ask("size=big"))["code"] == "INVALID_BODY"
 
 

@@ -40,7 +40,7 @@ from locutory.route_group import RouteGroup
 from locutory.routing import Answer, Route
 from locutory.services import Gathered, Provide, Services
 from locutory.settings import env, flag, option
-from locutory.validation import Invalid, NoBody, QueryFlag, WholeNumber, refusal, wording
+from locutory.validation import Invalid, NoBody, Once, QueryFlag, WholeNumber, refusal, wording
 
 __version__ = "0.1.0"
 
@@ -76,6 +76,7 @@ __all__ = [
     "NoBody",
     "NoConfig",
     "On",
+    "Once",
     "OptionalUser",
     "PermissionGroup",
     "PhaseTask",

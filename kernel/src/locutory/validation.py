@@ -3,7 +3,7 @@ wrong with them as a sentence."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from locutory.request import Request
     from locutory.routing import Route
 
+M = TypeVar("M", bound=BaseModel)
 Invalid = Callable[[ValidationError], HTTPError]
 """Makes the answer for a body or a query that a model refuses."""
 
@@ -33,6 +34,10 @@ _WORDS = {
 
 class NoBody(BaseModel):
     """As the ``body`` of a route: its endpoint reads none."""
+
+
+class Once:
+    """For the field of a query, ``Annotated[str, Once()]``: a repeated key counts as none."""
 
 
 def _is_true(value: Any) -> bool:
@@ -114,7 +119,7 @@ def read(route: "Route", request: "Request") -> None:
             # Strict: JSON has types of its own, and "1" is no number.
             request.keep(route.body.model_validate(request.payload, strict=True))
         if route.query is not None:
-            request.keep(_query(route.query, request.query))
+            request.keep(read_query(route.query, request.query))
     except ValidationError as error:
         raise (route.invalid or _default)(error) from None
 
@@ -129,23 +134,29 @@ def refused(route: "Route") -> HTTPError | None:
     return None
 
 
-def _query(model: type[BaseModel], query: Mapping[str, str | list[str]]) -> BaseModel:
-    """A query as a model: of a repeated key the first counts, unless its field takes several."""
-    lists = _lists(model)
+def read_query(model: type[M], query: Mapping[str, str | list[str]]) -> M:
+    """A query as a model. Of a repeated key the first counts, unless its field takes several,
+    or says `Once`."""
+    lists, once = _several(model)
     given: dict[str, Any] = {}
     for name, value in query.items():
         if name in lists:
             given[name] = value if isinstance(value, list) else [value]
-        else:
-            given[name] = value[0] if isinstance(value, list) else value
+        elif isinstance(value, str):
+            given[name] = value
+        elif name not in once:
+            given[name] = value[0]
     return model.model_validate(given)
 
 
 @cache
-def _lists(model: type[BaseModel]) -> frozenset[str]:
-    """The names of the fields that take several values."""
-    return frozenset(
-        field.alias or name
-        for name, field in model.model_fields.items()
-        if any(get_origin(kind) is list for kind in (field.annotation, *get_args(field.annotation)))
-    )
+def _several(model: type[BaseModel]) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of the fields that take several values, and of those that stand once."""
+    lists, once = set(), set()
+    for name, field in model.model_fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        if any(get_origin(kind) is list for kind in kinds):
+            lists.add(field.alias or name)
+        if any(isinstance(item, Once) for item in field.metadata):
+            once.add(field.alias or name)
+    return frozenset(lists), frozenset(once)
