@@ -49,7 +49,7 @@ def document(kernel: "Kernel") -> dict[str, Any]:
     for _, route in routes:
         for model in (
             route.body or route.body_schema,
-            route.query or route.query_schema,
+            route.query,
             *_contents(route),
         ):
             if _is_model(model) and model is not NoBody:
@@ -109,9 +109,8 @@ def _operation(
         {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
         for parameter in _PARAMETER.findall(path)
     ]
-    query = route.query or route.query_schema
-    if query is not None:
-        schema = query.model_json_schema(ref_template=_REF)
+    if route.query is not None:
+        schema = route.query.model_json_schema(ref_template=_REF)
         required = schema.get("required", [])
         parameters += [
             {"name": field, "in": "query", "required": field in required, "schema": inner}

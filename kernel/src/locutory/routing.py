@@ -82,7 +82,6 @@ class Route:
     body_schema: type[BaseModel] | Mapping[str, Any] | None = None
     body_type: str = "application/json"
     query: type[BaseModel] | None = None
-    query_schema: type[BaseModel] | None = None
     invalid: Invalid | None = None
     responses: Mapping[int, Any] = field(default_factory=dict)
     failure: Mapping[str, Any] | str | None = None

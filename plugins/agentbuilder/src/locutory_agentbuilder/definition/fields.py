@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 from locutory_agentbuilder.definition.edge_endpoints import EdgeEndpoints
@@ -152,6 +153,23 @@ class AgentFields(_Part):
     support_contact: SupportContact | None = None
     category: _Word | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, body: Any) -> Any:
+        if not isinstance(body, Mapping):
+            return body
+        return {key: value for key, value in body.items() if value is not None or key == "avatar"}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields to set. Members that users do not set, and null, do not count."""
+        return self.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+
+    @property
+    def resets_avatar(self) -> bool:
+        """``True`` when the avatar is to be taken away."""
+        return self.avatar is None and "avatar" in self.model_fields_set
+
 
 class NewAgent(AgentFields):
     """A new agent."""
@@ -165,25 +183,8 @@ SETTABLE = tuple(AgentFields.model_fields)
 
 
 def check_new(body: Any) -> dict[str, Any]:
-    """The fields of a new agent. Members that users do not set, and null, do not count.
-    `Invalid` for wrong values."""
-    return _checked(NewAgent, body)
-
-
-def check_update(body: Any) -> tuple[dict[str, Any], bool]:
-    """The fields to set, and whether the avatar is to be taken away."""
-    resets = isinstance(body, Mapping) and "avatar" in body and body["avatar"] is None
-    return _checked(AgentFields, body), resets
-
-
-def _checked(model: type[AgentFields], body: Any) -> dict[str, Any]:
-    given = (
-        {key: value for key, value in body.items() if value is not None}
-        if isinstance(body, Mapping)
-        else body
-    )
+    """The fields of a new agent. `Invalid` for wrong values."""
     try:
-        found = model.model_validate(given)
+        return NewAgent.model_validate(body).given
     except ValidationError as error:
         raise Invalid(issues_of(error.errors(include_url=False))) from None
-    return found.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)

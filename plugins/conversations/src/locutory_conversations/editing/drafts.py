@@ -1,13 +1,26 @@
 """Messages that clients write themselves (contract messages §3.7)."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 
 _DEEPEST = 64
 _LARGEST_INTEGER = 2**63 - 1
 
 Name = StrictStr | None
+
+
+def _switch(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 class MessageDraft(BaseModel):
@@ -39,6 +52,12 @@ class MessageDraft(BaseModel):
     alwaysAppliedSkills: list[StrictStr] | None = None  # noqa: N815
     quotes: list[StrictStr] | None = None
     addedConvo: StrictBool | None = None  # noqa: N815
+    isTemporary: Annotated[bool | None, BeforeValidator(_switch)] = None  # noqa: N815
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the message is to hold."""
+        return self.model_dump(exclude_unset=True, exclude={"isTemporary"})
 
 
 def storable(value: Any) -> bool:

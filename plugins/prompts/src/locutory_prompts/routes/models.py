@@ -23,6 +23,7 @@ from locutory_prompts.validation import RULES, InvalidFields, check_new, check_u
 
 _NO_TEXT = "Prompt text is required and must be a non-empty string"
 _BAD_TYPE = 'Prompt type must be "text" or "chat"'
+_NO_PROMPT = "Prompt is required"
 _NAMELESS = "Prompt and group name are required"
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)")
 _DEFAULT, _UNREADABLE, _MOST = 10, 20, 100
@@ -144,10 +145,16 @@ class CreateBody(BaseModel):
     prompt: FirstText
 
 
+def _sent(prompt: Any) -> Any:
+    if not prompt and not isinstance(prompt, dict):
+        raise ValueError(_NO_PROMPT)
+    return prompt
+
+
 class VersionBody(BaseModel):
     """A new version."""
 
-    prompt: PromptText
+    prompt: Annotated[PromptText, BeforeValidator(_sent)]
 
 
 _TEXTS = {"prompt.prompt": _NO_TEXT, "prompt.type": _BAD_TYPE}
@@ -167,7 +174,7 @@ def _invalid(texts: dict[str, str]) -> Invalid:
 
 
 INVALID_GROUP = _invalid({"": _NAMELESS, **_TEXTS})
-INVALID_VERSION = _invalid({"": "Prompt is required", **_TEXTS})
+INVALID_VERSION = _invalid({"": _NO_PROMPT, "prompt.model_type": _NO_TEXT, **_TEXTS})
 INVALID_QUERY = _invalid({"groupId": "Invalid or missing groupId"})
 
 ROW: dict[str, Any] = {
