@@ -154,7 +154,7 @@ async def test_a_query_is_text(serve: Serve, make_plugin: Any) -> None:
         }
         assert await ask("before=a") == {**plain, "before": "a"}
         assert await ask("before=a&before=b") == plain
-        assert (await ask("size=big"))["code"] == "INVALID_BODY"
+        assert (await ask("size=big"))["code"] == "INVALID_QUERY"
 
 
 async def test_access_limits_and_checks_come_first(serve: Serve, make_plugin: Any) -> None:

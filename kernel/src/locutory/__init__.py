@@ -40,7 +40,16 @@ from locutory.route_group import RouteGroup
 from locutory.routing import Answer, Route
 from locutory.services import Gathered, Provide, Services
 from locutory.settings import env, flag, option
-from locutory.validation import Invalid, NoBody, Once, QueryFlag, WholeNumber, refusal, wording
+from locutory.validation import (
+    Invalid,
+    NoBody,
+    Once,
+    QueryFlag,
+    WholeNumber,
+    max_entries,
+    refusal,
+    wording,
+)
 
 __version__ = "0.1.0"
 
@@ -108,6 +117,7 @@ __all__ = [
     "flag",
     "hook",
     "iso",
+    "max_entries",
     "now",
     "option",
     "refusal",

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticKnownError
 
 from locutory.errors import BadRequest, HTTPError
 
@@ -56,6 +56,20 @@ WholeNumber = Annotated[int, BeforeValidator(_whole)]
 """A whole number in JSON, which may be written as 5.0."""
 
 
+def max_entries(count: int) -> BeforeValidator:
+    """The size of a dictionary in a body, looked at before what is in it: by itself pydantic looks
+    afterwards, and makes an error of each of a million wrong entries. (Lists have ``max_length``,
+    or ``fail_fast``.)"""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > count:
+            details = {"field_type": "Dictionary", "max_length": count, "actual_length": len(value)}
+            raise PydanticKnownError("too_long", details)
+        return value
+
+    return BeforeValidator(check)
+
+
 def wording(error: ValidationError, texts: Mapping[str, str] | None = None) -> str:
     """The first thing that is wrong, as a sentence.
 
@@ -72,7 +86,7 @@ def wording(error: ValidationError, texts: Mapping[str, str] | None = None) -> s
     if not where:
         return "The request body must be a JSON object" if kind == "model_type" else first["msg"]
     words = _WORDS.get(kind, "{where}: {message}")
-    return words.format(where=where, message=first["msg"], **first.get("ctx", {}))
+    return words.format(**{**first.get("ctx", {}), "where": where, "message": first["msg"]})
 
 
 def _first(error: ValidationError) -> ErrorDetails:
@@ -93,35 +107,42 @@ def _stated(first: ErrorDetails, texts: Mapping[str, str]) -> str | None:
     return text
 
 
-def refusal(member: str | None = None, texts: Mapping[str, str] | None = None) -> Invalid:
+def refusal(
+    member: str | None = None,
+    texts: Mapping[str, str] | None = None,
+    *,
+    code: str = "INVALID_BODY",
+) -> Invalid:
     """A renderer: 400 ``{member: sentence}`` with the sentence of `wording`. Without a member
-    ``{message, code: INVALID_BODY, status}``, which is also the answer where ``message`` is the
-    member and nothing is said in ``texts``."""
+    ``{message, code, status}``, which is also the answer where ``message`` is the member and
+    nothing is said in ``texts``."""
 
     def render(error: ValidationError) -> HTTPError:
         text = wording(error, texts)
         is_plain = member == "message" and _stated(_first(error), texts or {}) is None
         if member is None or is_plain:
-            return BadRequest(text, "INVALID_BODY")
+            return BadRequest(text, code)
         return HTTPError(400, {member: text})
 
     return render
 
 
-_default = refusal()
+_wrong_body, _wrong_query = refusal(), refusal(code="INVALID_QUERY")
 
 
 def read(route: "Route", request: "Request") -> None:
     """Put body and query, as the models of the route, where `Request.valid` finds them; raises
     what the route's ``invalid`` makes of a problem."""
+    default = _wrong_body
     try:
         if route.body is not None and route.body is not NoBody:
             # Strict: JSON has types of its own, and "1" is no number.
             request.keep(route.body.model_validate(request.payload, strict=True))
+        default = _wrong_query
         if route.query is not None:
             request.keep(read_query(route.query, request.query))
     except ValidationError as error:
-        raise (route.invalid or _default)(error) from None
+        raise (route.invalid or default)(error) from None
 
 
 def refused(route: "Route") -> HTTPError | None:
@@ -130,7 +151,7 @@ def refused(route: "Route") -> HTTPError | None:
         if route.body is not None and route.body is not NoBody:
             route.body.model_validate(0)
     except ValidationError as error:
-        return (route.invalid or _default)(error)
+        return (route.invalid or _wrong_body)(error)
     return None
 
 

@@ -55,12 +55,17 @@ class Rule:
 
     def described(self) -> Any:
         """The member in the documentation; what is wrong with it, `issues` say."""
-        schema: dict[str, Any] = {"maxLength": self.longest}
+        rules: dict[str, Any] = {"maxLength": self.longest}
         if self.shortest:
-            schema["minLength"] = self.shortest
+            rules["minLength"] = self.shortest
         if self.pattern is not None:
-            schema["pattern"] = f"^{self.pattern.pattern}$"
-        return Field(json_schema_extra=schema)
+            rules["pattern"] = f"^{self.pattern.pattern}$"
+
+        def extra(schema: dict[str, Any]) -> None:
+            schema.update(rules)
+            schema.pop("default", None)  # what is not sent stays as it is
+
+        return Field(json_schema_extra=extra)
 
 
 RULES: Mapping[str, Rule] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, RootModel, StrictBool, ValidationError, create_model
+from pydantic import BaseModel, Field, RootModel, StrictBool, ValidationError, create_model
 from starlette.responses import Response
 
 from locutory import JSON, Capability, HTTPError, Policy, Request, Route, RouteGroup, SignedIn
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _SHARING = ("USE", "CREATE", "SHARE", "SHARE_PUBLIC")
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """What is not sent stays as it is."""
+    del schema["default"]
+
+
 @dataclass(frozen=True)
 class Kind:
     """One permission type that has a route: its path segment, group, permissions, message."""
@@ -32,7 +37,8 @@ class Kind:
     @cached_property
     def model(self) -> type[BaseModel]:
         """The body: any subset of the booleans. Unknown keys are ignored."""
-        fields: dict[str, Any] = dict.fromkeys(self.permissions, (StrictBool, None))
+        switch = Field(None, json_schema_extra=_without_default)
+        fields: dict[str, Any] = dict.fromkeys(self.permissions, (StrictBool, switch))
         words = self.group.title().replace("_", "")
         return create_model(f"{words}Permissions", **fields)
 

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from locutory import max_entries
 from locutory_agentbuilder.definition.edge_endpoints import EdgeEndpoints
 from locutory_agentbuilder.definition.issues import Invalid, issues_of
 from locutory_agentbuilder.definition.parameters import clean_parameters
@@ -135,7 +136,9 @@ class AgentFields(_Part):
     model: str | None = Field(None, min_length=1, max_length=256)
     model_parameters: Annotated[dict[str, Any], AfterValidator(clean_parameters)] | None = None
     tools: list[_Tool] | None = Field(None, max_length=MOST_TOOLS)
-    tool_options: dict[str, ToolOptions] | None = Field(None, max_length=MOST_TOOLS)
+    tool_options: Annotated[dict[str, ToolOptions], max_entries(MOST_TOOLS)] | None = Field(
+        None, max_length=MOST_TOOLS
+    )
     tool_resources: ToolResources | None = None
     skills: list[_Id] | None = Field(None, max_length=100)
     skills_enabled: bool | None = None

@@ -81,10 +81,7 @@ class AgentRoutes:
                 failure={"error": "Error creating agent"},
             ),
             reading.get(
-                "",
-                self.show,
-                "What those who may use an agent see of it",
-                responses=described,
+                "", self.show, "What those who may use an agent see of it", responses=described
             ),
             reading.get(
                 "/expanded",

@@ -60,9 +60,9 @@ class NewKey(BaseModel):
         None, description="When it ends; never when absent"
     )
     # Which scopes there are is known only when every plugin has named its own.
-    scopes: Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "string"}})] = Field(
-        None, description="What it may be used for; all when absent"
-    )
+    scopes: Annotated[
+        Any, WithJsonSchema({"type": ["array", "null"], "items": {"type": "string"}})
+    ] = Field(None, description="What it may be used for; all when absent")
 
 
 class KeyRoutes:

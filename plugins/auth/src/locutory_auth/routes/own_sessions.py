@@ -21,10 +21,7 @@ class OwnSessionsRoutes:
         sessions = RouteGroup("/api/auth/sessions", access=SignedIn())
         return [
             sessions.get(
-                "",
-                self.show,
-                "Where the caller is signed in",
-                responses={200: SessionsAnswer},
+                "", self.show, "Where the caller is signed in", responses={200: SessionsAnswer}
             ),
             sessions.delete(
                 "",

@@ -32,11 +32,7 @@ class PasswordRoutes:
             "/api/auth",
             access=Public("whoever forgot a password is not signed in"),
             failure={"message": "Something went wrong"},
-            responses={
-                200: Message,
-                403: "Banned, or passwords cannot be reset",
-                429: Message,
-            },
+            responses={200: Message, 403: "Banned, or passwords cannot be reset", 429: Message},
         )
         unverified = RouteGroup(
             "/api/user/verify",
@@ -73,10 +69,7 @@ class PasswordRoutes:
                 body=VerifyBody,
                 invalid=refusal("message", {"": _NOT_GOOD}),
                 responses={
-                    200: {
-                        "message": "Email verification was successful",
-                        "status": "success",
-                    },
+                    200: {"message": "Email verification was successful", "status": "success"},
                     429: Message,
                 },
             ),

@@ -17,6 +17,7 @@ _DEEPEST = 64
 _LARGEST_INTEGER = 2**63 - 1
 
 Name = StrictStr | None
+Names = Annotated[list[StrictStr], Field(fail_fast=True)]
 
 
 def _switch(value: Any) -> bool | None:
@@ -48,9 +49,9 @@ class MessageDraft(BaseModel):
     iconURL: Name = None  # noqa: N815
     metadata: dict[str, Any] | None = None
     attachments: list[Any] | None = None
-    manualSkills: list[StrictStr] | None = None  # noqa: N815
-    alwaysAppliedSkills: list[StrictStr] | None = None  # noqa: N815
-    quotes: list[StrictStr] | None = None
+    manualSkills: Names | None = None  # noqa: N815
+    alwaysAppliedSkills: Names | None = None  # noqa: N815
+    quotes: Names | None = None
     addedConvo: StrictBool | None = None  # noqa: N815
     isTemporary: Annotated[bool | None, BeforeValidator(_switch)] = None  # noqa: N815
 

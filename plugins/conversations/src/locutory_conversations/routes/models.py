@@ -125,7 +125,7 @@ class PinBody(BaseModel):
 
 
 # The client says what it likes here; only whether there is something counts.
-Said = Annotated[Any, WithJsonSchema({"type": "string"})]
+Said = Annotated[Any, WithJsonSchema({"type": ["string", "null"]})]
 
 
 class Deletion(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import Response
 
-from locutory import JSON, Empty, NoBody, Request, Route, RouteGroup, SignedIn, refusal
+from locutory import JSON, Empty, NoBody, Request, Route, RouteGroup, SignedIn, max_entries, refusal
 from locutory_users.profile import profile
 from locutory_users.service import (
     ENVIRONMENTS,
@@ -37,7 +37,10 @@ class PluginChange(BaseModel):
 
     pluginKey: Key  # noqa: N815
     action: str | None = Field(None, description="install or uninstall; nothing else does anything")
-    auth: Annotated[dict[Key, str | None], Field(max_length=MOST_FIELDS)] | None = None
+    auth: (
+        Annotated[dict[Key, str | None], max_entries(MOST_FIELDS), Field(max_length=MOST_FIELDS)]
+        | None
+    ) = None
     isEntityTool: Annotated[bool, BeforeValidator(bool)] = False  # noqa: N815
 
 
