@@ -179,7 +179,7 @@ async def test_the_document_is_valid_and_complete(serve: Serve, make_plugin: Any
     assert wall["put"]["requestBody"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/Wall"
     }
-    assert set(wall["get"]["responses"]) == {"200", "204", "401", "404", "default"}
+    assert set(wall["get"]["responses"]) == {"200", "204", "400", "401", "404", "default"}
     # One path for OpenAPI, whatever its routes call the parameter.
     assert "/api/walls/{wall_id}" not in found["paths"]
     assert [p["name"] for p in wall["get"]["parameters"]] == ["other"]

@@ -76,13 +76,13 @@ def test_the_kernel_knows_no_nouns() -> None:
 
 def test_the_kernel_stays_small() -> None:
     """The runtime without its command line and test kit. Its first limit was 2,500 lines;
-    secrets and the edge's care for bad input took more."""
+    secrets, the edge's care for bad input and the reading of bodies took more."""
     sizes = {
         path: code_lines(path)
         for path in sources(KERNEL)
         if "testing" not in path.parts and "cli" not in path.parts
     }
-    assert sum(sizes.values()) < 3600, sum(sizes.values())
+    assert sum(sizes.values()) < 3800, sum(sizes.values())
     assert not [path.name for path in sources(KERNEL) if len(path.read_text().splitlines()) > 300]
 
 

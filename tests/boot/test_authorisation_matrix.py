@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from locutory import ApiKey, Can, Capability, OptionalUser, Public, Route, discovery
+from locutory import ApiKey, Can, Capability, NoBody, OptionalUser, Public, Route, discovery
 from locutory.testing import Serve, Server
 from locutory.testing.database import Databases
+from locutory.validation import refused
 from tests.boot.cast import ENVIRONMENT, SETTINGS, Brake, Cast, Member, Model, assembled
 from tests.boot.objects import (
     ADMINISTERED,
@@ -186,8 +187,12 @@ async def test_every_parameter_has_an_object(world: World) -> None:
                 for name in parameters(path)
                 if name not in PARAMETERS
             ]
-        for model, table in ((route.body, BODIES), (route.query, QUERIES)):
-            if model is not None and key not in table and not isinstance(route.access, Public):
+        for model, table in ((route.body or route.body_schema, BODIES), (route.query, QUERIES)):
+            if (
+                isinstance(model, type)
+                and key not in table
+                and not isinstance(route.access, Public)
+            ):
                 named = NAMING.keys() & {
                     field.alias or name for name, field in model.model_fields.items()
                 }
@@ -237,6 +242,32 @@ async def test_strangers_are_refused(world: World, plugin: str) -> None:
                 expected = {200}
             if answer.status_code not in expected:
                 problems.append(f"{name} {method} {path}: {shown(answer)}")
+    report(problems + await world.changes_since(before))
+
+
+async def test_bodies_of_a_wrong_type_are_refused(world: World) -> None:
+    """Each route that names a model for its body answers one that it does not take with the
+    refusal of its contract, and nothing happens."""
+    problems: list[str] = []
+    before = await world.belongings_of(world.cast["owner"])
+    for route, method in world.everything():
+        if route.body is None or route.body is NoBody:
+            continue
+        expected = refused(route)
+        assert expected is not None, key_of(route, method)
+        who = "admin" if isinstance(route.access, Capability) else "owner"
+        for path in variants(route.path):
+            ids = world.ids(world.cast["owner"], route, method, path)
+            if ids is None:
+                continue
+            parts = world.request(route, method, path, ids)
+            parts["json"] = []
+            answer = await world.cast.send(world.cast[who].bearer, method, **parts)
+            if (
+                answer.status_code != expected.status
+                or answer.json().keys() != expected.body.keys()
+            ):
+                problems.append(f"{method} {path}: {shown(answer)}, not {expected}")
     report(problems + await world.changes_since(before))
 
 

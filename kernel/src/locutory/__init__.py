@@ -38,9 +38,20 @@ from locutory.plugin import Check, Job, NoConfig, PhaseTask, Plugin, hook
 from locutory.redis import Broadcast
 from locutory.request import Request
 from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
-from locutory.routing import Answer, NoBody, Route
+from locutory.route_group import RouteGroup
+from locutory.routing import Answer, Route
 from locutory.services import Gathered, Provide, Services
 from locutory.settings import env, flag, option
+from locutory.validation import (
+    Invalid,
+    NoBody,
+    Once,
+    QueryFlag,
+    WholeNumber,
+    max_entries,
+    refusal,
+    wording,
+)
 from locutory_credentials import Credentials
 from locutory_httpserver.parsing import drop_operators
 
@@ -75,12 +86,14 @@ __all__ = [
     "Forbidden",
     "Gathered",
     "HTTPError",
+    "Invalid",
     "Job",
     "Limit",
     "LimitExceeded",
     "NoBody",
     "NoConfig",
     "On",
+    "Once",
     "OptionalUser",
     "PermissionGroup",
     "PhaseTask",
@@ -90,9 +103,11 @@ __all__ = [
     "Problem",
     "Provide",
     "Public",
+    "QueryFlag",
     "Raw",
     "Request",
     "Route",
+    "RouteGroup",
     "Routes",
     "Service",
     "ServiceMissing",
@@ -103,6 +118,7 @@ __all__ = [
     "Text",
     "Unauthorized",
     "Veto",
+    "WholeNumber",
     "answer",
     "by_ip",
     "by_user",
@@ -112,6 +128,9 @@ __all__ = [
     "flag",
     "hook",
     "iso",
+    "max_entries",
     "now",
     "option",
+    "refusal",
+    "wording",
 ]

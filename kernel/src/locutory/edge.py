@@ -1,11 +1,9 @@
 """The HTTP edge: from an ASGI request to a plugin's endpoint and back (contract kernel §3)."""
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -25,9 +23,10 @@ from locutory.errors import Forbidden, HTTPError, Unauthorized
 from locutory.failures import ErrorController
 from locutory.limiting import LimitExceeded
 from locutory.pages import PAGES
-from locutory.request import SYSTEM_TENANT, Request
+from locutory.request import SYSTEM_TENANT, Request, request_id
 from locutory.responses import JSON, Empty, Text
 from locutory.routing import Route
+from locutory.validation import read
 from locutory_httpserver.bodies import Body, ClientGone
 from locutory_httpserver.finishing import finish
 from locutory_httpserver.proxies import ProxyTrust, ProxyWatch, prefix_of, take_off
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("locutory.http")
 
-_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
-_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _METHODS = b"GET,HEAD,PUT,PATCH,POST,DELETE"
 _CORS = (b"access-control-allow-origin", b"*")
 _FORWARDED = b"x-forwarded-for"
@@ -76,7 +73,7 @@ class Edge:
         started = time.perf_counter()
         request = Request(scope, receive, send, self._kernel)
         headers = dict(scope["headers"])
-        request.id = _request_id(headers)
+        request.id = request_id(headers)
         request.ip = self._client_address(scope, headers)
         structlog.contextvars.bind_contextvars(request_id=request.id)
         status = 500
@@ -211,6 +208,11 @@ class Edge:
                     LimitExceeded(limit.name, limit.violation, limit.score, user, request.ip)
                 )
                 return JSON(limit.body, 429)
+        for check in route.checks:
+            response = await check(request)
+            if response is not None:
+                return response
+        read(route, request)
         return await route.endpoint(request)
 
     async def _authorise(self, request: Request, route: Route) -> None:
@@ -282,13 +284,3 @@ class Edge:
         if pages is None:
             return Text("Locutory is running. No web client is installed.", 404)
         return await pages.serve(request)
-
-
-def _request_id(headers: Mapping[bytes, bytes]) -> str:
-    """What a proxy calls the request, unless it is long, odd or looks like a token."""
-    given = headers.get(b"x-request-id") or headers.get(b"x-correlation-id")
-    if given is not None:
-        text = given.decode("latin-1")
-        if _ID.fullmatch(text) and not _JWT.fullmatch(text):
-            return text
-    return str(uuid4())

@@ -10,7 +10,8 @@ from pydantic.json_schema import models_json_schema
 
 from locutory.access import ApiKey, Can, Capability, OptionalUser, Public
 from locutory.responses import JSON, encode
-from locutory.routing import Answer, NoBody, Route
+from locutory.routing import Answer, Route
+from locutory.validation import NoBody, refused
 
 if TYPE_CHECKING:
     from locutory.kernel import Kernel
@@ -46,7 +47,11 @@ def document(kernel: "Kernel") -> dict[str, Any]:
     routes = kernel.routes.all()
     models: dict[type[BaseModel], None] = {}
     for _, route in routes:
-        for model in (route.body, route.query, *_contents(route)):
+        for model in (
+            route.body or route.body_schema,
+            route.query,
+            *_contents(route),
+        ):
             if _is_model(model) and model is not NoBody:
                 models[model] = None
     names, definitions = models_json_schema(
@@ -113,11 +118,16 @@ def _operation(
         ]
     if parameters:
         operation["parameters"] = parameters
-    if route.body is not None and route.body is not NoBody:
-        schema = references[route.body]
+    body = route.body or route.body_schema
+    if isinstance(body, Mapping):
         operation["requestBody"] = {
-            "required": any(field.is_required() for field in route.body.model_fields.values()),
-            "content": {route.body_type: {"schema": schema}},
+            "required": bool(body.get("required")),
+            "content": {route.body_type: {"schema": dict(body)}},
+        }
+    elif body is not None and body is not NoBody:
+        operation["requestBody"] = {
+            "required": any(field.is_required() for field in body.model_fields.values()),
+            "content": {route.body_type: {"schema": references[body]}},
         }
     if not isinstance(route.access, Public | OptionalUser):
         scheme = "apiKey" if isinstance(route.access, ApiKey) else "session"
@@ -131,6 +141,9 @@ def _implied(route: Route) -> Iterator[tuple[int, Any]]:
         yield 401, "Not signed in"
     if isinstance(route.access, Can | Capability | ApiKey):
         yield 403, {"message": "Forbidden: Insufficient permissions"}
+    wrong = refused(route)
+    if wrong is not None:
+        yield wrong.status, wrong.body
     for limit in route.limits[:1]:
         yield 429, limit.body
     if route.failure is not None:

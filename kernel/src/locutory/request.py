@@ -1,11 +1,12 @@
 """The request as plugins see it."""
 
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qsl, unquote
+from uuid import uuid4
 
-from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope, Send
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 _MAX_PAIRS = 1000
 
-M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 SYSTEM_TENANT = "__SYSTEM__"
 """No tenant of anybody: upstream's own work runs under it."""
 _TENANT = re.compile(r"[-a-zA-Z0-9_.]{1,128}")
+_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 
 _current: ContextVar["Request"] = ContextVar("request")
 
@@ -34,6 +37,16 @@ async def check_caller_waits() -> None:
     request = _current.get(None)
     if request is not None and await request.is_disconnected():
         raise ClientDisconnect
+
+
+def request_id(headers: Mapping[bytes, bytes]) -> str:
+    """What a proxy calls the request, unless it is long, odd or looks like a token."""
+    given = headers.get(b"x-request-id") or headers.get(b"x-correlation-id")
+    if given is not None:
+        text = given.decode("latin-1")
+        if _ID.fullmatch(text) and not _JWT.fullmatch(text):
+            return text
+    return str(uuid4())
 
 
 class Request(StarletteRequest):
@@ -55,6 +68,7 @@ class Request(StarletteRequest):
         self.id: str = ""
         self.plugin: str = "kernel"
         self.unparsed = False
+        self._kept: dict[type, object] = {}
         self._simple_query: dict[str, str | list[str]] | None = None
         self._plain_cookies: dict[str, str] | None = None
 
@@ -138,13 +152,14 @@ class Request(StarletteRequest):
             return value
         raise BadRequest(f"{name} must be a string", "INVALID_BODY")
 
-    def validated(self, model: type[M]) -> M:
-        """The body as ``model``; 400 that names the first wrong member otherwise."""
-        try:
-            return model.model_validate(self.fields)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BadRequest(
-                f"{where}: {first['msg']}" if where else first["msg"], "INVALID_BODY"
-            ) from None
+    def valid(self, kind: type[T]) -> T:
+        """The body or the query as the model that the route names as its ``body`` or ``query``;
+        or what a check of the route has kept, by its type."""
+        found = self._kept.get(kind)
+        if found is None:
+            raise TypeError(f"neither the route nor its checks say what {kind.__name__} is")
+        return cast(T, found)
+
+    def keep(self, value: object) -> None:
+        """Keep what a check of the route has found, for its endpoint to get with `valid`."""
+        self._kept[type(value)] = value

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from locutory.access import Access
 from locutory.errors import BadRequest, Problem, StartupError
 from locutory.limiting import Limit
+from locutory.validation import Invalid
 
 if TYPE_CHECKING:
     from locutory.request import Request
@@ -29,10 +30,6 @@ _ENCODED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 _PARAMETER = re.compile(r"\{[A-Za-z_]\w*(:path)?\}")
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-
-
-class NoBody(BaseModel):
-    """As the ``body`` of a route: its endpoint reads none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +53,16 @@ class Route:
         summary: one line for the documentation.
         gates: run before access; the first that returns a response ends the request.
         limits: rate limits, run in order after access.
-        body: model of the body for the documentation and `Request.validated`; `NoBody` where
-            a POST, PUT or PATCH reads none.
+        checks: run after limits, before body and query are read; like gates. For whoever must
+            not learn what is wrong with a body that they may not send.
+        body: model of the body. The endpoint is called only with a body that it takes, strictly,
+            and gets it with `Request.valid`. `NoBody` where a POST, PUT or PATCH reads none.
+        body_schema: the same for the documentation alone, as a model or a JSON schema, where
+            the contract has answers for bodies that no model would take.
         body_type: media type of that body.
-        query: model of the query for the documentation.
+        query: model of the query, which works as ``body`` does; values are texts.
+        invalid: makes the answer for a body or a query that its model does not take;
+            `refusal` makes the usual ones. Default: 400 ``{message, code, status}``.
         responses: status → model or example of the JSON, text description, or `Answer`.
         failure: body of the 500 when the endpoint raises unexpectedly; text or JSON.
         fallback: the answer while no other plugin serves the path ("off" answers).
@@ -74,9 +77,12 @@ class Route:
     methods: tuple[str, ...] = ("GET",)
     gates: tuple[Gate, ...] = ()
     limits: tuple[Limit, ...] = ()
+    checks: tuple[Gate, ...] = ()
     body: type[BaseModel] | None = None
+    body_schema: type[BaseModel] | Mapping[str, Any] | None = None
     body_type: str = "application/json"
     query: type[BaseModel] | None = None
+    invalid: Invalid | None = None
     responses: Mapping[int, Any] = field(default_factory=dict)
     failure: Mapping[str, Any] | str | None = None
     fallback: bool = False
@@ -135,6 +141,8 @@ def _check_declaration(route: Route, owner: str) -> None:
         wrong = "two parameters have the same name"
     elif not route.methods or any(method not in _METHODS for method in route.methods):
         wrong = f"methods are some of {', '.join(sorted(_METHODS))}"
+    elif route.body is not None and (route.raw_body or route.body_schema is not None):
+        wrong = "body is read by the kernel; body_schema describes one that it does not read"
     if wrong:
         methods = ",".join(route.methods)
         raise StartupError(Problem(f"route {methods} {route.path}", wrong, plugin=owner))

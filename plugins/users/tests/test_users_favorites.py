@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from locutory import HTTPError
 from locutory_users.favorites import read_favorites
-from locutory_users.skill_states import check_states
+from locutory_users.skill_states import checked_states
 
 URL = "/api/user/settings/favorites"
 LONG = "x" * 257
@@ -223,7 +223,7 @@ class TestSkills:
     )
     def test_switches_that_are_wrong(self, given: Any, message: str) -> None:
         with pytest.raises(HTTPError) as refusal:
-            check_states(given)
+            checked_states(given)
         assert (refusal.value.status, refusal.value.body) == (400, {"message": message})
 
     async def test_too_many_switches(self, ann: Any) -> None:

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
-from locutory import Decision, HTTPError, Policy, Principal, Services
+from locutory import Decision, HTTPError, Policy, Principal, Request, Services
 from locutory.database import Raw
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.resource_kind import CAPABILITY, KIND, PERMISSION, REMOTE
 from locutory_agentbuilder.service import Agents
-from locutory_contracts.access import ACCESS, SHARE, VIEW, ResourceAccess
+from locutory_contracts.access import ACCESS, EDIT, SHARE, VIEW, ResourceAccess
 
 MISSING = {"error": "Not Found", "message": "agent not found"}
 UNKNOWN = {"error": "Agent not found"}
@@ -23,6 +24,13 @@ FAILED = {
     "message": "Failed to check resource access permissions",
 }
 NO_PERMISSION = {"message": "Forbidden: Insufficient permissions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Editable:
+    """The agent of a path, without its versions, which the caller may change."""
+
+    agent: Raw
 
 
 class AccessControl:
@@ -51,6 +59,15 @@ class AccessControl:
         checked for another permission."""
         if not await self._policy.allows(principal, PERMISSION, "USE"):
             raise HTTPError(403, NO_PERMISSION)
+
+    async def check_use(self, request: Request) -> None:
+        """`use` as a check of a route."""
+        await self.use(request.caller)
+
+    async def check_editable(self, request: Request) -> None:
+        """`agent` as a check of a route, for callers who may change it; kept as `Editable`."""
+        agent_id = request.path_params["agent_id"]
+        request.keep(Editable(await self.agent(request.caller, agent_id, EDIT)))
 
     async def agent(
         self,

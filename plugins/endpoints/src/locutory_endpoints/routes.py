@@ -2,37 +2,73 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.responses import Response
 
-from locutory import JSON, BadRequest, Empty, HTTPError, Request, Route, SignedIn
+from locutory import JSON, Empty, HTTPError, Request, Route, RouteGroup, SignedIn, refusal
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.service import ModelCatalogue
 
 _LONGEST_NAME = 500
 _LONGEST_VALUE = 65_536
-_KEYS_FAILURE = "An unknown error occurred."
+
+
+def moment(text: Any) -> Any:
+    """An expiry of the client; ``None`` for never."""
+    if not text:
+        return None
+    if not isinstance(text, str):
+        raise ValueError("expiresAt must be a string")
+    try:
+        parsed = datetime.fromisoformat(text)
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("expiresAt must be a date") from None
 
 
 class KeyBody(BaseModel):
     """A provider key of the user (keys §1.2)."""
 
-    name: str = Field(description="Endpoint that the key is for")
-    value: str = Field(description="Key as the endpoint wants it (keys §2)")
-    expiresAt: str | None = Field(None, description="ISO date; empty: never")  # noqa: N815
+    name: str = Field(
+        min_length=1, max_length=_LONGEST_NAME, description="Endpoint that the key is for"
+    )
+    value: str = Field(
+        min_length=1,
+        max_length=_LONGEST_VALUE,
+        description="Key as the endpoint wants it (keys §2)",
+    )
+    expiresAt: Annotated[datetime | None, BeforeValidator(moment)] = Field(  # noqa: N815
+        None, description="ISO date; empty: never"
+    )
 
 
-def moment(text: str | None) -> datetime | None:
-    """An expiry of the client; ``None`` for never. 400 for what is no date."""
-    if not text:
-        return None
-    try:
-        parsed = datetime.fromisoformat(text)
-        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise BadRequest("expiresAt must be a date", "INVALID_BODY") from None
+class ExpiryQuery(BaseModel):
+    """Which key."""
+
+    name: str = Field("", description="Endpoint that the key is for")
+
+
+class EveryKey(BaseModel):
+    """That every key is meant."""
+
+    all: Literal["true"]
+
+
+_of_a_key = refusal(
+    texts={
+        "": "name and value are needed",
+        "name.string_too_long": "name or value is too long",
+        "value.string_too_long": "name or value is too long",
+    }
+)
+
+
+def _no_key(error: ValidationError) -> HTTPError:
+    if not error.errors(include_url=False, include_input=False)[0]["loc"]:
+        return HTTPError(400, {"error": "Invalid request body."})
+    return _of_a_key(error)
 
 
 class Routes:
@@ -44,72 +80,63 @@ class Routes:
 
     def all(self) -> Iterable[Route]:
         """Every route of the plugin."""
-        access = SignedIn()
+        api = RouteGroup("/api", access=SignedIn())
+        keys = RouteGroup("/api/keys", access=SignedIn(), failure="An unknown error occurred.")
         return (
-            Route(
-                path="/api/endpoints",
-                endpoint=self.endpoints,
-                access=access,
-                summary="Endpoints for the model picker",
+            api.get(
+                "/endpoints",
+                self.endpoints,
+                "Endpoints for the model picker",
                 responses={200: "endpoint → entry"},
                 contract="endpoints §1",
             ),
-            Route(
-                path="/api/endpoints/token-config",
-                endpoint=self.token_config,
-                access=access,
-                summary="Context windows and prices of the models",
+            api.get(
+                "/endpoints/token-config",
+                self.token_config,
+                "Context windows and prices of the models",
                 responses={200: "endpoint → model → {context, prompt, completion, …}"},
                 failure={"error": "Failed to resolve token config"},
                 contract="endpoints §2",
             ),
-            Route(
-                path="/api/models",
-                endpoint=self.models,
-                access=access,
-                summary="Model names by endpoint",
+            api.get(
+                "/models",
+                self.models,
+                "Model names by endpoint",
                 responses={200: "endpoint → names"},
                 failure={"error": "The model lists could not be loaded"},
                 contract="models §1",
             ),
-            Route(
-                path="/api/keys",
-                endpoint=self.expiry,
-                access=access,
-                summary="When the user's key for an endpoint expires",
+            keys.get(
+                "",
+                self.expiry,
+                "When the user's key for an endpoint expires",
+                query=ExpiryQuery,
                 responses={200: {"expiresAt": "2030-01-01T00:00:00.000Z"}},
-                failure=_KEYS_FAILURE,
                 contract="keys §1.1",
             ),
-            Route(
-                path="/api/keys",
-                endpoint=self.put,
-                methods=("PUT",),
-                access=access,
-                summary="Store a provider key of the user",
+            keys.put(
+                "",
+                self.put,
+                "Store a provider key of the user",
                 body=KeyBody,
-                responses={201: "empty", 400: "wrong body"},
-                failure=_KEYS_FAILURE,
+                invalid=_no_key,
+                responses={201: "empty"},
                 contract="keys §1.2",
             ),
-            Route(
-                path="/api/keys",
-                endpoint=self.delete_all,
-                methods=("DELETE",),
-                access=access,
-                summary="Delete every key of the user (all=true)",
+            keys.delete(
+                "",
+                self.delete_all,
+                "Delete every key of the user (all=true)",
+                query=EveryKey,
+                invalid=refusal("error", {"": "Specify either all=true to delete."}),
                 responses={204: "empty", 400: "all is not true"},
-                failure=_KEYS_FAILURE,
                 contract="keys §1.3",
             ),
-            Route(
-                path="/api/keys/{name}",
-                endpoint=self.delete,
-                methods=("DELETE",),
-                access=access,
-                summary="Delete the user's key for an endpoint",
+            keys.delete(
+                "/{name}",
+                self.delete,
+                "Delete the user's key for an endpoint",
                 responses={204: "empty"},
-                failure=_KEYS_FAILURE,
                 contract="keys §1.3",
             ),
         )
@@ -127,7 +154,7 @@ class Routes:
 
     async def expiry(self, request: Request) -> Response:
         """A date, ``"never"``, or null: the client asks for ever without the member."""
-        name = request.query_text("name")
+        name = request.valid(ExpiryQuery).name
         found: Any = None
         if name and len(name) <= _LONGEST_NAME:
             found = await self._keys.expiry(request.caller.id, name)
@@ -135,14 +162,8 @@ class Routes:
 
     async def put(self, request: Request) -> Response:
         """Store a key; the value is opaque and never comes back."""
-        if not isinstance(request.payload, dict):
-            raise HTTPError(400, {"error": "Invalid request body."})
-        name, value = request.text("name"), request.text("value")
-        if not name or not value:
-            raise BadRequest("name and value are needed", "INVALID_BODY")
-        if len(name) > _LONGEST_NAME or len(value) > _LONGEST_VALUE:
-            raise BadRequest("name or value is too long", "INVALID_BODY")
-        await self._keys.put(request.caller.id, name, value, moment(request.text("expiresAt")))
+        body = request.valid(KeyBody)
+        await self._keys.put(request.caller.id, body.name, body.value, body.expiresAt)
         return Empty(201)
 
     async def delete(self, request: Request) -> Response:
@@ -150,7 +171,5 @@ class Routes:
         return Empty(204)
 
     async def delete_all(self, request: Request) -> Response:
-        if request.query_text("all") != "true":
-            raise HTTPError(400, {"error": "Specify either all=true to delete."})
         await self._keys.delete(request.caller.id)
         return Empty(204)

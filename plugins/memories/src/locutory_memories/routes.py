@@ -1,14 +1,26 @@
 """``/api/memories`` (contract memories §1)."""
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from bson import ObjectId
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from starlette.responses import Response
 
-from locutory import JSON, Can, ConfigRef, Forbidden, HTTPError, Principal, Request, Route, Services
+from locutory import (
+    JSON,
+    Can,
+    ConfigRef,
+    Forbidden,
+    HTTPError,
+    Principal,
+    Request,
+    Route,
+    RouteGroup,
+    Services,
+    refusal,
+)
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_memories.keys import Counter, is_refused, is_well_formed, length
@@ -43,48 +55,86 @@ _MEMORY: Mapping[str, Any] = {
 _KEY_MISSING = "Key is required and must be a non-empty string."
 _VALUE_MISSING = "Value is required and must be a non-empty string."
 _KEY_WRONG = "Key must only contain lowercase letters and underscores."
+_KEY_WRONG_TYPE = "Key must be a string."
+_NOT_BOOLEAN = "memories must be a boolean value."
 _EXISTS = "Memory with this key already exists."
 _NOT_FOUND = "Memory not found."
 _FAILURE = {"error": "Something went wrong with the memories. Please try again."}
 
 
-class NewMemory(BaseModel):
-    """A memory to write down."""
-
-    key: str = Field(description="a to z and _, at most 1000 characters")
-    value: str
-    agentId: str | None = Field(None, description="Scope of an agent; none: the shared one")  # noqa: N815
+def _filled_key(key: str) -> str:
+    if not key.strip():
+        raise ValueError(_KEY_MISSING)
+    return key
 
 
-class ChangedMemory(BaseModel):
-    """Another value, and perhaps another key."""
-
-    key: str | None = None
-    value: str
-
-
-class Preference(BaseModel):
-    """The user's wish to have memories in their chats."""
-
-    memories: bool
-
-
-class ScopeQuery(BaseModel):
-    """The scope of a memory; without ``agentId`` the shared one."""
-
-    agentId: str | None = None  # noqa: N815
-
-
-def _refuse(status: int, text: str) -> HTTPError:
-    return HTTPError(status, {"error": text})
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError(_VALUE_MISSING)
+    return value
 
 
 def _agent_id(value: Any) -> str | None:
     """An agent's id from a request: blank and wrong types count as none."""
     agent = value.strip() if isinstance(value, str) else ""
     if length(agent) > MAX_AGENT_ID_LENGTH:
-        raise _refuse(400, f"agentId exceeds maximum length of {MAX_AGENT_ID_LENGTH} characters.")
+        raise ValueError(f"agentId exceeds maximum length of {MAX_AGENT_ID_LENGTH} characters.")
     return agent or None
+
+
+AgentId = Annotated[str | None, BeforeValidator(_agent_id)]
+Value = Annotated[str, AfterValidator(_filled)]
+
+
+class NewMemory(BaseModel):
+    """A memory to write down."""
+
+    agentId: AgentId = Field(None, description="Scope of an agent; none: the shared one")  # noqa: N815
+    key: Annotated[str, AfterValidator(_filled_key)] = Field(
+        description=f"a to z and _, at most {MAX_KEY_LENGTH} characters"
+    )
+    value: Value
+
+
+class ChangedMemory(BaseModel):
+    """Another value, and perhaps another key."""
+
+    value: Value
+    key: str | None = None
+
+
+class Preference(BaseModel):
+    """The user's wish to have memories in their chats. Without ``memories``: another value for
+    the memory of the key ``preferences``."""
+
+    memories: bool | None = None
+    value: Value | None = None
+    key: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wish_alone(cls, body: Any) -> Any:
+        return {"memories": body["memories"]} if _is_wish(body) else body
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "Preference":
+        if self.memories is None and ("memories" in self.model_fields_set or self.value is None):
+            raise ValueError(_NOT_BOOLEAN)
+        return self
+
+
+def _is_wish(body: Any) -> bool:
+    return isinstance(body, dict) and "memories" in body
+
+
+class ScopeQuery(BaseModel):
+    """The scope of a memory; without ``agentId`` the shared one."""
+
+    agentId: AgentId = None  # noqa: N815
+
+
+def _refuse(status: int, text: str) -> HTTPError:
+    return HTTPError(status, {"error": text})
 
 
 class MemoryRoutes:
@@ -105,16 +155,20 @@ class MemoryRoutes:
         self._services = services
 
     def all(self) -> list[Route]:
-        one = "/api/memories/{key}"
-        missing = {404: {"error": _NOT_FOUND}}
-        bad, taken = {400: {"error": _VALUE_MISSING}}, {409: {"error": _EXISTS}}
+        memories = RouteGroup(
+            "/api/memories",
+            failure=_FAILURE,
+            contract="memories §1",
+            # A route declares one permission; these need USE besides.
+            checks=(self._use,),
+        )
+        missing, taken = {404: {"error": _NOT_FOUND}}, {409: {"error": _EXISTS}}
         return [
-            self._route(
-                "/api/memories",
+            memories.get(
+                "",
                 self.show,
-                "GET",
-                "READ",
                 "What is remembered about the caller",
+                access=Can(GROUP, "READ"),
                 responses={
                     200: {
                         "memories": [_MEMORY],
@@ -125,74 +179,63 @@ class MemoryRoutes:
                     }
                 },
             ),
-            self._route(
-                "/api/memories",
+            memories.post(
+                "",
                 self.create,
-                "POST",
-                "CREATE",
                 "Write a memory down",
+                access=Can(GROUP, "CREATE"),
                 body=NewMemory,
-                responses={201: {"created": True, "memory": _MEMORY}, **bad, **taken},
+                invalid=refusal("error", {"key": _KEY_MISSING, "value": _VALUE_MISSING}),
+                responses={201: {"created": True, "memory": _MEMORY}, **taken},
             ),
-            self._route(
-                "/api/memories/preferences",
+            memories.patch(
+                "/preferences",
                 self.prefer,
-                "PATCH",
-                "USE",  # and another one, which depends on the body
                 "Switch memories on or off for one's chats",
+                access=Can(GROUP, "USE"),
+                checks=(self._may_prefer,),
                 body=Preference,
+                query=ScopeQuery,
+                invalid=refusal("error", {"": _NOT_BOOLEAN, "key": _KEY_WRONG_TYPE}),
                 responses={
                     200: {"updated": True, "preferences": {"memories": False}},
-                    400: {"error": "memories must be a boolean value."},
                     404: {"error": "User not found."},
                 },
             ),
-            self._route(
-                one,
+            memories.patch(
+                "/{key}",
                 self.update,
-                "PATCH",
-                "UPDATE",
                 "Change or rename a memory",
+                access=Can(GROUP, "UPDATE"),
                 body=ChangedMemory,
                 query=ScopeQuery,
-                responses={200: {"updated": True, "memory": _MEMORY}, **bad, **missing, **taken},
+                invalid=refusal("error", {"key": _KEY_WRONG_TYPE, "value": _VALUE_MISSING}),
+                responses={200: {"updated": True, "memory": _MEMORY}, **missing, **taken},
             ),
-            self._route(
-                one,
+            memories.delete(
+                "/{key}",
                 self.delete,
-                "DELETE",
-                "UPDATE",
                 "Forget a memory",
+                access=Can(GROUP, "UPDATE"),
                 query=ScopeQuery,
+                invalid=refusal("error"),
                 responses={200: {"deleted": True}, **missing},
             ),
         ]
 
-    def _route(
-        self,
-        path: str,
-        endpoint: Callable[[Request], Awaitable[Response]],
-        method: str,
-        action: str,
-        summary: str,
-        **rest: Any,
-    ) -> Route:
-        async def allowed(request: Request) -> Response:
-            # A route declares one permission; these need USE besides.
-            if not await self._permissions.allows(request.caller, "USE"):
-                raise Forbidden("Forbidden: Insufficient permissions")
-            return await endpoint(request)
+    async def _use(self, request: Request) -> None:
+        await self._need(request, "USE")
 
-        return Route(
-            path=path,
-            endpoint=allowed,
-            methods=(method,),
-            access=Can(GROUP, action),
-            summary=summary,
-            failure=_FAILURE,
-            contract="memories §1",
-            **rest,
+    async def _may_prefer(self, request: Request) -> None:
+        body = request.payload
+        is_memory = (
+            isinstance(body, dict) and not _is_wish(body) and isinstance(body.get("value"), str)
         )
+        await self._need(request, "UPDATE" if is_memory else "OPT_OUT")
+
+    async def _need(self, request: Request, action: str) -> None:
+        if not await self._permissions.allows(request.caller, action):
+            raise Forbidden("Forbidden: Insufficient permissions")
 
     async def show(self, request: Request) -> Response:
         """All memories, newest first; the totals are those of the shared scope."""
@@ -231,15 +274,11 @@ class MemoryRoutes:
 
     async def create(self, request: Request) -> Response:
         """A new memory."""
-        body = request.fields
-        key = body.get("key")
-        scope = self._scope(request, _agent_id(body.get("agentId")))
-        if not isinstance(key, str) or not key.strip():
-            raise _refuse(400, _KEY_MISSING)
-        value = self._value(body.get("value"))
-        self._check(key, value)
-        tokens = self._counter.count(value)
-        key, value = key.strip(), value.strip()
+        body = request.valid(NewMemory)
+        scope = self._scope(request, body.agentId)
+        self._check(body.key, body.value)
+        tokens = self._counter.count(body.value)
+        key, value = body.key.strip(), body.value.strip()
         if is_refused(key):
             raise _refuse(500, "Failed to create memory.")
         if not is_well_formed(key):
@@ -270,17 +309,14 @@ class MemoryRoutes:
 
     async def update(self, request: Request) -> Response:
         """Another value, and another key when the body has one."""
-        return await self._change(request, request.path_params["key"])
+        body, scope = request.valid(ChangedMemory), request.valid(ScopeQuery)
+        key = request.path_params["key"]
+        return await self._change(request, scope.agentId, key, body.key or key, body.value)
 
-    async def _change(self, request: Request, key: str) -> Response:
-        body = request.fields
-        value = self._value(body.get("value"))
-        scope = self._scope(request, _agent_id(request.query.get("agentId")))
-        new = body.get("key")
-        if new is None or new == "":
-            new = key
-        elif not isinstance(new, str):
-            raise _refuse(400, "Key must be a string.")
+    async def _change(
+        self, request: Request, agent: str | None, key: str, new: str, value: str
+    ) -> Response:
+        scope = self._scope(request, agent)
         self._check(new, value)
         tokens = self._counter.count(value)
         try:
@@ -308,7 +344,7 @@ class MemoryRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete a memory."""
-        scope = self._scope(request, _agent_id(request.query.get("agentId")))
+        scope = self._scope(request, request.valid(ScopeQuery).agentId)
         if not await self._memories.delete(scope, request.path_params["key"]):
             raise _refuse(404, _NOT_FOUND)
         return JSON({"deleted": True})
@@ -316,15 +352,11 @@ class MemoryRoutes:
     async def prefer(self, request: Request) -> Response:
         """Note whether the user wants memories in their chats. But a body with a value is meant
         for the memory of this key: models like to choose it, and its path is the same."""
-        body = request.fields
-        is_memory = "memories" not in body and isinstance(body.get("value"), str)
-        if not await self._permissions.allows(request.caller, "UPDATE" if is_memory else "OPT_OUT"):
-            raise Forbidden("Forbidden: Insufficient permissions")
-        if is_memory:
-            return await self._change(request, "preferences")
-        wanted = body.get("memories")
-        if not isinstance(wanted, bool):
-            raise _refuse(400, "memories must be a boolean value.")
+        body = request.valid(Preference)
+        if body.value is not None:
+            agent, key = request.valid(ScopeQuery).agentId, "preferences"
+            return await self._change(request, agent, key, body.key or key, body.value)
+        wanted = body.memories
         caller = request.caller
         wishes = caller.account.get("personalization", {})
         fields: dict[str, Any] = {"personalization.memories": wanted}
@@ -338,12 +370,6 @@ class MemoryRoutes:
     def _scope(self, request: Request, agent: str | None) -> MemoryScope:
         caller = request.caller
         return MemoryScope(ObjectId(caller.id), agent, caller.tenant)
-
-    @staticmethod
-    def _value(value: Any) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise _refuse(400, _VALUE_MISSING)
-        return value
 
     def _check(self, key: str, value: str) -> None:
         """Lengths, before anything is trimmed."""

@@ -7,7 +7,7 @@ import structlog
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from locutory import Empty, HTTPError, Limit, Public, Request, Route
+from locutory import Empty, HTTPError, Limit, Public, Request, Route, RouteGroup
 from locutory_oauth.config import Config
 from locutory_oauth.http_client import Unreachable
 from locutory_oauth.identity import Denied, Provider, Refused
@@ -23,7 +23,6 @@ TITLES = {
     "openid": "OpenID Connect",
     "saml": "SAML",
 }
-POSTING = ("apple", "saml")
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -47,7 +46,6 @@ FORMS: dict[str, type[BaseModel]] = {"apple": AppleForm, "saml": SamlForm}
 """Providers that answer with a form which the browser posts here from their site."""
 
 _STATE = re.compile(r"[\w-]{43}")
-_AWAY = Public("people who sign in have no session yet")
 
 
 class OAuthRoutes:
@@ -77,65 +75,57 @@ class OAuthRoutes:
 
     def all(self) -> list[Route]:
         """The routes; of providers that are not configured too."""
-        limit = self._limit()
+        oauth = RouteGroup(
+            "/oauth",
+            access=Public("people who sign in have no session yet"),
+            limits=(self._limit(),),
+        )
         routes = [
-            Route(
-                path="/oauth/error",
-                endpoint=self.error,
-                access=_AWAY,
-                limits=(limit,),
-                summary="To the login page, which says that signing in failed",
+            oauth.get(
+                "/error",
+                self.error,
+                "To the login page, which says that signing in failed",
                 responses={302: "To the login page"},
                 contract="oauth §1",
             )
         ]
         for name, title in TITLES.items():
-            routes += self._routes_of(name, title, limit)
+            routes += self._routes_of(oauth, name, title)
         return routes
 
-    def _routes_of(self, name: str, title: str, limit: Limit) -> list[Route]:
+    def _routes_of(self, oauth: RouteGroup, name: str, title: str) -> list[Route]:
         endpoints = ProviderEndpoints(self, name)
-        answers = {
-            302: "To the web client with the cookies of a session, or to the login page",
-            403: "The account is banned",
-            429: "Too many sign-in requests",
-        }
-        routes = [
-            Route(
-                path=f"/oauth/{name}",
-                endpoint=endpoints.start,
-                access=_AWAY,
-                limits=(limit,),
-                summary=f"Sign in with {title}",
-                responses={302: "To the provider, or to the login page"},
-                contract="oauth §1",
-            ),
-            Route(
-                path=f"/oauth/{name}/callback",
-                methods=("POST",) if name in POSTING else ("GET",),
-                endpoint=endpoints.posted if name in POSTING else endpoints.returned,
-                access=_AWAY,
-                limits=(limit,),
-                summary=f"The way back from {title}",
-                body=FORMS.get(name),
-                body_type=_FORM,
-                responses=answers,
-                contract="oauth §3",
-            ),
-        ]
-        if name in POSTING:
-            routes.append(
-                Route(
-                    path=f"/oauth/{name}/callback",
-                    endpoint=endpoints.resumed,
-                    # Not limited: only a posted answer, which was counted, leads here.
-                    access=_AWAY,
-                    summary=f"The way back from {title}, once the browser sends its cookie",
-                    responses=answers,
-                    contract="oauth §3, trap 4",
-                )
-            )
-        return routes
+        back, path = f"The way back from {title}", f"/{name}/callback"
+        returning = oauth.but(
+            responses={
+                302: "To the web client with the cookies of a session, or to the login page",
+                403: "The account is banned",
+                429: "Too many sign-in requests",
+            },
+            contract="oauth §3",
+        )
+        start = oauth.get(
+            f"/{name}",
+            endpoints.start,
+            f"Sign in with {title}",
+            responses={302: "To the provider, or to the login page"},
+            contract="oauth §1",
+        )
+        if name not in FORMS:
+            return [start, returning.get(path, endpoints.returned, back)]
+        # The form is described only: whatever is wrong with it ends at the login page.
+        posted = returning.post(
+            path, endpoints.posted, back, body_schema=FORMS[name], body_type=_FORM
+        )
+        resumed = returning.get(
+            path,
+            endpoints.resumed,
+            f"{back}, once the browser sends its cookie",
+            # Not limited: only a posted answer, which was counted, leads here.
+            limits=(),
+            contract="oauth §3, trap 4",
+        )
+        return [start, posted, resumed]
 
     def _limit(self) -> Limit:
         """Shared with every other way to sign in (contract kernel §11)."""

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, Field, PlainValidator, create_model
 
 from locutory_presets.documents import Preset
 
@@ -109,29 +111,49 @@ READERS: Mapping[str, _Reader] = MappingProxyType(
 """Field that a body may set → how its value is read."""
 
 
-def settings_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of a body that a preset keeps, as they are stored; `Unfit` for one of a
-    wrong type. Unknown members are dropped, null stays null."""
-    return {
-        name: None if body[name] is None else read(name, body[name])
-        for name, read in READERS.items()
-        if name in body and name != "defaultPreset"
-    }
+def _read(name: str, read: _Reader, kind: Any) -> PlainValidator:
+    """Reads a member, which may be null, as it is stored; documented as ``kind``."""
+
+    def reading(value: Any) -> Any:
+        return None if value is None else read(name, value)
+
+    return PlainValidator(reading, json_schema_input_type=kind)
 
 
-def default_of(body: Mapping[str, Any]) -> bool | None:
-    """Is this preset to be the default? ``None``: as it is."""
-    value = body.get("defaultPreset")
-    return None if value is None else _flag("defaultPreset", value)
-
-
-def preset_id(body: Mapping[str, Any], member: str = "presetId") -> str | None:
-    """An id given in a body, ``None`` when it is missing, null or empty."""
-    value = body.get(member)
-    if value is None or value == "":
-        return None
+def _id(name: str, value: Any) -> str | None:
     if not isinstance(value, str):
-        raise Unfit(f"{member} must be a string")
+        raise Unfit(f"{name} must be a string")
     if len(value) > LONGEST_ID:
-        raise Unfit(f"{member} is longer than {LONGEST_ID} characters")
-    return value
+        raise Unfit(f"{name} is longer than {LONGEST_ID} characters")
+    return value or None
+
+
+PresetId = Annotated[str | None, _read("presetId", _id, str | None)]
+NewPresetId = Annotated[str | None, _read("newPresetId", _id, str | None)]
+DefaultPreset = Annotated[bool | None, _read("defaultPreset", _flag, bool | None)]
+
+if TYPE_CHECKING:
+    _Settings = BaseModel
+else:
+    _Settings = create_model(
+        "Settings",
+        **{
+            name: (Annotated[Any, _read(name, read, Preset.model_fields[name].annotation)], None)
+            for name, read in READERS.items()
+            if name != "defaultPreset"
+        },
+    )
+
+
+class PresetFields(_Settings):
+    """A preset: the members below, and the settings of a model as conversations have them."""
+
+    preset_id: PresetId = Field(None, alias="presetId", description="Missing: a new preset")
+    default_preset: DefaultPreset = Field(
+        None, alias="defaultPreset", description="Make it the only default, or no longer one"
+    )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that were given, as they are stored."""
+        return {name: getattr(self, name) for name in self.model_fields_set & READERS.keys()}

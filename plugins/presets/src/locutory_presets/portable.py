@@ -10,7 +10,7 @@ from bson.errors import InvalidDocument
 from locutory import drop_operators, now
 from locutory.database import Raw
 from locutory_contracts.portability import Record
-from locutory_presets.fields import READERS, default_of, preset_id, settings_of
+from locutory_presets.fields import READERS, PresetFields
 from locutory_presets.service import Presets, Taken
 
 KIND = "preset"
@@ -34,8 +34,9 @@ class PortablePresets:
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
         """Bring back one preset. It gets a new id when somebody else has its old one, the same
         one whenever it is restored; a default that the user has chosen stays."""
-        given = preset_id(record)
-        settings, default = drop_operators(settings_of(record)), default_of(record)
+        fields = PresetFields.model_validate(record)
+        given, default = fields.preset_id, fields.default_preset
+        settings = drop_operators(fields.settings)
         dates = {name: _moment(record[name]) for name in _DATES if record.get(name) is not None}
         if given is not None:
             for known in (given, _derived(user, given)):

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from locutory import JSON, BadRequest, HTTPError, Request, Route, SignedIn
-from locutory_presets.fields import Unfit, default_of, preset_id, settings_of
+from locutory import JSON, BadRequest, HTTPError, Request, Route, RouteGroup, SignedIn
+from locutory_presets.fields import NewPresetId, PresetFields, PresetId, Unfit
 from locutory_presets.service import Presets, Taken
 
 NOT_SAVED = "There was an error when saving the preset"
 NOT_DELETED = "There was an error deleting the presets"
 
 _EMPTY_OBJECT = 2  # bytes of ``{}``
-_BAD = {"message": "presetId must be a string", "code": "INVALID_BODY", "status": 400}
 _PRESET = {
     "_id": "64f0c2a1e4b0a1b2c3d4e5f6",
     "presetId": "dc71dcb7-b865-41ae-89f3-89b4c60e8456",
@@ -29,27 +28,16 @@ _PRESET = {
 }
 
 
-class SaveBody(BaseModel):
-    """A preset: the members below, and the settings of a model as conversations have them."""
+class SaveBody(PresetFields):
+    """A preset to create or change."""
 
-    model_config = ConfigDict(extra="allow")
-
-    preset_id: str | None = Field(None, alias="presetId", description="Missing: a new preset")
-    new_preset_id: str | None = Field(None, alias="newPresetId", description="Renames it")
-    title: str | None = Field(None, description="Its name")
-    default_preset: bool | None = Field(
-        None, alias="defaultPreset", description="Make it the only default, or no longer one"
-    )
-    endpoint: str | None = Field(None, description="Where its model is")
-    model: str | None = Field(None, description="The model")
+    new_preset_id: NewPresetId = Field(None, alias="newPresetId", description="Renames it")
 
 
 class DeleteBody(BaseModel):
     """Which preset; no body at all means every preset."""
 
-    model_config = ConfigDict(extra="allow")
-
-    preset_id: str | None = Field(None, alias="presetId", description="The preset")
+    preset_id: PresetId = Field(None, alias="presetId", description="The preset")
 
 
 class PresetRoutes:
@@ -60,34 +48,30 @@ class PresetRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        presets = RouteGroup("/api/presets", access=SignedIn())
         return [
-            Route(
-                path="/api/presets",
-                endpoint=self.list,
-                access=SignedIn(),
-                summary="The caller's presets",
+            presets.get(
+                "",
+                self.list,
+                "The caller's presets",
                 responses={200: [_PRESET]},
                 contract="presets §1.1",
             ),
-            Route(
-                path="/api/presets",
-                endpoint=self.save,
-                methods=("POST",),
-                access=SignedIn(),
-                summary="Create or change a preset",
+            presets.post(
+                "",
+                self.save,
+                "Create or change a preset",
                 body=SaveBody,
-                responses={201: _PRESET, 400: _BAD, 409: {"message": NOT_SAVED}},
+                responses={201: _PRESET, 409: {"message": NOT_SAVED}},
                 failure=NOT_SAVED,
                 contract="presets §1.2",
             ),
-            Route(
-                path="/api/presets/delete",
-                endpoint=self.delete,
-                methods=("POST",),
-                access=SignedIn(),
-                summary="Delete one preset, or without a body all of them",
+            presets.post(
+                "/delete",
+                self.delete,
+                "Delete one preset, or without a body all of them",
                 body=DeleteBody,
-                responses={201: {"acknowledged": True, "deletedCount": 1}, 400: _BAD},
+                responses={201: {"acknowledged": True, "deletedCount": 1}},
                 failure=NOT_DELETED,
                 contract="presets §1.3",
             ),
@@ -99,14 +83,14 @@ class PresetRoutes:
 
     async def save(self, request: Request) -> Response:
         """Upsert a preset of the caller."""
-        body, caller = request.fields, request.caller
+        body, caller = request.valid(SaveBody), request.caller
         try:
             document = await self._presets.save(
                 caller.id,
-                preset_id(body),
-                settings_of(body),
-                default=default_of(body),
-                new_id=preset_id(body, "newPresetId"),
+                body.preset_id,
+                body.settings,
+                default=body.default_preset,
+                new_id=body.new_preset_id,
                 tenant=caller.tenant,
             )
         except Unfit as error:
@@ -118,12 +102,8 @@ class PresetRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete one preset; all of the caller's only when nothing at all was sent."""
-        body = request.fields
-        try:
-            one = preset_id(body)
-        except Unfit as error:
-            raise BadRequest(str(error), "INVALID_BODY") from None
-        if one is None and (body or _sent_something(request)):
+        one = request.valid(DeleteBody).preset_id
+        if one is None and (request.payload or _sent_something(request)):
             # A preset without its id, or a body that was not understood: what was meant is
             # one preset, and it must not become all of them.
             raise BadRequest("presetId is required; send no body to delete all", "INVALID_BODY")

@@ -1,12 +1,12 @@
 """``/api/projects`` (contract projects §2)."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import Response
 
-from locutory import JSON, HTTPError, Request, Route, SignedIn
+from locutory import JSON, HTTPError, Request, Route, RouteGroup, SignedIn, refusal
 from locutory_projects.listing import LAST, SORT_FIELDS, Page, read_cursor
 from locutory_projects.service import (
     LONGEST_DESCRIPTION,
@@ -18,10 +18,10 @@ from locutory_projects.service import (
 )
 
 _PAGE, _LARGEST_PAGE = 25, 100
-_NO_NAME = {"error": "name is required"}
+_NO_NAME = "name is required"
 _NOT_FOUND = {"error": "Project not found"}
 _NO_CONVERSATION = {"error": "Conversation not found"}
-_BAD_PROJECT = {"error": "projectId must be a string or null"}
+_BAD_PROJECT = "projectId must be a string or null"
 _PROJECT = {
     "_id": "64f0c2a1e4b0a1b2c3d4e5f6",
     "name": "Garden",
@@ -36,30 +36,64 @@ _PROJECT = {
 }
 
 
+def _limit(text: str) -> int:
+    """Rows of a page: 25 for what is no number, or 0; else whole and 1 to 100."""
+    try:
+        number = float(text or 0)
+    except ValueError:
+        return _PAGE
+    if not math.isfinite(number) or number == 0:
+        return _PAGE
+    return min(max(math.floor(number), 1), _LARGEST_PAGE)
+
+
+def _name(value: Any) -> str:
+    name = cut(value, LONGEST_NAME) if isinstance(value, str) else ""
+    if not name:
+        raise ValueError(_NO_NAME)
+    return name
+
+
+def _description(value: Any) -> str:
+    return cut(value, LONGEST_DESCRIPTION) if isinstance(value, str) else ""
+
+
+def _sort_field(text: str) -> str:
+    return text if text in SORT_FIELDS else LAST
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+Description = Annotated[str, BeforeValidator(_description)]
+
+
 class ListQuery(BaseModel):
     """Which projects, in which order."""
 
-    limit: int = Field(_PAGE, description=f"Rows of a page, 1 to {_LARGEST_PAGE}")
+    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+        _PAGE, description=f"Rows of a page, 1 to {_LARGEST_PAGE}"
+    )
     cursor: str | None = Field(None, description="nextCursor of the page before")
-    sort_by: str = Field(LAST, alias="sortBy", description=" · ".join(sorted(SORT_FIELDS)))
+    sort_by: Annotated[str, BeforeValidator(_sort_field)] = Field(
+        LAST, alias="sortBy", description=" · ".join(sorted(SORT_FIELDS))
+    )
     sort_direction: str = Field("desc", alias="sortDirection", description="asc or desc")
-    search: str | None = Field(None, description="Part of a name or description, in any case")
+    search: str = Field("", description="Part of a name or description, in any case")
 
 
 class CreateBody(BaseModel):
     """A new project."""
 
-    name: str = Field(description=f"Its name, cut at {LONGEST_NAME} characters")
-    description: str | None = Field(
-        None, description=f"What it is for, cut at {LONGEST_DESCRIPTION} characters"
+    name: Name = Field(description=f"Its name, cut at {LONGEST_NAME} characters")
+    description: Description = Field(
+        "", description=f"What it is for, cut at {LONGEST_DESCRIPTION} characters"
     )
 
 
 class UpdateBody(BaseModel):
     """What to change."""
 
-    name: str | None = Field(None, description="A new name")
-    description: str | None = Field(None, description="What it is for")
+    name: Name = Field("", description="A new name")
+    description: Description = Field("", description="What it is for")
 
 
 class AssignBody(BaseModel):
@@ -78,102 +112,87 @@ class ProjectRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        projects = RouteGroup(
+            "/api/projects",
+            access=SignedIn(),
+            contract="projects §2",
+            invalid=refusal("error", {"": _NO_NAME}),
+        )
         return [
-            Route(
-                path="/api/projects",
-                endpoint=self.list,
-                access=SignedIn(),
-                summary="A page of the caller's projects",
+            projects.get(
+                "",
+                self.list,
+                "A page of the caller's projects",
                 query=ListQuery,
                 responses={200: {"projects": [_PROJECT], "nextCursor": None}},
                 failure={"error": "Error listing projects"},
-                contract="projects §2",
             ),
-            Route(
-                path="/api/projects",
-                endpoint=self.create,
-                methods=("POST",),
-                access=SignedIn(),
-                summary="Create a project",
+            projects.post(
+                "",
+                self.create,
+                "Create a project",
                 body=CreateBody,
-                responses={201: _PROJECT, 400: _NO_NAME},
+                responses={201: _PROJECT},
                 failure={"error": "Error creating project"},
-                contract="projects §2",
             ),
-            Route(
-                path="/api/projects/{project_id}",
-                endpoint=self.one,
-                access=SignedIn(),
-                summary="One project",
+            projects.get(
+                "/{project_id}",
+                self.one,
+                "One project",
                 responses={200: _PROJECT, 404: _NOT_FOUND},
                 failure={"error": "Error getting project"},
-                contract="projects §2",
             ),
-            Route(
-                path="/api/projects/{project_id}",
-                endpoint=self.update,
-                methods=("PATCH",),
-                access=SignedIn(),
-                summary="Rename or describe a project",
+            projects.patch(
+                "/{project_id}",
+                self.update,
+                "Rename or describe a project",
                 body=UpdateBody,
-                responses={200: _PROJECT, 400: _NO_NAME, 404: _NOT_FOUND},
+                responses={200: _PROJECT, 404: _NOT_FOUND},
                 failure={"error": "Error updating project"},
-                contract="projects §2",
             ),
-            Route(
-                path="/api/projects/{project_id}",
-                endpoint=self.delete,
-                methods=("DELETE",),
-                access=SignedIn(),
-                summary="Delete a project; its conversations stay",
+            projects.delete(
+                "/{project_id}",
+                self.delete,
+                "Delete a project; its conversations stay",
                 responses={200: {"deletedCount": 1, "modifiedCount": 3}, 404: _NOT_FOUND},
                 failure={"error": "Error deleting project"},
-                contract="projects §2",
             ),
-            Route(
-                path="/api/projects/conversations/{conversation_id}",
-                endpoint=self.assign,
-                methods=("PUT",),
-                access=SignedIn(),
-                summary="Move a conversation into a project, or out of any",
+            projects.put(
+                "/conversations/{conversation_id}",
+                self.assign,
+                "Move a conversation into a project, or out of any",
                 body=AssignBody,
+                invalid=refusal("error", {"": _BAD_PROJECT}),
                 responses={
                     200: {
                         "conversation": {"conversationId": "…"},
                         "previousProjectId": None,
                         "projectId": _PROJECT["_id"],
                     },
-                    400: _BAD_PROJECT,
                     404: _NO_CONVERSATION,
                 },
                 failure={"error": "Error assigning conversation to project"},
-                contract="projects §2",
             ),
         ]
 
     async def list(self, request: Request) -> Response:
         """A page of projects."""
-        field = request.query_text("sortBy") or LAST
-        if field not in SORT_FIELDS:
-            field = LAST
+        query = request.valid(ListQuery)
         page = Page(
-            limit=_limit(request.query_text("limit")),
-            field=field,
-            descending=request.query_text("sortDirection") != "asc",
-            search=(request.query_text("search") or "").strip(),
-            cursor=read_cursor(request.query_text("cursor"), field),
+            limit=query.limit,
+            field=query.sort_by,
+            descending=query.sort_direction != "asc",
+            search=query.search.strip(),
+            cursor=read_cursor(query.cursor, query.sort_by),
         )
         rows, cursor = await self._projects.page(request.caller.id, page)
         return JSON({"projects": rows, "nextCursor": cursor})
 
     async def create(self, request: Request) -> Response:
         """A new project."""
-        body, caller = _body(request, _NO_NAME), request.caller
+        body, caller = request.valid(CreateBody), request.caller
         row = await self._projects.create(
-            caller.id,
-            _name(body.get("name")),
-            _description(body.get("description")),
-            tenant=caller.tenant,
+            caller.id, body.name, body.description, tenant=caller.tenant
         )
         return JSON(row, 201)
 
@@ -187,11 +206,7 @@ class ProjectRoutes:
 
     async def update(self, request: Request) -> Response:
         """Set what is given; other members are ignored."""
-        body, fields = _body(request, _NO_NAME), {}
-        if "name" in body:
-            fields["name"] = _name(body["name"])
-        if "description" in body:
-            fields["description"] = _description(body["description"])
+        fields = request.valid(UpdateBody).model_dump(exclude_unset=True)
         try:
             row = await self._projects.change(
                 request.caller.id, request.path_params["project_id"], fields
@@ -210,9 +225,7 @@ class ProjectRoutes:
 
     async def assign(self, request: Request) -> Response:
         """Move a conversation."""
-        wanted = _body(request, _BAD_PROJECT).get("projectId")
-        if not isinstance(wanted, str | None):
-            raise HTTPError(400, _BAD_PROJECT)
+        wanted = request.valid(AssignBody).project_id
         try:
             conversation, previous, project = await self._projects.assign(
                 request.caller.id, request.path_params["conversation_id"], wanted or None
@@ -223,31 +236,3 @@ class ProjectRoutes:
             raise HTTPError(404, _NOT_FOUND) from None
         answer = {"conversation": conversation, "previousProjectId": previous, "projectId": project}
         return JSON(answer)
-
-
-def _body(request: Request, refusal: dict[str, str]) -> dict[str, Any]:
-    if not isinstance(request.payload, dict):
-        raise HTTPError(400, refusal)
-    return request.payload
-
-
-def _name(value: Any) -> str:
-    name = cut(value, LONGEST_NAME) if isinstance(value, str) else ""
-    if not name:
-        raise HTTPError(400, _NO_NAME)
-    return name
-
-
-def _description(value: Any) -> str:
-    return cut(value, LONGEST_DESCRIPTION) if isinstance(value, str) else ""
-
-
-def _limit(text: str | None) -> int:
-    """Rows of a page: 25 for what is no number, or 0; else whole and 1 to 100."""
-    try:
-        number = float(text or 0)
-    except ValueError:
-        return _PAGE
-    if not math.isfinite(number) or number == 0:
-        return _PAGE
-    return min(max(math.floor(number), 1), _LARGEST_PAGE)

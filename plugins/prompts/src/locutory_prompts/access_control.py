@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
-from locutory import HTTPError, Policy, Principal, Services
+from locutory import HTTPError, Policy, Principal, Request, Services
 from locutory.database import Raw
 from locutory_contracts.access import ACCESS, VIEW, ResourceAccess
 from locutory_prompts.resource_kind import CAPABILITY, KIND, PERMISSION
@@ -61,6 +61,10 @@ class AccessControl:
         has checked for another permission."""
         if not await self._policy.allows(principal, PERMISSION, "USE"):
             raise HTTPError(403, NO_PERMISSION)
+
+    async def check_use(self, request: Request) -> None:
+        """`use` as a check of a route."""
+        await self.use(request.caller)
 
     async def reads_all(self, principal: Principal) -> bool:
         """``True`` when the caller may read everybody's prompts."""

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import Field
+
 from locutory_contracts.issues import json_type, wrong_type
 
 _COMMAND = re.compile(r"[a-z0-9-]*")
 _COMMAND_MESSAGE = "Command must only contain lowercase alphanumeric characters and hyphens"
 
 
-class Invalid(ValueError):
+class InvalidFields(ValueError):
     """The body is not acceptable. ``issues`` say why, each ``{code, path, message, …}``."""
 
     def __init__(self, issues: list[dict[str, Any]]) -> None:
@@ -51,6 +53,20 @@ class Rule:
             )
         return found
 
+    def described(self) -> Any:
+        """The member in the documentation; what is wrong with it, `issues` say."""
+        rules: dict[str, Any] = {"maxLength": self.longest}
+        if self.shortest:
+            rules["minLength"] = self.shortest
+        if self.pattern is not None:
+            rules["pattern"] = f"^{self.pattern.pattern}$"
+
+        def extra(schema: dict[str, Any]) -> None:
+            schema.update(rules)
+            schema.pop("default", None)  # what is not sent stays as it is
+
+        return Field(json_schema_extra=extra)
+
 
 RULES: Mapping[str, Rule] = {
     "name": Rule(255, shortest=1),
@@ -62,9 +78,9 @@ RULES: Mapping[str, Rule] = {
 
 
 def check_update(body: Any) -> dict[str, str | None]:
-    """The fields to change. `Invalid` for wrong values and for any other member."""
+    """The fields to change. `InvalidFields` for wrong values and for any other member."""
     if not isinstance(body, dict):
-        raise Invalid([wrong_type("object", json_type(body))])
+        raise InvalidFields([wrong_type("object", json_type(body))])
     issues = _issues(body)
     unknown = [key for key in body if key not in RULES]
     if unknown:
@@ -78,17 +94,17 @@ def check_update(body: Any) -> dict[str, str | None]:
             }
         )
     if issues:
-        raise Invalid(issues)
+        raise InvalidFields(issues)
     return dict(body)
 
 
 def check_new(group: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a new group; other members, and null for optional ones, do not count.
-    `Invalid` for wrong values."""
+    `InvalidFields` for wrong values."""
     given = {key: value for key, value in group.items() if key in RULES and value is not None}
     issues = _issues(given)
     if issues:
-        raise Invalid(issues)
+        raise InvalidFields(issues)
     return given
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, RootModel, StrictBool, create_model
+from pydantic import BaseModel, Field, RootModel, StrictBool, ValidationError, create_model
 from starlette.responses import Response
 
-from locutory import JSON, Capability, HTTPError, Policy, Request, Route, SignedIn
+from locutory import JSON, Capability, HTTPError, Policy, Request, Route, RouteGroup, SignedIn
 from locutory_contracts.issues import json_type, wrong_type
 from locutory_roles.defaults import USER_ROLE
 from locutory_roles.permissions.declared import Declared, find_type, unknown_names
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 _SHARING = ("USE", "CREATE", "SHARE", "SHARE_PUBLIC")
 
 
-@dataclass(frozen=True, slots=True)
+def _without_default(schema: dict[str, Any]) -> None:
+    """What is not sent stays as it is."""
+    del schema["default"]
+
+
+@dataclass(frozen=True)
 class Kind:
     """One permission type that has a route: its path segment, group, permissions, message."""
 
@@ -28,11 +34,21 @@ class Kind:
     permissions: tuple[str, ...]
     refusal: str
 
+    @cached_property
     def model(self) -> type[BaseModel]:
-        """The body for the documentation: any subset of the booleans."""
-        fields: dict[str, Any] = dict.fromkeys(self.permissions, (StrictBool | None, None))
+        """The body: any subset of the booleans. Unknown keys are ignored."""
+        switch = Field(None, json_schema_extra=_without_default)
+        fields: dict[str, Any] = dict.fromkeys(self.permissions, (StrictBool, switch))
         words = self.group.title().replace("_", "")
-        return create_model(f"{words}Permissions", __config__=ConfigDict(extra="ignore"), **fields)
+        return create_model(f"{words}Permissions", **fields)
+
+    def invalid(self, error: ValidationError) -> HTTPError:
+        """What is wrong with a body, in zod's words."""
+        return self.refused(issues_of(error))
+
+    def refused(self, issues: list[dict[str, Any]]) -> HTTPError:
+        """The answer for a body that is not taken."""
+        return HTTPError(400, {"message": self.refusal, "error": issues})
 
 
 KINDS = (
@@ -66,18 +82,12 @@ class AnyPermissions(RootModel[dict[str, StrictBool]]):
     """The body for a type without a model of its own: permissions and whether they hold."""
 
 
-def issues(kind: Kind, payload: Any, *, strict: bool = False) -> list[dict[str, Any]]:
-    """What is wrong with a body; empty when it is fine. Unknown keys are ignored, unless
-    ``strict``."""
-    if not isinstance(payload, dict):
-        return [wrong_type("object", json_type(payload))]
-    found = [
-        wrong_type("boolean", json_type(payload[name]), [name])
-        for name in kind.permissions
-        if name in payload and not isinstance(payload[name], bool)
+def issues_of(error: ValidationError) -> list[dict[str, Any]]:
+    """Everything that is wrong with a body of permissions."""
+    return [
+        wrong_type("boolean" if found["loc"] else "object", json_type(found["input"]), found["loc"])
+        for found in error.errors(include_url=False)
     ]
-    unknown = unknown_names(kind.group, kind.permissions, payload) if strict else {}
-    return [*found, unknown] if unknown else found
 
 
 class RoleRoutes:
@@ -97,68 +107,51 @@ class RoleRoutes:
 
     def all(self) -> list[Route]:
         """The routes of contract roles §1, rows 1 to 9, and one for every other type."""
-        refused = {"message": "Unauthorized"}
-        unknown = {"message": "Role not found"}
-        reading = Route(
-            path="/api/roles/{role_name}",
-            endpoint=self.read,
-            access=SignedIn(),
-            summary="A role and its permissions",
-            responses={
-                200: {
-                    "name": "USER",
-                    "description": "",
-                    "permissions": {"BOOKMARKS": {"USE": True}},
-                },
-                403: refused,
-                404: unknown,
-            },
-            failure={"message": "Failed to retrieve role"},
-            contract="roles §2.1",
+        roles = RouteGroup("/api/roles/{role_name}", responses={404: {"message": "Role not found"}})
+        changing = roles.but(
+            access=Capability("manage:roles"),
+            failure={"message": "Internal Server Error"},
+            contract="roles §2.2",
         )
-
-        def changing(
-            segment: str,
-            endpoint: Callable[[Request], Awaitable[Response]],
-            words: str,
-            body: type[BaseModel],
-            refusal: str,
-        ) -> Route:
-            return Route(
-                path=f"/api/roles/{{role_name}}/{segment}",
-                endpoint=endpoint,
-                methods=("PUT",),
-                access=Capability("manage:roles"),
-                summary=f"Change {words} of a role",
-                body=body,
-                responses={
-                    200: "The changed role",
-                    400: {"message": refusal},
-                    403: {"message": "Forbidden"},
-                    404: unknown,
-                },
-                failure={"message": "Internal Server Error"},
-                contract="roles §2.2",
-            )
-
         return [
-            reading,
+            roles.get(
+                "",
+                self.read,
+                "A role and its permissions",
+                access=SignedIn(),
+                responses={
+                    200: {
+                        "name": "USER",
+                        "description": "",
+                        "permissions": {"BOOKMARKS": {"USE": True}},
+                    },
+                    403: {"message": "Unauthorized"},
+                },
+                failure={"message": "Failed to retrieve role"},
+                contract="roles §2.1",
+            ),
             *(
-                changing(
-                    kind.segment,
+                changing.put(
+                    f"/{kind.segment}",
                     self._change(kind),
-                    f"the permissions {kind.group}",
-                    kind.model(),
-                    kind.refusal,
+                    f"Change the permissions {kind.group} of a role",
+                    body=kind.model,
+                    invalid=kind.invalid,
+                    responses={200: "The changed role", 403: {"message": "Forbidden"}},
                 )
                 for kind in KINDS
             ),
-            changing(
-                "{permission_type}",
+            changing.put(
+                "/{permission_type}",
                 self.change_any,
-                "the permissions of any type that a plugin declares",
-                AnyPermissions,
-                "Invalid POLLS permissions.",
+                "Change the permissions of any type that a plugin declares of a role",
+                # What may be in it depends on the type in the path.
+                body_schema=AnyPermissions,
+                responses={
+                    200: "The changed role",
+                    400: {"message": "Invalid POLLS permissions."},
+                    403: {"message": "Forbidden"},
+                },
             ),
         ]
 
@@ -186,20 +179,23 @@ class RoleRoutes:
         if group is None:
             raise HTTPError(404, {"message": "Permission type not found"})
         kind = Kind("", group, declared[group], f"Invalid {group} permissions.")
-        return await self._write(request, kind, strict=True)
+        try:
+            given = kind.model.model_validate(request.payload)
+        except ValidationError as error:
+            raise kind.invalid(error) from None
+        unknown = unknown_names(kind.group, kind.permissions, request.payload)
+        if unknown:
+            raise kind.refused([unknown])
+        return await self._write(request, kind, given)
 
     def _change(self, kind: Kind) -> Callable[[Request], Awaitable[Response]]:
         async def change(request: Request) -> Response:
-            return await self._write(request, kind)
+            return await self._write(request, kind, request.valid(kind.model))
 
         return change
 
-    async def _write(self, request: Request, kind: Kind, *, strict: bool = False) -> Response:
-        payload = request.payload
-        wrong = issues(kind, payload, strict=strict)
-        if wrong:
-            return JSON({"message": kind.refusal, "error": wrong}, 400)
-        given = {name: payload[name] for name in kind.permissions if name in payload}
+    async def _write(self, request: Request, kind: Kind, body: BaseModel) -> Response:
+        given = body.model_dump(exclude_unset=True)
         name = request.path_params["role_name"]
         try:
             document = await self._roles.change(name, request.caller.tenant, {kind.group: given})

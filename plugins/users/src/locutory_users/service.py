@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from locutory import POLICY, HTTPError, Principal, ServiceMissing, Services, now
 from locutory.access import ADMIN_ROLE
@@ -10,7 +10,8 @@ from locutory_contracts.accounts import ACCOUNTS, SECOND_FACTOR, Account
 from locutory_users.config import Config
 from locutory_users.plugin_keys import PluginKeys
 
-ENVIRONMENTS = ("user", "agent-user", "conversation")
+Environment = Literal["user", "agent-user", "conversation"]
+ENVIRONMENTS: tuple[str, ...] = get_args(Environment)
 LONGEST_KEY = 512
 MOST_PLUGINS = 1000
 MOST_FIELDS = 100
@@ -62,40 +63,34 @@ class OwnAccount:
             await self.set(principal, {"termsAccepted": True, "termsAcceptedAt": accepted})
         return accepted
 
-    async def prefer(self, principal: Principal, environment: Any) -> str:
+    async def prefer(self, principal: Principal, environment: Environment) -> None:
         """Choose the code environment."""
-        if not isinstance(environment, str) or environment not in ENVIRONMENTS:
-            raise _refuse(400, f"statefulCodeEnvironment must be one of: {', '.join(ENVIRONMENTS)}")
         if environment not in self._environments:
             raise _refuse(
                 403,
                 f"statefulCodeEnvironment is not allowed by this deployment: {environment}",
             )
         await self.set(principal, {"personalization.statefulCodeEnvironment": environment})
-        return environment
 
     async def change_plugin(
         self,
         principal: Principal,
-        plugin_key: str | None,
+        plugin_key: str,
         action: str | None,
-        secrets: Any,
+        secrets: Mapping[str, str | None] | None,
         listed: bool,
     ) -> None:
         """Install or uninstall a tool and the user's secrets for it. ``listed``: it also
         appears among the account's plugins."""
-        if not plugin_key or len(plugin_key) > LONGEST_KEY:
-            raise _refuse(400, f"pluginKey must have 1 to {LONGEST_KEY} characters")
-        fields = _secrets(secrets)
         if listed and action in ("install", "uninstall"):
             await self._list(principal, plugin_key, action)
-        if fields is None:
+        if secrets is None:
             return
         if action == "install":
-            given = {name: value for name, value in fields.items() if value is not None}
+            given = {name: value for name, value in secrets.items() if value is not None}
             await self._keys.install(principal, plugin_key, given)
         elif action == "uninstall":
-            await self._keys.uninstall(principal, plugin_key, fields)
+            await self._keys.uninstall(principal, plugin_key, secrets)
 
     async def _list(self, principal: Principal, plugin_key: str, action: str) -> None:
         before = list((await self._current(principal)).get("plugins") or ())
@@ -139,15 +134,3 @@ class OwnAccount:
             )
         if not await factor.verify(principal.id, code, backup_code):
             raise _refuse(401, "Invalid token or backup code")
-
-
-def _secrets(given: Any) -> dict[str, str | None] | None:
-    """The member ``auth`` of a request: field → secret, or ``None`` when there is none."""
-    if given is None:
-        return None
-    if not isinstance(given, Mapping) or len(given) > MOST_FIELDS:
-        raise _refuse(400, f"auth must be an object of at most {MOST_FIELDS} secrets")
-    for name, value in given.items():
-        if not 0 < len(name) <= LONGEST_KEY or not (value is None or isinstance(value, str)):
-            raise _refuse(400, "auth must map names to texts")
-    return dict(given)

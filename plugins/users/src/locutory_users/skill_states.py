@@ -11,8 +11,8 @@ MOST_SENT = 400
 LONGEST_KEY = 64
 
 
-def check_states(given: Any) -> None:
-    """Raises the contract's 400 unless ``given`` maps skill ids to booleans."""
+def checked_states(given: Any) -> dict[str, bool]:
+    """Skill ids and their switches; raises the contract's 400 for anything else."""
     if not isinstance(given, Mapping):
         raise HTTPError(400, {"message": "skillStates must be a plain object"})
     if len(given) > MOST_SENT:
@@ -34,3 +34,4 @@ def check_states(given: Any) -> None:
         else:
             continue
         raise HTTPError(400, {"message": message})
+    return dict(given)

@@ -17,8 +17,10 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
+from locutory import max_entries
 from locutory_agentbuilder.definition.edge_endpoints import EdgeEndpoints
 from locutory_agentbuilder.definition.issues import Invalid, issues_of
 from locutory_agentbuilder.definition.parameters import clean_parameters
@@ -134,7 +136,9 @@ class AgentFields(_Part):
     model: str | None = Field(None, min_length=1, max_length=256)
     model_parameters: Annotated[dict[str, Any], AfterValidator(clean_parameters)] | None = None
     tools: list[_Tool] | None = Field(None, max_length=MOST_TOOLS)
-    tool_options: dict[str, ToolOptions] | None = Field(None, max_length=MOST_TOOLS)
+    tool_options: Annotated[dict[str, ToolOptions], max_entries(MOST_TOOLS)] | None = Field(
+        None, max_length=MOST_TOOLS
+    )
     tool_resources: ToolResources | None = None
     skills: list[_Id] | None = Field(None, max_length=100)
     skills_enabled: bool | None = None
@@ -152,6 +156,23 @@ class AgentFields(_Part):
     support_contact: SupportContact | None = None
     category: _Word | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, body: Any) -> Any:
+        if not isinstance(body, Mapping):
+            return body
+        return {key: value for key, value in body.items() if value is not None or key == "avatar"}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields to set. Members that users do not set, and null, do not count."""
+        return self.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+
+    @property
+    def resets_avatar(self) -> bool:
+        """``True`` when the avatar is to be taken away."""
+        return self.avatar is None and "avatar" in self.model_fields_set
+
 
 class NewAgent(AgentFields):
     """A new agent."""
@@ -165,25 +186,8 @@ SETTABLE = tuple(AgentFields.model_fields)
 
 
 def check_new(body: Any) -> dict[str, Any]:
-    """The fields of a new agent. Members that users do not set, and null, do not count.
-    `Invalid` for wrong values."""
-    return _checked(NewAgent, body)
-
-
-def check_update(body: Any) -> tuple[dict[str, Any], bool]:
-    """The fields to set, and whether the avatar is to be taken away."""
-    resets = isinstance(body, Mapping) and "avatar" in body and body["avatar"] is None
-    return _checked(AgentFields, body), resets
-
-
-def _checked(model: type[AgentFields], body: Any) -> dict[str, Any]:
-    given = (
-        {key: value for key, value in body.items() if value is not None}
-        if isinstance(body, Mapping)
-        else body
-    )
+    """The fields of a new agent. `Invalid` for wrong values."""
     try:
-        found = model.model_validate(given)
+        return NewAgent.model_validate(body).given
     except ValidationError as error:
         raise Invalid(issues_of(error.errors(include_url=False))) from None
-    return found.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory import JSON, Can, HTTPError, NoBody, Principal, Request, Route
+from locutory import JSON, Can, HTTPError, NoBody, Principal, Request, Route, RouteGroup
 from locutory.database import Raw
 from locutory_agentbuilder.access_control import (
     FAILED,
@@ -12,14 +12,10 @@ from locutory_agentbuilder.access_control import (
     NO_PERMISSION,
     REFUSED,
     AccessControl,
+    Editable,
     object_id,
 )
-from locutory_agentbuilder.definition.fields import (
-    AgentFields,
-    NewAgent,
-    check_new,
-    check_update,
-)
+from locutory_agentbuilder.definition.fields import AgentFields, NewAgent
 from locutory_agentbuilder.definition.issues import Invalid
 from locutory_agentbuilder.documents import ACCESS_FIELDS, without
 from locutory_agentbuilder.editor import AgentEditor
@@ -54,103 +50,90 @@ class AgentRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
-        use, create = Can(PERMISSION, "USE"), Can(PERMISSION, "CREATE")
-        one = "/api/agents/{agent_id}"
+        agents = RouteGroup(
+            "/api/agents",
+            access=Can(PERMISSION, "CREATE"),
+            checks=(self._access_control.check_use,),
+            invalid=models.invalid_agent,
+            contract="agents §5",
+        )
         refusals: dict[int, Any] = {403: REFUSED, 404: MISSING, 500: FAILED}
-        checked: dict[int, Any] = {**refusals, 400: models.INVALID}
+        changing = agents.but(
+            checks=(self._access_control.check_use, self._access_control.check_editable),
+            responses=refusals,
+        )
+        reading = RouteGroup(
+            "/api/agents/{agent_id}",
+            access=Can(PERMISSION, "USE"),
+            responses=refusals,
+            failure={"error": "Error retrieving agent"},
+            contract="agents §4",
+        )
+        one = "/{agent_id}"
+        described = {200: {**models.AGENT, "version": 1, "isPublic": False}}
         return [
-            Route(
-                path="/api/agents",
-                endpoint=self.create,
-                methods=("POST",),
-                access=create,
-                summary="Make an agent",
+            agents.post(
+                "",
+                self.create,
+                "Make an agent",
                 body=NewAgent,
                 responses={201: models.FULL, 400: models.INVALID, 403: NO_PERMISSION},
                 failure={"error": "Error creating agent"},
-                contract="agents §5",
             ),
-            Route(
-                path=one,
-                endpoint=self.show,
-                access=use,
-                summary="What those who may use an agent see of it",
-                responses={200: {**models.AGENT, "version": 1, "isPublic": False}, **refusals},
-                failure={"error": "Error retrieving agent"},
-                contract="agents §4",
+            reading.get(
+                "", self.show, "What those who may use an agent see of it", responses=described
             ),
-            Route(
-                path=f"{one}/expanded",
-                endpoint=self.expanded,
-                access=use,
-                summary="Everything about an agent, for those who may change it",
-                responses={200: {**models.AGENT, "version": 1, "isPublic": False}, **refusals},
-                failure={"error": "Error retrieving agent"},
-                contract="agents §4",
+            reading.get(
+                "/expanded",
+                self.expanded,
+                "Everything about an agent, for those who may change it",
+                responses=described,
             ),
-            Route(
-                path=f"{one}/versions",
-                endpoint=self.versions,
-                access=use,
-                summary="The versions of an agent, oldest first",
-                responses={200: [models.VERSION], **refusals},
+            reading.get(
+                "/versions",
+                self.versions,
+                "The versions of an agent, oldest first",
+                responses={200: [models.VERSION]},
                 failure={"error": "Error retrieving agent versions"},
-                contract="agents §4",
             ),
-            Route(
-                path=one,
-                endpoint=self.update,
-                methods=("PATCH",),
-                access=create,
-                summary="Change an agent; what it becomes is kept as a version",
+            changing.patch(
+                one,
+                self.update,
+                "Change an agent; what it becomes is kept as a version",
                 body=AgentFields,
-                responses={200: {**models.FULL, "version": 1}, **checked},
+                responses={200: {**models.FULL, "version": 1}, 400: models.INVALID},
                 failure={"error": "Error updating agent"},
-                contract="agents §5",
             ),
-            Route(
-                path=one,
-                endpoint=self.delete,
-                methods=("DELETE",),
-                access=create,
-                summary="Delete an agent",
+            agents.delete(
+                one,
+                self.delete,
+                "Delete an agent",
                 responses={200: {"message": "Agent deleted"}, **refusals},
                 failure={"error": "Error deleting agent"},
-                contract="agents §5",
             ),
-            Route(
-                path=f"{one}/duplicate",
-                endpoint=self.duplicate,
-                methods=("POST",),
-                access=create,
-                summary="Copy an agent",
+            changing.post(
+                f"{one}/duplicate",
+                self.duplicate,
+                "Copy an agent",
                 body=NoBody,
-                responses={201: {"agent": models.FULL, "actions": []}, **checked},
+                responses={201: {"agent": models.FULL, "actions": []}, 400: models.INVALID},
                 failure={"error": "Error duplicating agent"},
-                contract="agents §5",
             ),
-            Route(
-                path=f"{one}/revert",
-                endpoint=self.revert,
-                methods=("POST",),
-                access=create,
-                summary="Make an agent what a version says",
+            changing.post(
+                f"{one}/revert",
+                self.revert,
+                "Make an agent what a version says",
                 body=models.RevertBody,
-                responses={
-                    200: models.FULL,
-                    **refusals,
-                    400: {"error": "version_index is required"},
-                },
+                invalid=models.INVALID_REVERT,
+                responses={200: models.FULL},
                 failure={"error": "Error reverting agent version"},
-                contract="agents §5",
             ),
         ]
 
     async def create(self, request: Request) -> Response:
         """A new agent."""
-        await self._access_control.use(request.caller)
         try:
-            agent = await self._editor.create(request.caller, check_new(request.payload))
+            agent = await self._editor.create(request.caller, request.valid(NewAgent).given)
         except Invalid as invalid:
             return _invalid(invalid)
         return JSON(agent, 201)
@@ -189,14 +172,13 @@ class AgentRoutes:
 
     async def update(self, request: Request) -> Response:
         """Change an agent."""
-        caller = request.caller
-        await self._access_control.use(caller)
-        found = await self._access_control.agent(caller, request.path_params["agent_id"], EDIT)
+        caller, found = request.caller, request.valid(Editable).agent
+        body = request.valid(AgentFields)
+        fields = body.given
         try:
-            fields, resets_avatar = check_update(request.payload)
-            if fields or resets_avatar:
+            if fields or body.resets_avatar:
                 agent, _ = await self._editor.update(
-                    caller, found, fields, resets_avatar=resets_avatar
+                    caller, found, fields, resets_avatar=body.resets_avatar
                 )
             else:
                 agent = await self._whole(caller, found)
@@ -208,7 +190,6 @@ class AgentRoutes:
     async def delete(self, request: Request) -> Response:
         """Delete an agent."""
         caller = request.caller
-        await self._access_control.use(caller)
         found = await self._access_control.agent(
             caller, request.path_params["agent_id"], DELETE, ACCESS_FIELDS
         )
@@ -217,9 +198,7 @@ class AgentRoutes:
 
     async def duplicate(self, request: Request) -> Response:
         """Copy an agent. Actions are not copied: no plugin keeps any yet."""
-        caller = request.caller
-        await self._access_control.use(caller)
-        found = await self._access_control.agent(caller, request.path_params["agent_id"], EDIT)
+        caller, found = request.caller, request.valid(Editable).agent
         try:
             agent = await self._editor.duplicate(caller, found)
         except Invalid as invalid:
@@ -228,12 +207,8 @@ class AgentRoutes:
 
     async def revert(self, request: Request) -> Response:
         """Go back to a version."""
-        caller = request.caller
-        await self._access_control.use(caller)
-        found = await self._access_control.agent(caller, request.path_params["agent_id"], EDIT)
-        index = request.fields.get("version_index")
-        if isinstance(index, bool) or not isinstance(index, int):
-            return JSON({"error": "version_index is required"}, 400)
+        caller, found = request.caller, request.valid(Editable).agent
+        index = request.valid(models.RevertBody).version_index
         whole = await self._whole(caller, found)
         versions = _list(whole.get("versions"))
         if not 0 <= index < len(versions) or not isinstance(versions[index], dict):

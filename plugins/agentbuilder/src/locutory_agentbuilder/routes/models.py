@@ -1,21 +1,49 @@
-"""Queries and examples, for the documentation. The handlers check by themselves, because
-the contract has answers of its own for what is wrong."""
+"""Queries and bodies, what is said about wrong ones, and examples."""
 
 # ruff: noqa: N815  (names are those of the wire)
 
-from typing import Any
+import re
+from functools import partial
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+
+from locutory import HTTPError, refusal
+from locutory_agentbuilder.definition.issues import issues_of
+from locutory_contracts.access import VIEW
+
+LONGEST_SEARCH = 100
+_LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)")
+_DEFAULT, _UNREADABLE, _MOST = 100, 20, 1000
+_PROMOTED = {"1": True, "0": False}
+
+
+def _number(unreadable: int, text: str) -> int:
+    """The whole number with which a text begins."""
+    number = _LEADING_NUMBER.match(text[:20])
+    return unreadable if number is None else int(number[1])
+
+
+def _rows(number: int) -> int:
+    return min(_MOST, max(1, number))
 
 
 class ListQuery(BaseModel):
     """Query of a page of agents."""
 
-    requiredPermission: int = Field(1, description="Bits that the caller must hold: 1 view, 2 edit")
-    category: str | None = None
-    search: str | None = Field(None, description="A part of name or description, any case")
-    promoted: str | None = Field(None, description="1: only promoted ones, 0: only others")
-    limit: int = Field(100, description="Rows, 1 to 1000")
+    requiredPermission: Annotated[int, BeforeValidator(partial(_number, VIEW))] = Field(
+        VIEW, description="Bits that the caller must hold: 1 view, 2 edit"
+    )
+    category: str = ""
+    search: Annotated[str, AfterValidator(lambda text: text.strip()[:LONGEST_SEARCH])] = Field(
+        "", description="A part of name or description, any case"
+    )
+    promoted: Annotated[bool | None, BeforeValidator(_PROMOTED.get)] = Field(
+        None, description="1: only promoted ones, 0: only others"
+    )
+    limit: Annotated[int, BeforeValidator(partial(_number, _UNREADABLE)), AfterValidator(_rows)] = (
+        Field(_DEFAULT, description=f"Rows, 1 to {_MOST}")
+    )
     cursor: str | None = Field(None, description="`after` of the page before")
 
 
@@ -24,6 +52,14 @@ class RevertBody(BaseModel):
 
     version_index: int = Field(description="Its place in the list of versions, from 0")
 
+
+def invalid_agent(error: ValidationError) -> HTTPError:
+    """What is wrong with the fields of an agent."""
+    details = issues_of(error.errors(include_url=False))
+    return HTTPError(400, {"error": "Invalid request data", "details": details})
+
+
+INVALID_REVERT = refusal("error", {"": "version_index is required"})
 
 ROW: dict[str, Any] = {
     "_id": "24 hex digits",

@@ -2,15 +2,14 @@
 
 # ruff: noqa: N815  (names of the wire)
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from bson import ObjectId
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
-from locutory import JSON, Can, Empty, HTTPError, Request, Route, now
+from locutory import JSON, Can, Empty, HTTPError, Request, Route, RouteGroup, now, refusal
 from locutory_agentsapi.authenticator import GROUP, KeyAuthenticator
 from locutory_agentsapi.service import Keys, TooManyKeys, shown
 
@@ -21,15 +20,49 @@ _ITEM = {
     "keyPrefix": "sk-1f2e3",
     "createdAt": "2026-01-31T12:00:00.000Z",
 }
+_NO_NAME = "API key name is required"
 _NOT_FOUND = {"error": "API key not found"}
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not name:
+        raise ValueError(_NO_NAME)
+    if len(name) > NAME_LENGTH:
+        raise ValueError(f"API key name must be at most {NAME_LENGTH} characters")
+    return name
+
+
+def _expiry(value: Any) -> datetime | None:
+    """A moment to come; ``None`` for null, empty text or nothing."""
+    if value is None or value == "":
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is not None:
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None:
+        raise ValueError("expiresAt must be an ISO 8601 date")
+    if moment <= now():
+        raise ValueError("expiresAt must be in the future")
+    return moment
 
 
 class NewKey(BaseModel):
     """Body of ``POST /api/api-keys``."""
 
-    name: str = Field(description="What the key is for", min_length=1, max_length=NAME_LENGTH)
-    expiresAt: datetime | None = Field(None, description="When it ends; never when absent")
-    scopes: list[str] | None = Field(None, description="What it may be used for; all when absent")
+    name: Annotated[str, AfterValidator(_name)] = Field(
+        description=f"What the key is for, at most {NAME_LENGTH} characters"
+    )
+    expiresAt: Annotated[datetime | None, BeforeValidator(_expiry)] = Field(
+        None, description="When it ends; never when absent"
+    )
+    # Which scopes there are is known only when every plugin has named its own.
+    scopes: Annotated[
+        Any, WithJsonSchema({"type": ["array", "null"], "items": {"type": "string"}})
+    ] = Field(None, description="What it may be used for; all when absent")
 
 
 class KeyRoutes:
@@ -43,49 +76,36 @@ class KeyRoutes:
         self._max_keys = max_keys
 
     def all(self) -> list[Route]:
-        refusal = {"message": "Forbidden: Insufficient permissions"}
+        keys = RouteGroup("/api/api-keys", access=self.ACCESS, contract="api-keys §1")
         return [
-            Route(
-                path="/api/api-keys",
-                endpoint=self.list,
-                access=self.ACCESS,
-                summary="The caller's API keys, newest first",
-                contract="api-keys §1",
-                responses={200: {"keys": [_ITEM]}, 403: refusal},
+            keys.get(
+                "",
+                self.list,
+                "The caller's API keys, newest first",
+                responses={200: {"keys": [_ITEM]}},
                 failure={"error": "Failed to list API keys"},
             ),
-            Route(
-                path="/api/api-keys",
-                methods=("POST",),
-                endpoint=self.create,
-                access=self.ACCESS,
-                summary="Make an API key; its text is in this answer only",
-                contract="api-keys §1",
+            keys.post(
+                "",
+                self.create,
+                "Make an API key; its text is in this answer only",
                 body=NewKey,
-                responses={
-                    201: {**_ITEM, "key": "sk-" + "1f2e3" + "…"},
-                    400: {"error": "API key name is required"},
-                    403: refusal,
-                },
+                invalid=refusal("error", {"": _NO_NAME}),
+                responses={201: {**_ITEM, "key": "sk-" + "1f2e3" + "…"}},
                 failure={"error": "Failed to create API key"},
             ),
-            Route(
-                path="/api/api-keys/{key_id}",
-                endpoint=self.show,
-                access=self.ACCESS,
-                summary="One of the caller's API keys",
-                contract="api-keys §1",
-                responses={200: _ITEM, 403: refusal, 404: _NOT_FOUND},
+            keys.get(
+                "/{key_id}",
+                self.show,
+                "One of the caller's API keys",
+                responses={200: _ITEM, 404: _NOT_FOUND},
                 failure={"error": "Failed to get API key"},
             ),
-            Route(
-                path="/api/api-keys/{key_id}",
-                methods=("DELETE",),
-                endpoint=self.delete,
-                access=self.ACCESS,
-                summary="Delete one of the caller's API keys, at once",
-                contract="api-keys §1",
-                responses={204: "Deleted", 403: refusal, 404: _NOT_FOUND},
+            keys.delete(
+                "/{key_id}",
+                self.delete,
+                "Delete one of the caller's API keys, at once",
+                responses={204: "Deleted", 404: _NOT_FOUND},
                 failure={"error": "Failed to delete API key"},
             ),
         ]
@@ -97,14 +117,13 @@ class KeyRoutes:
 
     async def create(self, request: Request) -> Response:
         """A new key."""
-        body = request.payload if isinstance(request.payload, Mapping) else {}
-        caller = request.caller
+        body, caller = request.valid(NewKey), request.caller
         try:
             document, key = await self._keys.create(
                 ObjectId(caller.id),
-                _name(body.get("name")),
-                expires=_expiry(body.get("expiresAt")),
-                scopes=_scopes(body.get("scopes"), self._authenticator.scopes()),
+                body.name,
+                expires=body.expiresAt,
+                scopes=_scopes(body.scopes, self._authenticator.scopes()),
                 tenant=caller.tenant,
             )
         except TooManyKeys:
@@ -131,36 +150,6 @@ def _object_id(request: Request) -> ObjectId | None:
     return ObjectId(text) if ObjectId.is_valid(text) else None
 
 
-def _refuse(text: str) -> HTTPError:
-    return HTTPError(400, {"error": text})
-
-
-def _name(value: Any) -> str:
-    name = value.strip() if isinstance(value, str) else ""
-    if not name:
-        raise _refuse("API key name is required")
-    if len(name) > NAME_LENGTH:
-        raise _refuse(f"API key name must be at most {NAME_LENGTH} characters")
-    return name
-
-
-def _expiry(value: Any) -> datetime | None:
-    """A moment to come; ``None`` for null, empty text or nothing."""
-    if value is None or value == "":
-        return None
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if moment is not None:
-            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        moment = None
-    if moment is None:
-        raise _refuse("expiresAt must be an ISO 8601 date")
-    if moment <= now():
-        raise _refuse("expiresAt must be in the future")
-    return moment
-
-
 def _scopes(value: Any, known: frozenset[str]) -> list[str] | None:
     if value is None:
         return None
@@ -169,5 +158,6 @@ def _scopes(value: Any, known: frozenset[str]) -> list[str] | None:
         or not value
         or not all(isinstance(scope, str) and scope in known for scope in value)
     ):
-        raise _refuse(f"scopes must be a list of some of: {', '.join(sorted(known))}")
+        text = f"scopes must be a list of some of: {', '.join(sorted(known))}"
+        raise HTTPError(400, {"error": text})
     return sorted(set(value))

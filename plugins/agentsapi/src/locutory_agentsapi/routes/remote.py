@@ -6,17 +6,16 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory import JSON, Answer, ApiKey, Principal, Request, Route, Services
+from locutory import JSON, Answer, ApiKey, Principal, Request, Route, RouteGroup, Services
 from locutory_agentsapi.routes import bodies
 from locutory_agentsapi.routes.completions import Completions
-from locutory_agentsapi.routes.response_reader import ResponseReader
+from locutory_agentsapi.routes.response_reader import ItemsQuery, ResponseReader
 from locutory_agentsapi.routes.responses import Responses
 from locutory_contracts.agents import STORED_AGENTS, StoredAgent
 
 READ = "agents:read"
 RUN = "agents:run"
 
-_ROOT = "/api/agents/v1"
 _NO_KEY = {
     "error": {
         "message": "Invalid API key",
@@ -33,10 +32,6 @@ _FAILURE = {
     }
 }
 _LIST = {"object": "list", "data": [bodies.MODEL]}
-_RAN: Mapping[str, tuple[type[bodies.Open], Mapping[str, Any]]] = {
-    "chat/completions": (bodies.CompletionRequest, bodies.COMPLETION),
-    "responses": (bodies.ResponseRequest, bodies.RESPONSE),
-}
 
 
 def _ran(whole: Mapping[str, Any]) -> Answer:
@@ -71,55 +66,62 @@ class RemoteRoutes:
         self._reader = reader
 
     def all(self) -> list[Route]:
-        posts = (
-            ("chat/completions", self.complete, "Chat completion by an agent", "§2, §4"),
-            ("responses", self.respond, "Response of an agent", "§2, §5"),
-        )
-        gets = (
-            ("models", self.models, "Agents that the owner of the key may reach", "§3"),
-            ("responses/models", self.response_models, "The same for the Responses API", "§3"),
-            ("models/{model}", self.model, "One agent", "§3"),
-            ("responses/{response_id}", self._reader.response, "An earlier response", "§5.4"),
-            (
-                "responses/{response_id}/input_items",
+        api = RouteGroup("/api/agents/v1", access=ApiKey(READ), responses=_AUTH, failure=_FAILURE)
+        running = api.but(access=ApiKey(RUN), responses={**_AUTH, 400: _NO_MODEL, 404: _NO_AGENT})
+        # Bodies are described only: OpenAI's clients expect sentences of their own about wrong
+        # ones, and most of them only once the agent is known.
+        return [
+            running.post(
+                "/chat/completions",
+                self.complete,
+                "Chat completion by an agent",
+                body_schema=bodies.CompletionRequest,
+                responses={200: _ran(bodies.COMPLETION)},
+                contract="agents-api §2, §4",
+            ),
+            running.post(
+                "/responses",
+                self.respond,
+                "Response of an agent",
+                body_schema=bodies.ResponseRequest,
+                responses={200: _ran(bodies.RESPONSE)},
+                contract="agents-api §2, §5",
+            ),
+            api.get(
+                "/models",
+                self.models,
+                "Agents that the owner of the key may reach",
+                responses={200: _LIST},
+                contract="agents-api §3",
+            ),
+            api.get(
+                "/responses/models",
+                self.response_models,
+                "The same for the Responses API",
+                responses={200: _LIST},
+                contract="agents-api §3",
+            ),
+            api.get(
+                "/models/{model}",
+                self.model,
+                "One agent",
+                responses={200: bodies.MODEL, 404: _unknown_model("agent_x")},
+                contract="agents-api §3",
+            ),
+            api.get(
+                "/responses/{response_id}",
+                self._reader.response,
+                "An earlier response",
+                responses={200: bodies.RESPONSE, 404: "No such response"},
+                contract="agents-api §5.4",
+            ),
+            api.get(
+                "/responses/{response_id}/input_items",
                 self._reader.input_items,
                 "What an earlier response answers",
-                "§5.4",
-            ),
-        )
-        examples: dict[str, dict[int, Any]] = {
-            "models": {200: _LIST},
-            "responses/models": {200: _LIST},
-            "models/{model}": {200: bodies.MODEL, 404: _unknown_model("agent_x")},
-            "responses/{response_id}": {200: bodies.RESPONSE, 404: "No such response"},
-            "responses/{response_id}/input_items": {200: _LIST, 404: "No such response"},
-        }
-        return [
-            *(
-                Route(
-                    path=f"{_ROOT}/{path}",
-                    methods=("POST",),
-                    endpoint=endpoint,
-                    access=ApiKey(RUN),
-                    summary=summary,
-                    contract=f"agents-api {section}",
-                    body=_RAN[path][0],
-                    responses={**_AUTH, 200: _ran(_RAN[path][1]), 400: _NO_MODEL, 404: _NO_AGENT},
-                    failure=_FAILURE,
-                )
-                for path, endpoint, summary, section in posts
-            ),
-            *(
-                Route(
-                    path=f"{_ROOT}/{path}",
-                    endpoint=endpoint,
-                    access=ApiKey(READ),
-                    summary=summary,
-                    contract=f"agents-api {section}",
-                    responses={**_AUTH, **examples.get(path, {})},
-                    failure=_FAILURE,
-                )
-                for path, endpoint, summary, section in gets
+                query=ItemsQuery,
+                responses={200: _LIST, 404: "No such response"},
+                contract="agents-api §5.4",
             ),
         ]
 

@@ -1,8 +1,9 @@
 """Responses that were given before (contract agents-api §5.4)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import Response
 
 from locutory import JSON, Request
@@ -20,6 +21,21 @@ from locutory_agentsapi.routes.threads import Threads, is_uuid, lineage, own_fie
 from locutory_contracts.conversations import Document
 
 _PAGE, _LARGEST_PAGE = 20, 100
+
+
+def _limit(text: str) -> int:
+    limit = int(text) if text.isdecimal() and len(text) < 4 else _PAGE
+    return max(1, min(limit, _LARGEST_PAGE))
+
+
+class ItemsQuery(BaseModel):
+    """Query of a list of items."""
+
+    order: str = Field("desc", description="asc, or desc: the newest first")
+    after: str = Field("", description="The last item of the page before")
+    limit: Annotated[int, BeforeValidator(_limit)] = Field(
+        _PAGE, description=f"Items of a page, 1 to {_LARGEST_PAGE}"
+    )
 
 
 class ResponseReader:
@@ -58,7 +74,7 @@ class ResponseReader:
             for number, message in enumerate(messages)
             if message["role"] != "tool" and not message.get("tool_calls")
         ]
-        return JSON(_page(request, found))
+        return JSON(_page(request.valid(ItemsQuery), found))
 
     async def _answer(self, user: str, name: str) -> Document | None:
         """The stored answer of a response."""
@@ -159,17 +175,14 @@ def _input_item(response_id: str, number: int, message: Mapping[str, Any]) -> di
     }
 
 
-def _page(request: Request, items: list[dict[str, Any]]) -> dict[str, Any]:
-    """A page of a list, by ``order``, ``after`` and ``limit``."""
-    if request.query_text("order") != "asc":
+def _page(query: ItemsQuery, items: list[dict[str, Any]]) -> dict[str, Any]:
+    """A page of a list."""
+    if query.order != "asc":
         items = items[::-1]
-    after = request.query_text("after")
     names = [item["id"] for item in items]
-    if after in names:
-        items = items[names.index(after) + 1 :]
-    asked = request.query_text("limit") or ""
-    limit = int(asked) if asked.isdecimal() and len(asked) < 4 else _PAGE
-    limit = max(1, min(limit, _LARGEST_PAGE))
+    if query.after in names:
+        items = items[names.index(query.after) + 1 :]
+    limit = query.limit
     page = items[:limit]
     return {
         "object": "list",

@@ -1,4 +1,5 @@
-"""Bodies of requests and answers, for the documentation."""
+"""Bodies of requests and answers. What is said about wrong passwords, names and credentials is
+decided where they are checked; what is not text is refused here."""
 
 # ruff: noqa: N815  (member names are those of the wire)
 
@@ -15,6 +16,12 @@ class LoginBody(BaseModel):
     password: str
 
 
+class RefreshQuery(BaseModel):
+    """Whether this is another try."""
+
+    retry: str = Field("", description="Set: where there is no session, the answer is 403")
+
+
 class RegisterBody(BaseModel):
     """A registration; other members are ignored."""
 
@@ -29,9 +36,9 @@ class RegisterBody(BaseModel):
 
 
 class EmailBody(BaseModel):
-    """An e-mail address."""
+    """An e-mail address; without one the answer is the same as for an unknown one."""
 
-    email: str
+    email: str | None = None
 
 
 class ResetBody(BaseModel):
@@ -46,8 +53,8 @@ class ResetBody(BaseModel):
 class VerifyBody(BaseModel):
     """What the link of a verification mail holds."""
 
-    email: str
-    token: str
+    email: str = Field(min_length=1)
+    token: str = Field(min_length=1)
 
 
 class CodeBody(BaseModel):
@@ -68,7 +75,7 @@ class EnableBody(CodeBody):
 class PendingBody(CodeBody):
     """The second factor of somebody who has shown their password."""
 
-    tempToken: str
+    tempToken: str = Field(min_length=1)
 
 
 class SignedInAnswer(BaseModel):

@@ -3,12 +3,10 @@
 from bson import ObjectId
 from starlette.responses import Response
 
-from locutory import JSON, HTTPError, Request, Route, SignedIn
+from locutory import JSON, HTTPError, Request, Route, RouteGroup, SignedIn
 from locutory_auth.routes.bodies import Ended, SessionsAnswer
 from locutory_auth.sessions.authenticator import SessionAuthenticator
 from locutory_auth.sessions.rotation import Sessions
-
-_PATH = "/api/auth/sessions"
 
 
 class OwnSessionsRoutes:
@@ -20,28 +18,21 @@ class OwnSessionsRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        sessions = RouteGroup("/api/auth/sessions", access=SignedIn())
         return [
-            Route(
-                path=_PATH,
-                endpoint=self.show,
-                access=SignedIn(),
-                summary="Where the caller is signed in",
-                responses={200: SessionsAnswer},
+            sessions.get(
+                "", self.show, "Where the caller is signed in", responses={200: SessionsAnswer}
             ),
-            Route(
-                path=_PATH,
-                methods=("DELETE",),
-                endpoint=self.end_others,
-                access=SignedIn(),
-                summary="End every session of the caller but this one",
+            sessions.delete(
+                "",
+                self.end_others,
+                "End every session of the caller but this one",
                 responses={200: Ended},
             ),
-            Route(
-                path=f"{_PATH}/{{session_id}}",
-                methods=("DELETE",),
-                endpoint=self.end,
-                access=SignedIn(),
-                summary="End one session of the caller",
+            sessions.delete(
+                "/{session_id}",
+                self.end,
+                "End one session of the caller",
                 responses={200: Ended, 404: "The caller has no such session"},
             ),
         ]

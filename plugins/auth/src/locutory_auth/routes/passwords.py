@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from locutory import JSON, HTTPError, Public, Request, Route
+from locutory import JSON, HTTPError, Public, Request, Route, RouteGroup, refusal
 from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.passwords.reset import PasswordReset
 from locutory_auth.registration.registration import DONE
@@ -11,9 +11,7 @@ from locutory_auth.routes.bodies import EmailBody, Message, ResetBody, VerifyBod
 from locutory_auth.routes.limits import Limits
 
 SENT = "If an account with that email exists, a password reset link has been sent to it."
-_LOST = Public("whoever forgot a password is not signed in")
-_UNVERIFIED = Public("whoever has to verify an address cannot sign in yet")
-_FAILURE = {"message": "Something went wrong."}
+_NOT_GOOD = "Invalid or expired email verification token"
 
 
 class PasswordRoutes:
@@ -30,78 +28,65 @@ class PasswordRoutes:
     def all(self) -> list[Route]:
         """The routes."""
         limits = self._limits
+        lost = RouteGroup(
+            "/api/auth",
+            access=Public("whoever forgot a password is not signed in"),
+            failure={"message": "Something went wrong"},
+            responses={200: Message, 403: "Banned, or passwords cannot be reset", 429: Message},
+        )
+        unverified = RouteGroup(
+            "/api/user/verify",
+            access=Public("whoever has to verify an address cannot sign in yet"),
+            failure={"message": "Something went wrong."},
+            contract="user §8",
+        )
         return [
-            Route(
-                path="/api/auth/requestPasswordReset",
-                methods=("POST",),
-                endpoint=self.request_reset,
-                access=_LOST,
+            lost.post(
+                "/requestPasswordReset",
+                self.request_reset,
+                "Have a link sent that resets the password",
                 limits=(limits.reset_request(),),
                 body=EmailBody,
-                summary="Have a link sent that resets the password",
-                responses={
-                    200: Message,
-                    400: "The e-mail domain is not allowed here",
-                    403: "Banned, or passwords cannot be reset",
-                    429: Message,
-                },
-                failure={"message": "Something went wrong"},
+                responses={400: "The e-mail domain is not allowed here"},
                 contract="auth §7.1",
             ),
-            Route(
-                path="/api/auth/resetPassword",
-                methods=("POST",),
-                endpoint=self.reset,
-                access=_LOST,
+            lost.post(
+                "/resetPassword",
+                self.reset,
+                "Set a new password with the link of the mail",
                 limits=(limits.reset_submission(),),
-                body=ResetBody,
-                summary="Set a new password with the link of the mail",
-                responses={
-                    200: Message,
-                    400: "The link or the password is not good",
-                    403: "Banned, or passwords cannot be reset",
-                    429: Message,
-                },
-                failure={"message": "Something went wrong"},
+                # Described only: what is wrong with a password is said after the link is found
+                # to be good.
+                body_schema=ResetBody,
+                responses={400: "The link or the password is not good"},
                 contract="auth §7.2",
             ),
-            Route(
-                path="/api/user/verify",
-                methods=("POST",),
-                endpoint=self.verify,
-                access=_UNVERIFIED,
+            unverified.post(
+                "",
+                self.verify,
+                "Verify an e-mail address with the link of the mail",
                 limits=(limits.verify_submission(),),
                 body=VerifyBody,
-                summary="Verify an e-mail address with the link of the mail",
+                invalid=refusal("message", {"": _NOT_GOOD}),
                 responses={
-                    200: {
-                        "message": "Email verification was successful",
-                        "status": "success",
-                    },
-                    400: "The link is not good",
+                    200: {"message": "Email verification was successful", "status": "success"},
                     429: Message,
                 },
-                failure=_FAILURE,
-                contract="user §8",
             ),
-            Route(
-                path="/api/user/verify/resend",
-                methods=("POST",),
-                endpoint=self.resend,
-                access=_UNVERIFIED,
+            unverified.post(
+                "/resend",
+                self.resend,
+                "Have a verification link sent again",
                 limits=(limits.verify_request(),),
                 body=EmailBody,
-                summary="Have a verification link sent again",
                 responses={200: Message, 429: Message},
-                failure=_FAILURE,
-                contract="user §8",
             ),
         ]
 
     async def request_reset(self, request: Request) -> Response:
         """``{message}``, the same for a known and an unknown address; ``{link}`` while no
         mail is configured."""
-        email = request.text("email")
+        email = request.valid(EmailBody).email
         await self._guard.check(request, email)
         self._reset.check_allowed()
         link = await self._reset.request(email, request.named_tenant)
@@ -117,15 +102,13 @@ class PasswordRoutes:
 
     async def verify(self, request: Request) -> Response:
         """``{message, status}``."""
-        email, token = request.fields.get("email"), request.fields.get("token")
-        good = False
-        if isinstance(email, str) and isinstance(token, str) and email and token:
-            good = await self._verification.verify(email, token, request.named_tenant)
-        if not good:
-            raise HTTPError(400, {"message": "Invalid or expired email verification token"})
+        body = request.valid(VerifyBody)
+        if not await self._verification.verify(body.email, body.token, request.named_tenant):
+            raise HTTPError(400, {"message": _NOT_GOOD})
         return JSON({"message": "Email verification was successful", "status": "success"})
 
     async def resend(self, request: Request) -> Response:
         """``{message}``, the same for a known and an unknown address."""
-        await self._verification.resend(request.text("email") or "", request.named_tenant)
+        email = request.valid(EmailBody).email or ""
+        await self._verification.resend(email, request.named_tenant)
         return JSON({"message": DONE})

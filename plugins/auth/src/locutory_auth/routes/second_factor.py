@@ -5,7 +5,18 @@ import hashlib
 from bson import ObjectId
 from starlette.responses import Response
 
-from locutory import JSON, Cache, HTTPError, Public, Request, Route, SignedIn, now
+from locutory import (
+    JSON,
+    Cache,
+    HTTPError,
+    Public,
+    Request,
+    Route,
+    RouteGroup,
+    SignedIn,
+    now,
+    refusal,
+)
 from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
 from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.routes.bodies import (
@@ -24,7 +35,6 @@ from locutory_auth.second_factor.service import StoredSecondFactor
 from locutory_auth.sessions.issuer import SessionIssuer, device_of
 from locutory_auth.sessions.tokens import PENDING_SECONDS, Tokens
 
-_PREFIX = "/api/auth/2fa"
 _EXPIRED = "Invalid or expired temporary token"
 
 
@@ -53,112 +63,97 @@ class SecondFactorRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
-        refused = {400: Message, 401: Message, 429: Message}
+        factor = RouteGroup(
+            "/api/auth/2fa",
+            access=SignedIn(),
+            failure=FAILURE,
+            contract="auth §8",
+            responses={400: Message, 429: Message},
+        )
         return [
-            Route(
-                path=f"{_PREFIX}/enable",
-                methods=("POST",),
-                endpoint=self.enable,
-                access=SignedIn(),
+            factor.post(
+                "/enable",
+                self.enable,
+                "Begin to set a second factor up",
                 body=EnableBody,
-                summary="Begin to set a second factor up",
-                responses={200: EnrolmentAnswer, **refused},
-                failure=FAILURE,
-                contract="auth §8",
+                responses={200: EnrolmentAnswer, 401: Message},
             ),
-            Route(
-                path=f"{_PREFIX}/verify",
-                methods=("POST",),
-                endpoint=self.verify,
-                access=SignedIn(),
+            factor.post(
+                "/verify",
+                self.verify,
+                "Check that the app shows the right codes",
                 body=CodeBody,
-                summary="Check that the app shows the right codes",
-                responses={200: "Empty", 400: Message, 429: Message},
-                failure=FAILURE,
-                contract="auth §8",
+                responses={200: "Empty"},
             ),
-            Route(
-                path=f"{_PREFIX}/confirm",
-                methods=("POST",),
-                endpoint=self.confirm,
-                access=SignedIn(),
+            factor.post(
+                "/confirm",
+                self.confirm,
+                "Finish: sign-in asks for the second factor from now on",
                 body=CodeBody,
-                summary="Finish: sign-in asks for the second factor from now on",
-                responses={200: "Empty", 400: Message, 429: Message},
-                failure=FAILURE,
-                contract="auth §8",
+                responses={200: "Empty"},
             ),
-            Route(
-                path=f"{_PREFIX}/disable",
-                methods=("POST",),
-                endpoint=self.disable,
-                access=SignedIn(),
+            factor.post(
+                "/disable",
+                self.disable,
+                "Take the second factor away",
                 body=CodeBody,
-                summary="Take the second factor away",
-                responses={200: "Empty", **refused},
-                failure=FAILURE,
-                contract="auth §8",
+                responses={200: "Empty", 401: Message},
             ),
-            Route(
-                path=f"{_PREFIX}/backup/regenerate",
-                methods=("POST",),
-                endpoint=self.regenerate,
-                access=SignedIn(),
+            factor.post(
+                "/backup/regenerate",
+                self.regenerate,
+                "New backup codes instead of the old ones",
                 body=CodeBody,
-                summary="New backup codes instead of the old ones",
-                responses={200: BackupCodesAnswer, **refused, 404: Message},
-                failure=FAILURE,
-                contract="auth §8",
+                responses={200: BackupCodesAnswer, 401: Message, 404: Message},
             ),
-            Route(
-                path=f"{_PREFIX}/verify-temp",
-                methods=("POST",),
-                endpoint=self.sign_in,
+            factor.post(
+                "/verify-temp",
+                self.sign_in,
+                "The second step of signing in",
                 access=Public("the temporary token stands for the password"),
                 limits=self._limits.second_factor(),
+                checks=(self._guard.check,),
                 body=PendingBody,
-                summary="The second step of signing in",
-                responses={200: SignedInAnswer, **refused, 403: "Banned"},
-                failure=FAILURE,
-                contract="auth §8",
+                invalid=refusal("message", {"tempToken": "Missing temporary token"}),
+                responses={200: SignedInAnswer, 401: Message, 403: "Banned"},
             ),
         ]
 
     async def enable(self, request: Request) -> Response:
         """``{otpauthUrl, backupCodes}``."""
-        code, backup_code = _codes(request)
+        body = request.valid(EnableBody)
         url, codes = await self._enrolment.enable(
-            _user(request), code, backup_code, request.text("password")
+            _user(request), body.token, body.backupCode, body.password
         )
         return JSON({"otpauthUrl": url, "backupCodes": codes})
 
     async def verify(self, request: Request) -> Response:
         """An empty body."""
-        await self._enrolment.verify(_user(request), *_codes(request))
+        await self._enrolment.verify(_user(request), *_codes(request.valid(CodeBody)))
         return JSON(b"")
 
     async def confirm(self, request: Request) -> Response:
         """An empty body."""
-        await self._enrolment.confirm(_user(request), request.text("token"))
+        await self._enrolment.confirm(_user(request), request.valid(CodeBody).token)
         return JSON(b"")
 
     async def disable(self, request: Request) -> Response:
         """An empty body."""
-        await self._enrolment.disable(_user(request), *_codes(request))
+        await self._enrolment.disable(_user(request), *_codes(request.valid(CodeBody)))
         return JSON(b"")
 
     async def regenerate(self, request: Request) -> Response:
         """``{backupCodes, backupCodesHash}``."""
-        codes, stored = await self._enrolment.regenerate(_user(request), *_codes(request))
+        codes, stored = await self._enrolment.regenerate(
+            _user(request), *_codes(request.valid(CodeBody))
+        )
         return JSON({"backupCodes": codes, "backupCodesHash": stored})
 
     async def sign_in(self, request: Request) -> Response:
         """``{token, user}`` and cookies. The temporary token opens one session."""
         requested_at = now()
-        await self._guard.check(request)
-        token = request.text("tempToken")
-        if not token:
-            raise HTTPError(400, {"message": "Missing temporary token"})
+        body = request.valid(PendingBody)
+        token = body.tempToken
         claims = self._tokens.read_pending(token)
         if claims is None:
             raise HTTPError(401, {"message": _EXPIRED})
@@ -176,7 +171,7 @@ class SecondFactorRoutes:
         used = hashlib.sha256(token.encode()).hexdigest()
         if await self._cache.get("two_factor:used", used) is not None:
             raise HTTPError(401, {"message": _EXPIRED})
-        if not await self._factor.verify(str(claims.user), *_codes(request)):
+        if not await self._factor.verify(str(claims.user), *_codes(body)):
             raise HTTPError(401, {"message": "Invalid 2FA code or backup code"})
         if not await self._cache.add("two_factor:used", used, 1, PENDING_SECONDS):
             raise HTTPError(401, {"message": _EXPIRED})
@@ -190,5 +185,5 @@ def _user(request: Request) -> ObjectId:
     return ObjectId(request.caller.id)
 
 
-def _codes(request: Request) -> tuple[str | None, str | None]:
-    return request.text("token"), request.text("backupCode")
+def _codes(body: CodeBody) -> tuple[str | None, str | None]:
+    return body.token, body.backupCode

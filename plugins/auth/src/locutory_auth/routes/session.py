@@ -5,11 +5,29 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory import JSON, Empty, NoBody, Public, Request, Route, SignedIn, Text, Unauthorized, now
+from locutory import (
+    JSON,
+    Empty,
+    NoBody,
+    Public,
+    Request,
+    Route,
+    RouteGroup,
+    SignedIn,
+    Text,
+    Unauthorized,
+    now,
+)
 from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
 from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.registration.registration import DONE, Registration
-from locutory_auth.routes.bodies import LoginBody, Message, RegisterBody, SignedInAnswer
+from locutory_auth.routes.bodies import (
+    LoginBody,
+    Message,
+    RefreshQuery,
+    RegisterBody,
+    SignedInAnswer,
+)
 from locutory_auth.routes.limits import Limits
 from locutory_auth.service import SignIn
 from locutory_auth.sessions import cookies
@@ -54,15 +72,17 @@ class SessionRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        auth = RouteGroup("/api/auth", failure=FAILURE)
+        # The bodies of signing in and registering are described only: bans and the captcha come
+        # before they are looked at, and wrong members count as wrong credentials.
         return [
-            Route(
-                path="/api/auth/login",
-                methods=("POST",),
-                endpoint=self.login,
+            auth.post(
+                "/login",
+                self.login,
+                "Sign in with e-mail and password",
                 access=Public("whoever signs in has no session yet"),
                 limits=(self._limits.login(),),
-                body=LoginBody,
-                summary="Sign in with e-mail and password",
+                body_schema=LoginBody,
                 responses={
                     200: SignedInAnswer,
                     403: "Banned, or sign-in with a password is switched off",
@@ -70,17 +90,16 @@ class SessionRoutes:
                     422: "The e-mail address is not verified",
                     429: Message,
                 },
-                failure=FAILURE,
                 contract="auth §2",
             ),
-            Route(
-                path="/api/auth/refresh",
-                methods=("POST",),
-                endpoint=self.refresh,
+            RouteGroup("/api/auth").post(
+                "/refresh",
+                self.refresh,
+                "A new access token for the refresh token in the cookie",
                 access=Public("the refresh token in the cookie authenticates"),
                 gates=(self._own_cookies_only,),
-                summary="A new access token for the refresh token in the cookie",
                 body=NoBody,
+                query=RefreshQuery,
                 responses={
                     200: SignedInAnswer,
                     302: "The account is gone; to the login page",
@@ -89,26 +108,23 @@ class SessionRoutes:
                 },
                 contract="auth §3",
             ),
-            Route(
-                path="/api/auth/logout",
-                methods=("POST",),
-                endpoint=self.logout,
+            auth.post(
+                "/logout",
+                self.logout,
+                "End the session of the refresh token in the cookie",
                 access=SignedIn(),
                 gates=(self._own_cookies_only, self._nobody),
-                summary="End the session of the refresh token in the cookie",
                 body=NoBody,
                 responses={200: Message},
-                failure=FAILURE,
                 contract="auth §4",
             ),
-            Route(
-                path="/api/auth/register",
-                methods=("POST",),
-                endpoint=self.register,
+            auth.post(
+                "/register",
+                self.register,
+                "Create an account with e-mail and password",
                 access=Public("whoever registers has no account yet"),
                 limits=(self._limits.register(),),
-                body=RegisterBody,
-                summary="Create an account with e-mail and password",
+                body_schema=RegisterBody,
                 responses={
                     200: Message,
                     400: "The invitation is not valid",
@@ -116,7 +132,6 @@ class SessionRoutes:
                     404: Message,
                     429: Message,
                 },
-                failure=FAILURE,
                 contract="auth §6",
             ),
         ]
@@ -151,7 +166,7 @@ class SessionRoutes:
             raise deletion_in_progress()
         refresh = await self._sessions.rotate(token, claims, device_of(request))
         if refresh is None:
-            if request.query_text("retry"):
+            if request.valid(RefreshQuery).retry:
                 return Text("No session found", 403)
             return Text("Refresh token expired or not found for this user", 401)
         account = known.principal.account

@@ -1,13 +1,27 @@
 """Messages that clients write themselves (contract messages §3.7)."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 
 _DEEPEST = 64
 _LARGEST_INTEGER = 2**63 - 1
 
 Name = StrictStr | None
+Names = Annotated[list[StrictStr], Field(fail_fast=True)]
+
+
+def _switch(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 class MessageDraft(BaseModel):
@@ -35,10 +49,16 @@ class MessageDraft(BaseModel):
     iconURL: Name = None  # noqa: N815
     metadata: dict[str, Any] | None = None
     attachments: list[Any] | None = None
-    manualSkills: list[StrictStr] | None = None  # noqa: N815
-    alwaysAppliedSkills: list[StrictStr] | None = None  # noqa: N815
-    quotes: list[StrictStr] | None = None
+    manualSkills: Names | None = None  # noqa: N815
+    alwaysAppliedSkills: Names | None = None  # noqa: N815
+    quotes: Names | None = None
     addedConvo: StrictBool | None = None  # noqa: N815
+    isTemporary: Annotated[bool | None, BeforeValidator(_switch)] = None  # noqa: N815
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the message is to hold."""
+        return self.model_dump(exclude_unset=True, exclude={"isTemporary"})
 
 
 def storable(value: Any) -> bool:

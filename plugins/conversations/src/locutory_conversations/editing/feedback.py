@@ -1,6 +1,8 @@
 """Thumbs up and down (contract messages §3.3)."""
 
-from typing import Any
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
 
 TAGS = {
     "thumbsDown": (
@@ -22,18 +24,17 @@ TAGS = {
 LONGEST_TEXT = 1024
 
 
-def checked(feedback: Any) -> dict[str, str] | None:
-    """The known members of a feedback, ``None`` to clear it; `ValueError` when it is wrong."""
-    if feedback is None:
-        return None
-    if not isinstance(feedback, dict):
-        raise ValueError("not an object")
-    rating, tag, text = feedback.get("rating"), feedback.get("tag"), feedback.get("text")
-    if not isinstance(rating, str) or tag not in TAGS.get(rating, ()):
-        raise ValueError("rating and tag do not agree")
-    found = {"rating": rating, "tag": str(tag)}
-    if text is not None:
-        if not isinstance(text, str) or len(text) > LONGEST_TEXT:
-            raise ValueError("text")
-        found["text"] = text
-    return found
+class Feedback(BaseModel):
+    """A rating with the tag that belongs to it."""
+
+    rating: Literal["thumbsUp", "thumbsDown"]
+    tag: str = Field(
+        description=" · ".join(f"{rating}: {', '.join(TAGS[rating])}" for rating in TAGS)
+    )
+    text: str | None = Field(None, max_length=LONGEST_TEXT)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.tag not in TAGS[self.rating]:
+            raise ValueError("Invalid feedback")
+        return self

@@ -1,7 +1,10 @@
 """Checks of access to conversations (contract convos §2.6, messages §2)."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import ValidationError
 
 from locutory import Events, HTTPError, LimitExceeded, Request, Services
 from locutory.database import Raw
@@ -26,6 +29,13 @@ def error(status: int, text: str) -> HTTPError:
     return HTTPError(status, {"error": text})
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The caller's conversation of the path: ``{_id, conversationId, subagentThread?}``."""
+
+    conversation: Raw
+
+
 class ConversationChecks:
     """Checks in front of the handlers; each raises the contract's answer."""
 
@@ -38,6 +48,28 @@ class ConversationChecks:
         self._history = history
         self._score = score
         self._known: LRUCache[tuple[str, str], bool] = LRUCache(_KNOWN, _KNOWN_SECONDS)
+
+    async def guard(self, request: Request) -> None:
+        """As a check of a route: whose conversation it is, is said before what is wrong with
+        the body."""
+        body = None if request.route is None else request.route.body
+        try:
+            if body is not None:
+                body.model_validate(request.payload, strict=True)
+        except ValidationError:
+            arg = request.payload.get("arg") if isinstance(request.payload, dict) else None
+            conversation_id = arg.get("conversationId") if isinstance(arg, dict) else None
+            if isinstance(conversation_id, str) and conversation_id:
+                await self.refuse_foreign(request, conversation_id)
+
+    async def own(self, request: Request) -> None:
+        """As a check of a route: `conversation`, kept as `Own`."""
+        request.keep(Own(await self.conversation(request)))
+
+    async def own_and_writable(self, request: Request) -> None:
+        """As a check of a route: `own` and `writable`."""
+        await self.own(request)
+        self.writable(request.valid(Own).conversation)
 
     async def refuse_foreign(self, request: Request, conversation_id: str) -> None:
         """403 when only others have this conversation. Called where the caller's own was

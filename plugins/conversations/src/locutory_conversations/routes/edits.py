@@ -1,19 +1,18 @@
 """``/api/messages``: writing (contract messages §3.2, §3.3, §3.5 to §3.7)."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from locutory import JSON, Empty, Request, Route, SignedIn
+from locutory import JSON, Empty, Request, Route, RouteGroup, SignedIn
+from locutory.database import Raw
 from locutory_conversations.deletion import Deletion
 from locutory_conversations.editing.drafts import MessageDraft, storable
 from locutory_conversations.editing.edits import Edits
-from locutory_conversations.editing.feedback import checked
 from locutory_conversations.editing.parts import BadPart
 from locutory_conversations.listing.messages import full
 from locutory_conversations.routes import models
-from locutory_conversations.routes.checks import ConversationChecks, error
+from locutory_conversations.routes.checks import ConversationChecks, Own, error
 from locutory_conversations.routes.messages import FAILED
 from locutory_conversations.service import History
 from locutory_conversations.store import is_uuid
@@ -23,6 +22,13 @@ _EDITED = (
     *("tokenCount", "feedback", "endpoint", "langfuseSampled", "langfuseDestinationIds"),
 )
 _OF_CONVERSATION = ("endpoint", "model", "iconURL")
+
+
+@dataclass(frozen=True, slots=True)
+class Editable:
+    """The message of the path, which the caller may change."""
+
+    message: Raw
 
 
 class EditRoutes:
@@ -38,83 +44,128 @@ class EditRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
-        one = "/api/messages/{conversation_id}/{message_id}"
+        writing = RouteGroup(
+            "/api/messages",
+            access=SignedIn(),
+            failure=FAILED,
+            responses={400: models.ERROR, 404: models.ERROR, 409: models.ERROR},
+        )
+        one = "/{conversation_id}/{message_id}"
         return [
-            _route(one, "PUT", self.edit, "Edit a message or one part of it", "§3.2",
-                   models.EditBody, {200: models.MESSAGE}),
-            _route(f"{one}/feedback", "PUT", self.feedback, "Rate an answer, or clear the rating",
-                   "§3.3", models.FeedbackBody, {200: {"feedback": None}},
-                   failure={"error": "Failed to update feedback"}),
-            _route("/api/messages/artifact/{message_id}", "POST", self.artifact,
-                   "Replace a piece of an artifact", "§3.5", models.ArtifactBody,
-                   {200: {"conversationId": "UUID", "content": [], "text": ""}}),
-            _route("/api/messages/branch", "POST", self.branch,
-                   "Make a sibling with the parts of one agent", "§3.6", models.BranchBody,
-                   {201: models.MESSAGE}),
-            _route("/api/messages/{conversation_id}", "POST", self.save, "Save a message",
-                   "§3.7", MessageDraft, {201: models.MESSAGE}),
-            _route(one, "DELETE", self.delete, "Delete a message", "§3.7", None,
-                   {204: "Deleted, or not there"}),
-        ]  # fmt: skip
+            writing.put(
+                one,
+                self.edit,
+                "Edit a message or one part of it",
+                checks=(self._editable,),
+                body=models.EditBody,
+                invalid=models.INVALID_EDIT,
+                responses={200: models.MESSAGE},
+                contract="messages §3.2",
+            ),
+            RouteGroup("/api/messages", access=SignedIn()).put(
+                f"{one}/feedback",
+                self.feedback,
+                "Rate an answer, or clear the rating",
+                checks=(self._checks.own,),
+                body=models.FeedbackBody,
+                invalid=models.INVALID_FEEDBACK,
+                responses={200: {"feedback": None}, 404: models.ERROR},
+                failure={"error": "Failed to update feedback"},
+                contract="messages §3.3",
+            ),
+            writing.post(
+                "/artifact/{message_id}",
+                self.artifact,
+                "Replace a piece of an artifact",
+                body=models.ArtifactBody,
+                invalid=models.INVALID_ARTIFACT,
+                responses={200: {"conversationId": "UUID", "content": [], "text": ""}},
+                contract="messages §3.5",
+            ),
+            writing.post(
+                "/branch",
+                self.branch,
+                "Make a sibling with the parts of one agent",
+                body=models.BranchBody,
+                invalid=models.INVALID_BRANCH,
+                responses={201: models.MESSAGE},
+                contract="messages §3.6",
+            ),
+            writing.post(
+                "/{conversation_id}",
+                self.save,
+                "Save a message",
+                checks=(self._savable,),
+                body=MessageDraft,
+                responses={201: models.MESSAGE},
+                contract="messages §3.7",
+            ),
+            writing.delete(
+                one,
+                self.delete,
+                "Delete a message",
+                checks=(self._checks.own_and_writable,),
+                responses={204: "Deleted, or not there"},
+                contract="messages §3.7",
+            ),
+        ]
 
-    async def edit(self, request: Request) -> Response:
-        """Replace the text of a message or of one content part."""
+    async def _editable(self, request: Request) -> None:
         conversation = await self._checks.conversation(request)
         message = await self._history.message(request.caller.id, request.path_params["message_id"])
         if message is None or message.get("conversationId") != conversation["conversationId"]:
             raise error(404, "Message not found")
         self._checks.writable(conversation)
-        text = request.fields.get("text")
-        if not isinstance(text, str):
-            raise error(400, "text must be a string")
-        if "index" not in request.fields:
-            edited = await self._edits.text(request.caller.id, message, text)
+        request.keep(Editable(message))
+
+    async def _savable(self, request: Request) -> None:
+        await self._checks.own_and_writable(request)
+        if not is_uuid(request.valid(Own).conversation["conversationId"]):
+            raise error(400, "Message not saved")
+
+    async def edit(self, request: Request) -> Response:
+        """Replace the text of a message or of one content part."""
+        message, body = request.valid(Editable).message, request.valid(models.EditBody)
+        user = request.caller.id
+        if body.index is None:
+            edited = await self._edits.text(user, message, body.text)
         else:
             try:
-                edited = await self._edits.part(
-                    request.caller.id, message, request.fields["index"], text
-                )
+                edited = await self._edits.part(user, message, body.index, body.text)
             except BadPart as wrong:
                 raise error(400, str(wrong)) from None
         return JSON({name: edited[name] for name in _EDITED if name in edited})
 
     async def feedback(self, request: Request) -> Response:
         """Store or clear a rating."""
-        conversation = await self._checks.conversation(request)
-        try:
-            feedback = checked(request.fields.get("feedback"))
-        except ValueError:
-            raise error(400, "Invalid feedback") from None
+        given = request.valid(models.FeedbackBody).feedback
         message_id = request.path_params["message_id"]
-        stored = await self._edits.feedback(request.caller.id, message_id, feedback)
+        stored = await self._edits.feedback(
+            request.caller.id,
+            message_id,
+            None if given is None else given.model_dump(exclude_none=True),
+        )
         if stored is False:
             raise error(404, "Message not found")
         return JSON(
             {
                 "messageId": message_id,
-                "conversationId": conversation["conversationId"],
+                "conversationId": request.valid(Own).conversation["conversationId"],
                 "feedback": stored,
             }
         )
 
     async def artifact(self, request: Request) -> Response:
         """Replace a piece of an artifact."""
-        index, original, updated = (
-            request.fields.get(name) for name in ("index", "original", "updated")
-        )
-        if isinstance(index, float) and index.is_integer():
-            index = int(index)
-        if not isinstance(index, int) or isinstance(index, bool) or index < 0:
-            raise error(400, "Invalid request parameters")
-        if not isinstance(original, str) or not isinstance(updated, str):
-            raise error(400, "Invalid request parameters")
-        user = request.caller.id
+        body, user = request.valid(models.ArtifactBody), request.caller.id
         message = await self._history.message(user, request.path_params["message_id"])
         if message is None:
             raise error(404, "Message not found")
         await self._checks.writable_message(user, message)
         try:
-            edited = await self._edits.artifact(user, message, index, original, updated)
+            edited = await self._edits.artifact(
+                user, message, body.index, body.original, body.updated
+            )
         except IndexError:
             raise error(400, "Artifact index out of bounds") from None
         if edited is None:
@@ -124,18 +175,15 @@ class EditRoutes:
 
     async def branch(self, request: Request) -> Response:
         """Save a sibling of an answer that several agents gave."""
-        message_id, agent = request.fields.get("messageId"), request.fields.get("agentId")
-        if not (isinstance(message_id, str) and message_id and isinstance(agent, str) and agent):
-            raise error(400, "messageId and agentId are required")
-        user = request.caller.id
-        source = await self._history.message(user, message_id)
+        body, user = request.valid(models.BranchBody), request.caller.id
+        source = await self._history.message(user, body.messageId)
         if source is None:
             raise error(404, "Source message not found")
         await self._checks.writable_message(user, source)
         if source.get("isCreatedByUser"):
             raise error(400, "Cannot branch from user messages")
         try:
-            saved = await self._edits.branch(user, source, agent)
+            saved = await self._edits.branch(user, source, body.agentId)
         except BadPart as wrong:
             raise error(400, str(wrong)) from None
         except ValueError:
@@ -144,20 +192,16 @@ class EditRoutes:
 
     async def save(self, request: Request) -> Response:
         """Save a message as the client gives it."""
-        conversation = await self._checks.conversation(request)
-        conversation_id = conversation["conversationId"]
-        self._checks.writable(conversation)
-        if not is_uuid(conversation_id):
-            raise error(400, "Message not saved")
-        fields = request.validated(MessageDraft).model_dump(exclude_unset=True)
+        conversation_id = request.valid(Own).conversation["conversationId"]
+        draft = request.valid(MessageDraft)
+        fields = draft.fields
         if not storable(fields):
             raise error(400, "Message not saved")
-        temporary = request.fields.get("isTemporary")
         user = request.caller.id
         saved = await self._history.save_message(
             user,
             {**fields, "conversationId": conversation_id},
-            temporary=temporary if isinstance(temporary, bool) else None,
+            temporary=draft.isTemporary,
         )
         settings = {name: fields[name] for name in _OF_CONVERSATION if name in fields}
         await self._history.save(user, conversation_id, settings, create=False)
@@ -165,35 +209,8 @@ class EditRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete one message."""
-        conversation = await self._checks.conversation(request)
-        self._checks.writable(conversation)
+        conversation = request.valid(Own).conversation
         await self._deletion.message(
             request.caller.id, conversation["conversationId"], request.path_params["message_id"]
         )
         return Empty(204)
-
-
-def _route(
-    path: str,
-    method: str,
-    endpoint: Any,
-    summary: str,
-    section: str,
-    body: Any,
-    responses: dict[int, Any],
-    failure: Mapping[str, Any] = FAILED,
-) -> Route:
-    refusals = {400: models.ERROR, 404: models.ERROR}
-    if not path.endswith("feedback"):
-        refusals[409] = models.ERROR
-    return Route(
-        path=path,
-        endpoint=endpoint,
-        methods=(method,),
-        access=SignedIn(),
-        summary=summary,
-        body=body,
-        responses={**responses, **refusals},
-        failure=failure,
-        contract=f"messages {section}",
-    )

@@ -6,15 +6,14 @@ import re
 from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
-from locutory import JSON, HTTPError, Request, Route, Services, SignedIn
+from locutory import JSON, HTTPError, Request, Route, RouteGroup, Services, SignedIn
 from locutory_contracts.search import SearchFailed
 from locutory_conversations.config import ConversationsConfig
-from locutory_conversations.listing.messages import PAGE_FIELDS, MessagePages, full, shown
+from locutory_conversations.listing.messages import MessagePages, full, shown
 from locutory_conversations.listing.order import BadCursor
 from locutory_conversations.listing.search import HistorySearch
 from locutory_conversations.routes import models
 from locutory_conversations.routes.checks import ConversationChecks, error
-from locutory_conversations.routes.conversations import positive
 from locutory_conversations.store import Store
 
 FAILED = {"error": "Internal server error"}
@@ -41,33 +40,28 @@ class MessageRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        messages = RouteGroup("/api/messages", access=SignedIn(), failure=FAILED)
         return [
-            Route(
-                path="/api/messages/{conversation_id}",
-                endpoint=self.whole,
-                access=SignedIn(),
-                summary="Every message of a conversation, oldest first",
+            messages.get(
+                "/{conversation_id}",
+                self.whole,
+                "Every message of a conversation, oldest first",
                 responses={200: [models.MESSAGE], 400: models.ERROR, 404: models.ERROR},
-                failure=FAILED,
                 contract="messages §3.1",
             ),
-            Route(
-                path="/api/messages",
-                endpoint=self.page,
-                access=SignedIn(),
-                summary="A page of messages",
+            messages.get(
+                "",
+                self.page,
+                "A page of messages",
                 query=models.MessageQuery,
                 responses={200: {"messages": [models.MESSAGE], "nextCursor": None}},
-                failure=FAILED,
                 contract="messages §3.4",
             ),
-            Route(
-                path="/api/messages/{conversation_id}/{message_id}",
-                endpoint=self.one,
-                access=SignedIn(),
-                summary="One message, in a list",
+            messages.get(
+                "/{conversation_id}/{message_id}",
+                self.one,
+                "One message, in a list",
                 responses={200: [models.MESSAGE], 400: models.ERROR, 404: models.ERROR},
-                failure=FAILED,
                 contract="messages §3.7",
             ),
         ]
@@ -97,40 +91,37 @@ class MessageRoutes:
 
     async def page(self, request: Request) -> Response:
         """A page of one conversation, one message of it, or what a search finds."""
-        conversation_id = request.query_text("conversationId")
-        message_id = request.query_text("messageId")
-        if not conversation_id:
-            return await self._search(request)
-        if message_id:
-            row = await self._pages.one(request.caller.id, conversation_id, message_id)
+        query, user = request.valid(models.MessageQuery), request.caller.id
+        if not query.conversationId:
+            return await self._search(user, query)
+        if query.messageId:
+            row = await self._pages.one(user, query.conversationId, query.messageId)
             return JSON({"messages": [] if row is None else [full(row)], "nextCursor": None})
-        field = request.query_text("sortBy")
         try:
             rows, cursor = await self._pages.page(
-                request.caller.id,
-                conversation_id,
-                field=(field if field in PAGE_FIELDS else "createdAt") if field else "updatedAt",
-                descending=request.query_text("sortDirection") != "asc",
-                size=min(positive(request.query_text("pageSize"), 25), self._config.largest_page),
-                cursor=request.query_text("cursor"),
+                user,
+                query.conversationId,
+                field=query.sortBy,
+                descending=query.sortDirection != "asc",
+                size=min(query.pageSize, self._config.largest_page),
+                cursor=query.cursor,
             )
         except BadCursor:
             raise error(400, "Invalid cursor") from None
         return JSON({"messages": rows, "nextCursor": cursor})
 
-    async def _search(self, request: Request) -> Response:
+    async def _search(self, user: str, query: models.MessageQuery) -> Response:
         """Hits in the order of relevance; the cursor is the number of the next one."""
-        text = (request.query_text("search") or "").strip()
+        text, cursor = query.search.strip(), query.cursor or ""
         engine = self._history_search.engine
         if not text or engine is None:
             return JSON({"messages": [], "nextCursor": None})
-        cursor = request.query_text("cursor") or ""
         try:
             rows, following = await self._history_search.messages(
                 engine,
-                request.caller.id,
+                user,
                 text,
-                size=min(positive(request.query_text("pageSize"), 25), _LARGEST_SEARCH),
+                size=min(query.pageSize, _LARGEST_SEARCH),
                 start=int(cursor) if _HIT.fullmatch(cursor) else 0,
             )
         except SearchFailed as failure:

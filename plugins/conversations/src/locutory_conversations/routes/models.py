@@ -1,30 +1,94 @@
-"""Request bodies and queries, for the documentation."""
+"""Bodies and queries, what is said about wrong ones, and examples."""
 
 # ruff: noqa: N815  (names are those of the wire)
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from locutory import QueryFlag, WholeNumber, refusal
+from locutory_conversations.editing.feedback import Feedback
+from locutory_conversations.listing.conversations import UNASSIGNED
+from locutory_conversations.listing.messages import PAGE_FIELDS
+from locutory_conversations.listing.order import SORT_FIELDS
+from locutory_conversations.saving import is_project_id
+
+LIST_FAILED = "Error fetching conversations"
+_PAGE = 25
+_LEADING_NUMBER = re.compile(r"\s*(\d{1,9})")
+_NO_ID = "conversationId is required"
+_BAD_INDEX = "Invalid index"
+
+
+def _positive(text: str) -> int:
+    """The number that ``text`` begins with; a page's default for none, and for zero."""
+    found = _LEADING_NUMBER.match(text)
+    return (int(found[1]) if found else 0) or _PAGE
+
+
+def _project(text: str) -> str | None:
+    if text and text != UNASSIGNED and not is_project_id(text):
+        raise ValueError("projectId must be a valid project id or unassigned")
+    return text or None
+
+
+def _sort_field(text: str) -> str:
+    if text and text not in SORT_FIELDS:
+        raise ValueError(LIST_FAILED)
+    return text or "updatedAt"
+
+
+def _page_field(text: str) -> str:
+    return (text if text in PAGE_FIELDS else "createdAt") if text else "updatedAt"
+
+
+def _is_filled(values: list[str]) -> list[str]:
+    return [value for value in values if value]
+
+
+PageSize = Annotated[int, BeforeValidator(_positive)]
 
 
 class ListQuery(BaseModel):
     """Query of the list of conversations."""
 
+    projectId: Annotated[str | None, BeforeValidator(_project)] = Field(
+        None, description="A project, or unassigned"
+    )
+    sortBy: Annotated[str, BeforeValidator(_sort_field)] = Field(
+        "updatedAt", description=" · ".join(SORT_FIELDS)
+    )
+    sortDirection: str = Field("desc", description="asc or desc")
+    cursor: str = Field("", description="nextCursor of the page before")
+    limit: PageSize = _PAGE
+    isArchived: QueryFlag = False
+    pinned: QueryFlag = False
+    tags: Annotated[list[str], BeforeValidator(_is_filled)] = []
+    search: str = ""
+
+
+class MessageQuery(BaseModel):
+    """Query of the list of messages."""
+
+    search: str = ""
+    conversationId: str | None = None
+    messageId: str | None = None
     cursor: str | None = None
-    limit: int = 25
-    isArchived: bool = False
-    pinned: bool = False
-    tags: list[str] = []
-    search: str | None = None
-    sortBy: Literal["title", "createdAt", "updatedAt", "archivedAt"] = "updatedAt"
-    sortDirection: Literal["asc", "desc"] = "desc"
-    projectId: str | None = None
+    pageSize: PageSize = _PAGE
+    sortBy: Annotated[str, BeforeValidator(_page_field)] = Field(
+        "updatedAt", description=" · ".join(PAGE_FIELDS)
+    )
+    sortDirection: str = Field("desc", description="asc or desc")
+
+
+Id = Annotated[str, Field(min_length=1)]
 
 
 class Rename(BaseModel):
     """What to rename."""
 
-    conversationId: str
+    conversationId: Id
     title: str
 
 
@@ -37,7 +101,7 @@ class RenameBody(BaseModel):
 class Archive(BaseModel):
     """What to archive or bring back."""
 
-    conversationId: str
+    conversationId: Id
     isArchived: bool
 
 
@@ -50,7 +114,7 @@ class ArchiveBody(BaseModel):
 class Pin(BaseModel):
     """What to pin or unpin."""
 
-    conversationId: str
+    conversationId: Id
     pinned: bool
 
 
@@ -60,13 +124,26 @@ class PinBody(BaseModel):
     arg: Pin
 
 
+# The client says what it likes here; only whether there is something counts.
+Said = Annotated[Any, WithJsonSchema({"type": ["string", "null"]})]
+
+
 class Deletion(BaseModel):
     """What to delete."""
 
     conversationId: str | None = None
-    source: str | None = None
-    thread_id: str | None = None
-    endpoint: str | None = None
+    source: Said = None
+    thread_id: Said = None
+    endpoint: Said = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if not any((self.conversationId, self.source, self.thread_id, self.endpoint)):
+            raise ValueError("no parameters provided")
+        if not self.conversationId and self.source != "button":
+            # Upstream deletes everything here; nobody means that.
+            raise ValueError(_NO_ID)
+        return self
 
 
 class DeleteBody(BaseModel):
@@ -75,50 +152,46 @@ class DeleteBody(BaseModel):
     arg: Deletion
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
 class ForkBody(BaseModel):
     """What to fork: the part of a conversation up to a message. With ``splitAtTarget`` it
     begins at the level of ``messageId`` and ends at ``latestMessageId``."""
 
-    conversationId: str
-    messageId: str
+    conversationId: Id
+    messageId: Id
     option: Literal["directPath", "includeBranches", "targetLevel", ""] | None = None
-    splitAtTarget: bool = False
-    latestMessageId: str | None = None
+    splitAtTarget: Annotated[bool, BeforeValidator(lambda value: value is True)] = False
+    latestMessageId: Annotated[str, BeforeValidator(_text)] = ""
+
+    @model_validator(mode="after")
+    def _ends_somewhere(self) -> Self:
+        if self.splitAtTarget and not self.latestMessageId:
+            raise ValueError("latestMessageId is required")
+        return self
 
 
 class DuplicateBody(BaseModel):
     """What to duplicate."""
 
-    conversationId: str
+    conversationId: Id
     title: str | None = None
-
-
-class MessageQuery(BaseModel):
-    """Query of the list of messages."""
-
-    search: str | None = None
-    conversationId: str | None = None
-    messageId: str | None = None
-    cursor: str | None = None
-    pageSize: int = 25
-    sortBy: Literal["endpoint", "createdAt", "updatedAt"] = "updatedAt"
-    sortDirection: Literal["asc", "desc"] = "desc"
 
 
 class EditBody(BaseModel):
     """New text of a message, or of one of its content parts."""
 
     text: str
-    index: int | None = Field(None, ge=0)
-    model: str | None = None
+    index: WholeNumber | None = Field(None, ge=0)
+    model: Said = Field(None, description="Not looked at")
 
-
-class Feedback(BaseModel):
-    """A rating with the tag that belongs to it."""
-
-    rating: Literal["thumbsUp", "thumbsDown"]
-    tag: str
-    text: str | None = Field(None, max_length=1024)
+    @model_validator(mode="after")
+    def _names_a_part(self) -> Self:
+        if self.index is None and "index" in self.model_fields_set:
+            raise ValueError(_BAD_INDEX)
+        return self
 
 
 class FeedbackBody(BaseModel):
@@ -130,7 +203,7 @@ class FeedbackBody(BaseModel):
 class ArtifactBody(BaseModel):
     """A piece of an artifact and what replaces it."""
 
-    index: int = Field(ge=0)
+    index: WholeNumber = Field(ge=0)
     original: str
     updated: str
 
@@ -138,9 +211,35 @@ class ArtifactBody(BaseModel):
 class BranchBody(BaseModel):
     """An answer of several agents, and whose part to keep."""
 
-    messageId: str
-    agentId: str
+    messageId: Id
+    agentId: Id
 
+
+INVALID_TARGET = refusal(
+    "error",
+    {
+        "": _NO_ID,
+        "arg.title": "title must be a string",
+        "arg.title.missing": "title is required",
+        "arg.isArchived": "isArchived must be a boolean",
+        "arg.pinned": "pinned must be a boolean",
+        "arg.pinned.missing": "pinned is required",
+    },
+)
+INVALID_DELETION = refusal("error", {"": "no parameters provided", "arg.conversationId": _NO_ID})
+INVALID_COPY = refusal(
+    "error",
+    {
+        "conversationId": _NO_ID,
+        "messageId": "messageId is required",
+        "option": "option must be directPath, includeBranches or targetLevel",
+    },
+)
+INVALID_EDIT = refusal("error", {"index": _BAD_INDEX})
+INVALID_FEEDBACK = refusal("error", {"": "Invalid feedback"})
+INVALID_ARTIFACT = refusal("error", {"": "Invalid request parameters"})
+INVALID_BRANCH = refusal("error", {"": "messageId and agentId are required"})
+INVALID_QUERY = refusal("error")
 
 ERROR: dict[str, Any] = {"error": "What was wrong"}
 CONVERSATION: dict[str, Any] = {

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 from structlog.stdlib import BoundLogger
 
-from locutory import JSON, Cache, Request, Route, SignedIn, now
+from locutory import JSON, Cache, Request, Route, RouteGroup, SignedIn, now
 from locutory_conversations.config import ConversationsConfig
 from locutory_conversations.exporting.stream import CONTENT_TYPE, Exporter
 from locutory_conversations.importing.importer import Importer, Outcome
@@ -55,16 +55,16 @@ class PortabilityRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        convos = RouteGroup("/api/convos", access=SignedIn())
         return [
-            Route(
-                path="/api/convos/import",
-                endpoint=self.import_file,
-                methods=("POST",),
-                access=SignedIn(),
-                summary="Import conversations of a file: ChatGPT, Claude, DeepSeek, chatbot-ui, LibreChat, "
+            convos.post(
+                "/import",
+                self.import_file,
+                "Import conversations of a file: ChatGPT, Claude, DeepSeek, chatbot-ui, LibreChat, "
                 "or an export of this server",
                 raw_body=True,
-                body=ImportForm,
+                # A file is read while it comes, not as a model.
+                body_schema=ImportForm,
                 body_type="multipart/form-data",
                 limits=import_limits(self._config, self._rate_limits),
                 responses={
@@ -79,11 +79,10 @@ class PortabilityRoutes:
                 failure="Error processing file",
                 contract="convos §2.9",
             ),
-            Route(
-                path="/api/convos/import/progress",
-                endpoint=self.progress,
-                access=SignedIn(),
-                summary="How far the caller's import is",
+            convos.get(
+                "/import/progress",
+                self.progress,
+                "How far the caller's import is",
                 responses={
                     200: {
                         "state": "running",
@@ -95,11 +94,10 @@ class PortabilityRoutes:
                     404: _REFUSAL,
                 },
             ),
-            Route(
-                path="/api/convos/export",
-                endpoint=self.export,
-                access=SignedIn(),
-                summary="Everything of the caller as JSON Lines, which can be imported again",
+            convos.get(
+                "/export",
+                self.export,
+                "Everything of the caller as JSON Lines, which can be imported again",
                 limits=export_limits(self._config),
                 responses={200: "JSON Lines: {kind, …}", 429: _REFUSAL},
             ),

@@ -1,18 +1,21 @@
 """Single groups (contract prompts §4, routes 3, 5, 7, 8, 11)."""
 
-from typing import Any
-
 from starlette.responses import Response
 
-from locutory import JSON, Can, HTTPError, Limit, NoBody, Request, Route, by_user
+from locutory import JSON, Can, HTTPError, Limit, NoBody, Request, Route, RouteGroup, by_user
 from locutory_contracts.access import DELETE, EDIT, VIEW
-from locutory_prompts.access_control import FAILED, MISSING, REFUSED, AccessControl, object_id
+from locutory_prompts.access_control import (
+    FAILED,
+    MISSING,
+    REFUSED,
+    AccessControl,
+    Granted,
+    object_id,
+)
 from locutory_prompts.documents import GROUP, without
 from locutory_prompts.resource_kind import PERMISSION
 from locutory_prompts.routes import models
-from locutory_prompts.routes.bodies import member, text_and_type
 from locutory_prompts.service import Prompts
-from locutory_prompts.validation import Invalid, check_new, check_update
 
 _LIMITED = {"message": "Too many prompt usage requests. Try again later"}
 
@@ -29,71 +32,69 @@ class GroupRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        checked = RouteGroup(
+            "/api/prompts/groups/{group_id}",
+            access=Can(PERMISSION, "USE"),
+            contract="prompts §4",
+            responses={403: REFUSED, 404: MISSING, 500: FAILED},
+        )
         create = Can(PERMISSION, "CREATE")
-        one = "/api/prompts/groups/{group_id}"
-        refusals: dict[int, Any] = {403: REFUSED, 404: MISSING, 500: FAILED}
         return [
-            Route(
-                path=one,
-                endpoint=self.show,
-                access=Can(PERMISSION, "USE"),
-                summary="One prompt with the version in use",
-                responses={200: models.GROUP, **refusals},
+            checked.get(
+                "",
+                self.show,
+                "One prompt with the version in use",
+                responses={200: models.GROUP},
                 failure={"message": "Error getting prompt group"},
-                contract="prompts §4",
             ),
-            Route(
-                path="/api/prompts",
-                endpoint=self.create,
-                methods=("POST",),
+            RouteGroup("/api/prompts").post(
+                "",
+                self.create,
+                "Make a prompt with its first version",
                 access=create,
-                summary="Make a prompt with its first version",
+                checks=(self._access_control.check_use,),
                 body=models.CreateBody,
-                responses={
-                    200: {"prompt": models.PROMPT, "group": models.GROUP},
-                    400: {"error": "Prompt and group name are required"},
-                },
+                invalid=models.INVALID_GROUP,
+                responses={200: {"prompt": models.PROMPT, "group": models.GROUP}},
                 failure={"error": "Error creating prompt group"},
                 contract="prompts §4",
             ),
-            Route(
-                path=f"{one}/use",
-                endpoint=self.use,
-                methods=("POST",),
-                access=Can(PERMISSION, "USE"),
+            checked.post(
+                "/use",
+                self.use,
+                "Count a use of a prompt",
                 limits=(self._limit,),
-                summary="Count a use of a prompt",
                 body=NoBody,
-                responses={200: {"numberOfGenerations": 1}, 429: _LIMITED, **refusals},
+                responses={200: {"numberOfGenerations": 1}, 429: _LIMITED},
                 failure={"error": "Error recording prompt usage"},
-                contract="prompts §4",
             ),
-            Route(
-                path=one,
-                endpoint=self.update,
-                methods=("PATCH",),
+            checked.patch(
+                "",
+                self.update,
+                "Change name, category, one-liner or command",
                 access=create,
-                summary="Change name, category, one-liner or command",
+                checks=(self._access_control.check_use, self._editable),
                 body=models.UpdateBody,
-                responses={
-                    200: without(models.GROUP, "productionPrompt"),
-                    400: models.INVALID,
-                    **refusals,
-                },
+                invalid=models.INVALID_GROUP,
+                responses={200: without(models.GROUP, "productionPrompt")},
                 failure={"error": "Error updating prompt group"},
-                contract="prompts §4",
             ),
-            Route(
-                path=one,
-                endpoint=self.delete,
-                methods=("DELETE",),
+            checked.delete(
+                "",
+                self.delete,
+                "Delete a prompt with its versions",
                 access=create,
-                summary="Delete a prompt with its versions",
-                responses={200: models.MESSAGE, **refusals},
+                checks=(self._access_control.check_use,),
+                responses={200: models.MESSAGE},
                 failure={"message": "Error deleting prompt group"},
-                contract="prompts §4",
             ),
         ]
+
+    async def _editable(self, request: Request) -> None:
+        group_id = request.path_params["group_id"]
+        request.keep(
+            await self._access_control.group(request.caller, group_id, EDIT, {"author": 1})
+        )
 
     async def show(self, request: Request) -> Response:
         """The whole group."""
@@ -112,17 +113,9 @@ class GroupRoutes:
 
     async def create(self, request: Request) -> Response:
         """A new group."""
-        await self._access_control.use(request.caller)
-        body = request.payload
-        prompt, group = member(body, "prompt"), member(body, "group")
-        if prompt is None or group is None or not group.get("name"):
-            return JSON({"error": "Prompt and group name are required"}, 400)
-        try:
-            fields = check_new(group)
-        except Invalid as invalid:
-            return JSON({"error": "Invalid request body", "details": invalid.issues}, 400)
-        text, form = text_and_type({"type": "text", **prompt})
-        made = await self._prompts.create(request.caller, fields, text, form)
+        body = request.valid(models.CreateBody)
+        text, kind = body.prompt.prompt, body.prompt.type
+        made = await self._prompts.create(request.caller, body.group.given, text, kind)
         shown = {**without(made.group, "__v"), "productionPrompt": {"prompt": text}}
         return JSON({"prompt": without(made.prompt, "__v"), "group": shown})
 
@@ -139,15 +132,7 @@ class GroupRoutes:
 
     async def update(self, request: Request) -> Response:
         """Change a group."""
-        caller = request.caller
-        await self._access_control.use(caller)
-        found = await self._access_control.group(
-            caller, request.path_params["group_id"], EDIT, {"author": 1}
-        )
-        try:
-            fields = check_update(request.payload)
-        except Invalid as invalid:
-            return JSON({"error": "Invalid request body", "details": invalid.issues}, 400)
+        found, fields = request.valid(Granted), request.valid(models.UpdateBody).given
         changed = None if found.id is None else await self._prompts.update(found.id, fields)
         if changed is None:
             raise HTTPError(404, MISSING)
@@ -156,7 +141,6 @@ class GroupRoutes:
     async def delete(self, request: Request) -> Response:
         """Delete a group."""
         caller = request.caller
-        await self._access_control.use(caller)
         found = await self._access_control.group(
             caller, request.path_params["group_id"], DELETE, {"author": 1}
         )

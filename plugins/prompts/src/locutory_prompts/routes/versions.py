@@ -5,12 +5,18 @@ from typing import Any
 from bson import ObjectId
 from starlette.responses import Response
 
-from locutory import JSON, Can, Empty, HTTPError, NoBody, Request, Route
+from locutory import JSON, Can, Empty, HTTPError, NoBody, Request, Route, RouteGroup
 from locutory_contracts.access import DELETE, EDIT, VIEW
-from locutory_prompts.access_control import FAILED, MISSING, REFUSED, AccessControl, object_id
+from locutory_prompts.access_control import (
+    FAILED,
+    MISSING,
+    REFUSED,
+    AccessControl,
+    Granted,
+    object_id,
+)
 from locutory_prompts.resource_kind import PERMISSION
 from locutory_prompts.routes import models
-from locutory_prompts.routes.bodies import member, text_and_type
 from locutory_prompts.service import Prompts
 
 _NOT_PUT = {"message": "Error making prompt production"}
@@ -27,70 +33,71 @@ class VersionRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
-        use, create = Can(PERMISSION, "USE"), Can(PERMISSION, "CREATE")
-        refusals: dict[int, Any] = {403: REFUSED, 404: MISSING, 500: FAILED}
+        prompts = RouteGroup("/api/prompts", access=Can(PERMISSION, "USE"), contract="prompts §4")
+        checked = prompts.but(responses={403: REFUSED, 404: MISSING, 500: FAILED})
+        create = Can(PERMISSION, "CREATE")
         return [
-            Route(
-                path="/api/prompts",
-                endpoint=self.list,
-                access=use,
-                summary="The versions of a prompt, or all that the caller wrote",
+            prompts.get(
+                "",
+                self.list,
+                "The versions of a prompt, or all that the caller wrote",
                 query=models.VersionsQuery,
                 responses={200: [models.PROMPT], 400: models.ERROR, 403: _UNSEEN},
                 failure={"error": "Error getting prompts"},
-                contract="prompts §4",
             ),
-            Route(
-                path="/api/prompts/groups/{group_id}/prompts",
-                endpoint=self.add,
-                methods=("POST",),
-                access=use,
-                summary="Add a version",
+            checked.post(
+                "/groups/{group_id}/prompts",
+                self.add,
+                "Add a version",
+                checks=(self._editable,),
                 body=models.VersionBody,
-                responses={200: {"prompt": models.PROMPT}, 400: models.ERROR, **refusals},
+                invalid=models.INVALID_VERSION,
+                responses={200: {"prompt": models.PROMPT}},
                 failure={"error": "Error adding prompt to group"},
-                contract="prompts §4",
             ),
-            Route(
-                path="/api/prompts/{prompt_id}/tags/production",
-                endpoint=self.put_to_use,
-                methods=("PATCH",),
+            checked.patch(
+                "/{prompt_id}/tags/production",
+                self.put_to_use,
+                "Make a version the one in use",
                 access=create,
-                summary="Make a version the one in use",
+                checks=(self._access_control.check_use,),
                 body=NoBody,
-                responses={200: models.MESSAGE, **refusals},
+                responses={200: models.MESSAGE},
                 failure={"error": "Error updating prompt production"},
-                contract="prompts §4",
             ),
-            Route(
-                path="/api/prompts/{prompt_id}",
-                endpoint=self.show,
-                access=use,
-                summary="One version",
-                responses={200: models.PROMPT, **refusals},
+            checked.get(
+                "/{prompt_id}",
+                self.show,
+                "One version",
+                responses={200: models.PROMPT},
                 failure={"error": "Error getting prompt"},
-                contract="prompts §4",
             ),
-            Route(
-                path="/api/prompts/{prompt_id}",
-                endpoint=self.delete,
-                methods=("DELETE",),
+            checked.delete(
+                "/{prompt_id}",
+                self.delete,
+                "Delete a version; with the last one the prompt goes",
                 access=create,
-                summary="Delete a version; with the last one the prompt goes",
+                checks=(self._access_control.check_use, self._deletable),
                 query=models.DeleteQuery,
-                responses={
-                    200: {"prompt": "Prompt deleted successfully"},
-                    400: models.ERROR,
-                    **refusals,
-                },
+                invalid=models.INVALID_QUERY,
+                responses={200: {"prompt": "Prompt deleted successfully"}, 400: models.ERROR},
                 failure=_NOT_DELETED,
-                contract="prompts §4",
             ),
         ]
 
+    async def _editable(self, request: Request) -> None:
+        group_id = request.path_params["group_id"]
+        request.keep(
+            await self._access_control.group(request.caller, group_id, EDIT, {"author": 1})
+        )
+
+    async def _deletable(self, request: Request) -> None:
+        prompt_id = request.path_params["prompt_id"]
+        request.keep(await self._access_control.version(request.caller, prompt_id, DELETE))
+
     async def list(self, request: Request) -> Response:
         """Versions, newest first."""
-        caller, named = request.caller, request.query.get("groupId")
+        caller, named = request.caller, request.valid(models.VersionsQuery).groupId
         if named:
             group = object_id(named)
             if group is None:
@@ -104,25 +111,16 @@ class VersionRoutes:
 
     async def add(self, request: Request) -> Response:
         """A new version. The group of the path counts, whatever the body names."""
-        found = await self._access_control.group(
-            request.caller, request.path_params["group_id"], EDIT, {"author": 1}
-        )
+        found, prompt = request.valid(Granted), request.valid(models.VersionBody).prompt
         if found.id is None:
             raise HTTPError(404, MISSING)
-        prompt = member(request.payload, "prompt")
-        if prompt is None:
-            sent = request.payload.get("prompt") if isinstance(request.payload, dict) else None
-            if not sent:
-                return JSON({"error": "Prompt is required"}, 400)
-        text, form = text_and_type(prompt or {})
-        made = await self._prompts.add_version(request.caller, found.id, text, form)
+        made = await self._prompts.add_version(request.caller, found.id, prompt.prompt, prompt.type)
         if made is None:
             raise HTTPError(404, MISSING)
         return JSON({"prompt": made})
 
     async def put_to_use(self, request: Request) -> Response:
         """Change the version in use."""
-        await self._access_control.use(request.caller)
         found = await self._access_control.version(
             request.caller, request.path_params["prompt_id"], EDIT
         )
@@ -139,14 +137,7 @@ class VersionRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete a version."""
-        await self._access_control.use(request.caller)
-        found = await self._access_control.version(
-            request.caller, request.path_params["prompt_id"], DELETE
-        )
-        named = request.query.get("groupId")
-        group = object_id(named)
-        if group is None:
-            return JSON({"error": "Invalid or missing groupId"}, 400)
+        found, group = request.valid(Granted), request.valid(models.DeleteQuery).groupId
         if found.id is None:
             raise HTTPError(404, MISSING)
         was_last = await self._prompts.remove_version(found.id, group)

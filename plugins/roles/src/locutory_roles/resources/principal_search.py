@@ -3,12 +3,14 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from locutory import HTTPError, Principal, Request, Services
+from locutory import HTTPError, Once, Principal, Request, Services
 from locutory.database import Raw
+from locutory.validation import read_query
 from locutory_contracts.accounts import Account
 from locutory_contracts.people import PEOPLE
 from locutory_roles.groups import GroupStore
@@ -18,17 +20,64 @@ from locutory_roles.store import RoleStore
 
 SHORTEST = 2
 LONGEST = 200
+NO_TEXT = 'Query parameter "q" is required and must not be empty'
 _ACTIONS = {USER: "VIEW_USERS", GROUP: "VIEW_GROUPS", ROLE: "VIEW_ROLES"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"\s*([+-]?\d{1,9})", re.ASCII)
 
 
-class PrincipalQuery(BaseModel):
-    """The query, for the documentation."""
+def _limit(text: str) -> int:
+    """10 for one that is no number, else 1 to 50."""
+    number = _NUMBER.match(text)
+    return min(max(1, (int(number[1]) if number else 0) or 10), 50)
 
-    q: str = Field(description="Part of a name, e-mail address, username or description")
-    limit: int = Field(20, description="1 to 50")
-    types: str = Field("", description="Comma list of user, group, role")
+
+def _text(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise ValueError(NO_TEXT)
+    if len(text) < SHORTEST:
+        raise ValueError(f"Query must be at least {SHORTEST} characters long")
+    if len(text) > LONGEST:
+        raise ValueError(f"Query must not exceed {LONGEST} characters")
+    return text
+
+
+def _kinds(texts: list[str]) -> list[str]:
+    return [kind for text in texts for kind in text.split(",") if kind in _ACTIONS]
+
+
+Kinds = Annotated[list[str], AfterValidator(_kinds)]
+
+
+class KindsQuery(BaseModel):
+    """Which kinds of principals are asked for."""
+
+    types: Kinds = Field(
+        [], description="Comma list of user, group, role; unknown ones do not count"
+    )
+    type: Kinds = Field([], description="The same")
+
+    @property
+    def requested(self) -> list[str]:
+        """The kinds, each once."""
+        return list(dict.fromkeys([*self.types, *self.type]))
+
+
+class PrincipalQuery(KindsQuery):
+    """Whom to find."""
+
+    q: Annotated[str, Once(), AfterValidator(_text)] = Field(
+        description="Part of a name, e-mail address, username or description"
+    )
+    limit: Annotated[int, BeforeValidator(_limit)] = Field(20, description="1 to 50")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The kinds of principals that a caller may see."""
+
+    kinds: Sequence[str]
 
 
 class PrincipalSearch:
@@ -46,18 +95,20 @@ class PrincipalSearch:
         self._directory_principals = directory_principals
         self._services = services
 
+    async def check(self, request: Request) -> None:
+        """As a check of a route: 403 unless the caller may see all kinds that are asked for."""
+        requested = read_query(KindsQuery, request.query).requested
+        request.keep(Seen(await self._permitted(request.caller, requested)))
+
     async def search(self, request: Request) -> dict[str, Any]:
-        """The body of the answer; `HTTPError` with the contract's refusals.
+        """The body of the answer.
 
         Without ``types`` only the kinds that the caller may see are searched. An outside
         directory fills up what is left of the limit.
         """
-        caller = request.caller
-        requested = _requested(request)
-        seen = await self._permitted(caller, requested)
-        text = _text(request)
-        limit = _limit(request.query_text("limit"))
-        kinds = requested or seen
+        caller, query = request.caller, request.valid(PrincipalQuery)
+        text, limit, requested = query.q, query.limit, query.requested
+        kinds = requested or request.valid(Seen).kinds
         found = await self._find(text, limit, kinds, caller.tenant)
         if len(found) < limit:
             others = await self._outside(request, text, kinds, limit, found)
@@ -139,36 +190,6 @@ class PrincipalSearch:
 
 def _forbidden(message: str) -> HTTPError:
     return HTTPError(403, {"error": "Forbidden", "message": message})
-
-
-def _requested(request: Request) -> list[str]:
-    """The kinds asked for by ``types`` (and ``type``); unknown ones do not count."""
-    found: list[str] = []
-    for name in ("types", "type"):
-        value = request.query.get(name, "")
-        for text in [value] if isinstance(value, str) else value:
-            found += [kind for kind in text.split(",") if kind in _ACTIONS]
-    return list(dict.fromkeys(found))
-
-
-def _text(request: Request) -> str:
-    value = request.query.get("q")
-    text = value.strip() if isinstance(value, str) else ""
-    if not text:
-        raise HTTPError(400, {"error": 'Query parameter "q" is required and must not be empty'})
-    if len(text) < SHORTEST:
-        raise HTTPError(400, {"error": f"Query must be at least {SHORTEST} characters long"})
-    if len(text) > LONGEST:
-        raise HTTPError(400, {"error": f"Query must not exceed {LONGEST} characters"})
-    return text
-
-
-def _limit(text: str | None) -> int:
-    """20 without a limit, 10 for one that is no number, else 1 to 50."""
-    if text is None:
-        return 20
-    number = _NUMBER.match(text)
-    return min(max(1, (int(number[1]) if number else 0) or 10), 50)
 
 
 def _user(account: Account) -> dict[str, Any]:

@@ -1,17 +1,28 @@
 """``/api/permissions`` (contract roles §4)."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bson import ObjectId
 from pydantic import ValidationError
 from pymongo.errors import ConnectionFailure, PyMongoError
 from starlette.responses import Response
 
-from locutory import JSON, HTTPError, Policy, Principal, Request, Route, SignedIn
+from locutory import (
+    JSON,
+    HTTPError,
+    Policy,
+    Principal,
+    Request,
+    Route,
+    RouteGroup,
+    SignedIn,
+    refusal,
+)
 from locutory_contracts.access import SHARE
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.grant_listing import GrantListing
-from locutory_roles.resources.principal_search import PrincipalQuery, PrincipalSearch
+from locutory_roles.resources.principal_search import NO_TEXT, PrincipalQuery, PrincipalSearch
 from locutory_roles.resources.principals import object_id
 from locutory_roles.resources.resource_types import ResourceType, ResourceTypeRegistry
 from locutory_roles.resources.service import Access
@@ -20,13 +31,19 @@ from locutory_roles.resources.sharing import OwnerIsFixed, ShareChange, Sharing
 if TYPE_CHECKING:
     import structlog.stdlib
 
-_BASE = "/api/permissions"
-_ONE = f"{_BASE}/{{resource_type}}/{{resource_id}}"
 _NOT_CHANGED = "Failed to update permissions"
 _OWNER_FIXED = {
     "error": "Bad Request",
     "message": "Shared link owner permissions cannot be changed",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Changeable:
+    """A resource whose entries the caller may change."""
+
+    kind: ResourceType
+    resource: ObjectId
 
 
 class ResourceRoutes:
@@ -54,18 +71,30 @@ class ResourceRoutes:
 
     def all(self) -> list[Route]:
         """The routes of contract roles §1, rows 10 to 15."""
-        refused = {
-            "error": "Forbidden",
-            "message": "Insufficient permissions to access this agent",
-        }
-        unsupported = {"error": "Bad Request", "message": "Unsupported resource type: x"}
+        resources = RouteGroup("/api/permissions", access=SignedIn())
+        one = RouteGroup(
+            "/api/permissions/{resource_type}/{resource_id}",
+            access=SignedIn(),
+            responses={
+                403: {
+                    "error": "Forbidden",
+                    "message": "Insufficient permissions to access this agent",
+                },
+                404: {"error": "Not Found", "message": "mcpServer not found"},
+            },
+            failure={
+                "error": "Internal Server Error",
+                "message": "Failed to check resource access permissions",
+            },
+        )
         return [
-            Route(
-                path=f"{_BASE}/search-principals",
-                endpoint=self.search,
-                access=SignedIn(),
-                summary="Find people, groups and roles to share with",
+            resources.get(
+                "/search-principals",
+                self.search,
+                "Find people, groups and roles to share with",
+                checks=(self._principal_search.check,),
                 query=PrincipalQuery,
+                invalid=refusal("error", {"q": NO_TEXT}),
                 responses={
                     200: "Principals, best matches first",
                     400: {"error": "Query must be at least 2 characters long"},
@@ -77,11 +106,10 @@ class ResourceRoutes:
                 failure={"error": "Failed to search principals"},
                 contract="roles §4.4",
             ),
-            Route(
-                path=f"{_BASE}/{{resource_type}}/roles",
-                endpoint=self.roles,
-                access=SignedIn(),
-                summary="Access roles that can be granted on a type of resource",
+            resources.get(
+                "/{resource_type}/roles",
+                self.roles,
+                "Access roles that can be granted on a type of resource",
                 responses={
                     200: [
                         {
@@ -96,11 +124,10 @@ class ResourceRoutes:
                 failure={"error": "Failed to get roles", "details": "Internal error"},
                 contract="roles §4.5",
             ),
-            Route(
-                path=_ONE,
-                endpoint=self.read,
-                access=SignedIn(),
-                summary="Who was given a resource",
+            one.get(
+                "",
+                self.read,
+                "Who was given a resource",
                 responses={
                     200: {
                         "resourceType": "agent",
@@ -108,43 +135,29 @@ class ResourceRoutes:
                         "principals": [],
                         "public": False,
                     },
-                    400: unsupported,
-                    403: refused,
-                    404: {"error": "Not Found", "message": "mcpServer not found"},
-                },
-                failure={
-                    "error": "Internal Server Error",
-                    "message": "Failed to check resource access permissions",
+                    400: {"error": "Bad Request", "message": "Unsupported resource type: x"},
                 },
                 contract="roles §4.6",
             ),
-            Route(
-                path=_ONE,
-                endpoint=self.change,
-                methods=("PUT",),
-                access=SignedIn(),
-                summary="Grant and revoke access to a resource",
+            one.put(
+                "",
+                self.change,
+                "Grant and revoke access to a resource",
+                checks=(self._changeable,),
                 body=ShareChange,
+                invalid=_invalid,
                 responses={
                     200: {
                         "message": "Permissions updated successfully",
                         "results": {"principals": [], "public": False},
-                    },
-                    400: {"error": _NOT_CHANGED, "details": "public: not a boolean"},
-                    403: refused,
-                    404: {"error": "Not Found", "message": "mcpServer not found"},
-                },
-                failure={
-                    "error": "Internal Server Error",
-                    "message": "Failed to check resource access permissions",
+                    }
                 },
                 contract="roles §4.7",
             ),
-            Route(
-                path=f"{_BASE}/{{resource_type}}/effective/all",
-                endpoint=self.all_effective,
-                access=SignedIn(),
-                summary="The caller's rights on every resource of a type",
+            resources.get(
+                "/{resource_type}/effective/all",
+                self.all_effective,
+                "The caller's rights on every resource of a type",
                 responses={200: {"65a000000000000000000000": 15}},
                 failure={
                     "error": "Failed to get all effective permissions",
@@ -152,11 +165,10 @@ class ResourceRoutes:
                 },
                 contract="roles §4.8",
             ),
-            Route(
-                path=f"{_ONE}/effective",
-                endpoint=self.effective,
-                access=SignedIn(),
-                summary="The caller's rights on a resource",
+            resources.get(
+                "/{resource_type}/{resource_id}/effective",
+                self.effective,
+                "The caller's rights on a resource",
                 responses={200: {"permissionBits": 15}},
                 failure={
                     "error": "Failed to get effective permissions",
@@ -189,16 +201,22 @@ class ResourceRoutes:
         tenant = request.caller.tenant
         return JSON(await self._grant_listing.of(kind, resource_id, resource, tenant))
 
-    async def change(self, request: Request) -> Response:
-        """Grant and revoke; the gates stand in the order of the contract."""
-        caller = request.caller
+    async def _changeable(self, request: Request) -> None:
+        """The gates before the body is looked at, in the order of the contract."""
         kind, opened = await self._shareable(request)
         if not opened:
-            await self._require(caller, kind, "SHARE", "")
-        resource = object_id(request.path_params["resource_id"])
+            await self._require(request.caller, kind, "SHARE", "")
+        resource_id = request.path_params["resource_id"]
+        resource = object_id(resource_id)
         if resource is None:
-            raise _not_changed(f"Invalid resource ID: {request.path_params['resource_id'][:100]}")
-        change = _parse(request.payload)
+            raise _not_changed(f"Invalid resource ID: {resource_id[:100]}")
+        request.keep(Changeable(kind, resource))
+
+    async def change(self, request: Request) -> Response:
+        """Grant and revoke."""
+        caller, change = request.caller, request.valid(ShareChange)
+        found = request.valid(Changeable)
+        kind, resource = found.kind, found.resource
         if change.concerns_everybody:
             await self._require(caller, kind, "SHARE_PUBLIC", " publicly")
         try:
@@ -267,13 +285,10 @@ class ResourceRoutes:
             raise HTTPError(403, {"error": "Forbidden", "message": message})
 
 
-def _parse(payload: Any) -> ShareChange:
-    try:
-        return ShareChange.model_validate(payload)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _not_changed(f"{where}: {first['msg']}" if where else first["msg"]) from None
+def _invalid(error: ValidationError) -> HTTPError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return _not_changed(f"{where}: {first['msg']}" if where else first["msg"])
 
 
 def _missing(kind: ResourceType) -> HTTPError:

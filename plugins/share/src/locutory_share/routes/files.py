@@ -18,6 +18,7 @@ from locutory import (
     Principal,
     Request,
     Route,
+    RouteGroup,
     Services,
     Text,
 )
@@ -102,43 +103,40 @@ class FileRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
-        shared: dict[str, Any] = {
-            "access": READERS,
-            "failure": {"message": "Error resolving shared file"},
-            "contract": "share §3",
-        }
         refusals = {401: models.MESSAGE, 403: "The link is for others", 404: models.MESSAGE}
         streamed = {
             200: "The file",
             302: "A signed address, with direct=true",
             304: "Unchanged",
-            **refusals,
             501: "Not Implemented",
         }
-        path = "/api/share/{share_id}/files/{file_id}"
+        file = RouteGroup(
+            "/api/share/{share_id}/files/{file_id}",
+            access=READERS,
+            failure={"message": "Error resolving shared file"},
+            contract="share §3",
+            responses=refusals,
+        )
         return [
-            Route(
-                path=path,
-                endpoint=self.show,
-                summary="A file of a link, inline if it is a harmless image or PDF",
+            file.get(
+                "",
+                self.show,
+                "A file of a link, inline if it is a harmless image or PDF",
                 query=models.FileQuery,
                 responses=streamed,
-                **shared,
             ),
-            Route(
-                path=f"{path}/download",
-                endpoint=self.download,
-                summary="Download a file of a link",
+            file.get(
+                "/download",
+                self.download,
+                "Download a file of a link",
                 query=models.FileQuery,
                 responses=streamed,
-                **shared,
             ),
-            Route(
-                path=f"{path}/preview",
-                endpoint=self.preview,
-                summary="The preview of a file of a link",
-                responses={200: {"file_id": "…", "status": "ready"}, **refusals},
-                **shared,
+            file.get(
+                "/preview",
+                self.preview,
+                "The preview of a file of a link",
+                responses={200: {"file_id": "…", "status": "ready"}},
             ),
         ]
 
@@ -211,7 +209,9 @@ class FileRoutes:
         if _is_known(tag, request.headers.get("if-none-match", "")):
             return Empty(304, headers)
         name = _PREFIX.sub("", str(snapshot.get("filename") or "")) or "file"
-        direct = request.query_text("direct") == "true" and snapshot.get("source") in _DIRECT
+        direct = (
+            request.valid(models.FileQuery).direct == "true" and snapshot.get("source") in _DIRECT
+        )
         if direct and (address := await self._address(files, record, name)):
             return RedirectResponse(address, 302, {"cache-control": "no-store"})
         kind = snapshot.get("type")

@@ -1,24 +1,17 @@
 """Routes for the owner of links (contract share §5)."""
 
-import re
-from typing import Any
-
 from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
-from locutory import JSON, Can, Request, Route, Services, SignedIn
+from locutory import JSON, Can, Request, Route, RouteGroup, Services, SignedIn
 from locutory.database import Raw
 from locutory_contracts.search import SEARCH
 from locutory_share.access_control import PERMISSIONS, AccessControl
 from locutory_share.links import LinkStore, revision_of
-from locutory_share.listing import SORT_FIELDS, BadCursor, LinkList, Order
+from locutory_share.listing import BadCursor, LinkList, Order
 from locutory_share.publisher import LinkOptions, LinkPublisher, refusal
 from locutory_share.routes import models
 
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,16}")
-_PAGE = 10
-_LARGEST_PAGE = 100
-_LONGEST_SEARCH = 256
 _HITS = 20
 
 
@@ -42,23 +35,23 @@ class ManagingRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        share = RouteGroup(
+            "/api/share", access=SignedIn(), contract="share §5", invalid=models.INVALID
+        )
         publish = Can(PERMISSIONS, "CREATE")
         return [
-            Route(
-                path="/api/share",
-                endpoint=self.page,
-                access=SignedIn(),
-                summary="A page of the caller's shared links",
+            share.get(
+                "",
+                self.page,
+                "A page of the caller's shared links",
                 query=models.ListQuery,
                 responses={200: {"links": [], "hasNextPage": False}, 400: models.MESSAGE},
                 failure={"message": "Error getting shared links"},
-                contract="share §5",
             ),
-            Route(
-                path="/api/share/link/{conversation_id}",
-                endpoint=self.link,
-                access=SignedIn(),
-                summary="The link of a conversation, if there is one",
+            share.get(
+                "/link/{conversation_id}",
+                self.link,
+                "The link of a conversation, if there is one",
                 responses={
                     200: {
                         "success": False,
@@ -67,14 +60,12 @@ class ManagingRoutes:
                     }
                 },
                 failure={"message": "Error getting shared link"},
-                contract="share §5",
             ),
-            Route(
-                path="/api/share/{conversation_id}",
-                endpoint=self.create,
-                methods=("POST",),
+            share.post(
+                "/{conversation_id}",
+                self.create,
+                "Make a link to a conversation",
                 access=publish,
-                summary="Make a link to a conversation",
                 body=models.PublishBody,
                 responses={
                     200: models.PUBLISHED,
@@ -83,54 +74,41 @@ class ManagingRoutes:
                     409: {"message": "Share already exists"},
                 },
                 failure={"message": "Error creating shared link"},
-                contract="share §5",
             ),
-            Route(
-                path="/api/share/{share_id}",
-                endpoint=self.update,
-                methods=("PATCH",),
+            share.patch(
+                "/{share_id}",
+                self.update,
+                "Publish the conversation as it is now under the same link",
                 access=publish,
-                summary="Publish the conversation as it is now under the same link",
                 body=models.PublishBody,
                 responses={200: models.PUBLISHED, 400: models.MESSAGE, 404: models.MESSAGE},
                 failure={"message": "Error updating shared link"},
-                contract="share §5",
             ),
-            Route(
-                path="/api/share/{share_id}",
-                endpoint=self.delete,
-                methods=("DELETE",),
-                access=SignedIn(),
-                summary="Delete a link",
+            share.delete(
+                "/{share_id}",
+                self.delete,
+                "Delete a link",
                 responses={
                     200: {"success": True, "message": "Share deleted successfully"},
                     404: {"message": "Share not found"},
                 },
                 failure={"message": "Error deleting shared link"},
-                contract="share §5",
             ),
         ]
 
     async def page(self, request: Request) -> Response:
         """A page of links."""
-        search = (_single(request, "search") or "").strip()
-        if len(search) > _LONGEST_SEARCH:
-            raise refusal(400, f"search must be {_LONGEST_SEARCH} characters or fewer")
-        field = _single(request, "sortBy")
-        order = Order(
-            field if field in SORT_FIELDS else "createdAt",
-            _single(request, "sortDirection") != "asc",
-        )
-        cursor = (_single(request, "cursor") or "").strip()
+        query = request.valid(models.ListQuery)
+        order = Order(query.sortBy, query.sortDirection != "asc")
         try:
-            position = order.read(cursor) if cursor else None
+            position = order.read(query.cursor) if query.cursor else None
         except BadCursor:
             raise refusal(400, "cursor is not valid for this sort") from None
-        found = await self._search(request.caller.id, search) if search else None
+        search, user = query.search, request.caller.id
+        found = await self._search(user, search) if search else None
         if found is not None and not found:
             return JSON({"links": [], "hasNextPage": False})
-        size = _page_size(_single(request, "pageSize"))
-        return JSON(await self._list.page(request.caller.id, order, position, size, found))
+        return JSON(await self._list.page(user, order, position, query.pageSize, found))
 
     async def _search(self, user: str, text: str) -> list[str]:
         """Conversations that match; none when search is off or fails."""
@@ -164,13 +142,13 @@ class ManagingRoutes:
 
     async def create(self, request: Request) -> Response:
         """Make a link."""
-        options = _options(request.fields)
+        options = _options(request.valid(models.PublishBody))
         conversation_id = request.path_params["conversation_id"]
         return _published(await self._publisher.create(request.caller, conversation_id, options))
 
     async def update(self, request: Request) -> Response:
         """Publish anew."""
-        options = _options(request.fields)
+        options = _options(request.valid(models.PublishBody))
         share_id = request.path_params["share_id"]
         return _published(await self._publisher.update(request.caller, share_id, options))
 
@@ -189,27 +167,10 @@ class ManagingRoutes:
         )
 
 
-def _options(fields: dict[str, Any]) -> LinkOptions:
-    target, files = fields.get("targetMessageId"), fields.get("snapshotFiles", True)
-    if "targetMessageId" in fields and not (isinstance(target, str) and target.strip()):
-        raise refusal(400, "targetMessageId must be a non-empty string")
-    if not isinstance(files, bool):
-        raise refusal(400, "snapshotFiles must be a boolean")
-    return LinkOptions(target, files)
+def _options(body: models.PublishBody) -> LinkOptions:
+    return LinkOptions(body.targetMessageId or None, body.snapshotFiles)
 
 
 def _published(link: Raw) -> Response:
     names = ("_id", "shareId", "conversationId", "targetMessageId")
     return JSON({name: link[name] for name in names if name in link})
-
-
-def _single(request: Request, name: str) -> str | None:
-    """A query value; one that is repeated counts as absent."""
-    value = request.query.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _page_size(text: str | None) -> int:
-    if text is None or not _WHOLE_NUMBER.fullmatch(text):
-        return _PAGE
-    return min(max(int(text), 1), _LARGEST_PAGE)

@@ -1,41 +1,89 @@
-"""Request bodies, queries and examples, for the documentation."""
+"""Bodies and queries, what is said about wrong ones, and examples."""
 
 # ruff: noqa: N815  (names are those of the wire)
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from locutory import Once, refusal
+from locutory_share.listing import SORT_FIELDS
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,16}")
+_PAGE = 10
+_LARGEST_PAGE = 100
+_LONGEST_SEARCH = 256
+_NO_TARGET = "targetMessageId must be a non-empty string"
+
+
+def _filled(target: str) -> str:
+    if not target.strip():
+        raise ValueError(_NO_TARGET)
+    return target
 
 
 class PublishBody(BaseModel):
     """What a link is to show."""
 
-    targetMessageId: str | None = None
-    snapshotFiles: bool | None = None
+    targetMessageId: Annotated[str, AfterValidator(_filled)] = Field(
+        "", description="The last message to show; none: all of them"
+    )
+    snapshotFiles: bool = True
 
 
 class ForkBody(BaseModel):
     """Which branch of which revision to continue."""
 
-    targetMessageIndex: int | None = None
     shareRevision: str | None = None
+    targetMessageIndex: int | None = None
+
+
+def _page_size(text: str) -> int:
+    return min(max(int(text), 1), _LARGEST_PAGE) if _WHOLE_NUMBER.fullmatch(text) else _PAGE
+
+
+def _sort_field(text: str) -> str:
+    return text if text in SORT_FIELDS else "createdAt"
+
+
+def _short(search: str) -> str:
+    if len(search) > _LONGEST_SEARCH:
+        raise ValueError(f"search must be {_LONGEST_SEARCH} characters or fewer")
+    return search
+
+
+Trimmed = Annotated[str, Once(), BeforeValidator(str.strip)]
 
 
 class ListQuery(BaseModel):
     """Query of the list of links."""
 
-    pageSize: int = 10
-    sortBy: Literal["createdAt", "title"] = "createdAt"
-    sortDirection: Literal["asc", "desc"] = "desc"
-    search: str | None = None
-    cursor: str | None = None
+    pageSize: Annotated[int, Once(), BeforeValidator(_page_size)] = Field(
+        _PAGE, description=f"1 to {_LARGEST_PAGE}"
+    )
+    sortBy: Annotated[str, Once(), BeforeValidator(_sort_field)] = Field(
+        "createdAt", description=" · ".join(sorted(SORT_FIELDS))
+    )
+    sortDirection: Annotated[str, Once()] = Field("desc", description="asc or desc")
+    search: Annotated[Trimmed, AfterValidator(_short)] = ""
+    cursor: Trimmed = ""
 
 
 class FileQuery(BaseModel):
     """Query of a file."""
 
-    direct: bool = False
+    direct: str = Field("", description="true: a signed address instead, where there is one")
 
+
+INVALID = refusal(
+    "message",
+    {
+        "targetMessageId": _NO_TARGET,
+        "snapshotFiles": "snapshotFiles must be a boolean",
+        "targetMessageIndex": "targetMessageIndex must be a whole number",
+    },
+)
 
 MESSAGE = {"message": "What is wrong"}
 

@@ -1,7 +1,7 @@
 """Routes for readers of links (contract share §2, §3, §4)."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -14,6 +14,7 @@ from locutory import (
     Public,
     Request,
     Route,
+    RouteGroup,
     SignedIn,
     by_ip,
     by_user,
@@ -32,6 +33,13 @@ READERS = OptionalUser("public links are for everybody; the link itself decides"
 
 _FRESH = {"cache-control": "private, no-store"}
 _TOO_MANY = {"message": "Too many requests. Try again later"}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A link that the caller may read."""
+
+    link: Raw
 
 
 class ViewerAccess:
@@ -73,48 +81,39 @@ class ViewingRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        share = RouteGroup(
+            "/api/share/{share_id}",
+            access=READERS,
+            contract="share §3",
+            responses={403: "The link is for others", 404: models.MESSAGE},
+        )
         return [
-            Route(
-                path="/api/share/{share_id}",
-                endpoint=self.read,
-                access=READERS,
-                summary="A shared conversation without anything private",
-                responses={
-                    200: models.SHARED,
-                    401: models.MESSAGE,
-                    403: "The link is for others",
-                    404: models.MESSAGE,
-                },
+            share.get(
+                "",
+                self.read,
+                "A shared conversation without anything private",
+                responses={200: models.SHARED, 401: models.MESSAGE},
                 failure={"message": "Error getting shared messages"},
-                contract="share §3",
             ),
-            Route(
-                path="/api/share/{share_id}/config",
-                endpoint=self.page,
-                access=READERS,
-                summary="What the page of a shared conversation needs to know",
-                responses={
-                    200: {"appTitle": "LibreChat"},
-                    401: models.MESSAGE,
-                    403: "The link is for others",
-                    404: models.MESSAGE,
-                },
+            share.get(
+                "/config",
+                self.page,
+                "What the page of a shared conversation needs to know",
+                responses={200: {"appTitle": "LibreChat"}, 401: models.MESSAGE},
                 failure={"message": "Error getting shared startup config"},
-                contract="share §3",
             ),
-            Route(
-                path="/api/share/{share_id}/fork",
-                endpoint=self.fork,
-                methods=("POST",),
+            share.post(
+                "/fork",
+                self.fork,
+                "Continue a shared conversation as one's own",
                 access=SignedIn(),
                 limits=fork_limits(self._config),
-                summary="Continue a shared conversation as one's own",
+                checks=(self._opened,),
                 body=models.ForkBody,
+                invalid=models.INVALID,
                 responses={
                     201: {"conversation": {}, "messages": []},
                     400: models.MESSAGE,
-                    403: "The link is for others",
-                    404: models.MESSAGE,
                     409: {"message": "Shared link was updated"},
                     429: _TOO_MANY,
                 },
@@ -137,14 +136,16 @@ class ViewingRoutes:
 
     async def fork(self, request: Request) -> Response:
         """A copy that belongs to the caller."""
-        link = await self._viewer_access.open(request, request.caller)
-        revision = request.text("shareRevision")
-        index: Any = request.fields.get("targetMessageIndex")
-        if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
-            raise refusal(400, "targetMessageIndex must be a whole number")
+        link, body = request.valid(Opened).link, request.valid(models.ForkBody)
         if not link.get("conversationId"):
             raise refusal(404, "Shared conversation not found")
-        return JSON(await self._forking.fork(request.caller, link, revision, index), 201)
+        forked = await self._forking.fork(
+            request.caller, link, body.shareRevision, body.targetMessageIndex
+        )
+        return JSON(forked, 201)
+
+    async def _opened(self, request: Request) -> None:
+        request.keep(Opened(await self._viewer_access.open(request, request.caller)))
 
 
 def fork_limits(config: ShareConfig) -> tuple[Limit, Limit]:

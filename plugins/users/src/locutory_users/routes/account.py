@@ -1,28 +1,47 @@
 """The account itself: profile, terms, preferences, tool keys, deletion (user §3–§7)."""
 
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import Response
 
-from locutory import JSON, Empty, NoBody, Request, Route, SignedIn
+from locutory import JSON, Empty, NoBody, Request, Route, RouteGroup, SignedIn, max_entries, refusal
 from locutory_users.profile import profile
-from locutory_users.service import OwnAccount
+from locutory_users.service import (
+    ENVIRONMENTS,
+    LONGEST_KEY,
+    MOST_FIELDS,
+    Environment,
+    OwnAccount,
+)
+
+_TEXTS = {
+    "statefulCodeEnvironment": f"statefulCodeEnvironment must be one of: {', '.join(ENVIRONMENTS)}",
+    "pluginKey": f"pluginKey must have 1 to {LONGEST_KEY} characters",
+    "auth": "auth must map names to texts",
+    "auth.dict_type": f"auth must be an object of at most {MOST_FIELDS} secrets",
+    "auth.too_long": f"auth must be an object of at most {MOST_FIELDS} secrets",
+}
+
+Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)]
 
 
 class Preferences(BaseModel):
     """Where code of tools runs."""
 
-    statefulCodeEnvironment: Literal["user", "agent-user", "conversation"]  # noqa: N815
+    statefulCodeEnvironment: Environment  # noqa: N815
 
 
 class PluginChange(BaseModel):
     """A tool to install or uninstall, with the user's secrets for it."""
 
-    pluginKey: str = Field(min_length=1)  # noqa: N815
-    action: Literal["install", "uninstall"]
-    auth: dict[str, str | None] | None = None
-    isEntityTool: bool = False  # noqa: N815
+    pluginKey: Key  # noqa: N815
+    action: str | None = Field(None, description="install or uninstall; nothing else does anything")
+    auth: (
+        Annotated[dict[Key, str | None], max_entries(MOST_FIELDS), Field(max_length=MOST_FIELDS)]
+        | None
+    ) = None
+    isEntityTool: Annotated[bool, BeforeValidator(bool)] = False  # noqa: N815
 
 
 class SecondFactorBody(BaseModel):
@@ -40,81 +59,73 @@ class AccountRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
+        user = RouteGroup("/api/user", access=SignedIn(), invalid=refusal("message", _TEXTS))
+        gone: dict[int, Any] = {404: "The account is gone"}
+        wrong = {"message": "Something went wrong."}
         return [
-            Route(
-                path="/api/user",
-                endpoint=self.show,
-                access=SignedIn(),
-                summary="The caller's account",
+            user.get(
+                "",
+                self.show,
+                "The caller's account",
                 responses={200: {"_id": "…", "id": "…", "email": "a@example.com", "role": "USER"}},
                 contract="user §3",
             ),
-            Route(
-                path="/api/user/terms",
-                endpoint=self.terms,
-                access=SignedIn(),
-                summary="Whether the caller has accepted the terms of service",
+            user.get(
+                "/terms",
+                self.terms,
+                "Whether the caller has accepted the terms of service",
                 responses={200: {"termsAccepted": False, "termsAcceptedAt": None}},
                 failure={"message": "Error fetching terms acceptance status"},
                 contract="user §4",
             ),
-            Route(
-                path="/api/user/terms/accept",
-                methods=("POST",),
-                endpoint=self.accept_terms,
-                access=SignedIn(),
-                summary="Accept the terms of service",
+            user.post(
+                "/terms/accept",
+                self.accept_terms,
+                "Accept the terms of service",
                 body=NoBody,
                 responses={
                     200: {
                         "message": "Terms accepted successfully",
                         "termsAcceptedAt": "2026-01-31T12:00:00.000Z",
                     },
-                    404: "The account is gone",
+                    **gone,
                 },
                 failure={"message": "Error accepting terms"},
                 contract="user §4",
             ),
-            Route(
-                path="/api/user/preferences",
-                methods=("PATCH",),
-                endpoint=self.prefer,
-                access=SignedIn(),
+            user.patch(
+                "/preferences",
+                self.prefer,
+                "Choose where code of tools runs",
                 body=Preferences,
-                summary="Choose where code of tools runs",
                 responses={
                     200: {"updated": True, "preferences": {"statefulCodeEnvironment": "user"}},
-                    400: "No such environment",
                     403: "This deployment does not allow the environment",
-                    404: "The account is gone",
+                    **gone,
                 },
                 failure={"message": "Failed to update user preferences"},
                 contract="user §5",
             ),
-            Route(
-                path="/api/user/plugins",
-                methods=("POST",),
-                endpoint=self.change_plugin,
-                access=SignedIn(),
+            user.post(
+                "/plugins",
+                self.change_plugin,
+                "Install or uninstall a tool and the caller's secrets for it",
                 body=PluginChange,
-                summary="Install or uninstall a tool and the caller's secrets for it",
-                responses={200: "Done; the body is empty", 400: "Not a tool, or not secrets"},
-                failure={"message": "Something went wrong."},
+                responses={200: "Done; the body is empty"},
+                failure=wrong,
                 contract="user §6",
             ),
-            Route(
-                path="/api/user/delete",
-                methods=("DELETE",),
-                endpoint=self.delete,
-                access=SignedIn(),
+            user.delete(
+                "/delete",
+                self.delete,
+                "Delete the caller's account and everything it owns",
                 body=SecondFactorBody,
-                summary="Delete the caller's account and everything it owns",
                 responses={
                     200: {"message": "User deleted"},
                     400: "The second factor is missing",
                     403: "Accounts cannot be deleted here",
                 },
-                failure={"message": "Something went wrong."},
+                failure=wrong,
                 contract="user §7",
             ),
         ]
@@ -140,23 +151,20 @@ class AccountRoutes:
 
     async def prefer(self, request: Request) -> Response:
         """``{updated, preferences}``."""
-        given: Any = request.fields.get("statefulCodeEnvironment")
-        environment = await self._own.prefer(request.caller, given)
+        environment = request.valid(Preferences).statefulCodeEnvironment
+        await self._own.prefer(request.caller, environment)
         return JSON({"updated": True, "preferences": {"statefulCodeEnvironment": environment}})
 
     async def change_plugin(self, request: Request) -> Response:
         """An empty body, whatever was done."""
+        body = request.valid(PluginChange)
         await self._own.change_plugin(
-            request.caller,
-            request.text("pluginKey"),
-            request.text("action"),
-            request.fields.get("auth"),
-            not request.fields.get("isEntityTool"),
+            request.caller, body.pluginKey, body.action, body.auth, not body.isEntityTool
         )
         return Empty()
 
     async def delete(self, request: Request) -> Response:
         """``{message}``."""
-        code, backup_code = request.text("token"), request.text("backupCode")
-        await self._own.delete(request.caller, code, backup_code)
+        body = request.valid(SecondFactorBody)
+        await self._own.delete(request.caller, body.token, body.backupCode)
         return JSON({"message": "User deleted"})

@@ -1,16 +1,22 @@
 """Favourites, starred tools and skill switches (contract user §9–§11)."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import BaseModel, Field, PlainValidator
 from starlette.responses import Response
 
-from locutory import JSON, NoBody, Request, Route, SignedIn
+from locutory import JSON, NoBody, Request, Route, RouteGroup, SignedIn, refusal
 from locutory_users.favorites import LONGEST, MOST, read_favorites
 from locutory_users.service import OwnAccount
-from locutory_users.skill_states import MOST_SENT, check_states
+from locutory_users.skill_states import MOST_SENT, checked_states
 from locutory_users.tool_favorites import ToolFavorites, checked
 
-_PREFIX = "/api/user/settings"
-_STAR = f"{_PREFIX}/favorites/tools/{{item_type}}/{{item_id}}"
+_TEXTS = {
+    "favorites": "Favorites data is required",
+    "skillStates": "skillStates must be a plain object",
+}
+_FAVORITES = [{"model": "gpt-5", "endpoint": "openAI"}]
+_STAR = {"itemType": "tool", "itemId": "calculator"}
 
 
 class Favorite(BaseModel):
@@ -25,13 +31,25 @@ class Favorite(BaseModel):
 class Favorites(BaseModel):
     """The whole list; it replaces the stored one."""
 
-    favorites: list[Favorite] = Field(max_length=MOST)
+    favorites: Annotated[
+        list[dict[str, str]],
+        PlainValidator(
+            read_favorites,
+            json_schema_input_type=Annotated[list[Favorite], Field(max_length=MOST)],
+        ),
+    ]
 
 
 class SkillStates(BaseModel):
     """Skill id → switched on; replaces the stored map."""
 
-    skillStates: dict[str, bool] = Field(max_length=MOST_SENT)  # noqa: N815
+    skillStates: Annotated[  # noqa: N815
+        dict[str, bool],
+        PlainValidator(
+            checked_states,
+            json_schema_input_type=Annotated[dict[str, bool], Field(max_length=MOST_SENT)],
+        ),
+    ]
 
 
 class SettingsRoutes:
@@ -43,83 +61,67 @@ class SettingsRoutes:
 
     def all(self) -> list[Route]:
         """The routes."""
-        failure = {"message": "Internal server error"}
+        settings = RouteGroup(
+            "/api/user/settings",
+            access=SignedIn(),
+            failure={"message": "Internal server error"},
+            invalid=refusal("message", _TEXTS),
+        )
+        star = "/favorites/tools/{item_type}/{item_id}"
         return [
-            Route(
-                path=f"{_PREFIX}/favorites",
-                endpoint=self.favorites,
-                access=SignedIn(),
-                summary="The caller's favourite agents, models and specs",
-                responses={200: [{"model": "gpt-5", "endpoint": "openAI"}]},
-                failure=failure,
+            settings.get(
+                "/favorites",
+                self.favorites,
+                "The caller's favourite agents, models and specs",
+                responses={200: _FAVORITES},
                 contract="user §9",
             ),
-            Route(
-                path=f"{_PREFIX}/favorites",
-                methods=("POST",),
-                endpoint=self.set_favorites,
-                access=SignedIn(),
+            settings.post(
+                "/favorites",
+                self.set_favorites,
+                "Replace the caller's favourites",
                 body=Favorites,
-                summary="Replace the caller's favourites",
-                responses={
-                    200: [{"model": "gpt-5", "endpoint": "openAI"}],
-                    400: "Not a list of favourites",
-                    404: "The account is gone",
-                },
-                failure=failure,
+                responses={200: _FAVORITES, 404: "The account is gone"},
                 contract="user §9",
             ),
-            Route(
-                path=f"{_PREFIX}/favorites/tools",
-                endpoint=self.stars,
-                access=SignedIn(),
-                summary="The caller's starred tools, oldest first",
-                responses={200: [{"itemType": "tool", "itemId": "calculator"}]},
+            settings.get(
+                "/favorites/tools",
+                self.stars,
+                "The caller's starred tools, oldest first",
+                responses={200: [_STAR]},
                 failure={"message": "Failed to retrieve favorites"},
                 contract="user §10",
             ),
-            Route(
-                path=_STAR,
-                methods=("PUT",),
-                endpoint=self.star,
-                access=SignedIn(),
-                summary="Star a tool",
+            settings.put(
+                star,
+                self.star,
+                "Star a tool",
                 body=NoBody,
-                responses={
-                    200: {"itemType": "tool", "itemId": "calculator"},
-                    400: "Not a tool, or too many stars",
-                },
+                responses={200: _STAR, 400: "Not a tool, or too many stars"},
                 failure={"message": "Failed to add favorite"},
                 contract="user §10",
             ),
-            Route(
-                path=_STAR,
-                methods=("DELETE",),
-                endpoint=self.unstar,
-                access=SignedIn(),
-                summary="Take the star of a tool away",
+            settings.delete(
+                star,
+                self.unstar,
+                "Take the star of a tool away",
                 responses={200: {"ok": True}, 400: "Not a tool"},
                 failure={"message": "Failed to remove favorite"},
                 contract="user §10",
             ),
-            Route(
-                path=f"{_PREFIX}/skills/active",
-                endpoint=self.skills,
-                access=SignedIn(),
-                summary="The caller's skill switches",
+            settings.get(
+                "/skills/active",
+                self.skills,
+                "The caller's skill switches",
                 responses={200: {}},
-                failure=failure,
                 contract="user §11",
             ),
-            Route(
-                path=f"{_PREFIX}/skills/active",
-                methods=("POST",),
-                endpoint=self.set_skills,
-                access=SignedIn(),
+            settings.post(
+                "/skills/active",
+                self.set_skills,
+                "Replace the caller's skill switches",
                 body=SkillStates,
-                summary="Replace the caller's skill switches",
-                responses={200: {}, 400: "Not a map of switches"},
-                failure=failure,
+                responses={200: {}},
                 contract="user §11",
             ),
         ]
@@ -131,7 +133,7 @@ class SettingsRoutes:
 
     async def set_favorites(self, request: Request) -> Response:
         """The list as stored."""
-        given = read_favorites(request.fields.get("favorites"))
+        given = request.valid(Favorites).favorites
         account = await self._own.set(request.caller, {"favorites": given})
         return JSON(account["favorites"])
 
@@ -158,5 +160,4 @@ class SettingsRoutes:
 
     async def set_skills(self, request: Request) -> Response:
         """As `skills`: switches of unknown skills are dropped."""
-        check_states(request.fields.get("skillStates"))
         return JSON({})
