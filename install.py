@@ -1,7 +1,8 @@
 """Installs Locutory from this folder into .venv: ``python3 install.py`` or ``make install``.
 
-With ``--dev`` also what tests and linters need, with ``--all`` also the packages that are not part of
-an installation by default (``bundled = false`` in their pyproject.toml). Needs Python 3.11, 3.12 or 3.13 and nothing else.
+With ``--dev`` also what tests and linters need (packages with ``bundled = "dev"`` in their pyproject.toml
+among them), with ``--all`` also the packages that are not part of an installation by default
+(``bundled = false``). Needs Python 3.11, 3.12 or 3.13 and nothing else.
 pip installs the libraries, so its configuration (a mirror, a proxy, an authority) counts.
 Our own distributions are built all at once in one process, not by pip, which would start some
 processes and an environment for each of them.
@@ -71,7 +72,7 @@ class Line:
             sys.stdout.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
 
 
-def parts(everything: bool) -> "list[Path]":
+def parts(everything: bool, dev: bool) -> "list[Path]":
     """The folders of our distributions, this one last."""
     import tomllib
 
@@ -79,7 +80,8 @@ def parts(everything: bool) -> "list[Path]":
     for group in ("packages", "plugins"):
         for file in sorted((ROOT / group).glob("*/pyproject.toml")):
             own = tomllib.loads(file.read_text("utf-8")).get("tool", {}).get("locutory", {})
-            if everything or own.get("bundled", True):
+            bundled = own.get("bundled", True)
+            if everything or bundled is True or (dev and bundled == "dev"):
                 found.append(file.parent)
     return [*found, ROOT]
 
@@ -205,7 +207,7 @@ def main() -> int:
         say(f"Locutory needs Python 3.11, 3.12 or 3.13; this one is {sys.version.split()[0]}.")
         return 1
     dev, line, began = "--dev" in sys.argv[1:], Line(), time.monotonic()
-    folders = parts("--all" in sys.argv[1:])
+    folders = parts("--all" in sys.argv[1:], dev)
     steps = 4 if dev else 3
     try:
         say(f"[1/{steps}] Python {sys.version.split()[0]} in {VENV}")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from locutory import NoConfig, Plugin, hook, installed
-from locutory.testing import Serve
-from locutory.testing.database import Databases
-from locutory.testing.programs import redis_server
-from locutory.testing.waiting import PATIENCE
+from locutory_testing import Serve
+from locutory_testing.database import Databases
+from locutory_testing.programs import redis_server
+from locutory_testing.waiting import PATIENCE
 
 MakePlugin = Callable[..., Plugin]
 RawHTTP = Callable[..., Any]

@@ -24,7 +24,7 @@ from locutory import (
     SignedIn,
     Unauthorized,
 )
-from locutory.testing import Serve, SignIn
+from locutory_testing import Serve, SignIn
 
 USER = {"authorization": "Bearer " + "a" * 24}
 ADMIN = {"authorization": "Bearer " + "b" * 24 + ":ADMIN"}

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 
 from locutory import JSON, OptionalUser, Public, Request, Route, SignedIn
-from locutory.testing import Serve, Server, SignIn
-from locutory.testing.waiting import until
 from locutory_httpserver.parsing import MALFORMED
+from locutory_testing import Serve, Server, SignIn
+from locutory_testing.waiting import until
 
 LIMIT = 3 * 1024 * 1024
 SOMEBODY = "Bearer 0123456789abcdef01234567"

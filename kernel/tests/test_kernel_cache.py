@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from locutory.cache import Cache, MemoryCache
-from locutory.testing import Serve
-from locutory.testing.waiting import until
 from locutory_redis import RedisServer
+from locutory_testing import Serve
+from locutory_testing.waiting import until
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -14,7 +14,7 @@ import structlog
 from click.testing import CliRunner, Result
 
 from locutory import discovery
-from locutory.cli import main
+from locutory_cli import main
 
 ROSE = """
 import click
@@ -113,7 +113,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, install: Any) -> Iterat
 
 def test_help_and_version(run: Any) -> None:
     text = run("--help").output
-    for command in ("serve", "plugins", "routes", "config", "doctor", "migrate", "openapi"):
+    for command in ("serve", "plugins", "routes", "config", "doctor", "migrate"):
         assert f"\n  {command} " in text
     assert run("-h").exit_code == 0
     assert run("--version").output.startswith("locutory, version ")
@@ -156,10 +156,6 @@ def test_routes(run: Any) -> None:
             "summary": "Smell it",
         }
     ]
-
-
-def test_openapi(run: Any) -> None:
-    assert "/api/rose/{id}" in json.loads(run("openapi").output)["paths"]
 
 
 def test_commands_of_plugins(run: Any) -> None:
@@ -252,7 +248,6 @@ def test_config_check_shows_what_offline_checks_find(run: Any, install: Any) -> 
         ("plugins",),
         ("plugins", "why", "rose"),
         ("routes",),
-        ("openapi",),
     ],
 )
 def test_commands_that_look_write_nothing(run: Any, tmp_path: Path, words: tuple[str, ...]) -> None:

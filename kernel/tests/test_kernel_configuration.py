@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from locutory import StartupError, env, option
 from locutory.configuration import Sources, validate
-from locutory.settings import arithmetic, flag, from_text
+from locutory_configfile import arithmetic, flag, from_text
 
 
 class Colours(BaseModel):

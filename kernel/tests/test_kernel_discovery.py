@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from locutory import Extension, Plugin, Service, StartupError, discovery
 from locutory.configuration import Sources
 from locutory.enabled import load_plugins
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 A: Service[Any] = Service("test.a", "a")
 B: Service[Any] = Service("test.b", "b")

@@ -19,8 +19,8 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from locutory import JSON, Empty, HTTPError, Provide, Public, Request, Route, Text
 from locutory.pages import PAGES
-from locutory.testing import Serve, Server
-from locutory.testing.waiting import until
+from locutory_testing import Serve, Server
+from locutory_testing.waiting import until
 
 MESSAGE = {"message": "Endpoint not found"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from locutory import Events, Fact, On, StartupError, Step, Veto
 from locutory.outbox import OutboxEntry
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 
 @dataclass

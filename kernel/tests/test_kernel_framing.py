@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from locutory import JSON, Empty, Public, Request, Route, SignedIn
-from locutory.testing import Serve, Server
+from locutory_testing import Serve, Server
 
 JAVA = Path(__file__).with_name("Offers.java")
 OFFERS = {

@@ -16,8 +16,8 @@ from locutory.kernel import Kernel
 from locutory.lifecycle import Lifecycle
 from locutory.plugin import PHASES
 from locutory.responses import now
-from locutory.testing import Serve
-from locutory.testing.waiting import until
+from locutory_testing import Serve
+from locutory_testing.waiting import until
 
 
 class Diary:

@@ -22,9 +22,9 @@ from locutory import (
     by_user,
 )
 from locutory.limiting import LocalWindows, RateLimits
-from locutory.testing import Serve, SignIn
-from locutory.testing.waiting import PATIENCE, until
 from locutory_httpserver.proxies import ProxyTrust
+from locutory_testing import Serve, SignIn
+from locutory_testing.waiting import PATIENCE, until
 
 BODY = {"message": "Too many attempts"}
 ALICE = {"authorization": "Bearer " + "a" * 24}
@@ -157,7 +157,8 @@ async def test_a_limit_of_nothing_lets_nobody_pass() -> None:
 
 async def test_many_at_once_do_not_slip_through(store: dict[str, str]) -> None:
     from locutory.redis import connect_redis
-    from locutory.settings import KernelConfig, environment_values
+    from locutory.settings import KernelConfig
+    from locutory_configfile import environment_values
 
     config = KernelConfig.model_validate(environment_values(KernelConfig, store))
     redis = connect_redis(config, {})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from locutory.logs import is_secret, mask_secrets
+from locutory_httpserver.logs import is_secret, mask_secrets
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_secrets_are_masked_at_any_depth() -> None:
 SCRIPT = """
 import logging, sys
 import structlog
-from locutory.logs import set_up_logs
+from locutory_httpserver.logs import set_up_logs
 set_up_logs(json="json" in sys.argv, debug="debug" in sys.argv, quiet="quiet" in sys.argv)
 log = structlog.get_logger("locutory.shop", plugin="shop")
 structlog.contextvars.bind_contextvars(request_id="r1")

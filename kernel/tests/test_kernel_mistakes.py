@@ -23,7 +23,7 @@ from locutory import (
 )
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 KEY: Service[Any] = Service("test.key", "a key")
 SECRETS = {
@@ -104,7 +104,7 @@ class Boom(Plugin):
 
 
 def test_the_place_in_the_code_is_shown(tmp_path: Path) -> None:
-    from locutory.cli import report
+    from locutory_cli import report
 
     with pytest.raises(StartupError) as raised:
         build(tmp_path, Boom())

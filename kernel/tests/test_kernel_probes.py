@@ -1,14 +1,11 @@
-"""Health, metrics, and the OpenAPI document: what others see of a running server."""
+"""Health and metrics: what others see of a running server."""
 
 from typing import Any
 
 import pytest
-import schemathesis
-from pydantic import BaseModel, Field
 
-from locutory import JSON, ApiKey, Fact, On, OptionalUser, Public, Request, Route, SignedIn
-from locutory.openapi import document
-from locutory.testing import Serve, SignIn
+from locutory import JSON, Fact, On, Public, Request, Route
+from locutory_testing import Serve
 
 
 async def nothing(_request: Request) -> JSON:
@@ -109,101 +106,3 @@ async def test_two_kernels_have_metrics_of_their_own(serve: Serve) -> None:
         await one.client.get("/api/none")
         assert 'status="404"' in one.kernel.metrics.text().decode()
         assert 'status="404"' not in two.kernel.metrics.text().decode()
-
-
-# OpenAPI
-
-
-class Colour(BaseModel):
-    name: str = Field(description="Its name")
-    depth: int | None = None
-
-
-class Wall(BaseModel):
-    colours: list[Colour]
-    parts: "list[Wall]" = []
-
-
-class Page(BaseModel):
-    limit: int = Field(default=25, description="How many")
-    after: str
-
-
-ROUTES = [
-    Route(
-        path="/api/walls/{wall_id}",
-        endpoint=nothing,
-        methods=("GET", "PUT"),
-        access=SignedIn(),
-        summary="One wall",
-        body=Wall,
-        responses={200: Wall, 404: {"message": "Not found"}, 204: "Nothing"},
-        contract="kernel §1",
-    ),
-    Route(
-        path="/api/walls",
-        endpoint=nothing,
-        access=OptionalUser("test"),
-        summary="All walls",
-        query=Page,
-        responses={200: [{"colours": []}]},
-    ),
-    Route(
-        path="/api/files/{rest:path}",
-        endpoint=nothing,
-        access=ApiKey("files"),
-        summary="A file",
-    ),
-    # Differs from the first only in the name of its parameter.
-    Route(
-        path="/api/walls/{other}",
-        endpoint=nothing,
-        methods=("DELETE",),
-        access=SignedIn(),
-        summary="No wall",
-    ),
-]
-
-
-async def test_the_document_is_valid_and_complete(serve: Serve, make_plugin: Any) -> None:
-    async with serve(make_plugin("walls", routes=ROUTES), SignIn()) as server:
-        answer = await server.client.get("/api/openapi.json")
-        assert answer.status_code == 200
-        found = answer.json()
-    schemathesis.openapi.from_dict(found).validate()
-    assert found["openapi"].startswith("3.1.")
-    wall = found["paths"]["/api/walls/{other}"]
-    assert wall["get"]["x-plugin"] == "walls"
-    assert wall["get"]["x-contract"] == "kernel §1"
-    assert wall["get"]["security"] == [{"session": []}]
-    assert wall["put"]["requestBody"]["content"]["application/json"]["schema"] == {
-        "$ref": "#/components/schemas/Wall"
-    }
-    assert set(wall["get"]["responses"]) == {"200", "204", "400", "401", "404", "default"}
-    # One path for OpenAPI, whatever its routes call the parameter.
-    assert "/api/walls/{wall_id}" not in found["paths"]
-    assert [p["name"] for p in wall["get"]["parameters"]] == ["other"]
-    listing = found["paths"]["/api/walls"]["get"]
-    assert "security" not in listing
-    assert [(p["name"], p["required"]) for p in listing["parameters"]] == [
-        ("limit", False),
-        ("after", True),
-    ]
-    files = found["paths"]["/api/files/{rest}"]["get"]
-    assert files["security"] == [{"apiKey": []}]
-    assert set(found["components"]["schemas"]) >= {"Wall", "Colour"}
-    ids = [
-        operation["operationId"] for path in found["paths"].values() for operation in path.values()
-    ]
-    assert len(ids) == len(set(ids))
-
-
-async def test_overridden_fallbacks_are_not_described(serve: Serve, make_plugin: Any) -> None:
-    def plugin(name: str, fallback: bool) -> Any:
-        made = Route(
-            path="/api/a", endpoint=nothing, access=Public("test"), summary=name, fallback=fallback
-        )
-        return make_plugin(name, routes=[made])
-
-    async with serve(plugin("off", True), plugin("real", False)) as server:
-        assert document(server.kernel)["paths"]["/api/a"]["get"]["tags"] == ["real"]

@@ -11,8 +11,8 @@ from locutory.pages import PAGES
 from locutory.responses import Text
 from locutory.services import Provide
 from locutory.settings import KernelConfig
-from locutory.testing import Serve
 from locutory_httpserver.proxies import ProxyTrust, ProxyWatch, prefix_of
+from locutory_testing import Serve
 
 
 class Site:

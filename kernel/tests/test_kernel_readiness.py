@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from locutory import readiness
 from locutory.readiness import Readiness
-from locutory.testing import Serve
-from locutory.testing.database import Databases
+from locutory_testing import Serve
+from locutory_testing.database import Databases
 
 
 class Store:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from locutory import Check, env, option
 from locutory.configuration import Sources
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 
 def lamp(make_plugin: Any, seen: list[Any], **hooks: Any) -> Any:

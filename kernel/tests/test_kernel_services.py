@@ -20,7 +20,7 @@ from locutory import (
 from locutory.access import Public
 from locutory.plugin import Hooks
 from locutory.responses import JSON
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 CLOCK: Service[str] = Service("test.clock", "Tells the time")
 BELLS: Extension[Any] = Extension("test.bells", "Things that ring")
@@ -37,7 +37,7 @@ def test_a_service_is_found_by_its_key() -> None:
     services = registry((Provide(CLOCK, "noon"), "tower"))
     assert services.get(CLOCK) == services.find(CLOCK) == "noon"
     assert services.owner(CLOCK) == "tower"
-    assert services.keys() == [("test.clock", "", "tower")]
+    assert services.offers() == [("test.clock", "", "tower")]
 
 
 def test_a_missing_service_is_none_or_503() -> None:

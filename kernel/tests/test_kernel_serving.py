@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from locutory import StartupError
-from locutory.cli.building import built
 from locutory.configuration import Sources
+from locutory_cli.building import built
 
 
 def test_what_is_imported_is_never_looked_at_again(

@@ -9,7 +9,7 @@ import pytest
 
 from locutory import StartupError
 from locutory.sources import read_sources
-from locutory.testing.network import ForwardProxy
+from locutory_testing.network import ForwardProxy
 
 
 @pytest.fixture(autouse=True)

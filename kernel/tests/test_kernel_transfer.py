@@ -12,11 +12,11 @@ import structlog
 from click.testing import CliRunner, Result
 
 from locutory import StartupError
-from locutory.cli import main
 from locutory.database import open_database
 from locutory.settings import KernelConfig
-from locutory.testing import Serve
-from locutory.testing.database import Databases
+from locutory_cli import main
+from locutory_testing import Serve
+from locutory_testing.database import Databases
 
 Run = Callable[..., Result]
 

@@ -22,7 +22,7 @@ from locutory import (
 )
 from locutory.limiting import Limit
 from locutory.routing import RouteTable
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 OPEN = Public("test")
 

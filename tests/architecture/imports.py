@@ -4,6 +4,7 @@ The contracts name no part: whatever lies in ``packages/`` and ``plugins/`` is h
 report; exits with 1 where one is broken.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,18 +41,31 @@ def import_names(folder: str) -> list[str]:
     return found
 
 
-def package_layers() -> list[list[str]]:
-    """The packages in layers: each knows only such as its pyproject.toml names, which lie below
-    it; those of one layer do not know each other. `graphlib.CycleError` for a circle."""
+def _wants(folder: Path) -> set[str]:
+    """The import names of our distributions that one names in its pyproject.toml."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    words = {re.split(r"[\[>=<;]", line, maxsplit=1)[0] for line in project.get("dependencies", [])}
+    return {word.replace("-", "_").replace("locutory_kernel", "locutory") for word in words}
+
+
+def package_layers() -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
+    """The packages in layers, each knowing only such as its pyproject.toml names: those above
+    plugins, those between plugins and contracts, those below the kernel. The packages of one layer
+    do not know each other. `graphlib.CycleError` for a circle."""
     names = import_names("packages")
-    wanted: dict[str, set[str]] = {}
-    for name in names:
-        file = ROOT / "packages" / name.removeprefix("locutory_") / "pyproject.toml"
-        listed = tomllib.loads(file.read_text("utf-8"))["project"].get("dependencies", [])
-        words = {
-            line.split(">")[0].split("=")[0].split("[")[0].replace("-", "_") for line in listed
-        }
-        wanted[name] = words & set(names)
+    wanted = {name: _wants(ROOT / "packages" / name.removeprefix("locutory_")) for name in names}
+    of_plugins = set().union(
+        *(_wants(file.parent) for file in ROOT.glob("plugins/*/pyproject.toml"))
+    )
+    upper = {name for name in names if "locutory" in wanted[name]}
+    parts = (upper - of_plugins, upper & of_plugins, set(names) - upper)
+    above, between, below = (
+        _sorted_layers({name: wanted[name] & part for name in sorted(part)}) for part in parts
+    )
+    return above, between, below
+
+
+def _sorted_layers(wanted: dict[str, set[str]]) -> list[list[str]]:
     layers, sorter = [], TopologicalSorter(wanted)
     sorter.prepare()
     while sorter.is_active():
@@ -63,7 +77,8 @@ def package_layers() -> list[list[str]]:
 def contracts() -> str:
     """The configuration of import-linter."""
     plugins, packages = import_names("plugins"), import_names("packages")
-    below = "\n    ".join(" | ".join(layer) for layer in package_layers())
+    above, between, below = package_layers()
+    layers = [*above, plugins, *between, ["locutory_contracts"], ["locutory"], *below]
     everything = ["locutory", "locutory_contracts", *packages, *plugins]
     return f"""[importlinter]
 include_external_packages = True
@@ -78,13 +93,10 @@ modules =
     {_lines(plugins)}
 
 [importlinter:contract:layers]
-name = The kernel knows neither contracts nor plugins; packages know only such as they name
+name = The kernel knows neither contracts nor plugins, plugins not what stands above them
 type = layers
 layers =
-    {" | ".join(plugins)}
-    locutory_contracts
-    locutory
-    {below}
+    {_lines([" | ".join(layer) for layer in layers])}
 
 [importlinter:contract:contracts]
 name = Contracts do no input or output

@@ -12,8 +12,8 @@ from tests.architecture.generator import generator
 
 from locutory import HTTPError, NoBody
 from locutory.kernel import Kernel
-from locutory.openapi import document
 from locutory.validation import refused
+from locutory_openapi.document import document
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def kernel() -> Kernel:
 
 @pytest.fixture(scope="module")
 def described(kernel: Kernel) -> dict[str, Any]:
-    return document(kernel)
+    return document(kernel.routes)
 
 
 def operations(described: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

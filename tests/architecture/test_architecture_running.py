@@ -9,8 +9,8 @@ import pytest
 from tests.architecture.generator import ROOT, generator
 
 from locutory import discovery
-from locutory.settings import env_name
-from locutory.testing import Serve
+from locutory_configfile import env_name
+from locutory_testing import Serve
 
 BUNDLED = sorted(
     path.name for path in (ROOT / "plugins").iterdir() if (path / "pyproject.toml").exists()

@@ -5,7 +5,7 @@ import sys
 import types
 from pathlib import Path
 
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 

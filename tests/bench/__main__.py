@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from locutory.testing.database import Databases, session_databases
+from locutory_testing.database import Databases, session_databases
 from tests.bench import (
     bench_history,
     bench_search,

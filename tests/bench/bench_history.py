@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from locutory.testing.database import Databases, session_databases
+from locutory_testing.database import Databases, session_databases
 from tests.bench.measure import Running, _requests, cost, free_port, locutory, process, table
 from tests.bench.routes import BROWSER, bare_handlers, seed, sign_in
 

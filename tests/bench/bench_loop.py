@@ -17,7 +17,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from locutory.cli.building import tune_process
+from locutory_cli.building import tune_process
 from locutory_sqlite import Client, Database
 from tests.bench.measure import table
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
-from locutory.testing.database import Databases, session_databases
+from locutory_testing.database import Databases, session_databases
 from tests.bench.measure import Running, cpu_seconds, resident_mb, table
 from tests.bench.routes import BROWSER, sign_in
 from tests.bench.turns import TOKENS, crowd, serving

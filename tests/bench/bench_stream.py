@@ -137,8 +137,8 @@ async def run_locutory(upstream: str, address: str, plugins: str) -> None:
     from locutory import discovery
     from locutory.configuration import Sources
     from locutory.kernel import Kernel
-    from locutory.testing import SignIn
-    from locutory.testing.server import SECRETS
+    from locutory_testing import SignIn
+    from locutory_testing.server import SECRETS
 
     endpoint = {
         "name": "Bench",
@@ -217,7 +217,7 @@ def process(*arguments: str) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def cases() -> AsyncIterator[list[tuple[str, str, Any]]]:
-    from locutory.testing.database import session_databases
+    from locutory_testing.database import session_databases
 
     with contextlib.ExitStack() as stack:
         databases = stack.enter_context(session_databases(durable=True))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from locutory.testing.server import SECRETS
+from locutory_testing.server import SECRETS
 from tests.bench.measure import Running, free_port, process
 
 ROOT = Path(__file__).resolve().parents[2]

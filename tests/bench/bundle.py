@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from locutory.testing.database import Databases, session_databases
-from locutory.testing.server import SECRETS
+from locutory_testing.database import Databases, session_databases
+from locutory_testing.server import SECRETS
 from tests.bench.measure import (
     Running,
     cost,

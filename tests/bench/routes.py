@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from bson import ObjectId
 
-from locutory.testing.database import Databases
+from locutory_testing.database import Databases
 from tests.bench.measure import Running, cost, free_port, locutory, process, resident_mb, table
 
 # Route → at most this many times the bare handler.

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from locutory.testing.database import Databases
+from locutory_testing.database import Databases
 from tests.bench.measure import (
     Running,
     cpu_seconds,

@@ -12,11 +12,11 @@ import httpx2
 import jwt
 
 from locutory import ApiKey, LimitExceeded, On, Plugin, hook
-from locutory.testing import Server
-from locutory.testing.server import SECRETS
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleting
 from locutory_contracts.sign_in import SIGN_INS
+from locutory_testing import Server
+from locutory_testing.server import SECRETS
+from locutory_testing.waiting import until
 from tests.boot.person import ROOT_MESSAGE, Person
 from tests.conftest import _answer as echo
 

@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 
 from locutory import ApiKey, Can, Capability, NoBody, OptionalUser, Public, Route, discovery
-from locutory.testing import Serve, Server
-from locutory.testing.database import Databases
 from locutory.validation import refused
+from locutory_testing import Serve, Server
+from locutory_testing.database import Databases
 from tests.boot.cast import ENVIRONMENT, SETTINGS, Brake, Cast, Member, Model, assembled
 from tests.boot.objects import (
     ADMINISTERED,

@@ -6,8 +6,8 @@ import pytest
 from bson import ObjectId
 
 from locutory import discovery
-from locutory.testing import Serve, Server
-from locutory.testing.waiting import until
+from locutory_testing import Serve, Server
+from locutory_testing.waiting import until
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from locutory.testing.database import Databases
+from locutory_testing.database import Databases
 from tests.boot.person import ENVIRONMENT
 
 

@@ -7,9 +7,9 @@ import jsonschema_rs
 import pytest
 
 from locutory import StartupError, discovery
-from locutory.cli.schema import schema_of
 from locutory.configuration import Configuration, Sources, validate, vocabulary
 from locutory.discovery import load
+from locutory_cli.schema import schema_of
 from locutory_configfile import known_keys, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]

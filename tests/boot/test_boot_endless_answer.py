@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from locutory import discovery
-from locutory.testing import Serve
-from locutory.testing.waiting import until
+from locutory_testing import Serve
+from locutory_testing.waiting import until
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from locutory import discovery
-from locutory.testing import Serve
+from locutory_testing import Serve
 from tests.boot.person import ENVIRONMENT, ROOT_MESSAGE, Person, custom_endpoint
 
 ALONE = {**ENVIRONMENT, "LOCUTORY_OLLAMA": "false"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from locutory import discovery
-from locutory.testing import Serve
+from locutory_testing import Serve
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 # A 500 or 503 that the contract itself states for these inputs.

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from locutory import discovery
 from locutory.kernel import Kernel
-from locutory.testing import Serve
-from locutory.testing.database import Databases
+from locutory_testing import Serve
+from locutory_testing.database import Databases
 from tests.boot.person import ENVIRONMENT
 
 TABLE = Path(__file__).with_name("librechat_indexes.txt")

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from locutory import discovery
 from locutory.plugin import Check
-from locutory.testing import Serve, Server
-from locutory.testing.database import Databases
+from locutory_testing import Serve, Server
+from locutory_testing.database import Databases
 from tests.boot.person import ENVIRONMENT, Person
 from tests.boot.test_boot_commands import Shell
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from locutory import discovery
-from locutory.testing import Serve
-from locutory.testing.database import Databases
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.planner import Plan
 from locutory_sqlite.reading import Reading
+from locutory_testing import Serve
+from locutory_testing.database import Databases
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 from tests.boot.test_boot_account import WORD, YAML, join_second, use_everything
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from locutory import discovery
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

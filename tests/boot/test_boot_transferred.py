@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from locutory import discovery
-from locutory.testing import Serve
-from locutory.testing.database import Databases
+from locutory_testing import Serve
+from locutory_testing.database import Databases
 from locutory_transfer import backup, copy, restore
 from tests.boot.person import ENVIRONMENT
 

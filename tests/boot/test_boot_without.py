@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from locutory import Plugin, discovery
-from locutory.testing import Serve, SignIn
+from locutory_testing import Serve, SignIn
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 ID = "a" * 24

@@ -14,10 +14,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from locutory.testing.database import Databases
-from locutory.testing.programs import redis_server
-from locutory.testing.server import BROWSER
-from locutory.testing.waiting import PATIENCE
+from locutory_testing.database import Databases
+from locutory_testing.programs import redis_server
+from locutory_testing.server import BROWSER
+from locutory_testing.waiting import PATIENCE
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 

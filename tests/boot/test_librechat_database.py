@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from locutory import discovery
-from locutory.testing import Serve, Server
-from locutory.testing.database import Databases
-from locutory.testing.server import SECRETS
+from locutory_testing import Serve, Server
+from locutory_testing.database import Databases
+from locutory_testing.server import SECRETS
 from tests.boot import librechat_data as data
 from tests.boot.librechat_fields import FIELDS, faults
 from tests.boot.person import Person, custom_endpoint

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from locutory import discovery
-from locutory.testing import Serve
+from locutory_testing import Serve
 from tests.boot.person import ENVIRONMENT, Person
 from tests.clients import packages, provider
 from tests.clients.labtools import LabTools

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import httpx2
 
-from locutory.testing import Serve, Server
+from locutory_testing import Serve, Server
 from tests.identity.browser import OURS, Browser
 
 FAILED = f"{OURS}/login?redirect=false&error=auth_failed"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from locutory.testing import Serve
+from locutory_testing import Serve
 from tests.identity.browser import OURS
 from tests.identity.house import FAILED, open_house
 

@@ -12,7 +12,7 @@ import pytest
 from tests.oracle.node import MODULES, node
 
 from locutory import discovery
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 HERE = Path(__file__).parent
 

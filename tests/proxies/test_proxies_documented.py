@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from locutory import JSON, Plugin, Public, Request, Route, hook
-from locutory.testing import Serve
-from locutory.testing.server import BROWSER
+from locutory_testing import Serve
+from locutory_testing.server import BROWSER
 from tests.boot.person import ENVIRONMENT, ROOT_MESSAGE, Person, custom_endpoint
 from tests.proxies.programs import PROGRAMS, free_port, proxy
 

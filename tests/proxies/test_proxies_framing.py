@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from locutory import JSON, Plugin, Public, Request, Route, hook
-from locutory.testing import Serve
+from locutory_testing import Serve
 from tests.proxies.programs import free_port, proxy
 
 OFFER = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIA\r\n"

@@ -41,7 +41,6 @@ from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
 from locutory.route_group import RouteGroup
 from locutory.routing import Answer, Route
 from locutory.services import Gathered, Provide, Services
-from locutory.settings import env, flag, option
 from locutory.validation import (
     Invalid,
     NoBody,
@@ -50,8 +49,10 @@ from locutory.validation import (
     WholeNumber,
     max_entries,
     refusal,
+    refused,
     wording,
 )
+from locutory_configfile import Environment, env, flag, http_address, option
 from locutory_credentials import Credentials
 from locutory_httpserver.parsing import drop_operators
 
@@ -80,6 +81,7 @@ __all__ = [
     "Database",
     "Decision",
     "Empty",
+    "Environment",
     "Events",
     "Extension",
     "Fact",
@@ -127,10 +129,12 @@ __all__ = [
     "env",
     "flag",
     "hook",
+    "http_address",
     "iso",
     "max_entries",
     "now",
     "option",
     "refusal",
+    "refused",
     "wording",
 ]

@@ -12,15 +12,21 @@ from locutory.errors import Problem, StartupError
 from locutory.installed import entry_points
 from locutory.plugin import Plugin
 from locutory.redis import redis_problems
-from locutory.settings import (
+from locutory.settings import KernelConfig
+from locutory.sources import Sources, read_sources
+from locutory_configfile import (
     BadVariables,
-    KernelConfig,
+    Words,
+    doubtful,
     env_name,
     environment_values,
+    faults_of,
+    http_address,
+    misspelt,
+    nearest,
+    said,
+    unread,
 )
-from locutory.sources import Sources, read_sources
-from locutory.variables import doubtful, http_address, misspelt
-from locutory_configfile import Words, faults_of, nearest, said, unread
 
 __all__ = ["Configuration", "Sources", "read_sources", "validate", "vocabulary"]
 

@@ -15,7 +15,8 @@ from locutory.events import Events
 from locutory.limiting import RateLimits
 from locutory.routing import Match, Route
 from locutory.services import Services
-from locutory.settings import Environment, KernelConfig
+from locutory.settings import KernelConfig
+from locutory_configfile import Environment
 from locutory_credentials import Credentials
 
 if TYPE_CHECKING:

@@ -25,7 +25,6 @@ from locutory.hook_runner import HookRunner, closed_routes
 from locutory.lifecycle import KERNEL, Lifecycle
 from locutory.lifespan import Process
 from locutory.limiting import RateLimits
-from locutory.openapi import openapi_route
 from locutory.outbox import DatabaseOutbox, OutboxEntry
 from locutory.plugin import PHASES, Job, PhaseTask, Plugin
 from locutory.policy import CurrentPolicy
@@ -150,7 +149,6 @@ class Kernel:
                 "routes": lambda owner, route: self.routes.add(route, owner),
             },
         )
-        self.routes.add(openapi_route(self), KERNEL)
         self.routes.add(self.health.route(), KERNEL)
         self.metrics.watch_failures(self.events.failures)
         self.contributions = contributions

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from locutory.errors import Problem, StartupError
-from locutory.settings import Environment, KernelConfig
+from locutory.settings import KernelConfig
+from locutory_configfile import Environment
 
 if TYPE_CHECKING:
     from locutory_redis import RedisServer as RedisServer

@@ -8,9 +8,9 @@ import structlog
 from locutory.configuration import Configuration, read_sources, validate
 from locutory.errors import StartupError
 from locutory.plugin import Plugin
-from locutory.settings import Environment, KernelConfig, env_name
+from locutory.settings import KernelConfig
 from locutory.sources import Sources
-from locutory_configfile import known_keys
+from locutory_configfile import Environment, env_name, known_keys
 from locutory_credentials import NAMES
 
 if TYPE_CHECKING:

@@ -105,7 +105,7 @@ class Services:
         )
         return None if found is None else found[0]
 
-    def keys(self) -> list[tuple[str, str, str]]:
+    def offers(self) -> list[tuple[str, str, str]]:
         """(key name, entry name or '', owner) of everything provided, sorted."""
         single = [(name, "", owner) for name, (owner, _) in self._single.items()]
         many = [

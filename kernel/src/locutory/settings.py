@@ -1,111 +1,16 @@
-"""Settings: fields that know their environment variable, and LibreChat's way of reading them."""
+"""The kernel's own settings."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import ConfigDict, field_validator, model_validator
 
-from locutory_configfile.env_text import arithmetic, flag, from_text, kind_of
+from locutory_configfile import env
 from locutory_http import OutgoingSettings
 
-__all__ = [
-    "BadVariables",
-    "Environment",
-    "KernelConfig",
-    "allowed_words",
-    "arithmetic",
-    "env",
-    "env_name",
-    "env_text",
-    "environment_values",
-    "flag",
-    "from_text",
-    "is_flag",
-    "option",
-]
-
-Environment = Mapping[str, str]
 _PORT = 3080
-
-
-def env(
-    name: str, default: Any, description: str, *, words: Sequence[str] = (), **extra: Any
-) -> Any:
-    """A settings field that an environment variable fills. Blank means unset. ``words``: what
-    a text must be to count; the operator is told of others."""
-    if callable(default):
-        extra["default_factory"] = default
-    else:
-        extra["default"] = default
-    about: dict[str, Any] = {"env": name, **({"words": list(words)} if words else {})}
-    return Field(description=description, json_schema_extra=about, **extra)
-
-
-def option(default: Any, description: str, **extra: Any) -> Any:
-    """A settings field that only the configuration file fills."""
-    if callable(default):
-        return Field(default_factory=default, description=description, **extra)
-    return Field(default=default, description=description, **extra)
-
-
-def env_name(field: FieldInfo) -> str | None:
-    """The environment variable of a settings field."""
-    extra = field.json_schema_extra
-    name = extra.get("env") if isinstance(extra, dict) else None
-    return name if isinstance(name, str) else None
-
-
-def env_text(field: FieldInfo, environment: Environment) -> str:
-    """What the environment says for a settings field; "" when nothing. A variable may have
-    several spellings: the first that is set counts."""
-    extra = field.json_schema_extra
-    names = extra.get("spellings") if isinstance(extra, dict) else None
-    spellings = names if isinstance(names, list) else [env_name(field)]
-    found = (environment.get(str(name), "") for name in spellings)
-    return next((text for text in found if text.strip()), "")
-
-
-def allowed_words(field: FieldInfo) -> list[str]:
-    """What the text of a settings field must be to count; empty when anything does."""
-    extra = field.json_schema_extra
-    words = extra.get("words") if isinstance(extra, dict) else None
-    return [str(word) for word in words] if isinstance(words, list) else []
-
-
-def is_flag(field: FieldInfo) -> bool:
-    """Is it on or off?"""
-    return kind_of(field.annotation) is bool
-
-
-class BadVariables(ValueError):
-    """Environment variables that cannot be read: ``problems`` by name. ``found`` are the
-    values of the others."""
-
-    def __init__(self, problems: dict[str, str], found: dict[str, Any]) -> None:
-        self.problems = problems
-        self.found = found
-        super().__init__("; ".join(f"{name}: {text}" for name, text in problems.items()))
-
-
-def environment_values(model: type[BaseModel], environment: Environment) -> dict[str, Any]:
-    """Values for a settings model from the environment; `BadVariables` names all wrong ones."""
-    found: dict[str, Any] = {}
-    problems: dict[str, str] = {}
-    for name, field in model.model_fields.items():
-        variable = env_name(field)
-        text = env_text(field, environment)
-        if variable and text:
-            try:
-                found[name] = from_text(field.annotation, text)
-            except ValueError as error:
-                problems[variable] = str(error)
-    if problems:
-        raise BadVariables(problems, found)
-    return found
 
 
 class KernelConfig(OutgoingSettings):

@@ -14,8 +14,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from locutory.errors import Problem, StartupError
-from locutory.settings import Environment, environment_values
-from locutory_configfile import Fault, Places, Unreadable, decoded, file_text, read_env, read_yaml
+from locutory_configfile import (
+    Environment,
+    Fault,
+    Places,
+    Unreadable,
+    decoded,
+    environment_values,
+    file_text,
+    read_env,
+    read_yaml,
+)
 from locutory_configfile import Path as KeyPath
 from locutory_http import OutgoingSettings
 

@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 from locutory import Database
 from locutory.database import open_database
 from locutory.settings import KernelConfig
-from locutory.testing.database import Databases
 from locutory_credentials import (
     COLLECTION,
     FILE,
@@ -22,6 +21,7 @@ from locutory_credentials import (
     load_credentials,
     record_fingerprints,
 )
+from locutory_testing.database import Databases
 
 GIVEN = {
     "CREDS_KEY": "AB" * 32,

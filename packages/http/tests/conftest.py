@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-from locutory.testing.network import LocalServer
+from locutory_testing.network import LocalServer
 
 
 @dataclass

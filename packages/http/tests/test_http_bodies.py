@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from locutory.testing.network import Authority, ForwardProxy
 from locutory_http import BodyTooLarge, Outgoing, Proxies, Trust, parse_proxy
+from locutory_testing.network import Authority, ForwardProxy
 
 
 def reply(body: bytes, encoding: str = "", status: str = "200 OK", more: str = "") -> bytes:

@@ -8,9 +8,9 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
-from locutory.settings import environment_values
-from locutory.testing.network import Authority, ForwardProxy
+from locutory_configfile import environment_values
 from locutory_http import Outgoing, OutgoingSettings, Proxies, Proxy, parse_proxy
+from locutory_testing.network import Authority, ForwardProxy
 
 BOTH = Proxy("http", "proxy.example", 3128)
 

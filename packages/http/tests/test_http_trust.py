@@ -7,8 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from locutory.testing.network import Authority
 from locutory_http import CertificateNotTrusted, Outgoing, Trust, refused_certificate
+from locutory_testing.network import Authority
 
 
 async def reach(origins: Any, tls: ssl.SSLContext, trust: Trust, host: str = "localhost") -> str:

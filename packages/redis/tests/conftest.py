@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from locutory.testing.programs import redis_server
 from locutory_redis import RedisServer
+from locutory_testing.programs import redis_server
 
 
 @pytest.fixture(scope="session")

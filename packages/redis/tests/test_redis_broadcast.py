@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from locutory.testing.programs import redis_server
-from locutory.testing.waiting import until
 from locutory_redis import RedisBroadcast, RedisServer
+from locutory_testing.programs import redis_server
+from locutory_testing.waiting import until
 
 LOG = structlog.get_logger("test")
 

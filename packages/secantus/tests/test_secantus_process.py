@@ -22,8 +22,8 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 from structlog.testing import capture_logs
 
 from locutory import StartupError
-from locutory.testing.waiting import PATIENCE, until
 from locutory_secantus import EmbeddedDatabase, child, folder, programs
+from locutory_testing.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,10 @@ import pytest
 from bson import ObjectId
 
 from locutory import Plugin, Provide, hook
-from locutory.testing import Serve, Server, SignIn
 from locutory_contracts.accounts import ACCOUNTS, Account, AccountDeleted, AccountDeleting
 from locutory_contracts.files import FILES
 from locutory_contracts.people import PEOPLE
+from locutory_testing import Serve, Server, SignIn
 
 ANN, BEN, EVE = ("a" * 24, "b" * 24, "e" * 24)
 NAMES = {ANN: "Ann", BEN: "Ben", EVE: "Eve"}

@@ -21,11 +21,11 @@ def _tests() -> object:
 async def main(redis_uri: str, prefix: str, address: str) -> None:
     from locutory.configuration import Sources
     from locutory.kernel import Kernel
-    from locutory.testing import SignIn
-    from locutory.testing.server import SECRETS, listening
     from locutory_agents.plugin import AgentsPlugin
     from locutory_agents.stores.redis import keys as redis_keys
     from locutory_agents.stores.redis import subscriber as redis_subscriber
+    from locutory_testing import SignIn
+    from locutory_testing.server import SECRETS, listening
 
     redis_keys.ALIVE_MS = redis_subscriber.ALIVE_MS = 3000
     redis_subscriber.HEARTBEAT_SECONDS = 0.2

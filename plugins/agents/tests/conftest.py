@@ -15,9 +15,6 @@ from bson import ObjectId
 
 from locutory import Plugin, Provide, hook, now
 from locutory.access import Principal
-from locutory.testing import Server
-from locutory.testing.programs import redis_server
-from locutory.testing.waiting import until
 from locutory_contracts.chat import GENERATIONS, TOOLS, Tool, ToolOutcome, Turn
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.models import (
@@ -35,6 +32,9 @@ from locutory_contracts.models import (
     ToolSchema,
     Usage,
 )
+from locutory_testing import Server
+from locutory_testing.programs import redis_server
+from locutory_testing.waiting import until
 
 USER = "a" * 24
 OTHER = "b" * 24

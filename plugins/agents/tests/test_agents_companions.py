@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from locutory import On, Plugin, Provide, hook
-from locutory.testing import Serve, SignIn
 from locutory_agents.turns import companions
 from locutory_contracts.chat import TURN_COMPANIONS, Turn, TurnRefused, TurnStarting
+from locutory_testing import Serve, SignIn
 
 Attach = Callable[[Mapping[str, Any]], None]
 Work = Callable[["Companion"], Awaitable[None]]

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from locutory import On, Plugin, StartupError, hook
-from locutory.testing import Serve, SignIn
 from locutory_contracts.chat import TurnFinished, TurnRefused, TurnStarting
+from locutory_testing import Serve, SignIn
 
 
 async def test_provider_fails_before_it_speaks(serve: Serve, kit) -> None:

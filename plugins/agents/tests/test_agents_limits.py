@@ -10,7 +10,6 @@ from bson import ObjectId
 from pymongo.errors import DocumentTooLarge, OperationFailure
 
 from locutory.access import Principal
-from locutory.testing import Serve, SignIn
 from locutory_agents.stream import recorder as recording
 from locutory_agents.turns.writer import NOT_STORED, refused
 from locutory_contracts.agents import AGENT_RUNS, AgentTask
@@ -23,6 +22,7 @@ from locutory_contracts.models import (
     TextDelta,
     ToolCallDelta,
 )
+from locutory_testing import Serve, SignIn
 
 LIMIT = 20_000
 SMALL = {"LOCUTORY_ANSWER_BYTES": str(LIMIT)}

@@ -6,8 +6,8 @@ import pytest
 from plugins.agents.tests.test_agents_stored import Gallery, named
 
 from locutory import PermissionGroup, Plugin, Provide, hook
-from locutory.testing import Serve, SignIn
 from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
+from locutory_testing import Serve, SignIn
 
 SERVER = "sys__server__sys_mcp_files"
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locutory.access import Principal
-from locutory.testing import Serve, SignIn
 from locutory_agents.headless.pairing import paired
 from locutory_contracts.agents import AGENT_RUNS, AgentTask
 from locutory_contracts.models import ModelFailure
+from locutory_testing import Serve, SignIn
 
 USER = {"role": "user", "content": "q"}
 

@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 import pytest
 
-from locutory.testing.waiting import PATIENCE, until
 from locutory_agents.config import AgentsConfig, loop_limits
 from locutory_agents.job import Job, TurnRecord
 from locutory_agents.loop.budget import Budget, CountedMessages, HeuristicCounter, SampledCounter
@@ -21,6 +20,7 @@ from locutory_agents.turns.payloads import MAX_OUTPUT_BYTES, merged, storable
 from locutory_agents.turns.steering import Steer, SteerQueue
 from locutory_agents.turns.title import clean
 from locutory_contracts.chat import TurnRefused
+from locutory_testing.waiting import PATIENCE, until
 
 TOKENS = HeuristicCounter()
 

@@ -11,14 +11,14 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from locutory.testing import Serve, SignIn
-from locutory.testing.database import Databases
-from locutory.testing.programs import redis_server
-from locutory.testing.waiting import PATIENCE, until
 from locutory_agents.stores.redis import keys as redis_keys
 from locutory_agents.stores.redis import publisher as redis_publisher
 from locutory_agents.stores.redis import subscriber as redis_subscriber
 from locutory_contracts.chat import GENERATIONS
+from locutory_testing import Serve, SignIn
+from locutory_testing.database import Databases
+from locutory_testing.programs import redis_server
+from locutory_testing.waiting import PATIENCE, until
 
 FULL = " ".join(f"tok{index}" for index in range(40))
 

@@ -10,8 +10,8 @@ import pytest
 from locutory import LimitExceeded, On, Plugin, hook
 from locutory.access import POLICY, Decision, Principal
 from locutory.services import Provide
-from locutory.testing import Serve, SignIn
-from locutory.testing.network import ForwardProxy
+from locutory_testing import Serve, SignIn
+from locutory_testing.network import ForwardProxy
 
 CONVERSATION = "11111111-1111-4111-9111-111111111111"
 

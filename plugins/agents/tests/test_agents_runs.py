@@ -5,9 +5,9 @@ from uuid import uuid4
 import pytest
 
 from locutory.access import Principal
-from locutory.testing import Serve, SignIn
 from locutory_contracts.agents import AGENT_RUNS, AgentEvent, AgentTask
 from locutory_contracts.models import Finished, ModelCall, TextDelta, ToolCallDelta, Usage
+from locutory_testing import Serve, SignIn
 
 
 async def run(server, kit, text: str) -> list[AgentEvent]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from locutory.testing import Serve, SignIn
+from locutory_testing import Serve, SignIn
 
 
 def call(*calls) -> str:

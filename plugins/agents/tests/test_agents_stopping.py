@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from locutory import Plugin, Provide, hook
-from locutory.testing import Serve, SignIn
-from locutory.testing.waiting import PATIENCE
 from locutory_agents.turns.turn_manager import TurnManager
 from locutory_contracts.accounts import AccountDeleting
 from locutory_contracts.chat import GENERATIONS, TURN_OBSERVERS, Turn, TurnOutcome
+from locutory_testing import Serve, SignIn
+from locutory_testing.waiting import PATIENCE
 
 
 async def test_stop_keeps_what_was_said(serve: Serve, kit) -> None:

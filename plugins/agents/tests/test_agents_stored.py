@@ -9,7 +9,6 @@ from bson import ObjectId
 
 from locutory import Decision, On, Plugin, Provide, hook
 from locutory.access import Principal
-from locutory.testing import Serve, Server, SignIn
 from locutory_agents.turns.turn_manager import TurnManager
 from locutory_contracts.access import VIEW
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS, AgentTask, ToolResult
@@ -23,6 +22,7 @@ from locutory_contracts.models import (
     ToolCallDelta,
     Usage,
 )
+from locutory_testing import Serve, Server, SignIn
 
 USER, OTHER = "a" * 24, "b" * 24
 GOLDEN = {

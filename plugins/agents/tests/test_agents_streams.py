@@ -3,11 +3,11 @@
 import asyncio
 import json
 
-from locutory.testing import Serve, SignIn
 from locutory_agents.routes import stream
 from locutory_agents.stream import sse
 from locutory_agents.stream.log import EventLog
 from locutory_contracts.chat import GENERATIONS
+from locutory_testing import Serve, SignIn
 
 FULL = " ".join(f"tok{index}" for index in range(40))
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from locutory import Plugin, Provide, hook
-from locutory.testing import Serve, SignIn
 from locutory_agents.loop.tools import fits
 from locutory_contracts.chat import CONTEXT_SOURCES, TOOLS, Tool, Turn
 from locutory_contracts.models import Finished, TextDelta, ToolCallDelta
+from locutory_testing import Serve, SignIn
 
 
 def call(*calls: tuple[str, Any]) -> str:

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from locutory.testing import Serve, SignIn
 from locutory_contracts.models import (
     Finished,
     ModelFailure,
@@ -13,6 +12,7 @@ from locutory_contracts.models import (
     TextDelta,
     TitleSettings,
 )
+from locutory_testing import Serve, SignIn
 
 PLAIN = [
     "created",

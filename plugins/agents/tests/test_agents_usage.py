@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from locutory import On, Plugin, hook
-from locutory.testing import Serve, SignIn
 from locutory_contracts.chat import TurnRefused, TurnStarting, UsageReported
 from locutory_contracts.models import TitleSettings
+from locutory_testing import Serve, SignIn
 
 
 class Till(Plugin):

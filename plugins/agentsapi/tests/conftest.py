@@ -14,7 +14,6 @@ from bson import ObjectId
 from locutory import Decision, Plugin, Provide, hook, now
 from locutory.access import Principal
 from locutory.database import Collection
-from locutory.testing import Serve, Server, SignIn
 from locutory_agentsapi.documents import AgentApiKey
 from locutory_contracts.access import VIEW
 from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS, Account
@@ -35,6 +34,7 @@ from locutory_contracts.models import (
     Usage,
 )
 from locutory_contracts.sign_in import SIGN_INS, Identity, IdentityRefused
+from locutory_testing import Serve, Server, SignIn
 
 ROOT = "/api/agents/v1"
 MODELS = f"{ROOT}/models"

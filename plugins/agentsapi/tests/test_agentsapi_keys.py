@@ -10,9 +10,9 @@ import pytest
 from bson import ObjectId
 
 from locutory import iso, now
-from locutory.testing import Serve, SignIn
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
+from locutory_testing import Serve, SignIn
+from locutory_testing.waiting import until
 
 
 async def test_a_key_is_shown_once(world: Any) -> None:

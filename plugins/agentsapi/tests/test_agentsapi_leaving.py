@@ -10,13 +10,13 @@ from bson import ObjectId
 
 from locutory import Decision, On, Plugin, Provide, hook
 from locutory.access import Principal
-from locutory.testing import Serve, SignIn
-from locutory.testing.waiting import PATIENCE
 from locutory_contracts.access import VIEW
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.chat import UsageReported
 from locutory_contracts.models import CATALOGUE, ModelCall, ModelEvent, PreparedModel, TextDelta
+from locutory_testing import Serve, SignIn
+from locutory_testing.waiting import PATIENCE
 
 AGENT = {"_id": ObjectId(), "id": "agent_slow", "name": "Slow", "provider": "Fake", "model": "f"}
 

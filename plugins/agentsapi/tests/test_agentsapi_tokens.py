@@ -15,9 +15,9 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from locutory import StartupError
-from locutory.testing import Serve
-from locutory.testing.network import ForwardProxy
 from locutory_agentsapi import access_tokens, issuer_keys
+from locutory_testing import Serve
+from locutory_testing.network import ForwardProxy
 
 NOT_ACCEPTED = {
     "error": {

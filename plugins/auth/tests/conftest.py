@@ -22,10 +22,10 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope
 
 from locutory import JSON, Plugin, Request, Route, SignedIn, hook
-from locutory.testing import Serve, Server
-from locutory.testing.programs import redis_server
-from locutory.testing.waiting import until
 from locutory_auth.second_factor import codes
+from locutory_testing import Serve, Server
+from locutory_testing.programs import redis_server
+from locutory_testing.waiting import until
 
 PASSWORD = "password123"
 QUICK_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()

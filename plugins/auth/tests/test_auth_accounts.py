@@ -8,9 +8,9 @@ from bson import ObjectId
 from pymongo import monitoring
 
 from locutory import On, Plugin, Veto, hook
-from locutory.testing.database import Databases
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+from locutory_testing.database import Databases
+from locutory_testing.waiting import until
 
 
 class Witness(Plugin):

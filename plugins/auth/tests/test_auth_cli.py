@@ -12,9 +12,9 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
-from locutory.testing.database import Databases
-from locutory.testing.server import SECRETS
 from locutory_auth.cli.commands import user
+from locutory_testing.database import Databases
+from locutory_testing.server import SECRETS
 
 PASSWORD = "password123"
 

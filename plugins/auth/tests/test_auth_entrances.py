@@ -8,9 +8,9 @@ import pytest
 from bson import ObjectId
 
 from locutory import JSON, Plugin, Provide, Public, Request, Route, hook
-from locutory.testing.network import ForwardProxy
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.sign_in import PASSWORD_CHECKS, SIGN_INS, Identity, IdentityRefused
+from locutory_testing.network import ForwardProxy
 
 
 class Ldap(Plugin):

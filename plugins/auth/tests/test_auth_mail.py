@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from locutory import JSON, Public, Request, Route, StartupError, hook
 from locutory.cache import MemoryCache
 from locutory.plugin import Plugin
-from locutory.testing.network import ForwardProxy
-from locutory.testing.waiting import until
 from locutory_auth.config import MailSettings
 from locutory_auth.mail.mailer import MAX_PER_HOUR, Mailer
 from locutory_auth.mail.messages import VARIABLES, Templates
 from locutory_auth.mail.services import known_service
 from locutory_auth.mail.transports import Mailgun, NotSent, Smtp, make_transport
 from locutory_http import Outgoing, Proxies, Trust, parse_proxy
+from locutory_testing.network import ForwardProxy
+from locutory_testing.waiting import until
 
 
 def settings(mailbox: Any, **changes: Any) -> MailSettings:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 FIELDS = {"username": "", "password": "password123", "confirm_password": "password123"}
 

@@ -11,8 +11,9 @@ import pytest
 import structlog
 from bson import ObjectId
 
-from locutory.settings import KernelConfig, environment_values
+from locutory.settings import KernelConfig
 from locutory_auth.sessions.cookies import secure
+from locutory_configfile import environment_values
 
 REFRESH_SECRET = "test-refresh-secret-test-refresh-secret"
 CLEARED = "Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT"

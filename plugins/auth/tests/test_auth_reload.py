@@ -5,8 +5,8 @@ from typing import Any
 import structlog
 
 from locutory.sources import Sources
-from locutory.testing import Serve
 from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_testing import Serve
 
 OPEN = {"ALLOW_REGISTRATION": "true"}
 

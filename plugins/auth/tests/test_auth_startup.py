@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from locutory import Database, Plugin, Principal, Provide, Services, hook
-from locutory.settings import KernelConfig, environment_values
+from locutory.settings import KernelConfig
 from locutory_auth.config import Config
 from locutory_auth.registration.policy import RegistrationPolicy
 from locutory_auth.startup import SignInStartup
+from locutory_configfile import environment_values
 from locutory_contracts.sign_in import PASSWORD_CHECKS
 from locutory_contracts.startup import STARTUP_CONFIG
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from locutory import SignedIn
-from locutory.testing import PluginSuite, Serve
+from locutory_testing import PluginSuite, Serve
 
 
 class TestAuth(PluginSuite):

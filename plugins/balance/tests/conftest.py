@@ -23,7 +23,6 @@ from locutory import (
     Step,
     hook,
 )
-from locutory.testing import Server
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import (
     ModelUsed,
@@ -33,6 +32,7 @@ from locutory_contracts.chat import (
     UsageReported,
 )
 from locutory_contracts.people import PEOPLE
+from locutory_testing import Server
 
 
 def used(

@@ -17,10 +17,10 @@ from click.testing import CliRunner, Result
 
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing import Serve, Server
-from locutory.testing.server import SECRETS
 from locutory_balance import commands
 from locutory_balance.plugin import BalancePlugin
+from locutory_testing import Serve, Server
+from locutory_testing.server import SECRETS
 
 ON: dict[str, Any] = {"balance": {"enabled": True, "startBalance": 1000}}
 

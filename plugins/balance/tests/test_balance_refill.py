@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from locutory import now
-from locutory.testing import Serve
 from locutory_balance.refill import due, next_refill
+from locutory_testing import Serve
 
 LAST = datetime(2024, 1, 31, 12, tzinfo=UTC)
 OFF = {"balance": {"enabled": True}}

@@ -8,10 +8,10 @@ import pytest
 from bson import ObjectId
 
 from locutory import On, Plugin, hook
-from locutory.testing import Serve, Server, SignIn
 from locutory_balance.service import Balances
 from locutory_contracts.accounts import AccountCreated, AccountDeleted
 from locutory_contracts.sign_in import AccountSignedIn
+from locutory_testing import Serve, Server, SignIn
 
 REFILL = {
     "autoRefillEnabled": True,

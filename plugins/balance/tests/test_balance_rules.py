@@ -7,9 +7,9 @@ from bson import ObjectId
 
 from locutory import Principal, StartupError
 from locutory.configuration import Sources
-from locutory.testing import Serve, SignIn
-from locutory.testing.server import SECRETS
 from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_testing import Serve, SignIn
+from locutory_testing.server import SECRETS
 
 REFILL = {
     "autoRefillEnabled": True,

@@ -9,12 +9,12 @@ import pytest
 from bson import ObjectId
 
 from locutory import On, Plugin, hook
-from locutory.testing import Serve, SignIn
 from locutory_balance import admission as admission_module
 from locutory_balance import turns as turns_module
 from locutory_balance.documents import Hold
 from locutory_balance.holds import Holds
 from locutory_contracts.chat import TurnRefused, TurnStarting
+from locutory_testing import Serve, SignIn
 
 ON = {"balance": {"enabled": True, "startBalance": 1000}}
 WITHOUT_START = {"balance": {"enabled": True}}

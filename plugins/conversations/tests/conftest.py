@@ -13,7 +13,6 @@ from bson import ObjectId
 
 from locutory import Fact, On, Plugin, Provide, hook
 from locutory.database import Collection
-from locutory.testing import Serve, Server, SignIn
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     NO_PARENT,
@@ -24,6 +23,7 @@ from locutory_contracts.conversations import (
     MessageSaved,
     MessagesDeleted,
 )
+from locutory_testing import Serve, Server, SignIn
 
 FACTS = (
     MessageSaved,

@@ -17,10 +17,10 @@ from click.testing import CliRunner, Result
 from locutory import Plugin, Provide, hook
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing.server import SECRETS
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.people import PEOPLE
 from locutory_conversations.plugin import ConversationsPlugin
+from locutory_testing.server import SECRETS
 
 
 class Directory(Plugin):

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from bson import ObjectId
 
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import ConversationsDeleted, MessagesDeleted
+from locutory_testing.waiting import until
 
 
 async def furnished(world: Any, user: str, **fields: Any) -> dict[str, Any]:

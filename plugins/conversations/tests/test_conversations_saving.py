@@ -10,8 +10,6 @@ import pytest
 from bson import ObjectId
 from pymongo import monitoring
 
-from locutory.testing import Serve, SignIn
-from locutory.testing.database import Databases
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     NO_PARENT,
@@ -19,6 +17,8 @@ from locutory_contracts.conversations import (
     ConversationSaved,
     MessageSaved,
 )
+from locutory_testing import Serve, SignIn
+from locutory_testing.database import Databases
 
 HOUR = timedelta(hours=1)
 

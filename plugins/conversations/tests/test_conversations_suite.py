@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from locutory.database import indexes_of
-from locutory.testing import PluginSuite
 from locutory_conversations.documents import Conversation, Message, ToolCall
+from locutory_testing import PluginSuite
 
 INDEXES = {
     Conversation: """conversationId_1 user_1 chatProjectId_1 expiredAt_1 createdAt_1_updatedAt_1

@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from locutory.testing.waiting import until
 from locutory_contracts.conversations import TITLE_NAMESPACE
+from locutory_testing.waiting import until
 
 QUICK = {"plugins": {"conversations": {"title_hold_seconds": 0.3}}}
 

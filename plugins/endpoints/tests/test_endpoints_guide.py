@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from locutory import Principal
-from locutory.testing import Serve
 from locutory_contracts.models import (
     CATALOGUE,
     TOKENS,
@@ -23,6 +22,7 @@ from locutory_contracts.models import (
 from locutory_endpoints.providers.guide import CLOCK_TOOL, TITLE_PROMPT, GuideModel, reply
 from locutory_endpoints.providers.guide_texts import CONFIG_VERSION, Texts
 from locutory_endpoints.tokens import O200kCounter
+from locutory_testing import Serve
 
 QUIET = {"LOCUTORY_OLLAMA": "false"}
 ANN = Principal("a" * 24)

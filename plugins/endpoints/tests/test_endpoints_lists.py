@@ -8,8 +8,6 @@ import pytest
 
 from locutory import Principal
 from locutory.configuration import Sources
-from locutory.testing import Serve
-from locutory.testing.waiting import PATIENCE, until
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, ModelCall, ModelRefused, TextDelta
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.tables import defaults
@@ -22,6 +20,8 @@ from locutory_endpoints.wire.lists import (
     ModelLists,
 )
 from locutory_http import Outgoing
+from locutory_testing import Serve
+from locutory_testing.waiting import PATIENCE, until
 
 QUIET = {"LOCUTORY_OLLAMA": "false"}
 ANN = Principal("a" * 24, account={"email": "ann@example.com"})

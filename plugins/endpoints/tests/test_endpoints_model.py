@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from locutory.testing.waiting import until
 from locutory_contracts.models import (
     Finished,
     ModelCall,
@@ -20,6 +19,7 @@ from locutory_contracts.models import (
 from locutory_endpoints.wire.connections import Connections
 from locutory_endpoints.wire.model import CompletionsModel
 from locutory_http import Outgoing
+from locutory_testing.waiting import until
 
 ASK = ModelCall([{"role": "user", "content": "hi"}])
 HELLO = [TextDelta("Hello "), TextDelta("world"), Finished("stop"), Usage(3, 2, 5)]

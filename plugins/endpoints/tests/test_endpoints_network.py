@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from locutory import Principal
-from locutory.testing import Serve
-from locutory.testing.network import Authority, ForwardProxy
 from locutory_contracts.models import CATALOGUE, ModelCall, ModelEvent, ModelFailure, TextDelta
+from locutory_testing import Serve
+from locutory_testing.network import Authority, ForwardProxy
 
 QUIET = {"LOCUTORY_OLLAMA": "false"}
 ANN = Principal("a" * 24, account={"email": "ann@example.com"})

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from locutory import Principal
-from locutory.testing import Serve
 from locutory_contracts.models import (
     CATALOGUE,
     Catalogue,
@@ -21,6 +20,7 @@ from locutory_contracts.models import (
     Usage,
 )
 from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_testing import Serve
 
 QUIET = {"LOCUTORY_OLLAMA": "false"}
 ME = Principal("a" * 24, account={"name": "Ann", "email": "ann@example.com"})

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from locutory import Principal
-from locutory.testing import Serve
 from locutory_contracts.models import CATALOGUE, ModelCall, ModelFailure, TextDelta
 from locutory_endpoints.wire.redirects import MAX_REDIRECTS, same_host
+from locutory_testing import Serve
 
 QUIET = {"LOCUTORY_OLLAMA": "false"}
 ANN = Principal("a" * 24)

@@ -7,13 +7,13 @@ import pytest
 from bson import ObjectId
 
 from locutory import Plugin, Provide, hook
-from locutory.testing import PluginSuite, Serve, SignIn
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_endpoints.documents import UserKey
 from locutory_endpoints.tables import defaults
+from locutory_testing import PluginSuite, Serve, SignIn
+from locutory_testing.waiting import until
 
 ME = "a" * 24
 OTHER = "b" * 24

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from locutory import Principal
 from locutory.errors import StartupError
-from locutory.testing import Serve
 from locutory_contracts.models import CATALOGUE
 from locutory_endpoints.sections import EndpointsSection, ModelSpecsSection
 from locutory_endpoints.tables.definitions import PANELS, overridden
+from locutory_testing import Serve
 
 ANN = Principal("a" * 24)
 GOOD: dict[str, Any] = {

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from locutory import JSON, Context, HTTPError, Plugin, Provide, Public, Request, Route, hook
-from locutory.testing import Serve, Server
-from locutory.testing.waiting import free_port, wait_until_it_listens
 from locutory_contracts.sign_in import PASSWORD_CHECKS, SIGN_INS, Identity, IdentityRefused
+from locutory_testing import Serve, Server
+from locutory_testing.waiting import free_port, wait_until_it_listens
 
 BASE = "dc=example,dc=com"
 SEARCHER, SECRET = f"cn=searcher,{BASE}", "secret-of-the-searcher"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from locutory.testing import Serve
 from locutory_ldap.config import Config
 from locutory_ldap.people import Person, identity_of, unlike_others
+from locutory_testing import Serve
 
 PEOPLE = "OU=People,DC=example,DC=com"
 

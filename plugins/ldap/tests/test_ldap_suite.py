@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import pytest
 
 from locutory import ServiceMissing
-from locutory.testing import Serve
-from locutory.testing.suite import PluginSuite
 from locutory_contracts.sign_in import PASSWORD_CHECKS
 from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_testing import Serve
+from locutory_testing.suite import PluginSuite
 
 
 class TestLdap(PluginSuite):
@@ -67,7 +67,7 @@ import sys
 from pathlib import Path
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing.server import SECRETS
+from locutory_testing.server import SECRETS
 from locutory_ldap.plugin import LdapPlugin
 Kernel(Sources(SECRETS, {}), [LdapPlugin()], data_dir=Path(sys.argv[1]))
 print("ldap3" in sys.modules)

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 
-from locutory.testing import Serve, Server
+from locutory_testing import Serve, Server
 
 
 async def login(server: Server, name: str, password: str) -> httpx2.Response:

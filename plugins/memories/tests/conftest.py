@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from locutory.testing import Serve, Server, SignIn
-from locutory.testing.waiting import until
+from locutory_testing import Serve, Server, SignIn
+from locutory_testing.waiting import until
 
 USER = "a" * 24
 OTHER = "b" * 24

@@ -10,11 +10,11 @@ import pytest
 from bson import ObjectId
 
 from locutory import Principal
-from locutory.testing import Serve, SignIn
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import CONTEXT_SOURCES, Turn
 from locutory_contracts.portability import PORTABLE
+from locutory_testing import Serve, SignIn
+from locutory_testing.waiting import until
 
 PREFERENCES = "/api/memories/preferences"
 

@@ -9,11 +9,11 @@ from bson import ObjectId
 
 from locutory import On, Plugin, Provide, StartupError, hook
 from locutory.configuration import Sources
-from locutory.testing import SignIn
-from locutory.testing.server import SECRETS
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import UsageReported
+from locutory_testing import SignIn
+from locutory_testing.server import SECRETS
+from locutory_testing.waiting import until
 
 SENTENCE = "The user lives in Ulm."
 SET = ("set_memory", {"key": "town", "value": SENTENCE})

@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from locutory import POLICY, Plugin, Principal, Provide, hook
 from locutory.access import Decision
-from locutory.testing import SignIn
+from locutory_testing import SignIn
 
 LIMIT = {"tokenLimit": 20}
 

@@ -10,9 +10,9 @@ from bson import ObjectId
 
 from locutory import POLICY, Plugin, Principal, Provide, hook
 from locutory.access import Decision
-from locutory.testing import Serve, SignIn
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
+from locutory_testing import Serve, SignIn
+from locutory_testing.waiting import until
 
 LIMITED = {"memory": {"tokenLimit": 20, "charLimit": 50}}
 KEY_LENGTH = "Key exceeds maximum length of 1000 characters. Current length: 1001 characters."

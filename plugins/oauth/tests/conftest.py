@@ -30,7 +30,6 @@ from locutory import (
     hook,
 )
 from locutory.responses import answer
-from locutory.testing import Serve, Server
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.sign_in import (
     OUTSIDE_SESSIONS,
@@ -40,6 +39,7 @@ from locutory_contracts.sign_in import (
     OpenedSession,
 )
 from locutory_oauth.plugin import OAuthPlugin
+from locutory_testing import Serve, Server
 
 CLIENT = "http://localhost:3080"
 FAILED = f"{CLIENT}/login?redirect=false&error=auth_failed"

@@ -10,12 +10,12 @@ import pytest
 
 from locutory import HTTPError
 from locutory.settings import KernelConfig
-from locutory.testing import Serve
-from locutory.testing.suite import PluginSuite
 from locutory_contracts.sign_in import OpenedSession
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_oauth.login_state import secure
 from locutory_oauth.plugin import OAuthPlugin
+from locutory_testing import Serve
+from locutory_testing.suite import PluginSuite
 
 CLIENT = "http://localhost:3080"
 FAILED = f"{CLIENT}/login?redirect=false&error=auth_failed"
@@ -247,7 +247,7 @@ import sys
 from pathlib import Path
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing.server import SECRETS
+from locutory_testing.server import SECRETS
 before = set(sys.modules)
 from locutory_oauth.plugin import OAuthPlugin
 Kernel(Sources(SECRETS, {}), [OAuthPlugin()], data_dir=Path(sys.argv[1]))

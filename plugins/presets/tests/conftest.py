@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from locutory.database import Collection
-from locutory.testing import Serve, Server, SignIn
+from locutory_testing import Serve, Server, SignIn
 
 
 @dataclass(slots=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from locutory.testing import Serve, SignIn
 from locutory_contracts.portability import PORTABLE
 from locutory_presets.fields import READERS
+from locutory_testing import Serve, SignIn
 
 JUNK: tuple[Any, ...] = (
     *({"$gt": ""}, {"$ne": None}, {"$regex": ".*"}, {"a": {"b": 1}}, ["a"], [1], [[]], {}, []),

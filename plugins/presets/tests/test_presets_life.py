@@ -9,9 +9,9 @@ import pytest
 from bson import ObjectId
 
 from locutory import AUTHENTICATORS, Plugin, Principal, Provide, Request, encode, hook
-from locutory.testing import Serve
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.portability import PORTABLE, Portable
+from locutory_testing import Serve
 
 
 async def lines(portable: Portable, user: str) -> list[Mapping[str, Any]]:

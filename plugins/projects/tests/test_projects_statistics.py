@@ -7,13 +7,13 @@ from uuid import uuid4
 
 import pytest
 
-from locutory.testing.waiting import until
 from locutory_contracts.conversations import (
     PROJECTS,
     ConversationsAdded,
     ConversationSaved,
     ConversationsDeleted,
 )
+from locutory_testing.waiting import until
 
 
 def debounced_recount(world: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from locutory.testing import PluginSuite
+from locutory_testing import PluginSuite
 
 
 class TestPrompts(PluginSuite):

@@ -15,8 +15,6 @@ from bson import ObjectId
 
 from locutory import Context, On, Plugin, Provide, hook
 from locutory.database import Raw
-from locutory.testing import Serve, Server, SignIn
-from locutory.testing.programs import redis_server
 from locutory_contracts.access import (
     ACCESS,
     OWNER,
@@ -28,6 +26,8 @@ from locutory_contracts.access import (
 )
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.people import PEOPLE
+from locutory_testing import Serve, Server, SignIn
+from locutory_testing.programs import redis_server
 
 SECRETS = {"password": "hash", "totpSecret": "totp"}
 

@@ -8,11 +8,11 @@ import pytest
 from bson import ObjectId
 
 from locutory import Action, PermissionGroup, Plugin, StartupError, hook
-from locutory.testing import Serve, Server
 from locutory_roles.defaults import default_permissions
 from locutory_roles.grants import BASE_CAPABILITIES
 from locutory_roles.overrides import read_overrides
 from locutory_roles.seeding import repairs
+from locutory_testing import Serve, Server
 
 T, F = True, False
 

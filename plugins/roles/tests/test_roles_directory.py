@@ -7,9 +7,9 @@ import pytest
 from bson import ObjectId
 
 from locutory import Principal, ServiceMissing
-from locutory.testing import Serve
 from locutory_contracts.access import VIEW
 from locutory_contracts.sign_in import MEMBERSHIPS, ROLE_NAMES
+from locutory_testing import Serve
 
 
 async def group(s: Any, source_id: str, *members: str, **changes: Any) -> ObjectId:

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from locutory import JSON, Action, Can, PermissionGroup, Plugin, Request, Route, hook
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing import Serve, SignIn
-from locutory.testing.server import SECRETS
 from locutory_roles.plugin import RolesPlugin
+from locutory_testing import Serve, SignIn
+from locutory_testing.server import SECRETS
 
 USER = {"authorization": f"Bearer {'a' * 24}"}
 ADMIN = {"authorization": f"Bearer {'b' * 24}:ADMIN"}

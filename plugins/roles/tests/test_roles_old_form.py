@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 
 from locutory import JSON, Can, Plugin, Request, Route, hook
-from locutory.testing import Serve, Server, SignIn
 from locutory_roles.defaults import default_permissions
 from locutory_roles.old_form import moved, today
+from locutory_testing import Serve, Server, SignIn
 
 OLD = {
     "name": "USER",

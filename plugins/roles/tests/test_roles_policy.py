@@ -8,10 +8,10 @@ import pytest
 from bson import ObjectId
 
 from locutory import JSON, POLICY, Can, Plugin, Policy, Principal, Request, Route, hook
-from locutory.testing import Serve, Server, SignIn
-from locutory.testing.waiting import until
 from locutory_contracts.accounts import AccountDeleted
 from locutory_roles.grants import BASE_CAPABILITIES, satisfied_by
+from locutory_testing import Serve, Server, SignIn
+from locutory_testing.waiting import until
 
 USER = Principal(id="a" * 24)
 ADMIN = Principal(id="b" * 24, role="ADMIN")

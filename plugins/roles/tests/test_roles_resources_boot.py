@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 LEVELS = {"viewer": 1, "editor": 3, "owner": 15}
 WORDS = {

@@ -23,11 +23,11 @@ from locutory import (
 )
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing.database import Databases
-from locutory.testing.server import SECRETS
 from locutory_contracts.access import OWNER, SHARE, VIEW
 from locutory_roles.resources.commands import answer
 from locutory_roles.resources.explain import Step, Subject, explain
+from locutory_testing.database import Databases
+from locutory_testing.server import SECRETS
 
 ME = "a" * 24
 USER = Principal(id=ME, account={"_id": ObjectId(ME)})

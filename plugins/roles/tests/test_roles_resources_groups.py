@@ -7,10 +7,10 @@ from typing import Any
 from bson import ObjectId
 
 from locutory import POLICY, Principal
-from locutory.testing import Serve
-from locutory.testing.waiting import until
 from locutory_contracts.access import VIEW
 from locutory_contracts.accounts import AccountDeleted
+from locutory_testing import Serve
+from locutory_testing.waiting import until
 
 ME = "a" * 24
 OTHER = "b" * 24

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from locutory.testing import Serve, SignIn
+from locutory_testing import Serve, SignIn
 
 KINDS = ("agent", "promptGroup", "mcpServer", "remoteAgent", "skill", "sharedLink")
 ME = "a" * 24

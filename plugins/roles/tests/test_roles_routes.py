@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from locutory import Action, PermissionGroup, Plugin, Provide, hook
-from locutory.testing import PluginSuite, Serve, Server, SignIn
 from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_roles.defaults import default_permissions
 from locutory_roles.routes import KINDS
+from locutory_testing import PluginSuite, Serve, Server, SignIn
 
 SOMEONE = "a" * 24
 ADMIN = {"Authorization": f"Bearer {'b' * 24}:ADMIN"}

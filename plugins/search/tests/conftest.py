@@ -9,7 +9,6 @@ import pytest
 from bson import ObjectId
 
 from locutory import Context, Fact, Plugin, Provide, hook
-from locutory.testing import Server, waiting
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     HISTORY_FEED,
@@ -19,6 +18,7 @@ from locutory_contracts.conversations import (
     MessageSaved,
 )
 from locutory_contracts.search import SEARCH, Search
+from locutory_testing import Server, waiting
 
 FAST = {"plugins": {"search": {"follow_seconds": 0.2}}}
 

@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from locutory import StartupError
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing import Serve
-from locutory.testing.server import SECRETS
 from locutory_search.embedded import file
 from locutory_search.plugin import SearchPlugin
+from locutory_testing import Serve
+from locutory_testing.server import SECRETS
 
 
 def command_line(folder: Path, environment: dict[str, str] | None = None) -> click.Group:

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 
-from locutory.testing import Serve
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import (
     ConversationsAdded,
@@ -19,6 +18,7 @@ from locutory_contracts.conversations import (
 )
 from locutory_search.embedded import index_sync
 from locutory_search.indexing_queue import MAX_DOCUMENTS
+from locutory_testing import Serve
 
 
 async def test_what_is_saved_is_found_at_once(

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from locutory import discovery
-from locutory.testing import Serve, Server, SignIn
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import CONVERSATIONS
+from locutory_testing import Serve, Server, SignIn
 
 pytestmark = pytest.mark.skipif(
     "conversations" not in discovery.available(), reason="the plugin 'conversations' is missing"

@@ -16,8 +16,6 @@ from plugins.search.tests.fake_meilisearch import KEY, FakeMeilisearch
 
 from locutory.configuration import Sources
 from locutory.kernel import Kernel
-from locutory.testing import Serve, Server, SignIn
-from locutory.testing.server import SECRETS, listening
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import (
     ConversationsAdded,
@@ -29,6 +27,8 @@ from locutory_contracts.conversations import (
 from locutory_contracts.search import SEARCH, MessageHit, SearchFailed
 from locutory_search.meilisearch import index as meilisearch
 from locutory_search.plugin import SearchPlugin
+from locutory_testing import Serve, Server, SignIn
+from locutory_testing.server import SECRETS, listening
 
 NOW = datetime.now(UTC)
 

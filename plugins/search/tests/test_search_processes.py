@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from locutory.testing import Serve
-from locutory.testing.waiting import PATIENCE, wait_until
+from locutory_testing import Serve
+from locutory_testing.waiting import PATIENCE, wait_until
 
 COUNT = 3000
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from locutory.testing import Serve, SignIn
+from locutory_testing import Serve, SignIn
 
 
 def bearer(user: str) -> dict[str, str]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from locutory.testing import Serve
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import MessagesDeleted
 from locutory_search.backend import now_ms
 from locutory_search.embedded import writing
 from locutory_search.embedded.file import IndexFile
+from locutory_testing import Serve
 
 SECRET = "xylophonequartz"
 

@@ -24,7 +24,6 @@ from locutory import (
     hook,
 )
 from locutory.database import Collection
-from locutory.testing import Serve, Server, SignIn
 from locutory_contracts.conversations import NO_PARENT
 from locutory_contracts.files import (
     FILES,
@@ -34,6 +33,7 @@ from locutory_contracts.files import (
     NotReadable,
     OpenedFile,
 )
+from locutory_testing import Serve, Server, SignIn
 
 
 def moment(**ago: float) -> datetime:

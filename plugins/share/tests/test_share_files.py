@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from locutory.testing.waiting import until
 from locutory_share.links import LinkStore
 from locutory_share.snapshots import Snapshots
+from locutory_testing.waiting import until
 
 NOT_IN_LINK = {"message": "File not found in shared link"}
 GONE = {"message": "File no longer available"}

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from locutory.database import indexes_of
-from locutory.testing import PluginSuite
 from locutory_share.documents import SharedLink
+from locutory_testing import PluginSuite
 
 INDEXES = """title_1 user_1 shareId_1 targetMessageId_1 tenantId_1 expiredAt_1 updatedAt_-1
     conversationId_1_user_1_targetMessageId_1_tenantId_1

@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from locutory import Plugin
 from locutory.database import Collection
-from locutory.testing import Serve, Server, SignIn
+from locutory_testing import Serve, Server, SignIn
 
 
 @dataclass(slots=True)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from locutory.database import indexes_of
-from locutory.testing import PluginSuite
 from locutory_tags.documents import ConversationTag
+from locutory_testing import PluginSuite
 
 
 class TestTags(PluginSuite):

@@ -11,8 +11,8 @@ import pytest
 from bson import ObjectId
 
 from locutory import Principal
-from locutory.testing import Serve, Server
 from locutory_contracts.accounts import ACCOUNTS
+from locutory_testing import Serve, Server
 
 
 class Caller:

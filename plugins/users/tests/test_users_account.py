@@ -6,8 +6,8 @@ import pytest
 from pymongo import monitoring
 
 from locutory import Plugin
-from locutory.testing import SignIn
-from locutory.testing.database import Databases
+from locutory_testing import SignIn
+from locutory_testing.database import Databases
 
 
 class Asked(monitoring.CommandListener):

@@ -12,8 +12,8 @@ import pytest
 from bson import ObjectId
 
 from locutory import On, Plugin, Provide, Veto, hook
-from locutory.testing import SignIn
 from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+from locutory_testing import SignIn
 
 URL = "/api/user/delete"
 REFUSED = {"message": "You do not have permission to delete this account"}

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from locutory.testing import Serve, Server, SignIn
+from locutory_testing import Serve, Server, SignIn
 
 USER = {"Authorization": f"Bearer {'a' * 24}"}
 MOMENT = datetime.now(UTC).replace(microsecond=0)

@@ -22,9 +22,9 @@ from locutory import (
     StartupError,
     hook,
 )
-from locutory.testing import PluginSuite, Serve, SignIn
 from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
 from locutory_contracts.startup import STARTUP_CONFIG
+from locutory_testing import PluginSuite, Serve, SignIn
 from locutory_webclient.startup import title_timing
 
 ADMIN = {"Authorization": f"Bearer {'b' * 24}:ADMIN"}

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from locutory.testing import Serve, Server
+from locutory_testing import Serve, Server
 from locutory_webclient.files import accepts, is_range
 from locutory_webclient.service import is_asset
 

@@ -1,4 +1,4 @@
-"""The page without a client, and the page that shows the API."""
+"""The page without a client."""
 
 import base64
 import hashlib
@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from locutory.testing import Serve, SignIn
+from locutory_testing import Serve, SignIn
 
 
 async def test_it_says_how_to_go_on(serve: Serve) -> None:
@@ -57,7 +57,7 @@ async def test_what_browsers_and_robots_ask_for_by_themselves(serve: Serve) -> N
         assert (await server.client.get("/other.ico")).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/nope", "/api/docs"])
+@pytest.mark.parametrize("path", ["/", "/nope"])
 async def test_pages_load_nothing_of_others_and_run_nothing(serve: Serve, path: str) -> None:
     async with serve("webclient") as server:
         answer = await server.client.get(path)
@@ -68,16 +68,3 @@ async def test_pages_load_nothing_of_others_and_run_nothing(serve: Serve, path: 
         assert f"style-src 'sha256-{digest}'" in policy
         assert "script" not in policy
         assert not re.search(r"<script|<img|src=|style=| on\w+=|@import|url\(", answer.text)
-
-
-async def test_the_page_shows_every_operation(serve: Serve) -> None:
-    async with serve("webclient", SignIn()) as server:
-        answer = await server.client.get("/api/docs")
-        assert answer.headers["content-type"] == "text/html; charset=utf-8"
-        described = (await server.client.get("/api/openapi.json")).json()
-        for path, methods in described["paths"].items():
-            for method in methods:
-                assert f"<b>{method.upper()}</b><code>{path}</code>" in answer.text
-        again = await server.client.get("/api/docs")
-        assert again.text == answer.text
-        assert dict(again.headers).keys() == dict(answer.headers).keys()

@@ -16,7 +16,7 @@ from locutory import (
     SignedIn,
     hook,
 )
-from locutory.testing import Serve, SignIn
+from locutory_testing import Serve, SignIn
 
 ID = "a" * 24
 USER = {"Authorization": f"Bearer {ID}"}

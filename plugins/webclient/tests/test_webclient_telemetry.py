@@ -2,7 +2,7 @@
 
 import pytest
 
-from locutory.testing import Serve, SignIn
+from locutory_testing import Serve, SignIn
 
 USER = {"Authorization": f"Bearer {'a' * 24}"}
 RUM = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from locutory.testing.waiting import free_port, wait_until_it_listens
 from locutory_secantus import guard
+from locutory_testing.waiting import free_port, wait_until_it_listens
 
 
 @contextmanager

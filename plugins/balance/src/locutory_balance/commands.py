@@ -12,7 +12,7 @@ from bson import ObjectId
 from pymongo import ASCENDING
 
 from locutory import ConfigRef, Context, encode
-from locutory.cli.database import opened
+from locutory.commands import opened
 from locutory_balance.documents import Balance
 from locutory_balance.rows import credit_row, plain
 from locutory_balance.service import Balances, Record, RulesAndPrices, credits_of

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from locutory import Context
-from locutory.settings import Environment
-from locutory.variables import http_address
+from locutory import Context, Environment, http_address
 from locutory_configfile import dotted, faults_of
 from locutory_endpoints.config import USER_PROVIDED, Config
 from locutory_endpoints.sections import Custom

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from locutory.testing.network import Authority
+from locutory_testing.network import Authority
 
 PASSWORD = "Passw0rd-of-everybody"
 BASE = "dc=samba,dc=test"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from locutory.testing import Serve
+from locutory_testing import Serve
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from locutory.testing.waiting import free_port, wait_until_it_listens
+from locutory_testing.waiting import free_port, wait_until_it_listens
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from locutory.testing.network import Authority, ForwardProxy
 from locutory_oauth.http_client import reason_of
+from locutory_testing.network import Authority, ForwardProxy
 
 CLIENT = "http://localhost:3080"
 

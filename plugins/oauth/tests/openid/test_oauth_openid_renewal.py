@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from locutory.testing.server import SECRETS
+from locutory_testing.server import SECRETS
 
 CLIENT = "http://localhost:3080"
 REUSE = {"OPENID_REUSE_TOKENS": "true"}

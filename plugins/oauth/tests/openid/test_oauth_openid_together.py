@@ -11,9 +11,9 @@ import httpx2
 import pytest
 from bson import ObjectId
 
-from locutory.testing import Serve, Server
 from locutory_contracts.sign_in import SIGN_INS
 from locutory_oauth.plugin import OAuthPlugin
+from locutory_testing import Serve, Server
 
 CLIENT = "http://localhost:3080"
 REUSE = {"OPENID_REUSE_TOKENS": "true", "OPENID_USE_END_SESSION_ENDPOINT": "true"}

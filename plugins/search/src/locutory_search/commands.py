@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from locutory import Context, encode
-from locutory.cli.database import opened
+from locutory.commands import opened
 from locutory_search.backend import Backend, IndexFailed
 from locutory_search.service import SearchService
 

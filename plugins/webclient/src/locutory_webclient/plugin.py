@@ -14,7 +14,6 @@ from locutory_webclient.banners import Banners
 from locutory_webclient.config import InterfaceDisplay, WebClientConfig
 from locutory_webclient.documents import Banner
 from locutory_webclient.off_answers import off_routes
-from locutory_webclient.reference import reference_route
 from locutory_webclient.routes import ClientRoutes
 from locutory_webclient.service import ClientPages, client_folder
 from locutory_webclient.startup import Startup
@@ -47,7 +46,6 @@ class WebClientPlugin(Plugin):
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
         yield from ClientRoutes(self._startup, Banners(ctx.database), ctx.routes).all()
-        yield reference_route()
         yield from off_routes(lambda: ctx.permission_groups)
 
     @hook

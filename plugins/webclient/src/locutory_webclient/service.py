@@ -64,6 +64,13 @@ def client_folder(ctx: Context) -> Path:
     return (chosen or ctx.data_dir / "client").expanduser().absolute()
 
 
+def _active(ctx: Context) -> tuple[str, ...]:
+    """Plugins that offer something here, sorted."""
+    owners = {owner for _, _, owner in ctx.services.offers()}
+    owners |= {owner for owner, _ in ctx.routes.all()}
+    return tuple(sorted(owners - {"kernel"}))
+
+
 class ClientPages:
     """Implements `locutory.pages.Pages`. Answers 404 until `load` has read the client."""
 
@@ -90,8 +97,9 @@ class ClientPages:
             self._files, self._index = FileServer({}), None
             self._landing = LandingPage(
                 version=__version__,
-                plugins=tuple(sorted({plugin for plugin, _ in ctx.routes.all()})),
+                plugins=_active(ctx),
                 base=base,
+                described=ctx.routes.match("GET", "/api/docs") is not None,
             )
             return
         except (OSError, UnicodeDecodeError) as error:

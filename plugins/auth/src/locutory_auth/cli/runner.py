@@ -8,9 +8,7 @@ import click
 from pymongo.errors import PyMongoError
 
 from locutory import HTTPError
-from locutory.kernel import Kernel, build
-from locutory.logs import set_up_logs
-from locutory.plugin import PHASES
+from locutory.commands import PHASES, Kernel, build, set_up_logs
 from locutory_auth.container import Container
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import click
 from bson import ObjectId
 
 from locutory import Context
-from locutory.cli.database import opened
+from locutory.commands import opened
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.people import PEOPLE
 from locutory_conversations.exporting.stream import Exporter

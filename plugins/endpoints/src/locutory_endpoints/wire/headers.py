@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from locutory import Principal, iso
-from locutory.settings import Environment
+from locutory import Environment, Principal, iso
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PLACEHOLDER = re.compile(r"\{\{\s*(LIBRECHAT_[A-Z_]+)\s*\}\}")

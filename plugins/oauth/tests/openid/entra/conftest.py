@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from locutory.testing import Serve, Server
 from locutory_contracts.access import ACCESS
 from locutory_oauth.plugin import OAuthPlugin
+from locutory_testing import Serve, Server
 
 CLIENT = "http://localhost:3080"
 PATIENT = {"plugins": {"oauth": {"directory_seconds": 60}}}

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from locutory import Context
-from locutory.cli.database import opened
+from locutory.commands import opened
 from locutory_roles.defaults import Permissions
 from locutory_roles.overrides import Overrides
 from locutory_roles.permissions.declared import Declared, find_permission

@@ -8,10 +8,7 @@ import click
 from bson import ObjectId
 
 from locutory import POLICY, Principal
-from locutory.configuration import read_sources
-from locutory.kernel import Kernel, build
-from locutory.logs import set_up_logs
-from locutory.plugin import PHASES
+from locutory.commands import PHASES, Kernel, build, read_sources, set_up_logs
 from locutory_contracts.access import ACCESS, SHARE
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.people import PEOPLE

@@ -15,6 +15,7 @@ CLIENT_TAG = "v0.8.8-rc1"
 """The version of LibreChat's client that this server is compatible with."""
 
 ROBOTS = "User-agent: *\nDisallow: /\n"
+_DESCRIPTIONS = '<a href="$base/api/docs">API</a><a href="$base/api/openapi.json">OpenAPI</a>'
 _LONGEST_PATH = 200
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
@@ -22,11 +23,13 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d
 class LandingPage:
     """A page of our own: the server runs, what is on, how to add a client or do without.
 
-    It loads nothing, its policy forbids everything but its own style sheet, and it tells
+    ``described``: a plugin describes the API. It loads nothing, its policy forbids everything but its own style sheet, and it tells
     strangers no path of this machine.
     """
 
-    def __init__(self, *, version: str, plugins: tuple[str, ...], base: str) -> None:
+    def __init__(
+        self, *, version: str, plugins: tuple[str, ...], base: str, described: bool
+    ) -> None:
         package = files("locutory_webclient.landing")
         self._template = Template(package.joinpath("page.html").read_text("utf-8"))
         style = package.joinpath("style.css").read_text("utf-8")
@@ -48,6 +51,7 @@ class LandingPage:
             "tag": CLIENT_TAG,
             "plugins": "".join(f"<li>{escape(name)}</li>" for name in sorted(plugins)),
             "style": style,
+            "api": _DESCRIPTIONS.replace("$base", escape(base.rstrip("/"))) if described else "",
         }
 
     def _page(self, request: Request, status: int, title: str, missing: str = "") -> Response:

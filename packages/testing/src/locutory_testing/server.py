@@ -22,9 +22,9 @@ from locutory.kernel import Kernel
 from locutory.plugin import Plugin, hook
 from locutory.request import Request
 from locutory.services import Provide
-from locutory.testing.database import Databases
-from locutory.testing.waiting import PATIENCE
 from locutory_httpserver.protocol import Protocol
+from locutory_testing.database import Databases
+from locutory_testing.waiting import PATIENCE
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 

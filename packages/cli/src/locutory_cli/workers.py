@@ -12,11 +12,12 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from locutory import configuration
-from locutory.cli.building import built
 from locutory.errors import StartupError
 from locutory.kernel import Kernel, build
-from locutory.logs import set_up_logs
-from locutory.settings import KernelConfig, environment_values
+from locutory.settings import KernelConfig
+from locutory_cli.building import built
+from locutory_configfile import environment_values
+from locutory_httpserver.logs import set_up_logs
 
 log = structlog.get_logger("locutory")
 

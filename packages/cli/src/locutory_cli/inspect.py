@@ -1,4 +1,4 @@
-"""``locutory plugins``, ``locutory routes``, ``locutory openapi``: look at a deployment."""
+"""``locutory plugins`` and ``locutory routes``: look at a deployment."""
 
 import json
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from locutory import configuration, discovery
-from locutory.cli.building import without_broken
 from locutory.kernel import build
 from locutory.plugin import Plugin
+from locutory_cli.building import without_broken
 from locutory_configfile import nearest
 
 
@@ -135,11 +135,3 @@ def routes(as_json: bool, plugin: str | None) -> None:
         click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in found], indent=2))
         return
     table(("method", "path", "access", "plugin"), [row[:4] for row in found])
-
-
-@click.command()
-def openapi() -> None:
-    """Print the OpenAPI 3.1 description of every route."""
-    from locutory.openapi import document
-
-    click.echo(json.dumps(document(build(writes=False)), indent=2, default=str))

@@ -1,4 +1,4 @@
-"""``GET /api/docs``: every operation of the OpenAPI document as a page without scripts."""
+"""Every operation of an OpenAPI document as a page without scripts."""
 
 import hashlib
 from base64 import b64encode
@@ -10,38 +10,32 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory import Answer, Public, Request, Route
-from locutory.openapi import document
+from locutory import Answer
 
 Operation = tuple[str, str, Mapping[str, Any]]
 
 
-def reference_route() -> Route:
-    """The route; its page is made when it is first asked for."""
-    style = files("locutory_webclient.reference").joinpath("style.css").read_text("utf-8")
-    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    headers = {
-        "content-security-policy": (
-            f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
-            "form-action 'none'; frame-ancestors 'none'"
-        ),
-        "referrer-policy": "no-referrer",
-        "x-content-type-options": "nosniff",
-    }
-    made: list[bytes] = []
+class Page:
+    """An OpenAPI document for people."""
 
-    async def show(request: Request) -> Response:
-        if not made:
-            made.append("".join(_page(document(request.kernel), style)).encode())
-        return Response(made[0], headers=headers, media_type="text/html")
+    described = Answer("The page", {"text/html": None})
 
-    return Route(
-        path="/api/docs",
-        endpoint=show,
-        access=Public("the description of the API holds nothing private"),
-        summary="The OpenAPI description as a page to read",
-        responses={200: Answer("The page", {"text/html": None})},
-    )
+    def __init__(self, described: Mapping[str, Any]) -> None:
+        style = files("locutory_openapi").joinpath("style.css").read_text("utf-8")
+        digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        self._headers = {
+            "content-security-policy": (
+                f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
+                "form-action 'none'; frame-ancestors 'none'"
+            ),
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+        }
+        self._html = "".join(_page(described, style)).encode()
+
+    def respond(self) -> Response:
+        """The page."""
+        return Response(self._html, headers=self._headers, media_type="text/html")
 
 
 def _page(described: Mapping[str, Any], style: str) -> Iterator[str]:

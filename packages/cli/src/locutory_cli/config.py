@@ -8,10 +8,10 @@ import click
 from pydantic import BaseModel
 
 from locutory import configuration
-from locutory.cli.schema import schema_of
 from locutory.kernel import build
-from locutory.logs import is_secret
-from locutory.settings import env_name, env_text
+from locutory_cli.schema import schema_of
+from locutory_configfile import env_name, env_text
+from locutory_httpserver.logs import is_secret
 
 
 @click.group()

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from locutory.settings import Environment, allowed_words, env_name, is_flag
-from locutory_configfile import nearest
+from locutory_configfile.faults import nearest
+from locutory_configfile.fields import Environment, allowed_words, env_name, is_flag
 
 _OWN = "LOCUTORY_"
 _OF_PROCESSES = frozenset({"LOCUTORY_SAFE", "LOCUTORY_DATABASE_URI", "LOCUTORY_SUPERVISOR"})

@@ -3,19 +3,24 @@
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from locutory.access import ApiKey, Can, Capability, OptionalUser, Public
-from locutory.responses import JSON, encode
-from locutory.routing import Answer, Route
-from locutory.validation import NoBody, refused
-
-if TYPE_CHECKING:
-    from locutory.kernel import Kernel
-    from locutory.request import Request
+from locutory import (
+    Answer,
+    ApiKey,
+    Can,
+    Capability,
+    NoBody,
+    OptionalUser,
+    Public,
+    Route,
+    Routes,
+    __version__,
+    refused,
+)
 
 _REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
@@ -42,9 +47,9 @@ _ANY_ERROR = {
 }
 
 
-def document(kernel: "Kernel") -> dict[str, Any]:
-    """The OpenAPI document of a kernel."""
-    routes = kernel.routes.all()
+def document(table: Routes) -> dict[str, Any]:
+    """The OpenAPI document of a server's routes."""
+    routes = table.all()
     models: dict[type[BaseModel], None] = {}
     for _, route in routes:
         for model in (
@@ -72,7 +77,7 @@ def document(kernel: "Kernel") -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Locutory",
-            "version": "0.1.0",
+            "version": __version__,
             "description": _ABOUT,
         },
         "paths": paths,
@@ -207,21 +212,3 @@ def _shape(example: Any) -> dict[str, Any]:
         if isinstance(example, kind):
             return {"type": name}
     return {}
-
-
-def openapi_route(kernel: "Kernel") -> Route:
-    """The route that serves the document, built on first use."""
-    built: list[bytes] = []
-
-    async def serve(_request: "Request") -> JSON:
-        if not built:
-            built.append(encode(document(kernel)))
-        return JSON(built[0])
-
-    return Route(
-        path="/api/openapi.json",
-        endpoint=serve,
-        access=Public("the description of the API holds nothing private"),
-        summary="OpenAPI description of every route of this server",
-        responses={200: "OpenAPI 3.1 document"},
-    )

@@ -7,8 +7,8 @@ import click
 
 from locutory import configuration
 from locutory.kernel import Kernel, build
-from locutory.logs import set_up_logs
 from locutory.plugin import PHASES
+from locutory_httpserver.logs import set_up_logs
 
 
 @click.command()

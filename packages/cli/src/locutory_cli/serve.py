@@ -16,15 +16,18 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from locutory import __version__, configuration
-from locutory.cli import workers as worker_processes
-from locutory.cli.building import built
 from locutory.database import configured_address
 from locutory.errors import Problem, StartupError
 from locutory.kernel import Kernel
-from locutory.logs import set_up_logs
 from locutory.pages import NEXT_STEPS
-from locutory.settings import KernelConfig, environment_values
+from locutory.settings import KernelConfig
+from locutory_cli import workers as worker_processes
+from locutory_cli.building import built
+from locutory_configfile import environment_values
+from locutory_httpserver.logs import set_up_logs
 from locutory_httpserver.protocol import Protocol
+
+_DESCRIPTION = "/api/openapi.json"
 
 
 def _uvicorn_config(app: Any, config: KernelConfig, **extra: Any) -> uvicorn.Config:
@@ -94,7 +97,8 @@ def _welcome(kernel: Kernel, address: str, steps: Sequence[str] = ()) -> None:
     click.echo(err=True)
     click.secho(f"  Locutory {__version__} is ready", fg="green", bold=True, err=True)
     click.echo(f"    open       {address}", err=True)
-    click.echo(f"    API        {address}/api/openapi.json", err=True)
+    if kernel.routes.match("GET", _DESCRIPTION) is not None:
+        click.echo(f"    API        {address}{_DESCRIPTION}", err=True)
     click.echo(f"    database   {database}", err=True)
     names = ", ".join(plugin.name for plugin in kernel.plugins)
     click.echo(f"    plugins    {names or 'none'}", err=True)
@@ -250,7 +254,7 @@ def _run_workers(
         )
     kernel = built(sources, safe=safe)  # reports a wrong configuration once, before any worker
     worker_processes.prepare(safe=safe)
-    settings = _uvicorn_config("locutory.cli.workers:create", config, factory=True, workers=workers)
+    settings = _uvicorn_config("locutory_cli.workers:create", config, factory=True, workers=workers)
     supervisor = worker_processes.Supervisor(
         settings, sockets, lambda: _welcome(kernel, _address(config, sockets)), safe=safe
     )

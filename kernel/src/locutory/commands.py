@@ -1,4 +1,5 @@
-"""The database of a command."""
+"""What commands of plugins need besides `locutory`: the database of a deployment beside its running
+server, and kernels of their own."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -6,9 +7,15 @@ from collections.abc import AsyncIterator
 import click
 from pymongo.errors import PyMongoError
 
+from locutory.configuration import read_sources
 from locutory.context import Context
 from locutory.database import open_database
 from locutory.errors import advice_of
+from locutory.kernel import Kernel, build
+from locutory.plugin import PHASES
+from locutory_httpserver.logs import set_up_logs
+
+__all__ = ["PHASES", "Kernel", "build", "fault", "opened", "read_sources", "set_up_logs"]
 
 
 @contextlib.asynccontextmanager

@@ -13,11 +13,12 @@ import click
 from pymongo.errors import PyMongoError
 
 from locutory import configuration
-from locutory.cli.database import fault
+from locutory.commands import fault
 from locutory.database import configured_address, open_database
 from locutory.errors import Problem, StartupError
 from locutory.kernel import default_data_dir
-from locutory.settings import KernelConfig, environment_values
+from locutory.settings import KernelConfig
+from locutory_configfile import environment_values
 from locutory_transfer import Progress, TransferError, backup, check, copy, count, restore
 
 _ACCOUNT = re.compile(r"//[^/@]*@")

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from locutory import OptionalUser, Public, discovery
 from locutory.plugin import Plugin
-from locutory.settings import env_name
-from locutory.testing.server import Serve, SignIn
+from locutory_configfile import env_name
+from locutory_testing.server import Serve, SignIn
 
 
 class PluginSuite:

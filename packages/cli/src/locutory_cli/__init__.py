@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from locutory import configuration
-from locutory.cli.config import config
-from locutory.cli.doctor import doctor
-from locutory.cli.inspect import openapi, plugins, routes
-from locutory.cli.migrate import migrate
-from locutory.cli.serve import serve
-from locutory.cli.transfer import database
 from locutory.errors import StartupError
-from locutory.logs import set_up_logs
+from locutory_cli.config import config
+from locutory_cli.doctor import doctor
+from locutory_cli.inspect import plugins, routes
+from locutory_cli.migrate import migrate
+from locutory_cli.serve import serve
+from locutory_cli.transfer import database
+from locutory_httpserver.logs import set_up_logs
 
 
 def report(error: StartupError, *, starting: bool) -> None:
@@ -82,7 +82,7 @@ class _Commands(click.Group):
     """
 
     def _contributed(self, ctx: click.Context) -> dict[str, click.Group]:
-        from locutory.cli.building import without_broken
+        from locutory_cli.building import without_broken
 
         known: dict[str, click.Group] | None = ctx.meta.get(_PLUGIN_COMMANDS)
         if known is not None:
@@ -158,5 +158,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, plugins, routes, openapi, config, doctor, migrate, database):
+for _command in (serve, plugins, routes, config, doctor, migrate, database):
     main.add_command(_command)

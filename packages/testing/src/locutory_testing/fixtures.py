@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from locutory.testing.database import Databases, session_databases
-from locutory.testing.server import Serve
+from locutory_testing.database import Databases, session_databases
+from locutory_testing.server import Serve
 
 # Plain tracebacks: rich ones are pages long, and show local variables.
 structlog.configure(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from locutory.testing.waiting import PATIENCE, free_port, wait_until_it_listens
+from locutory_testing.waiting import PATIENCE, free_port, wait_until_it_listens
 
 
 def redis_program() -> str | None:
