@@ -82,7 +82,7 @@ def test_the_kernel_stays_small() -> None:
         for path in sources(KERNEL)
         if "testing" not in path.parts and "cli" not in path.parts
     }
-    assert sum(sizes.values()) < 4360, sum(sizes.values())
+    assert sum(sizes.values()) < 4450, sum(sizes.values())
     assert not [path.name for path in sources(KERNEL) if len(path.read_text().splitlines()) > 300]
 
 
