@@ -75,14 +75,10 @@ def test_the_kernel_knows_no_nouns() -> None:
 
 
 def test_the_kernel_stays_small() -> None:
-    """The runtime without its command line and test kit. Its first limit was 2,500 lines;
-    secrets, the edge's care for bad input and the reading of bodies took more."""
-    sizes = {
-        path: code_lines(path)
-        for path in sources(KERNEL)
-        if "testing" not in path.parts and "cli" not in path.parts
-    }
-    assert sum(sizes.values()) < 3800, sum(sizes.values())
+    """What it can do without lies in packages below and above it. The list of what plugins may
+    import is not counted."""
+    sizes = {path.name: code_lines(path) for path in sources(KERNEL) if path.name != "__init__.py"}
+    assert sum(sizes.values()) <= 3300, sum(sizes.values())
     assert not [path.name for path in sources(KERNEL) if len(path.read_text().splitlines()) > 300]
 
 

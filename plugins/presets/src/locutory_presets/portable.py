@@ -6,8 +6,9 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from bson.errors import InvalidDocument
+from pydantic import ValidationError
 
-from locutory import drop_operators, now
+from locutory import drop_operators, now, wording
 from locutory.database import Raw
 from locutory_contracts.portability import Record
 from locutory_presets.fields import READERS, PresetFields
@@ -34,7 +35,10 @@ class PortablePresets:
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
         """Bring back one preset. It gets a new id when somebody else has its old one, the same
         one whenever it is restored; a default that the user has chosen stays."""
-        fields = PresetFields.model_validate(record)
+        try:
+            fields = PresetFields.model_validate(record)
+        except ValidationError as error:
+            raise ValueError(wording(error)) from None
         given, default = fields.preset_id, fields.default_preset
         settings = drop_operators(fields.settings)
         dates = {name: _moment(record[name]) for name in _DATES if record.get(name) is not None}
