@@ -13,13 +13,14 @@ import citations
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from locutory import Route, discovery, keys
-from locutory.configuration import Sources
-from locutory.database import collection_name, indexes_of
-from locutory.enabled import load_plugins
+from locutory import Route, keys
+from locutory.config.configuration import Sources
+from locutory.config.selection import load_plugins
+from locutory.data.database import collection_name, indexes_of
 from locutory.events import Fact, Step
-from locutory.kernel import Kernel
-from locutory.plugin import PHASES, Hooks
+from locutory.plugins import discovery
+from locutory.plugins.plugin import PHASES, Hooks
+from locutory.run.kernel import Kernel
 from locutory.settings import KernelConfig
 from locutory_configfile import env_name
 
@@ -73,15 +74,21 @@ def hooks() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _public(module: str) -> str:
+    """Where plugins import it from."""
+    return "locutory" if module.startswith("locutory.") else module
+
+
 def contracts(kernel: Kernel) -> str:
     """Every key and event of the contracts package and the kernel."""
     import importlib
     import pkgutil
 
     import locutory_contracts
-    from locutory import access, limiting, pages
+    from locutory import access
+    from locutory.http import fallback, limiting
 
-    modules = [access, limiting, pages]
+    modules = [access, limiting, fallback]
     modules += [
         importlib.import_module(f"locutory_contracts.{info.name}")
         for info in pkgutil.iter_modules(locutory_contracts.__path__)
@@ -104,7 +111,7 @@ def contracts(kernel: Kernel) -> str:
                     or "–"
                 )
                 lines.append(
-                    f"| `{name}` | {kind} | `{module.__name__}` | {sentence(value.summary)} | {by} |"
+                    f"| `{name}` | {kind} | `{_public(module.__name__)}` | {sentence(value.summary)} | {by} |"
                 )
             if (
                 inspect.isclass(value)
@@ -121,7 +128,7 @@ def contracts(kernel: Kernel) -> str:
                 )
                 by = ", ".join(owner for owner, _ in kernel.events.subscribers(value)) or "–"
                 events.append(
-                    f"| `{name}` | {kind} | `{module.__name__}` | {sentence(value.__doc__)} | {by} |"
+                    f"| `{name}` | {kind} | `{_public(module.__name__)}` | {sentence(value.__doc__)} | {by} |"
                 )
     lines += [
         "",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from locutory.cache import Cache, MemoryCache
+from locutory.data.cache import Cache, MemoryCache
 from locutory_redis import RedisServer
 from locutory_testing import Serve
 from locutory_testing.waiting import until

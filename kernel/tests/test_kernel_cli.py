@@ -13,7 +13,7 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_cli import main
 
 ROSE = """

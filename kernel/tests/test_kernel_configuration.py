@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from locutory import StartupError, env, option
-from locutory.configuration import Sources, validate
+from locutory.config.configuration import Sources, validate
 from locutory_configfile import arithmetic, flag, from_text
 
 

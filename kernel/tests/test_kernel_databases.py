@@ -8,8 +8,8 @@ import pytest
 from pymongo.errors import ConnectionFailure
 
 from locutory import StartupError
-from locutory import database as kernel_database
-from locutory.database import open_database
+from locutory.data import database as kernel_database
+from locutory.data.database import open_database
 from locutory.settings import KernelConfig
 from locutory_database import GROUP
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from locutory import Extension, Plugin, Service, StartupError, discovery
-from locutory.configuration import Sources
-from locutory.enabled import load_plugins
+from locutory import Extension, Plugin, Service, StartupError
+from locutory.config.configuration import Sources
+from locutory.config.selection import load_plugins
+from locutory.plugins import discovery
 from locutory_testing import Serve
 
 A: Service[Any] = Service("test.a", "a")

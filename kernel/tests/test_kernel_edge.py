@@ -18,7 +18,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from locutory import JSON, Empty, HTTPError, Provide, Public, Request, Route, Text
-from locutory.pages import PAGES
+from locutory.http.fallback import PAGES
 from locutory_testing import Serve, Server
 from locutory_testing.waiting import until
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from locutory import Events, Fact, On, StartupError, Step, Veto
-from locutory.outbox import OutboxEntry
+from locutory.data.outbox import OutboxEntry
 from locutory_testing import Serve
 
 
@@ -60,7 +60,7 @@ async def test_a_step_runs_its_handlers_in_order_until_one_objects() -> None:
     for name, listener in (("a", first), ("b", second), ("c", third)):
         events.subscribe(On(Painting, listener.hear), name)
     with pytest.raises(ValueError, match="broken listener"):
-        await events.ask(Painting("red"))
+        await events.check(Painting("red"))
     assert (len(first.heard), len(second.heard), len(third.heard)) == (1, 1, 0)
 
 
@@ -71,7 +71,7 @@ async def test_a_veto_carries_its_answer() -> None:
     events = Events()
     events.subscribe(On(Painting, forbid), "taste")
     with pytest.raises(Veto) as raised:
-        await events.ask(Painting("pink"))
+        await events.check(Painting("pink"))
     assert (raised.value.status, raised.value.body) == (409, {"message": "no pink"})
 
 
@@ -79,16 +79,16 @@ async def test_faults_of_fact_handlers_stay_with_their_plugin() -> None:
     events, good, bad = Events(), Listener(), Listener(broken=True)
     events.subscribe(On(Painted, bad.hear), "bad")
     events.subscribe(On(Painted, good.hear), "good")
-    await events.tell(Painted("blue"))
-    await events.tell(Painted("blue"))
+    await events.publish(Painted("blue"))
+    await events.publish(Painted("blue"))
     assert good.heard == [Painted("blue")] * 2
     assert events.failures == {"bad": 2}
 
 
 async def test_nobody_needs_to_listen() -> None:
     events = Events()
-    await events.ask(Painting("red"))
-    await events.tell(Painted("red"))
+    await events.check(Painting("red"))
+    await events.publish(Painted("red"))
 
 
 def test_only_events_can_be_subscribed_to() -> None:
@@ -98,7 +98,7 @@ def test_only_events_can_be_subscribed_to() -> None:
 
 async def test_a_durable_fact_needs_a_started_kernel() -> None:
     with pytest.raises(RuntimeError, match="started kernel"):
-        await Events().tell(Removed("shed"))
+        await Events().publish(Removed("shed"))
 
 
 async def done(server: Any) -> list[list[str]]:
@@ -114,7 +114,7 @@ async def test_a_plugin_that_was_off_catches_up(serve: Serve, make_plugin: Any) 
         return make_plugin(label, subscriptions=[On(Removed, listener.hear)])
 
     async with serve(plugin("present", present), database=name) as server:
-        await server.kernel.events.tell(Removed("shed"))
+        await server.kernel.events.publish(Removed("shed"))
         assert present.heard == [Removed("shed")]
         assert await done(server) == [["present"]]
     async with serve(plugin("present", present), plugin("late", late), database=name) as server:
@@ -132,15 +132,15 @@ async def test_a_fact_is_kept_as_long_as_it_says(serve: Serve, make_plugin: Any)
     async with serve(
         make_plugin("ears", subscriptions=[On(Removed, listener.hear), On(Faded, listener.hear)])
     ) as server:
-        await server.kernel.events.tell(Removed("shed"))
-        await server.kernel.events.tell(Faded("colour"))
+        await server.kernel.events.publish(Removed("shed"))
+        await server.kernel.events.publish(Faded("colour"))
         entries = await server.kernel.database[OutboxEntry].find({}).to_list()
         ends = {entry["event"]: entry.get("expiresAt") for entry in entries}
         assert ends["Removed"] is None
         assert ends["Faded"] - entries[1]["createdAt"] == timedelta(days=30)
         indexes = await server.kernel.database[OutboxEntry].index_information()
         assert indexes["expiresAt_1"]["expireAfterSeconds"] == 0
-        await server.kernel.events.tell(Bleached("colour"))
+        await server.kernel.events.publish(Bleached("colour"))
         entries = await server.kernel.database[OutboxEntry].find({}).to_list()
         assert sorted(entry["event"] for entry in entries) == ["Bleached", "Removed"]
 
@@ -152,7 +152,7 @@ async def test_a_handler_that_fails_is_asked_again(serve: Serve, make_plugin: An
         make_plugin("weak", subscriptions=[On(Removed, weak.hear)]),
     ]
     async with serve(*plugins) as server:
-        await server.kernel.events.tell(Removed("shed"))  # the publisher feels nothing
+        await server.kernel.events.publish(Removed("shed"))  # the publisher feels nothing
         assert await done(server) == [["strong"]]
         assert server.kernel.events.failures["weak"] == 1
         weak.broken = False
@@ -196,7 +196,7 @@ async def test_a_start_that_is_stopped_leaves_nothing_running(
         make_plugin("mouth", subscriptions=[On(Removed, listener.hear)]), database=name
     ) as server:
         try:
-            await server.kernel.events.tell(Removed("shed"))
+            await server.kernel.events.publish(Removed("shed"))
             starting = asyncio.create_task(start())
             await begun.wait()
             starting.cancel()
@@ -225,5 +225,5 @@ async def test_a_fact_that_cannot_be_stored_is_not_published(
     listener = Listener()
     async with serve(make_plugin("ears", subscriptions=[On(Removed, listener.hear)])) as server:
         with pytest.raises(Exception, match="8-byte"):
-            await server.kernel.events.tell(Removed(2**70))  # type: ignore[arg-type]
+            await server.kernel.events.publish(Removed(2**70))  # type: ignore[arg-type]
         assert listener.heard == []

@@ -10,12 +10,12 @@ import structlog
 from beanie import Document
 
 from locutory import Check, Job, PhaseTask, StartupError
-from locutory.background import Background, Lease
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
-from locutory.lifecycle import Lifecycle
-from locutory.plugin import PHASES
+from locutory.config.configuration import Sources
+from locutory.plugins.plugin import PHASES
 from locutory.responses import now
+from locutory.run.background import Background, Lease
+from locutory.run.kernel import Kernel
+from locutory.run.lifecycle import Lifecycle
 from locutory_testing import Serve
 from locutory_testing.waiting import until
 
@@ -195,7 +195,7 @@ async def test_redis_that_does_not_answer_is_explained(serve: Serve) -> None:
 @pytest.fixture
 def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """No lease runs out because the machine is slow."""
-    monkeypatch.setattr("locutory.background._SHORTEST_LEASE", 3600.0)
+    monkeypatch.setattr("locutory.run.background._SHORTEST_LEASE", 3600.0)
 
 
 async def test_jobs_run_again_and_again_also_after_a_fault(serve: Serve, make_plugin: Any) -> None:

@@ -21,7 +21,7 @@ from locutory import (
     by_ip,
     by_user,
 )
-from locutory.limiting import LocalWindows, RateLimits
+from locutory.http.limiting import LocalWindows, RateLimits
 from locutory_httpserver.proxies import ProxyTrust
 from locutory_testing import Serve, SignIn
 from locutory_testing.waiting import PATIENCE, until
@@ -156,7 +156,7 @@ async def test_a_limit_of_nothing_lets_nobody_pass() -> None:
 
 
 async def test_many_at_once_do_not_slip_through(store: dict[str, str]) -> None:
-    from locutory.redis import connect_redis
+    from locutory.data.redis import connect_redis
     from locutory.settings import KernelConfig
     from locutory_configfile import environment_values
 

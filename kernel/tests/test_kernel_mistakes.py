@@ -21,8 +21,8 @@ from locutory import (
     StartupError,
     hook,
 )
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_testing import Serve
 
 KEY: Service[Any] = Service("test.key", "a key")

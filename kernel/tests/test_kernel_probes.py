@@ -88,7 +88,7 @@ async def test_metrics_count_by_template_not_by_path(
             await server.client.get(f"/api/none/{number}")
         await raw_http(server.url, b"MKCALENDAR /api/x/1 HTTP/1.1\r\nconnection: close\r\n\r\n")
         await server.client.get("/livez")
-        await server.kernel.events.tell(Rung())
+        await server.kernel.events.publish(Rung())
         text = server.kernel.metrics.text().decode()
     assert 'http_requests_total{method="GET",route="/api/x/{id}",status="200"} 5.0' in text
     assert 'http_requests_total{method="GET",route="other",status="404"} 5.0' in text

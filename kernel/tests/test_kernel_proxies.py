@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from locutory import JSON, Public, Request, Route
-from locutory.pages import PAGES
+from locutory.http.fallback import PAGES
 from locutory.responses import Text
 from locutory.services import Provide
 from locutory.settings import KernelConfig
@@ -79,7 +79,7 @@ async def test_a_proxy_that_hides_addresses_is_named_once(
                 await server.client.get("/api/ip")
         assert len(advice_of(logs)) == 1
         assert "sends no X-Forwarded-For" in advice_of(logs)[0]
-        assert await server.kernel.edge.proxy_watch.advice() == advice_of(logs)[0]
+        assert await server.kernel.dispatcher.proxy_watch.advice() == advice_of(logs)[0]
     # The next start begins anew; a proxy that does right says nothing, nor does a plain address.
     for environment, headers in ((address, {"x-forwarded-for": "203.0.113.7"}), ({}, {})):
         async with serve(plugin, environment=environment) as server:
@@ -88,7 +88,7 @@ async def test_a_proxy_that_hides_addresses_is_named_once(
                     await server.client.get("/api/ip", headers=headers)
                     await server.client.get("/api/ip")
             assert not advice_of(logs)
-            assert await server.kernel.edge.proxy_watch.advice() is None
+            assert await server.kernel.dispatcher.proxy_watch.advice() is None
 
 
 async def test_a_proxy_that_is_not_believed_is_named_once(tmp_path: Path) -> None:

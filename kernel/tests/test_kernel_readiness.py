@@ -6,8 +6,8 @@ import pytest
 from pymongo.errors import ServerSelectionTimeoutError
 from structlog.testing import capture_logs
 
-from locutory import readiness
-from locutory.readiness import Readiness
+from locutory.data import readiness
+from locutory.data.readiness import Readiness
 from locutory_testing import Serve
 from locutory_testing.database import Databases
 

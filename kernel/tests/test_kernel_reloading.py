@@ -8,7 +8,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 
 from locutory import Check, env, option
-from locutory.configuration import Sources
+from locutory.config.configuration import Sources
 from locutory_testing import Serve
 
 

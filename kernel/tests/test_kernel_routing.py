@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locutory import BadRequest, HTTPError, Public, Request, Route, StartupError
-from locutory.routing import RouteTable
+from locutory.http.routing import RouteTable
 
 
 async def nothing(_request: Any) -> Any:

@@ -18,7 +18,7 @@ from locutory import (
     hook,
 )
 from locutory.access import Public
-from locutory.plugin import Hooks
+from locutory.plugins.plugin import Hooks
 from locutory.responses import JSON
 from locutory_testing import Serve
 

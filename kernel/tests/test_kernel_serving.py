@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from locutory import StartupError
-from locutory.configuration import Sources
+from locutory.config.configuration import Sources
 from locutory_cli.building import built
 
 

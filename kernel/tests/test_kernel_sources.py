@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from locutory import StartupError
-from locutory.sources import read_sources
+from locutory.config.sources import read_sources
 from locutory_testing.network import ForwardProxy
 
 

@@ -12,7 +12,7 @@ import structlog
 from click.testing import CliRunner, Result
 
 from locutory import StartupError
-from locutory.database import open_database
+from locutory.data.database import open_database
 from locutory.settings import KernelConfig
 from locutory_cli import main
 from locutory_testing import Serve

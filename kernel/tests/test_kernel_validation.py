@@ -20,8 +20,8 @@ from locutory import (
     StartupError,
     refusal,
 )
-from locutory.limiting import Limit
-from locutory.routing import RouteTable
+from locutory.http.limiting import Limit
+from locutory.http.routing import RouteTable
 from locutory_testing import Serve
 
 OPEN = Public("test")

@@ -19,6 +19,18 @@ _CIRCLES_OF_FOLDERS = {"locutory_auth"}
 
 # The modules and folders of a part, top to bottom: each knows only what lies below its line.
 _LAYERS = {
+    "locutory": (
+        "commands",
+        "run",
+        "config",
+        "plugins",
+        "http",
+        "data",
+        "policy",
+        "services | responses",
+        "access | events | settings",
+        "errors | keys | installed",
+    ),
     "locutory_agents": (
         "plugin",
         "routes",

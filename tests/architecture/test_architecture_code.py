@@ -78,7 +78,7 @@ def test_the_kernel_stays_small() -> None:
     """What it can do without lies in packages below and above it. The list of what plugins may
     import is not counted."""
     sizes = {path.name: code_lines(path) for path in sources(KERNEL) if path.name != "__init__.py"}
-    assert sum(sizes.values()) <= 3300, sum(sizes.values())
+    assert sum(sizes.values()) <= 3200, sum(sizes.values())
     assert not [path.name for path in sources(KERNEL) if len(path.read_text().splitlines()) > 300]
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from tests.architecture.generator import generator
 
 from locutory import HTTPError, NoBody
-from locutory.kernel import Kernel
-from locutory.validation import refused
+from locutory.http.validation import refused
+from locutory.run.kernel import Kernel
 from locutory_openapi.document import document
 
 

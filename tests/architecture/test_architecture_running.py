@@ -8,7 +8,7 @@ import textwrap
 import pytest
 from tests.architecture.generator import ROOT, generator
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_configfile import env_name
 from locutory_testing import Serve
 
@@ -64,8 +64,8 @@ def test_a_disabled_plugin_is_not_imported() -> None:
         """
         import os, sys
         import beanie, httpx2, locutory.kernel, starlette.routing
-        from locutory.configuration import Sources
-        from locutory.enabled import load_plugins
+        from locutory.config.configuration import Sources
+        from locutory.config.selection import load_plugins
 
         def loads(name):
             load_plugins(Sources({}, {"plugins": {"disabled": [name]}}))

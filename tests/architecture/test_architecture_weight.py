@@ -12,8 +12,8 @@ def test_heavy_libraries_are_not_imported_until_they_are_used() -> None:
     script = textwrap.dedent(
         f"""
         import sys
-        from locutory.configuration import Sources
-        from locutory.kernel import build
+        from locutory.config.configuration import Sources
+        from locutory.run.kernel import build
         secrets = {{"JWT_SECRET": "x" * 32, "JWT_REFRESH_SECRET": "y" * 32,
                    "CREDS_KEY": "00" * 32, "CREDS_IV": "00" * 16}}
         build(Sources(secrets, {{}}))

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from locutory.database import open_database
+from locutory.data.database import open_database
 from locutory.settings import KernelConfig
 
 ADDRESS = os.environ["BENCH_DATABASE"]

@@ -134,9 +134,9 @@ async def run_bare(upstream: str) -> None:
 
 
 async def run_locutory(upstream: str, address: str, plugins: str) -> None:
-    from locutory import discovery
-    from locutory.configuration import Sources
-    from locutory.kernel import Kernel
+    from locutory.config.configuration import Sources
+    from locutory.plugins import discovery
+    from locutory.run.kernel import Kernel
     from locutory_testing import SignIn
     from locutory_testing.server import SECRETS
 

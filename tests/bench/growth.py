@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from locutory import Principal
-from locutory.limiting import Limit, RateLimits
+from locutory.http.limiting import Limit, RateLimits
 from locutory.responses import encode
 from locutory_conversations.editing.artifacts import artifacts_of, without_display_escapes
 from locutory_endpoints.tokens import O200kCounter

@@ -279,7 +279,7 @@ async def assembled(server: Server, brake: Brake, plugins: Collection[str]) -> A
         await database["roles"].insert_one({"name": "INTERN", "permissions": {}})
         await users.update_one({"email": "intern@example.com"}, {"$set": {"role": "INTERN"}})
         # As ``locutory user ban`` does: a ban, and the end of every session.
-        await kernel.events.tell(LimitExceeded("x", "logins", 100, people["banned"].id, ""))
+        await kernel.events.publish(LimitExceeded("x", "logins", 100, people["banned"].id, ""))
         await kernel.services.get(SIGN_INS).close_all(people["banned"].id)
         await asyncio.sleep(CACHE_SECONDS)
         brake.held = people["closing"].id

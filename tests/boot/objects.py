@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from bson import ObjectId
 
-from locutory.routing import Route
+from locutory.http.routing import Route
 from tests.boot.person import ROOT_MESSAGE
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from locutory import ApiKey, Can, Capability, NoBody, OptionalUser, Public, Route, discovery
-from locutory.validation import refused
+from locutory import ApiKey, Can, Capability, NoBody, OptionalUser, Public, Route
+from locutory.http.validation import refused
+from locutory.plugins import discovery
 from locutory_testing import Serve, Server
 from locutory_testing.database import Databases
 from tests.boot.cast import ENVIRONMENT, SETTINGS, Brake, Cast, Member, Model, assembled

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_testing import Serve, Server
 from locutory_testing.waiting import until
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint

@@ -6,9 +6,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from locutory import StartupError, discovery
-from locutory.configuration import Configuration, Sources, validate, vocabulary
-from locutory.discovery import load
+from locutory import StartupError
+from locutory.config.configuration import Configuration, Sources, validate, vocabulary
+from locutory.plugins import discovery
+from locutory.plugins.discovery import load
 from locutory_cli.schema import schema_of
 from locutory_configfile import known_keys, read_yaml
 

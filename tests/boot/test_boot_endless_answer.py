@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_testing import Serve
 from locutory_testing.waiting import until
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_testing import Serve
 from tests.boot.person import ENVIRONMENT, ROOT_MESSAGE, Person, custom_endpoint
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_testing import Serve
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 

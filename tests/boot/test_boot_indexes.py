@@ -14,8 +14,8 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 from structlog.testing import capture_logs
 
-from locutory import discovery
-from locutory.kernel import Kernel
+from locutory.plugins import discovery
+from locutory.run.kernel import Kernel
 from locutory_testing import Serve
 from locutory_testing.database import Databases
 from tests.boot.person import ENVIRONMENT

@@ -8,8 +8,8 @@ import pytest
 from bson import ObjectId
 from structlog.testing import capture_logs
 
-from locutory import discovery
-from locutory.plugin import Check
+from locutory.plugins import discovery
+from locutory.plugins.plugin import Check
 from locutory_testing import Serve, Server
 from locutory_testing.database import Databases
 from tests.boot.person import ENVIRONMENT, Person

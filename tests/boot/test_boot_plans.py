@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_sqlite.filters import Filter
 from locutory_sqlite.planner import Plan
 from locutory_sqlite.reading import Reading

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_testing import Serve
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_testing import Serve
 from locutory_testing.database import Databases
 from locutory_transfer import backup, copy, restore

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from locutory import Plugin, discovery
+from locutory import Plugin
+from locutory.plugins import discovery
 from locutory_testing import Serve, SignIn
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 

@@ -17,7 +17,7 @@ from bson import ObjectId
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_testing import Serve, Server
 from locutory_testing.database import Databases
 from locutory_testing.server import SECRETS

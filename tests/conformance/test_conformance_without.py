@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from locutory import discovery
+from locutory.plugins import discovery
 from tests.conformance import play
 from tests.conformance.test_conformance_recordings import wrong
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.oracle.node import MODULES, node
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_testing import Serve
 
 HERE = Path(__file__).parent

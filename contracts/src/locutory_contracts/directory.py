@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from locutory.keys import Service
 
 if TYPE_CHECKING:
-    from locutory.request import Request
+    from locutory.http.request import Request
 
 DirectoryKind = Literal["user", "group"]
 

@@ -10,7 +10,7 @@ from locutory.keys import Extension, Service
 from locutory_contracts.accounts import Account
 
 if TYPE_CHECKING:
-    from locutory.request import Request
+    from locutory.http.request import Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from locutory.access import (
     Public,
     SignedIn,
 )
-from locutory.cache import Cache
-from locutory.context import ConfigRef, Context, Routes
-from locutory.database import Collection, Database, Raw
+from locutory.data.cache import Cache
+from locutory.data.database import Collection, Database, Raw
+from locutory.data.redis import Broadcast
 from locutory.errors import (
     BadRequest,
     Forbidden,
@@ -32,16 +32,11 @@ from locutory.errors import (
     Veto,
 )
 from locutory.events import Events, Fact, On, Step
-from locutory.keys import Extension, Service
-from locutory.limiting import Limit, LimitExceeded, by_ip, by_user
-from locutory.plugin import Check, Job, NoConfig, PhaseTask, Plugin, hook
-from locutory.redis import Broadcast
-from locutory.request import Request
-from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
-from locutory.route_group import RouteGroup
-from locutory.routing import Answer, Route
-from locutory.services import Gathered, Provide, Services
-from locutory.validation import (
+from locutory.http.limiting import Limit, LimitExceeded, by_ip, by_user
+from locutory.http.request import Request
+from locutory.http.route_group import RouteGroup
+from locutory.http.routing import Answer, Route
+from locutory.http.validation import (
     Invalid,
     NoBody,
     Once,
@@ -52,6 +47,11 @@ from locutory.validation import (
     refused,
     wording,
 )
+from locutory.keys import Extension, Service
+from locutory.plugins.context import ConfigRef, Context, Routes
+from locutory.plugins.plugin import Check, Job, NoConfig, PhaseTask, Plugin, hook
+from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
+from locutory.services import Gathered, Provide, Services
 from locutory_configfile import Environment, env, flag, http_address, option
 from locutory_credentials import Credentials
 from locutory_httpserver.parsing import drop_operators

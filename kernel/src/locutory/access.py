@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from locutory.keys import Extension, Service
 
 if TYPE_CHECKING:
-    from locutory.request import Request
+    from locutory.http.request import Request
 
 ADMIN_ROLE = "ADMIN"
 

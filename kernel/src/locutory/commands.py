@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import click
 from pymongo.errors import PyMongoError
 
-from locutory.configuration import read_sources
-from locutory.context import Context
-from locutory.database import open_database
+from locutory.config.configuration import read_sources
+from locutory.data.database import open_database
 from locutory.errors import advice_of
-from locutory.kernel import Kernel, build
-from locutory.plugin import PHASES
+from locutory.plugins.context import Context
+from locutory.plugins.plugin import PHASES
+from locutory.run.kernel import Kernel, build
 from locutory_httpserver.logs import set_up_logs
 
 __all__ = ["PHASES", "Kernel", "build", "fault", "opened", "read_sources", "set_up_logs"]

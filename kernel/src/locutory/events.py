@@ -68,13 +68,9 @@ class Events:
     def subscribe(self, subscription: On, owner: str) -> None:
         """Register a handler of plugin ``owner``."""
         if not issubclass(subscription.event, Step | Fact):
-            raise StartupError(
-                Problem(
-                    f"subscription to {subscription.event.__name__}",
-                    "an event derives from Step or Fact",
-                    plugin=owner,
-                )
-            )
+            where = f"subscription to {subscription.event.__name__}"
+            text = "an event derives from Step or Fact"
+            raise StartupError(Problem(where, text, plugin=owner))
         self._handlers[subscription.event].append((owner, subscription.handler))
 
     def subscribers(self, event: type[Any]) -> list[tuple[str, Callable[[Any], Awaitable[None]]]]:
@@ -89,12 +85,12 @@ class Events:
             if issubclass(kind, Fact) and kind.durable
         }
 
-    async def ask(self, step: Step) -> None:
+    async def check(self, step: Step) -> None:
         """Run the handlers of a step one after another; the first that raises vetoes it."""
         for _, handler in self._handlers.get(type(step), ()):
             await handler(step)
 
-    async def tell(self, fact: Fact) -> None:
+    async def publish(self, fact: Fact) -> None:
         """Publish a fact. Handlers run side by side; returns when all are done.
 
         Raises only when a durable fact cannot be stored: then nothing was published.

@@ -44,35 +44,20 @@ class Services:
         if isinstance(offer.key, Service):
             taken = self._single.get(offer.key.name)
             if taken is not None:
-                raise StartupError(
-                    Problem(
-                        f"service {offer.key.name}",
-                        f"provided by both '{taken[0]}' and '{owner}'",
-                        f"switch one off: plugins.disabled: [{taken[0]}] or [{owner}]",
-                        owner,
-                    )
-                )
+                text = f"provided by both '{taken[0]}' and '{owner}'"
+                fix = f"switch one off: plugins.disabled: [{taken[0]}] or [{owner}]"
+                raise StartupError(Problem(f"service {offer.key.name}", text, fix, owner))
             self._single[offer.key.name] = (owner, offer.value)
             return
-        if not offer.name:
-            raise StartupError(
-                Problem(
-                    f"extension {offer.key.name}",
-                    f"plugin '{owner}' offers an entry without a name",
-                    "Provide(key, value, name)",
-                    owner,
-                )
-            )
+        where, text, fix = f"extension {offer.key.name}", "", "Provide(key, value, name)"
         entries = self._many.setdefault(offer.key.name, {})
-        if offer.name in entries:
-            raise StartupError(
-                Problem(
-                    f"extension {offer.key.name}",
-                    f"entry '{offer.name}' comes from both '{entries[offer.name][0]}' and '{owner}'",
-                    "rename one entry or switch one of the plugins off",
-                    owner,
-                )
-            )
+        if not offer.name:
+            text = f"plugin '{owner}' offers an entry without a name"
+        elif (other := entries.get(offer.name)) is not None:
+            text = f"entry '{offer.name}' comes from both '{other[0]}' and '{owner}'"
+            fix = "rename one entry or switch one of the plugins off"
+        if text:
+            raise StartupError(Problem(where, text, fix, owner))
         entries[offer.name] = (owner, offer.value)
 
     def find(self, key: Service[T]) -> T | None:

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from locutory import Database
-from locutory.database import open_database
+from locutory.data.database import open_database
 from locutory.settings import KernelConfig
 from locutory_credentials import (
     COLLECTION,

@@ -106,8 +106,8 @@ class Stage:
     async def delete_account(self, user: str) -> None:
         """What happens when an account is deleted."""
         events = self.server.kernel.events
-        await events.ask(AccountDeleting(user))
-        await events.tell(AccountDeleted(user))
+        await events.check(AccountDeleting(user))
+        await events.publish(AccountDeleted(user))
 
 
 Opened = Callable[..., AbstractAsyncContextManager[Stage]]

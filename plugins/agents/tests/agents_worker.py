@@ -19,8 +19,8 @@ def _tests() -> object:
 
 
 async def main(redis_uri: str, prefix: str, address: str) -> None:
-    from locutory.configuration import Sources
-    from locutory.kernel import Kernel
+    from locutory.config.configuration import Sources
+    from locutory.run.kernel import Kernel
     from locutory_agents.plugin import AgentsPlugin
     from locutory_agents.stores.redis import keys as redis_keys
     from locutory_agents.stores.redis import subscriber as redis_subscriber

@@ -280,7 +280,7 @@ async def test_account_deletion_stops_turns(serve: Serve, kit) -> None:
         user, other = kit.chatter(server), kit.chatter(server, kit.other)
         mine = [await user.start("ON") for _ in range(3)]
         theirs = await other.start("ON")
-        await server.kernel.events.ask(AccountDeleting(kit.user))
+        await server.kernel.events.check(AccountDeleting(kit.user))
         generations = server.kernel.services.get(GENERATIONS)
         for one in mine:
             assert not await generations.active(kit.user, one["streamId"])

@@ -13,7 +13,7 @@ from bson import ObjectId
 
 from locutory import Decision, Plugin, Provide, hook, now
 from locutory.access import Principal
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_agentsapi.documents import AgentApiKey
 from locutory_contracts.access import VIEW
 from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS, Account

@@ -211,8 +211,8 @@ async def test_keys_of_a_deleted_account_are_deleted(world: Any) -> None:
         mine = await it.ann.make()
         theirs = await it.bob.make()
         for _ in range(2):
-            await it.server.kernel.events.tell(AccountDeleted(it.ann.id))
-        await it.server.kernel.events.tell(AccountDeleted("no id"))
+            await it.server.kernel.events.publish(AccountDeleted(it.ann.id))
+        await it.server.kernel.events.publish(AccountDeleted("no id"))
 
         async def gone() -> bool:
             return await it.rows.count_documents({}) == 1

@@ -58,7 +58,7 @@ def _code_of(moment: float, secret: str, steps: int = 0) -> str:
 def still_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """What lies in the cache of the process does not run out, however long the test takes."""
     moment = time.monotonic()
-    monkeypatch.setattr("locutory.cache.time", SimpleNamespace(monotonic=lambda: moment))
+    monkeypatch.setattr("locutory.data.cache.time", SimpleNamespace(monotonic=lambda: moment))
 
 
 @pytest.fixture

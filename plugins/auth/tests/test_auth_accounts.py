@@ -265,8 +265,8 @@ class TestDeleting:
     async def test_repeating_does_no_harm(self, ann: Any) -> None:
         await ann.add("bob@example.com")
         for _ in range(3):
-            await ann.server.kernel.events.tell(AccountDeleted(str(ObjectId())))
-            await ann.server.kernel.events.tell(AccountDeleted("nonsense"))
+            await ann.server.kernel.events.publish(AccountDeleted(str(ObjectId())))
+            await ann.server.kernel.events.publish(AccountDeleted("nonsense"))
         assert len(await ann.rows("users")) == 2
         assert len(await ann.rows("sessions")) == 1
 

@@ -79,7 +79,7 @@ async def ann(people: Any) -> Any:
         await someone.add("ann@example.com")
         someone.bearer = await someone.token("ann@example.com")
         someone.user = str((await someone.account("ann@example.com"))["_id"])
-        someone.tell = someone.server.kernel.events.tell
+        someone.tell = someone.server.kernel.events.publish
         yield someone
 
 
@@ -173,7 +173,7 @@ class TestAccounts:
             await someone.add("ann@example.com")
             await someone.token("ann@example.com")
             user = str((await someone.account("ann@example.com"))["_id"])
-            await someone.server.kernel.events.tell(violation(user, score=20))
+            await someone.server.kernel.events.publish(violation(user, score=20))
             assert await someone.rows("sessions") == []
             assert await someone.rows("logs") == []
             assert (await someone.login("ann@example.com")).status_code == 200
@@ -300,8 +300,8 @@ async def test_off_means_off_but_for_administrators(people: Any) -> None:
         await someone.add("ann@example.com")
         someone.bearer = await someone.token("ann@example.com")
         user = str((await someone.account("ann@example.com"))["_id"])
-        await someone.server.kernel.events.tell(violation(user, "127.0.0.1", 100))
-        await someone.server.kernel.events.tell(violation(None, "127.0.0.1", 100))
+        await someone.server.kernel.events.publish(violation(user, "127.0.0.1", 100))
+        await someone.server.kernel.events.publish(violation(None, "127.0.0.1", 100))
         assert await someone.rows("logs") == []
         await someone.auth.bans.put("general", 0, None, ip="127.0.0.1")
         assert (await get(someone, "/api/files")).status_code == 200
@@ -317,7 +317,7 @@ class TestStores:
     async def counted(self, servers: list[Any]) -> None:
         user = str(ObjectId())
         facts = [violation(user, "192.0.2.7") for _ in range(19)]
-        tells = [server.server.kernel.events.tell for server in servers]
+        tells = [server.server.kernel.events.publish for server in servers]
         await asyncio.gather(*(tells[n % len(tells)](fact) for n, fact in enumerate(facts)))
         assert await servers[0].rows("logs") == []
         await asyncio.gather(*(tells[n % len(tells)](violation(user)) for n in range(6)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from locutory.cache import MemoryCache
+from locutory.data.cache import MemoryCache
 from locutory_auth.throttle import Throttle
 
 TOO_MANY = {"message": "Too many login attempts, please try again after 5 minutes."}

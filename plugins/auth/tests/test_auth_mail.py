@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from locutory import JSON, Public, Request, Route, StartupError, hook
-from locutory.cache import MemoryCache
-from locutory.plugin import Plugin
+from locutory.data.cache import MemoryCache
+from locutory.plugins.plugin import Plugin
 from locutory_auth.config import MailSettings
 from locutory_auth.mail.mailer import MAX_PER_HOUR, Mailer
 from locutory_auth.mail.messages import VARIABLES, Templates

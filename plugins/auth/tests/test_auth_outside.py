@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from locutory import AUTHENTICATORS, Principal, Provide, Request, Unauthorized, hook
-from locutory.plugin import Plugin
+from locutory.plugins.plugin import Plugin
 from locutory_contracts.sign_in import (
     OUTSIDE_SESSIONS,
     OutsideAnswer,

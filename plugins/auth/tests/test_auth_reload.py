@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 
-from locutory.sources import Sources
+from locutory.config.sources import Sources
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_testing import Serve
 

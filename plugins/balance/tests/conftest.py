@@ -118,7 +118,7 @@ class ChatPlugin(Plugin):
         """``None`` when the turn may go on, else the error that it ends with."""
         step: Step = TurnStarting(turn, tokens, prices or {})
         try:
-            await self.ctx.events.ask(step)
+            await self.ctx.events.check(step)
         except TurnRefused as refusal:
             body: dict[str, Any] = orjson.loads(refusal.payload)
             return body
@@ -131,7 +131,7 @@ class ChatPlugin(Plugin):
         settles: bool = True,
     ) -> None:
         fact: Fact = UsageReported(turn, usage, settles)
-        await self.ctx.events.tell(fact)
+        await self.ctx.events.publish(fact)
 
     async def whole(self, turn: Turn, tokens: int, *usage: ModelUsed) -> dict[str, Any] | None:
         """A turn from start to end."""

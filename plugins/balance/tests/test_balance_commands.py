@@ -15,8 +15,8 @@ import yaml
 from bson import ObjectId
 from click.testing import CliRunner, Result
 
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_balance import commands
 from locutory_balance.plugin import BalancePlugin
 from locutory_testing import Serve, Server

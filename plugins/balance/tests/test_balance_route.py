@@ -161,9 +161,9 @@ async def test_accounts_get_their_record_when_created(serve: Serve, user: str, k
     other = str(ObjectId())
     async with serve("balance", SignIn(), yaml=REFILLING) as server:
         events = server.kernel.events
-        await asyncio.gather(*(events.tell(AccountCreated(user)) for _ in range(5)))
-        await events.tell(AccountSignedIn(other, "google"))
-        await events.tell(AccountSignedIn("no id", "google"))
+        await asyncio.gather(*(events.publish(AccountCreated(user)) for _ in range(5)))
+        await events.publish(AccountSignedIn(other, "google"))
+        await events.publish(AccountSignedIn("no id", "google"))
         for account in (user, other):
             record = await kit.books(server).balance(account)
             assert record["tokenCredits"] == 20000
@@ -176,14 +176,14 @@ async def test_accounts_get_nothing_where_nothing_is_given(
     serve: Serve, user: str, kit: Any, section: dict[str, Any]
 ) -> None:
     async with serve("balance", SignIn(), yaml={"balance": section}) as server:
-        await server.kernel.events.tell(AccountCreated(user))
+        await server.kernel.events.publish(AccountCreated(user))
         assert await kit.books(server).balance(user) is None
 
 
 async def test_the_tenant_of_an_account_is_written(serve: Serve, user: str, kit: Any) -> None:
     people = kit.people({"_id": ObjectId(user), "email": "a@b.c", "tenantId": "t1"})
     async with serve("balance", SignIn(), people, yaml=ON) as server:
-        await server.kernel.events.tell(AccountCreated(user))
+        await server.kernel.events.publish(AccountCreated(user))
         assert (await kit.books(server).balance(user))["tenantId"] == "t1"
 
 
@@ -194,7 +194,7 @@ async def test_deleted_accounts_leave_nothing(serve: Serve, user: str, chat: Any
         for account in (user, other):
             await chat.whole(chat.turn(account), 10, kit.used())
         await books.insert(user, tokenCredits=1)
-        await server.kernel.events.tell(AccountDeleted(user))
+        await server.kernel.events.publish(AccountDeleted(user))
         # A turn that ends later leaves nothing either.
         await chat.end(chat.turn(user), kit.used())
         for name in ("balances", "transactions", "locutory_balance_holds"):
@@ -220,7 +220,7 @@ async def test_a_deletion_is_caught_up_with(serve: Serve, user: str, kit: Any) -
     async with serve("balance", SignIn(), yaml=ON, database=database) as server:
         await show(server, user)
     async with serve(Other(), database=database) as server:
-        await server.kernel.events.tell(AccountDeleted(user))
+        await server.kernel.events.publish(AccountDeleted(user))
     async with serve("balance", SignIn(), yaml=ON, database=database) as server:
         assert await kit.books(server).balance(user) is None
         await server.kernel.database.client.drop_database(database)

@@ -6,7 +6,7 @@ import pytest
 from bson import ObjectId
 
 from locutory import Principal, StartupError
-from locutory.configuration import Sources
+from locutory.config.configuration import Sources
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_testing import Serve, SignIn
 from locutory_testing.server import SECRETS

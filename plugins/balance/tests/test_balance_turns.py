@@ -57,7 +57,7 @@ async def test_a_turn_that_cannot_be_paid_is_refused(
 async def test_the_error_is_one_line_of_json(serve: Serve, user: str, chat: Any) -> None:
     async with serve("balance", chat, yaml=WITHOUT_START) as server:
         with pytest.raises(TurnRefused) as refused:
-            await server.kernel.events.ask(TurnStarting(chat.turn(user), 10, {}))
+            await server.kernel.events.check(TurnStarting(chat.turn(user), 10, {}))
         assert refused.value.payload.startswith(
             '{"type":"token_balance","balance":0,"tokenCost":25,"promptTokens":10,'
             '"prev_count":0,"violation_count":0,"date":"'

@@ -12,7 +12,7 @@ import pytest
 from bson import ObjectId
 
 from locutory import Fact, On, Plugin, Provide, hook
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     NO_PARENT,

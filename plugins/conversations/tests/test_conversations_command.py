@@ -15,8 +15,8 @@ from bson import ObjectId
 from click.testing import CliRunner, Result
 
 from locutory import Plugin, Provide, hook
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.people import PEOPLE
 from locutory_conversations.plugin import ConversationsPlugin

@@ -164,7 +164,7 @@ async def test_a_deleted_account_leaves_nothing(world: Any) -> None:
     await furnished(world, world.alice.id)
     await furnished(world, world.bob.id)
     await world.message(world.alice.id, str(uuid4()))  # of a conversation that was never saved
-    await world.server.kernel.events.tell(AccountDeleted(world.alice.id))
+    await world.server.kernel.events.publish(AccountDeleted(world.alice.id))
 
     async def gone() -> bool:
         left = [await count(world, name) for name in ("messages", "conversations", "toolcalls")]

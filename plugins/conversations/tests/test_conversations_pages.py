@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from locutory.database import indexes_of
+from locutory.data.database import indexes_of
 from locutory_conversations.documents import Conversation, Message
 from locutory_conversations.listing.conversations import ConversationList, Selection
 from locutory_conversations.listing.order import SORT_FIELDS, Order

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from locutory import Principal
-from locutory.configuration import Sources
+from locutory.config.configuration import Sources
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, ModelCall, ModelRefused, TextDelta
 from locutory_endpoints.keystore import KeyStore
 from locutory_endpoints.tables import defaults

@@ -401,7 +401,7 @@ async def test_keys_go_with_the_account(serve: Serve) -> None:
                 json={"name": "openAI", "value": "x"},
                 headers={"authorization": f"Bearer {user}"},
             )
-        await server.kernel.events.tell(AccountDeleted(ME))
+        await server.kernel.events.publish(AccountDeleted(ME))
         keys, mine = server.kernel.database[UserKey], {"userId": ObjectId(ME)}
 
         async def gone() -> bool:

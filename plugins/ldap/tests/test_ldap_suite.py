@@ -65,8 +65,8 @@ async def test_advice(serve: Serve, slapd: Any, capsys: Any) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_testing.server import SECRETS
 from locutory_ldap.plugin import LdapPlugin
 Kernel(Sources(SECRETS, {}), [LdapPlugin()], data_dir=Path(sys.argv[1]))

@@ -8,7 +8,7 @@ import pytest
 from bson import ObjectId
 
 from locutory import On, Plugin, Provide, StartupError, hook
-from locutory.configuration import Sources
+from locutory.config.configuration import Sources
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import UsageReported
 from locutory_testing import SignIn

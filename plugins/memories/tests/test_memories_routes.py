@@ -386,7 +386,7 @@ async def test_deleted_account(ann, server, kit, rows) -> None:
     await ann.remember("a", "x", agentId="agent_x")
     await bob.remember("a", "x")
     for _ in range(2):
-        await server.kernel.events.tell(AccountDeleted(ann.user))
+        await server.kernel.events.publish(AccountDeleted(ann.user))
 
     async def gone() -> bool:
         return await rows.count_documents({"userId": ObjectId(ann.user)}) == 0

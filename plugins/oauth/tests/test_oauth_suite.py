@@ -245,8 +245,8 @@ async def test_startup_members_of_what_is_configured(
 PROGRAM = """
 import sys
 from pathlib import Path
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_testing.server import SECRETS
 before = set(sys.modules)
 from locutory_oauth.plugin import OAuthPlugin

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from bson import ObjectId
 
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_testing import Serve, Server, SignIn
 
 

@@ -31,7 +31,7 @@ async def test_a_deleted_account_leaves_nothing(world: Any) -> None:
         await world.alice.save()
     kept = await world.bob.save()
     for _ in range(2):  # at least once
-        await world.server.kernel.events.tell(AccountDeleted(world.alice.id))
+        await world.server.kernel.events.publish(AccountDeleted(world.alice.id))
     rows = await world.collection.find({}).to_list()
     assert [row["presetId"] for row in rows] == [kept["presetId"]]
 

@@ -12,7 +12,7 @@ import pytest
 from bson import ObjectId
 
 from locutory import Plugin
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_contracts.conversations import CONVERSATIONS, Conversations
 from locutory_testing import Serve, Server, SignIn
 
@@ -128,7 +128,7 @@ class World:
     async def tell(self, *facts: Any) -> None:
         """Publish facts."""
         for fact in facts:
-            await self.server.kernel.events.tell(fact)
+            await self.server.kernel.events.publish(fact)
 
 
 @pytest.fixture

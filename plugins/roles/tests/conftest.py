@@ -14,7 +14,7 @@ from beanie import Document
 from bson import ObjectId
 
 from locutory import Context, On, Plugin, Provide, hook
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.access import (
     ACCESS,
     OWNER,

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from locutory import JSON, Action, Can, PermissionGroup, Plugin, Request, Route, hook
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_roles.plugin import RolesPlugin
 from locutory_testing import Serve, SignIn
 from locutory_testing.server import SECRETS

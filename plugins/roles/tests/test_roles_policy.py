@@ -215,8 +215,8 @@ async def test_a_deleted_account_leaves_no_grants(serve: Serve) -> None:
         await grant(server, "user", ObjectId(USER.id), "manage:skills", tenantId="north")
         await grant(server, "user", ObjectId("d" * 24), "manage:prompts")
         assert await policy(server).holds(USER, "manage:prompts")
-        await server.kernel.events.tell(AccountDeleted(USER.id))
-        await server.kernel.events.tell(AccountDeleted("not-an-id"))
+        await server.kernel.events.publish(AccountDeleted(USER.id))
+        await server.kernel.events.publish(AccountDeleted("not-an-id"))
         grants = server.kernel.database.collection("systemgrants")
         assert await grants.count_documents({"principalType": "user"}) == 1
         assert await grants.count_documents({"principalType": "role"}) == 24

@@ -21,8 +21,8 @@ from locutory import (
     Public,
     SignedIn,
 )
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_contracts.access import OWNER, SHARE, VIEW
 from locutory_roles.resources.commands import answer
 from locutory_roles.resources.explain import Step, Subject, explain

@@ -97,8 +97,8 @@ async def test_a_deleted_account_leaves_nothing(stage: Any) -> None:
         me = member(person, idOnTheSource="source-1")
         assert await s.access.bits(me, "agent", resource) == 15
         for _ in range(2):  # delivered at least once
-            await s.server.kernel.events.tell(AccountDeleted(person))
-        await s.server.kernel.events.tell(AccountDeleted("nonsense"))
+            await s.server.kernel.events.publish(AccountDeleted(person))
+        await s.server.kernel.events.publish(AccountDeleted("nonsense"))
         assert await s.access.bits(me, "agent", resource) == 0, "memberships are not remembered"
         parties = [
             (e["principalType"], e["principalId"]) for e in await s.entries("agent", resource)
@@ -169,7 +169,7 @@ async def test_servers_tell_each_other_about_groups(stage: Any, redis_address: s
             person = await first.person("Olga")
             resource = await shared_with(first, await first.group("readers", person))
             assert await second.access.bits(member(person), "agent", resource) == VIEW
-            await first.server.kernel.events.tell(AccountDeleted(person))
+            await first.server.kernel.events.publish(AccountDeleted(person))
 
             async def told() -> bool:
                 return not await second.access.bits(member(person), "agent", resource)

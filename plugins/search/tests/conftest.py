@@ -88,7 +88,7 @@ class History(Plugin):
 
     async def tell(self, *facts: Fact) -> None:
         for fact in facts:
-            await self.events.tell(fact)
+            await self.events.publish(fact)
 
     async def say(self, user: str, text: str, **fields: Any) -> Document:
         """Save a message and tell of it."""

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from locutory import StartupError
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_search.embedded import file
 from locutory_search.plugin import SearchPlugin
 from locutory_testing import Serve

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from locutory import discovery
+from locutory.plugins import discovery
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_testing import Serve, Server, SignIn
@@ -76,7 +76,7 @@ async def test_what_happened_while_search_was_off(serve: Serve, kit: Any, user: 
     async with serve("conversations", SignIn(), database=database) as server:
         assert await texts(server, user, "lighthouse") == set()
         await chat(server, other, "Late", "late lighthouse")
-        await server.kernel.events.tell(AccountDeleted(user))
+        await server.kernel.events.publish(AccountDeleted(user))
     async with serve("search", "conversations", SignIn(), database=database) as server:
         await kit.until(lambda: texts(server, other, "lighthouse"), {"late lighthouse"})
         await kit.until_found(server, user, "lighthouse", [])

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 from plugins.search.tests.fake_meilisearch import KEY, FakeMeilisearch
 
-from locutory.configuration import Sources
-from locutory.kernel import Kernel
+from locutory.config.configuration import Sources
+from locutory.run.kernel import Kernel
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import (
     ConversationsAdded,

@@ -23,7 +23,7 @@ from locutory import (
     Unauthorized,
     hook,
 )
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_contracts.conversations import NO_PARENT
 from locutory_contracts.files import (
     FILES,

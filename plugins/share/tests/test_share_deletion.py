@@ -29,7 +29,7 @@ async def test_the_same_chat_id_of_somebody_else_is_another(world: Any) -> None:
     chat = await world.chat(world.alice.id, "Hi")
     await world.chat(world.bob.id, "Hi", conversationId=chat)
     made = await world.alice.share(chat)
-    await world.server.kernel.events.tell(ConversationsDeleted(world.bob.id, [chat], False))
+    await world.server.kernel.events.publish(ConversationsDeleted(world.bob.id, [chat], False))
     assert [link["shareId"] for link in await world.links()] == [made["shareId"]]
 
 
@@ -49,7 +49,7 @@ async def test_a_late_fact_spares_what_was_made_since(world: Any) -> None:
     made = await world.alice.share(await world.chat(world.alice.id, "Hi"))
     fact = ConversationsDeleted(world.alice.id, [old], True)
     for _ in range(2):
-        await world.server.kernel.events.tell(fact)
+        await world.server.kernel.events.publish(fact)
     assert [link["shareId"] for link in await world.links()] == [made["shareId"]]
 
 
@@ -60,7 +60,7 @@ async def test_deleting_an_account_deletes_its_links(world: Any, kit: Any) -> No
     bobs = await world.bob.share(await world.chat(world.bob.id, "Hi"))
     await world.grant(made[0]["_id"], world.bob)
     for _ in range(2):
-        await world.server.kernel.events.tell(AccountDeleted(world.alice.id))
+        await world.server.kernel.events.publish(AccountDeleted(world.alice.id))
     assert [link["shareId"] for link in await world.links()] == [bobs["shareId"]]
     for one in made:
         assert await world.entries(one["_id"]) == []
@@ -75,7 +75,7 @@ async def test_an_account_that_was_deleted_meanwhile(make_world: Any) -> None:
         made = await alice.share(await world.chat(alice.id, "Hi"))
         await world.grant(made["_id"], bob, grantedBy=alice.id)
     async with make_world(database=name, without={"share"}) as world:
-        await world.server.kernel.events.tell(AccountDeleted(alice.id))
+        await world.server.kernel.events.publish(AccountDeleted(alice.id))
         assert len(await world.links()) == 1
     async with make_world(database=name) as world:
         await world.server.kernel.events.outbox.deliver_pending()
@@ -95,7 +95,7 @@ async def test_a_deleted_message_takes_its_files_along(world: Any) -> None:
     assert (await world.bob.get(f"{files}/{gone}")).status_code == 200
     deleted = await world.alice.call("DELETE", f"/api/messages/{chat}/{second}")
     assert deleted.status_code == 204
-    await world.server.kernel.events.tell(MessagesDeleted(world.alice.id, chat, [second]))
+    await world.server.kernel.events.publish(MessagesDeleted(world.alice.id, chat, [second]))
     assert (await world.bob.get(f"{files}/{kept}")).status_code == 200
     assert (await world.bob.get(f"{files}/{gone}")).status_code == 404
     shown = await world.bob.read(made["shareId"])
@@ -116,7 +116,7 @@ async def test_entries_go_when_somebody_can_remove_them(make_world: Any) -> None
         alice.client = world.server.client
         new = await alice.share(await world.chat(alice.id, "Hi"))
         for _ in range(2):
-            await world.server.kernel.events.tell(AccountDeleted(alice.id))
+            await world.server.kernel.events.publish(AccountDeleted(alice.id))
         assert await world.links() == []
         assert len(await world.entries(old["_id"])) == 3
         left = await world.collection("locutory_share_leftovers").find().to_list()

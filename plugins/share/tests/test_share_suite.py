@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from locutory.database import indexes_of
+from locutory.data.database import indexes_of
 from locutory_share.documents import SharedLink
 from locutory_testing import PluginSuite
 

@@ -13,7 +13,7 @@ import pytest
 from bson import ObjectId
 
 from locutory import Plugin
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_testing import Serve, Server, SignIn
 
 

@@ -15,7 +15,7 @@ from locutory_contracts.portability import PORTABLE, Portable
 
 async def tell(world: Any, *facts: Any) -> None:
     for fact in facts:
-        await world.server.kernel.events.tell(fact)
+        await world.server.kernel.events.publish(fact)
 
 
 def gone(user: str, *ids: str) -> ConversationsDeleted:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from locutory.database import indexes_of
+from locutory.data.database import indexes_of
 from locutory_tags.documents import ConversationTag
 from locutory_testing import PluginSuite
 

@@ -91,9 +91,9 @@ async def test_can_be_repeated_and_caught_up_with(ann: Any) -> None:
     await ann.client.put("/api/user/settings/favorites/tools/tool/a")
     events = ann.server.kernel.events
     for _ in range(2):
-        await events.tell(AccountDeleted(ann.id))
-        await events.tell(AccountDeleted(str(ObjectId())))
-        await events.tell(AccountDeleted("nonsense"))
+        await events.publish(AccountDeleted(ann.id))
+        await events.publish(AccountDeleted(str(ObjectId())))
+        await events.publish(AccountDeleted("nonsense"))
     assert await ann.rows("toolfavorites") == []
 
 

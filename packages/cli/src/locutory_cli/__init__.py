@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from locutory import configuration
+from locutory.config import configuration
 from locutory.errors import StartupError
 from locutory_cli.config import config
 from locutory_cli.doctor import doctor
@@ -112,7 +112,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        from locutory.discovery import available
+        from locutory.plugins.discovery import available
 
         try:
             return super().resolve_command(ctx, args)

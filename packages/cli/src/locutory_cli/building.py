@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from locutory import configuration
+from locutory.config import configuration
 from locutory.errors import Problem, StartupError
-from locutory.kernel import Kernel, build
+from locutory.run.kernel import Kernel, build
 
 _TURN_SECONDS = 0.001
 """How long the event loop waits for its turn beside a thread that computes; 5 ms is usual."""

@@ -7,8 +7,8 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from locutory import configuration
-from locutory.kernel import build
+from locutory.config import configuration
+from locutory.run.kernel import build
 from locutory_cli.schema import schema_of
 from locutory_configfile import env_name, env_text
 from locutory_httpserver.logs import is_secret

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from locutory import configuration
+from locutory.config import configuration
 from locutory.errors import StartupError, advice_of
-from locutory.kernel import Kernel, build
-from locutory.plugin import PHASES
+from locutory.plugins.plugin import PHASES
+from locutory.run.kernel import Kernel, build
 from locutory_httpserver.logs import set_up_logs
 
 
@@ -59,7 +59,7 @@ async def _examine(kernel: Kernel) -> int:
             await look("database can be written", client.check_writing)
         for owner, check in kernel.contributions.checks:
             await look(f"{check.name} ({owner})", check.run, advisory=check.advisory)
-    await look("reverse proxies, as the server met them", kernel.edge.proxy_watch.advice)
+    await look("reverse proxies, as the server met them", kernel.dispatcher.proxy_watch.advice)
     await kernel.lifecycle.undo()
     click.echo("All is well." if not faults else f"{faults} thing(s) to look at.")
     return 1 if faults else 0

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from locutory import configuration, discovery
-from locutory.kernel import build
-from locutory.plugin import Plugin
+from locutory.config import configuration
+from locutory.plugins import discovery
+from locutory.plugins.plugin import Plugin
+from locutory.run.kernel import build
 from locutory_cli.building import without_broken
 from locutory_configfile import nearest
 

@@ -5,9 +5,9 @@ import sys
 
 import click
 
-from locutory import configuration
-from locutory.kernel import Kernel, build
-from locutory.plugin import PHASES
+from locutory.config import configuration
+from locutory.plugins.plugin import PHASES
+from locutory.run.kernel import Kernel, build
 from locutory_httpserver.logs import set_up_logs
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from locutory.plugin import Plugin
+from locutory.plugins.plugin import Plugin
 
 _REFERENCE = "#/$defs/"
 

@@ -15,11 +15,12 @@ import click
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from locutory import __version__, configuration
-from locutory.database import configured_address
+from locutory import __version__
+from locutory.config import configuration
+from locutory.data.database import configured_address
 from locutory.errors import Problem, StartupError
-from locutory.kernel import Kernel
-from locutory.pages import NEXT_STEPS
+from locutory.http.fallback import NEXT_STEPS
+from locutory.run.kernel import Kernel
 from locutory.settings import KernelConfig
 from locutory_cli import workers as worker_processes
 from locutory_cli.building import built

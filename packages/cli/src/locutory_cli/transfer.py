@@ -12,11 +12,11 @@ from typing import Any
 import click
 from pymongo.errors import PyMongoError
 
-from locutory import configuration
 from locutory.commands import fault
-from locutory.database import configured_address, open_database
+from locutory.config import configuration
+from locutory.data.database import configured_address, open_database
 from locutory.errors import Problem, StartupError
-from locutory.kernel import default_data_dir
+from locutory.run.kernel import default_data_dir
 from locutory.settings import KernelConfig
 from locutory_configfile import environment_values
 from locutory_transfer import Progress, TransferError, backup, check, copy, count, restore

@@ -11,9 +11,9 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from locutory import configuration
+from locutory.config import configuration
 from locutory.errors import StartupError
-from locutory.kernel import Kernel, build
+from locutory.run.kernel import Kernel, build
 from locutory.settings import KernelConfig
 from locutory_cli.building import built
 from locutory_configfile import environment_values

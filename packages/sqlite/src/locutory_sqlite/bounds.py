@@ -24,10 +24,10 @@ from locutory_sqlite.ordering import (
 from locutory_sqlite.paths import position_of
 from locutory_sqlite.patterns import Pattern, is_pattern
 
-Edge = tuple[bytes, bool]
+Dispatcher = tuple[bytes, bool]
 """A place in the order of values: before (or, if true, behind) all that begins with the bytes."""
 
-Span = tuple[Edge, Edge]
+Span = tuple[Dispatcher, Dispatcher]
 """The values between two edges, in ascending order."""
 
 Range = tuple[bytes, bytes]
@@ -45,7 +45,7 @@ def behind(key: bytes) -> bytes:
     return key + b"\xff"
 
 
-def _key(edge: Edge) -> bytes:
+def _key(edge: Dispatcher) -> bytes:
     return successor(edge[0]) if edge[1] else edge[0]
 
 
@@ -61,7 +61,7 @@ def turned(spans: list[Span], direction: int) -> list[Range]:
     return [(_key(_mirrored(high)), _key(_mirrored(low))) for low, high in reversed(spans)]
 
 
-def _mirrored(edge: Edge) -> Edge:
+def _mirrored(edge: Dispatcher) -> Dispatcher:
     return edge[0].translate(COMPLEMENT), not edge[1]
 
 

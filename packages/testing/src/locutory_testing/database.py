@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from locutory.database import open_database
+from locutory.data.database import open_database
 from locutory.settings import KernelConfig
 from locutory_database import CollectionsByName
 

@@ -14,13 +14,13 @@ import httpx2
 import uvicorn
 from bson import ObjectId
 
-from locutory import discovery
 from locutory.access import AUTHENTICATORS, Principal
-from locutory.configuration import Sources
+from locutory.config.configuration import Sources
 from locutory.errors import Unauthorized
-from locutory.kernel import Kernel
-from locutory.plugin import Plugin, hook
-from locutory.request import Request
+from locutory.http.request import Request
+from locutory.plugins import discovery
+from locutory.plugins.plugin import Plugin, hook
+from locutory.run.kernel import Kernel
 from locutory.services import Provide
 from locutory_httpserver.protocol import Protocol
 from locutory_testing.database import Databases

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from locutory import OptionalUser, Public, discovery
-from locutory.plugin import Plugin
+from locutory import OptionalUser, Public
+from locutory.plugins import discovery
+from locutory.plugins.plugin import Plugin
 from locutory_configfile import env_name
 from locutory_testing.server import Serve, SignIn
 

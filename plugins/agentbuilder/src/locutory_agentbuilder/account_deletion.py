@@ -6,7 +6,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from locutory import Database, Principal, Services
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_agentbuilder.documents import PendingTransfer
 from locutory_agentbuilder.resource_kind import KIND
 from locutory_agentbuilder.service import Agents

@@ -10,7 +10,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Services, iso, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_agentbuilder.definition.fields import SETTABLE, check_new
 from locutory_agentbuilder.definition.issues import Invalid
 from locutory_agentbuilder.definition.references import (

@@ -18,7 +18,7 @@ from locutory import (
     Route,
     hook,
 )
-from locutory.pages import NEXT_STEPS
+from locutory.http.fallback import NEXT_STEPS
 from locutory_auth.cli import commands
 from locutory_auth.config import Config as AuthConfig
 from locutory_auth.config import RegistrationSection, TurnstileSection

@@ -78,7 +78,7 @@ class Admission:
 
     async def _refuse(self, user: ObjectId, free: float, cost: float, tokens: int) -> None:
         """The error that the client has words for. The violation scores nothing."""
-        await self._events.tell(LimitExceeded(VIOLATION, VIOLATION, 0, str(user), ""))
+        await self._events.publish(LimitExceeded(VIOLATION, VIOLATION, 0, str(user), ""))
         body = {
             "type": VIOLATION,
             "balance": plain(max(0, free)),

@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 
 from locutory import Events
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import ConversationsDeleted, MessagesDeleted
 from locutory_conversations.message_ids import MessageIds
 from locutory_conversations.store import READ_AT_ONCE, Store, key_of
@@ -77,7 +77,7 @@ class Deletion:
         self._message_ids.forget(user, conversation_id)
         # At once, since other processes only add to the array.
         await self._store.conversations.update_one(key, {"$pull": {"messages": row["_id"]}})
-        await self._events.tell(MessagesDeleted(user, conversation_id, [message_id]))
+        await self._events.publish(MessagesDeleted(user, conversation_id, [message_id]))
 
     async def _rows(self, key: dict[str, Any]) -> list[Raw]:
         found = self._store.conversations.find(key, _COLUMNS, batch_size=READ_AT_ONCE)
@@ -117,7 +117,7 @@ class Deletion:
         ends = range(_EVENT_BATCH, len(rows) + _EVENT_BATCH, _EVENT_BATCH)
         for end in ends if rows or not everything else (_EVENT_BATCH,):
             piece = rows[end - _EVENT_BATCH : end]
-            await self._events.tell(
+            await self._events.publish(
                 ConversationsDeleted(
                     user,
                     [row["conversationId"] for row in piece],

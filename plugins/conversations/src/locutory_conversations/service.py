@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.results import UpdateResult
 
 from locutory import Events, Services, now
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_contracts.conversations import (
     NO_PARENT,
     ConversationSaved,
@@ -118,7 +118,7 @@ class History:
             self._message_ids.forget(user, conversation_id)
             return None
         self._message_ids.written(user, conversation_id, ids, whole)
-        await self._events.tell(_saved(user, before, document, created))
+        await self._events.publish(_saved(user, before, document, created))
         return document
 
     async def mark(
@@ -199,7 +199,7 @@ class History:
             self._message_ids.inserted(user, document["conversationId"], document["_id"])
         if isinstance(document.get("createdAt"), datetime):
             self._dates.put((user, message_id), document["createdAt"])
-        await self._events.tell(MessageSaved(user, document))
+        await self._events.publish(MessageSaved(user, document))
         return document
 
     async def retain(self, user: str, temporary: bool | None) -> Mapping[str, Any]:

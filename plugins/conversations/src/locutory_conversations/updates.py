@@ -6,7 +6,7 @@ from typing import Any
 from bson import ObjectId
 
 from locutory import Events, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import ConversationSaved
 from locutory_conversations.retention import visible
 from locutory_conversations.store import Store, key_of
@@ -101,7 +101,9 @@ class ConversationUpdates:
         self, user: str, document: Raw | None, *, listed: bool = False
     ) -> Raw | None:
         if document is not None:
-            await self._events.tell(ConversationSaved(user, document, created=False, listed=listed))
+            await self._events.publish(
+                ConversationSaved(user, document, created=False, listed=listed)
+            )
         return document
 
     async def _publish_batch(

@@ -7,7 +7,7 @@ from beanie import Document
 from pydantic import BaseModel
 
 from locutory import Check, Context, On, PhaseTask, Plugin, Principal, Provide, Route, hook
-from locutory.pages import NEXT_STEPS
+from locutory.http.fallback import NEXT_STEPS
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, MODELS_IN_USE, TOKENS

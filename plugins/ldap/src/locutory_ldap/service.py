@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from locutory import HTTPError, Services
-from locutory.failures import UNKNOWN
+from locutory.http.failures import UNKNOWN
 from locutory_contracts.sign_in import SIGN_INS, Identity, IdentityRefused
 from locutory_ldap.config import Config
 from locutory_ldap.directory import Directory, DirectoryDown, Refusal

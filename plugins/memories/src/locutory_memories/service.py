@@ -17,7 +17,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Database, now
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_contracts.chat import Turn
 from locutory_memories.documents import MemoryEntry
 

@@ -127,7 +127,7 @@ class SignIn:
         if self._reuse is not None and tokens is not None:
             if tokens.refresh is not None:
                 cookies = await self._reuse.begin(user_id, tokens)
-                await self._events.tell(AccountSignedIn(user_id, result.identity.provider))
+                await self._events.publish(AccountSignedIn(user_id, result.identity.provider))
                 return cookies
             self._log.warning(
                 "openid.no_refresh_token",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from locutory import Provide, hook
-from locutory.plugin import Plugin
+from locutory.plugins.plugin import Plugin
 from locutory_contracts.avatars import AVATARS
 
 CLIENT = "http://localhost:3080"

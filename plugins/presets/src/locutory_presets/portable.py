@@ -9,7 +9,7 @@ from bson.errors import InvalidDocument
 from pydantic import ValidationError
 
 from locutory import drop_operators, now, wording
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.portability import Record
 from locutory_presets.fields import READERS, PresetFields
 from locutory_presets.service import Presets, Taken

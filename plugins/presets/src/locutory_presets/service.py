@@ -12,7 +12,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Database, encode, now
-from locutory.database import Collection, Raw
+from locutory.data.database import Collection, Raw
 from locutory_presets.config import PresetsConfig
 from locutory_presets.documents import Preset
 from locutory_presets.fields import Unfit

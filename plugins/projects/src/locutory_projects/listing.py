@@ -11,7 +11,7 @@ import orjson
 from bson import ObjectId
 
 from locutory import encode, iso
-from locutory.database import Collection, Raw
+from locutory.data.database import Collection, Raw
 
 LAST = "lastConversationAt"
 SORT_FIELDS = frozenset(("name", "createdAt", LAST))

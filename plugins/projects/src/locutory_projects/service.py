@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 
 from locutory import Database, Services, now
-from locutory.database import Collection, Raw
+from locutory.data.database import Collection, Raw
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_projects.documents import ChatProject
 from locutory_projects.listing import Page, read_page

@@ -9,7 +9,7 @@ import structlog
 from bson import ObjectId
 
 from locutory import Database, Services, now
-from locutory.database import Collection
+from locutory.data.database import Collection
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     ConversationsAdded,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Services, iso, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.portability import Record
 from locutory_prompts.documents import GROUP

@@ -10,7 +10,7 @@ from pymongo import ReturnDocument
 from structlog.stdlib import BoundLogger
 
 from locutory import Database, Principal, Services, now
-from locutory.database import Collection, Raw
+from locutory.data.database import Collection, Raw
 from locutory_contracts.access import ACCESS
 from locutory_prompts.documents import GROUP, PROMPT, Prompt, PromptGroup
 from locutory_prompts.resource_kind import KIND

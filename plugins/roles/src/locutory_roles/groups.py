@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Broadcast, Database, Principal, Services, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.directory import DirectoryEntry
 from locutory_roles.documents import Group

@@ -15,7 +15,7 @@ from locutory import (
     Services,
     Unauthorized,
 )
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.access import ACCESS, OWNER, VIEW, AccessRole, ResourceAccess
 from locutory_share.config import Settings
 from locutory_share.links import WITHOUT_FILES, LinkStore

@@ -12,7 +12,7 @@ from uuid import uuid4
 from structlog.stdlib import BoundLogger
 
 from locutory import Principal, Services, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Document
 from locutory_contracts.models import CATALOGUE
 from locutory_share.branches import created, parent_of, path_to

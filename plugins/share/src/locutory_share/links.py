@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from locutory import Database, now
-from locutory.database import Collection, Raw
+from locutory.data.database import Collection, Raw
 from locutory_share.documents import OrphanedLink, SharedLink
 
 WITHOUT_FILES = {"messages": 0, "fileSnapshots": 0}

@@ -12,7 +12,7 @@ import orjson
 from bson import ObjectId
 
 from locutory import iso, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_share.links import LinkStore, living, made_at
 from locutory_share.publisher import UNTITLED
 

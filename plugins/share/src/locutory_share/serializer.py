@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from locutory import Services, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Document
 from locutory_share.branches import parent_of, up_to_level
 from locutory_share.config import Settings

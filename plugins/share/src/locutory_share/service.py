@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from locutory import Services
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import CONVERSATIONS, ConversationsDeleted, MessagesDeleted
 from locutory_share.access_control import AccessControl

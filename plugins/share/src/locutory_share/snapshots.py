@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from locutory import Services
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import Document
 from locutory_contracts.files import FILES
 from locutory_share.documents import FileSnapshot

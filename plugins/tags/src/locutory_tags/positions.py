@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bson import ObjectId
 
-from locutory.database import Raw
+from locutory.data.database import Raw
 
 Positions = Mapping[ObjectId, float]
 """``_id`` of a tag → its position."""

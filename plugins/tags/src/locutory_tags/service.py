@@ -12,7 +12,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from locutory import Database, Services, now
-from locutory.database import Collection, Raw
+from locutory.data.database import Collection, Raw
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_tags.config import TagsConfig
 from locutory_tags.documents import ConversationTag

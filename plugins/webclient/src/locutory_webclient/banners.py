@@ -3,7 +3,7 @@
 from typing import Any
 
 from locutory import Database, Principal, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_webclient.documents import Banner
 
 _CANDIDATES = 100

@@ -7,7 +7,7 @@ from anyio import to_thread
 from beanie import Document
 
 from locutory import POLICY, Check, Context, PhaseTask, Plugin, Provide, Route, StartupError, hook
-from locutory.pages import PAGES
+from locutory.http.fallback import PAGES
 from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_webclient.banners import Banners

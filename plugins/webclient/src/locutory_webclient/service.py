@@ -72,7 +72,7 @@ def _active(ctx: Context) -> tuple[str, ...]:
 
 
 class ClientPages:
-    """Implements `locutory.pages.Pages`. Answers 404 until `load` has read the client."""
+    """Implements `locutory.http.fallback.Pages`. Answers 404 until `load` has read the client."""
 
     def __init__(self) -> None:
         self._files = FileServer({})

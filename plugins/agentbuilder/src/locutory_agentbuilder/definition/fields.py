@@ -75,7 +75,7 @@ class Avatar(_Part):
     source: str = Field(max_length=64)
 
 
-class Edge(_Part):
+class Dispatcher(_Part):
     """Agents that may hand the turn to others, or run before them."""
 
     from_: EdgeEndpoints = Field(alias="from")
@@ -144,7 +144,7 @@ class AgentFields(_Part):
     skills_enabled: bool | None = None
     memory_scope: Literal["user", "agent"] | None = None
     agent_ids: list[_Id] | None = Field(None, max_length=MOST_EDGES)
-    edges: list[Edge] | None = Field(None, max_length=MOST_EDGES)
+    edges: list[Dispatcher] | None = Field(None, max_length=MOST_EDGES)
     subagents: Subagents | None = None
     end_after_tools: bool | None = None
     hide_sequential_outputs: bool | None = None

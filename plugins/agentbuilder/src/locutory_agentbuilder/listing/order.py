@@ -10,7 +10,7 @@ import orjson
 from bson import ObjectId
 
 from locutory import iso
-from locutory.database import Raw
+from locutory.data.database import Raw
 
 SORT = {"updatedAt": -1, "_id": 1}
 """Last changed first. Old agents without a date come last."""

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from locutory import JSON, Can, HTTPError, NoBody, Principal, Request, Route, RouteGroup
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_agentbuilder.access_control import (
     FAILED,
     MISSING,

@@ -1,7 +1,7 @@
 """Message limits: refusals in the form of an event stream (kernel §11, chat-stream §2)."""
 
 from locutory import Events, Limit, LimitExceeded, Request, by_ip, by_user
-from locutory.limiting import RateLimits
+from locutory.http.limiting import RateLimits
 from locutory_agents.config import AgentsConfig
 
 VIOLATION = "message_limit"
@@ -42,6 +42,6 @@ class MessageLimits:
                 fact = LimitExceeded(
                     rule.name, rule.violation, rule.score, request.caller.id, request.ip
                 )
-                await self._events.tell(fact)
+                await self._events.publish(fact)
                 return rule
         return None

@@ -48,7 +48,7 @@ class AgentRunner:
         tokens = run.measure()
         work: asyncio.Task[None] | None = None
         try:
-            await self._events.ask(TurnStarting(turn, tokens, agent.model.prices))
+            await self._events.check(TurnStarting(turn, tokens, agent.model.prices))
             work = asyncio.create_task(run.run())
             work.add_done_callback(lambda _: collector.end())
             async for event in collector.events():
@@ -64,7 +64,7 @@ class AgentRunner:
                     await work
             # Also without any usage: what was set aside for the run is free again.
             fact = UsageReported(turn, tuple(ledger.unpaid()), settles=True)
-            self._tasks.spawn(self._events.tell(fact), "report usage")
+            self._tasks.spawn(self._events.publish(fact), "report usage")
 
 
 def _question(task: AgentTask, tokens: TokenCounter) -> Question:

@@ -90,7 +90,7 @@ class RouteDeps:
 
     async def violation(self, request: Request, kind: str, score: float) -> None:
         """Publish a violation, for whoever counts them."""
-        await self.events.tell(LimitExceeded(kind, kind, score, request.caller.id, request.ip))
+        await self.events.publish(LimitExceeded(kind, kind, score, request.caller.id, request.ip))
 
 
 def _refused(request: Request, text: str) -> Response:

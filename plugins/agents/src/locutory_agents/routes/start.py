@@ -9,7 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from locutory import JSON, iso, now
-from locutory.request import Request
+from locutory.http.request import Request
 from locutory_agents.checks.permissions import READ_ONLY
 from locutory_agents.checks.pii import texts_of
 from locutory_agents.job import Job

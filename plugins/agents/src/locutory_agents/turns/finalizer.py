@@ -197,7 +197,7 @@ class TurnFinalizer:
         if not settles and not usage:
             return
         fact = UsageReported(state.prepared.turn(state.prepared.agents[0]), usage, settles)
-        told = state.runtime.tasks.spawn(events.tell(fact), "report usage")
+        told = state.runtime.tasks.spawn(events.publish(fact), "report usage")
         await asyncio.wait({told}, timeout=REPORT_SECONDS)
 
     async def _publish(self, terminal: Terminal, keep: float) -> None:

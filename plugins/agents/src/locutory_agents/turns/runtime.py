@@ -65,4 +65,4 @@ class TurnRuntime:
         )
         for name, error in gathered.failures.items():
             self.log.warning("chat.observer_failed", observer=name, exc_info=error)
-        await self.events.tell(TurnFinished(turn, outcome))
+        await self.events.publish(TurnFinished(turn, outcome))

@@ -129,7 +129,7 @@ class RunningTurn:
         self._saving.begin()
         tokens = sum(run.measure() for run in state.runs)
         turn = prepared.turn(prepared.agents[0])
-        await runtime.events.ask(TurnStarting(turn, tokens, agent.model.prices))
+        await runtime.events.check(TurnStarting(turn, tokens, agent.model.prices))
         # Not before: a refused turn must not make, and be charged for, a title.
         state.title.begin(agent.model, "immediate")
         companions = CompanionRunner(runtime, state.recorder)
@@ -191,4 +191,6 @@ class RunningTurn:
         if violation:
             score = self._runtime.config.illegal_model_score
             caller, ip = self._state.principal.id, self._state.request.ip
-            await self._runtime.events.tell(LimitExceeded(violation, violation, score, caller, ip))
+            await self._runtime.events.publish(
+                LimitExceeded(violation, violation, score, caller, ip)
+            )

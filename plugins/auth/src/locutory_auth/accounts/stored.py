@@ -186,12 +186,12 @@ class StoredAccounts:
         if not await self._start_deletion(user):
             return False
         try:
-            await self._events.ask(AccountDeleting(user_id))
+            await self._events.check(AccountDeleting(user_id))
         except BaseException:
             await self._database[User].update_one({"_id": user}, {"$unset": {DELETION_STARTED: ""}})
             await self._cache.changed(user_id)
             raise
-        await self._events.tell(AccountDeleted(user_id))
+        await self._events.publish(AccountDeleted(user_id))
         await self._database[User].delete_one({"_id": user})
         await self._cache.changed(user_id)
         self._log.info("account.deleted", user=user_id)

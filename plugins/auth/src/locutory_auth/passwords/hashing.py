@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from locutory import HTTPError
-from locutory.request import check_caller_waits
+from locutory.http.request import check_caller_waits
 
 T = TypeVar("T")
 

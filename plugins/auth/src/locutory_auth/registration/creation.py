@@ -93,7 +93,7 @@ class Creation:
             if first:
                 await self._release(document["_id"])
         self._log.info("account.created", user=str(document["_id"]), role=document["role"])
-        await self._events.tell(AccountCreated(str(document["_id"])))
+        await self._events.publish(AccountCreated(str(document["_id"])))
         return document
 
     async def _claim_first(self, user: ObjectId) -> bool:

@@ -48,7 +48,9 @@ class SessionIssuer:
         if (await self._revocations.load(user)).covers(requested_at):
             await self._sessions.end_some(user, [refresh.session])
             raise Unauthorized
-        await self._events.tell(AccountSignedIn(str(user), str(account.get("provider") or "local")))
+        await self._events.publish(
+            AccountSignedIn(str(user), str(account.get("provider") or "local"))
+        )
         return OpenedSession(
             access_token=self._tokens.access(account, refresh.session, requested_at),
             account=shown(account),

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from locutory import now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import NO_PARENT
 from locutory_conversations.copying.selection import Message, is_root
 

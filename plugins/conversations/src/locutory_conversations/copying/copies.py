@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from locutory import Services, now
 from locutory.access import Principal
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.models import CATALOGUE
 from locutory_conversations.copying.cloning import cloned
 from locutory_conversations.copying.selection import SELECTIONS, Message, split_at, target_level

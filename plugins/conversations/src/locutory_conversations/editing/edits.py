@@ -8,7 +8,7 @@ from uuid import uuid4
 from bson import ObjectId
 
 from locutory import Events, Services, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import MessageSaved
 from locutory_contracts.models import TOKENS
 from locutory_conversations.editing.artifacts import Artifact, artifacts_of, without_display_escapes
@@ -133,7 +133,7 @@ class Edits:
         return await self._history.message(user, message["messageId"]) or message
 
     async def _publish_saved(self, user: str, message: Raw) -> Raw:
-        await self._events.tell(MessageSaved(user, message))
+        await self._events.publish(MessageSaved(user, message))
         return message
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from locutory import iso, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import NO_PARENT
 from locutory_contracts.portability import Record
 from locutory_conversations.importing.errors import InvalidItem

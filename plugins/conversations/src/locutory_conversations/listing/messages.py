@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from locutory import iso
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_conversations.listing.order import BadCursor, naive_date
 from locutory_conversations.store import READ_AT_ONCE, Store, key_of
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from locutory import Events, HTTPError, LimitExceeded, Request, Services
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.chat import GENERATIONS
 from locutory_conversations.lru_cache import LRUCache
 from locutory_conversations.service import History
@@ -79,7 +79,7 @@ class ConversationChecks:
         owners = await self._history.owners(conversation_id)
         if not owners or request.caller.id in owners:
             return
-        await self._events.tell(
+        await self._events.publish(
             LimitExceeded(
                 "convo_access", "convo_access", self._score, request.caller.id, request.ip
             )

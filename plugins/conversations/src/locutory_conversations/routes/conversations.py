@@ -7,7 +7,7 @@ from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
 from locutory import JSON, Empty, NoBody, Request, Route, RouteGroup, Services, SignedIn, Text
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import SHARED_CONVERSATIONS
 from locutory_contracts.search import SearchFailed
 from locutory_conversations.config import ConversationsConfig

@@ -10,7 +10,7 @@ from bson.errors import InvalidDocument
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from locutory import Events, now
-from locutory.database import Collection, Raw
+from locutory.data.database import Collection, Raw
 from locutory_contracts.conversations import ConversationsAdded
 from locutory_conversations.deletion import distinct
 from locutory_conversations.retention import Retention
@@ -74,7 +74,7 @@ class BulkInsert:
             await _take_back(self._store.messages, messages)
             raise
         if conversations:
-            await self._events.tell(
+            await self._events.publish(
                 ConversationsAdded(
                     user,
                     [row["conversationId"] for row in conversations],

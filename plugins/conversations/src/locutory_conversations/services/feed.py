@@ -14,7 +14,7 @@ from bson import ObjectId
 from bson.errors import InvalidId
 
 from locutory import now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import FeedPage
 from locutory_conversations.store import Store
 

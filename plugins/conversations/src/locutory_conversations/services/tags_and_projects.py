@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import UpdateOne
 
 from locutory import Events, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import ConversationSaved, ProjectSummary
 from locutory_conversations.retention import LISTED_COLUMNS, visible
 from locutory_conversations.saving import is_project_id
@@ -42,7 +42,7 @@ class TagsAndProjects:
         if document is None:
             return None
         moved = (project or None) != (document.get("chatProjectId") or None)
-        await self._events.tell(
+        await self._events.publish(
             ConversationSaved(
                 user,
                 document,
@@ -148,7 +148,7 @@ class TagsAndProjects:
         documents = await self._store.conversations.find({"_id": {"$in": ids}}).to_list()
         for number, document in enumerate(documents):
             project = left if number == len(documents) - 1 else None
-            await self._events.tell(
+            await self._events.publish(
                 ConversationSaved(user, document, created=False, left_project=project)
             )
 

@@ -259,7 +259,7 @@ class MemoryAgent:
             cache_creation=usage.cache_creation,
             prices=model.prices,
         )
-        await self._events.tell(UsageReported(turn, [used]))
+        await self._events.publish(UsageReported(turn, [used]))
 
     def _counted(self, call: ModelCall, answer: _Answer) -> Usage:
         tools = [

@@ -11,7 +11,7 @@ import orjson
 from bson import ObjectId
 
 from locutory import iso
-from locutory.database import Raw
+from locutory.data.database import Raw
 
 SORT = {"numberOfGenerations": -1, "updatedAt": -1, "_id": 1}
 """Most used first. Old documents without a member of it come last."""

@@ -7,7 +7,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from locutory import Database, now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_roles.documents import AccessRole
 from locutory_roles.resources.resource_types import ResourceType
 

@@ -11,8 +11,8 @@ from bson.codec_options import CodecOptions
 from pymongo import UpdateMany
 
 from locutory import Database, now
-from locutory.database import Collection as Stored
-from locutory.database import Raw
+from locutory.data.database import Collection as Stored
+from locutory.data.database import Raw
 from locutory_contracts.access import OWNER
 from locutory_roles.documents import AclEntry
 from locutory_roles.resources.principals import MODELS, PUBLIC, USER, PrincipalSet

@@ -8,7 +8,7 @@ from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
 from locutory import Events, Principal, Request, Services
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.access import OWNER, AccessRevoked
 from locutory_contracts.people import PEOPLE
 from locutory_roles.groups import GroupStore
@@ -143,7 +143,7 @@ class Sharing:
         )
         if users:
             ids = sorted(map(str, users))
-            await self._events.tell(AccessRevoked(kind.name, str(resource), ids))
+            await self._events.publish(AccessRevoked(kind.name, str(resource), ids))
         results: dict[str, Any] = {"principals": [shown for _, shown in plan.grants.values()]}
         if change.public is not None:
             results["public"] = change.public

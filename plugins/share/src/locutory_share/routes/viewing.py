@@ -19,7 +19,7 @@ from locutory import (
     by_ip,
     by_user,
 )
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_share.access_control import AccessControl
 from locutory_share.config import Settings, ShareConfig
 from locutory_share.forking import Forking

@@ -9,7 +9,7 @@ from uuid import uuid4
 import orjson
 
 from locutory import now
-from locutory.database import Raw
+from locutory.data.database import Raw
 from locutory_contracts.conversations import NO_PARENT
 from locutory_conversations.copying.cloning import cloned
 from locutory_conversations.services.bulk_insert import ConversationBundle

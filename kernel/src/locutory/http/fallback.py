@@ -8,7 +8,7 @@ from starlette.responses import Response
 from locutory.keys import Extension, Service
 
 if TYPE_CHECKING:
-    from locutory.request import Request
+    from locutory.http.request import Request
 
 
 class Pages(Protocol):

@@ -13,7 +13,7 @@ from beanie import Document
 from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
 
-from locutory.database import Database
+from locutory.data.database import Database
 from locutory.events import Events, Fact
 from locutory.responses import now
 

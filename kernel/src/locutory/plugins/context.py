@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from locutory.access import PermissionGroup, Policy
-from locutory.cache import Cache
-from locutory.database import Database
+from locutory.data.cache import Cache
+from locutory.data.database import Database
 from locutory.events import Events
-from locutory.limiting import RateLimits
-from locutory.routing import Match, Route
+from locutory.http.limiting import RateLimits
+from locutory.http.routing import Match, Route
 from locutory.services import Services
 from locutory.settings import KernelConfig
 from locutory_configfile import Environment
@@ -22,7 +22,7 @@ from locutory_credentials import Credentials
 if TYPE_CHECKING:
     import structlog.stdlib
 
-    from locutory.redis import Broadcast, RedisServer
+    from locutory.data.redis import Broadcast, RedisServer
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel, default=Any)
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Context(Generic[ConfigT]):
         limits: rate limits beyond those of routes.
         redis: the Redis server that workers share, ``None`` unless ``USE_REDIS`` is on.
         broadcast: ``broadcast(channel, heard)``: short texts to the other workers; see
-            `locutory.redis.Broadcast`.
+            `locutory.data.redis.Broadcast`.
         data_dir: folder for files of this server.
         log: a logger that names the plugin.
         is_ready: has the server finished its start?

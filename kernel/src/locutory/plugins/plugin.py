@@ -9,10 +9,10 @@ from beanie import Document
 from pydantic import BaseModel, ConfigDict
 
 from locutory.access import PermissionGroup
-from locutory.context import Context
 from locutory.events import On
+from locutory.http.routing import Route
 from locutory.keys import Key
-from locutory.routing import Route
+from locutory.plugins.context import Context
 from locutory.services import Provide
 
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
-"""Which plugins of an installation are on."""
+"""Which of the installed plugins are on."""
 
 import re
 from importlib.metadata import EntryPoint, PackageNotFoundError, requires
 
-from locutory import discovery
-from locutory.configuration import Sources, validate
+from locutory.config.configuration import Sources, validate
 from locutory.errors import Problem, StartupError
-from locutory.plugin import Plugin
+from locutory.plugins import discovery
+from locutory.plugins.plugin import Plugin
 
 
 def load_plugins(sources: Sources, *, safe: bool = False) -> list[Plugin]:

@@ -17,7 +17,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from locutory.events import Fact
 
 if TYPE_CHECKING:
-    from locutory.request import Request
+    from locutory.http.request import Request
 
 _SWEEP_SECONDS = 60.0
 

@@ -70,13 +70,8 @@ class _Listening(Protocol):
 def key_prefix(config: KernelConfig, environment: Environment) -> str:
     """The prefix of every Redis key (contract kernel §16.8)."""
     if config.redis_key_prefix and config.redis_key_prefix_var:
-        raise StartupError(
-            Problem(
-                "REDIS_KEY_PREFIX",
-                "set together with REDIS_KEY_PREFIX_VAR",
-                "keep one of the two",
-            )
-        )
+        text = "set together with REDIS_KEY_PREFIX_VAR"
+        raise StartupError(Problem("REDIS_KEY_PREFIX", text, "keep one of the two"))
     return config.redis_key_prefix or environment.get(config.redis_key_prefix_var, "")
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from locutory.database import address_problems
+from locutory.config.sources import Sources, read_sources
+from locutory.data.database import address_problems
+from locutory.data.redis import redis_problems
 from locutory.errors import Problem, StartupError
 from locutory.installed import entry_points
-from locutory.plugin import Plugin
-from locutory.redis import redis_problems
+from locutory.plugins.plugin import Plugin
 from locutory.settings import KernelConfig
-from locutory.sources import Sources, read_sources
 from locutory_configfile import (
     BadVariables,
     Words,
@@ -46,7 +46,7 @@ class Configuration:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def tell(self) -> None:
+    def log_warnings(self) -> None:
         """Warnings and notes to the log."""
         for warning in self.warnings:
             log.warning("config.warning", text=warning)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from locutory.database import Database
+from locutory.data.database import Database
 from locutory.errors import advice_of
 
 if TYPE_CHECKING:
-    from locutory.redis import RedisServer
+    from locutory.data.redis import RedisServer
 
 log = structlog.get_logger("locutory.health")
 

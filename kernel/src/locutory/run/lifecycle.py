@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from locutory.errors import Problem, StartupError
-from locutory.plugin import PHASES, Phase, PhaseTask
+from locutory.plugins.plugin import PHASES, Phase, PhaseTask
 from locutory_configfile import nearest
 
 log = structlog.get_logger("locutory.start")
@@ -64,13 +64,9 @@ class Lifecycle:
                 # The server is open by now: a fault of one plugin stays its own.
                 log.exception("start.task_failed", plugin=owner, task=task.name)
                 return
+            text = f"{task.name} failed: {type(error).__name__}: {error}"
             raise StartupError(
-                Problem(
-                    f"phase '{task.phase}'",
-                    f"{task.name} failed: {type(error).__name__}: {error}",
-                    plugin=owner,
-                    cause=error,
-                )
+                Problem(f"phase '{task.phase}'", text, plugin=owner, cause=error)
             ) from error
 
     async def drain(self, seconds: float) -> None:

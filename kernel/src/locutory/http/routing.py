@@ -17,11 +17,11 @@ from starlette.responses import Response
 
 from locutory.access import Access
 from locutory.errors import BadRequest, Problem, StartupError
-from locutory.limiting import Limit
-from locutory.validation import Invalid
+from locutory.http.limiting import Limit
+from locutory.http.validation import Invalid
 
 if TYPE_CHECKING:
-    from locutory.request import Request
+    from locutory.http.request import Request
 
 Endpoint = Callable[["Request"], Awaitable[Response]]
 Gate = Callable[["Request"], Awaitable[Response | None]]

@@ -11,8 +11,8 @@ import structlog
 from beanie import Document
 from pymongo.errors import DuplicateKeyError
 
-from locutory.database import Database
-from locutory.plugin import Job
+from locutory.data.database import Database
+from locutory.plugins.plugin import Job
 from locutory.responses import now
 
 log = structlog.get_logger("locutory.jobs")

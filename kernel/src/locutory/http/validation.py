@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails, PydanticKnownError
 from locutory.errors import BadRequest, HTTPError
 
 if TYPE_CHECKING:
-    from locutory.request import Request
-    from locutory.routing import Route
+    from locutory.http.request import Request
+    from locutory.http.routing import Route
 
 M = TypeVar("M", bound=BaseModel)
 Invalid = Callable[[ValidationError], HTTPError]

@@ -10,28 +10,29 @@ import structlog
 from beanie import Document
 from starlette.types import Receive, Scope, Send
 
-from locutory import configuration, discovery
 from locutory.access import PermissionGroup
-from locutory.background import Background, Lease
-from locutory.cache import Cache, MemoryCache
-from locutory.context import ConfigRef, Context
-from locutory.database import Database, check_data_dir, open_database
-from locutory.edge import Edge
-from locutory.enabled import load_plugins
+from locutory.config import configuration
+from locutory.config.reloading import reload
+from locutory.config.selection import load_plugins
+from locutory.data.cache import Cache, MemoryCache
+from locutory.data.database import Database, check_data_dir, open_database
+from locutory.data.outbox import DatabaseOutbox, OutboxEntry
+from locutory.data.readiness import Readiness
+from locutory.data.redis import Broadcasts, check_redis, connect_redis
 from locutory.errors import Problem, StartupError
 from locutory.events import Events
-from locutory.health import Health
-from locutory.hook_runner import HookRunner, closed_routes
-from locutory.lifecycle import KERNEL, Lifecycle
-from locutory.lifespan import Process
-from locutory.limiting import RateLimits
-from locutory.outbox import DatabaseOutbox, OutboxEntry
-from locutory.plugin import PHASES, Job, PhaseTask, Plugin
+from locutory.http.dispatcher import Dispatcher
+from locutory.http.health import Health
+from locutory.http.limiting import RateLimits
+from locutory.http.routing import RouteTable
+from locutory.plugins import discovery
+from locutory.plugins.context import ConfigRef, Context
+from locutory.plugins.hook_runner import HookRunner, closed_routes
+from locutory.plugins.plugin import PHASES, Job, PhaseTask, Plugin
 from locutory.policy import CurrentPolicy
-from locutory.readiness import Readiness
-from locutory.redis import Broadcasts, check_redis, connect_redis
-from locutory.reloading import reload
-from locutory.routing import RouteTable
+from locutory.run.background import Background, Lease
+from locutory.run.lifecycle import KERNEL, Lifecycle
+from locutory.run.lifespan import Process
 from locutory.services import Services
 from locutory_credentials import COLLECTION, SecretsUnusable, load_credentials, record_fingerprints
 from locutory_httpserver.lifespan import Lifespan
@@ -109,7 +110,7 @@ class Kernel:
         self.hooks = HookRunner(self.plugins)
         self.contexts = {plugin.name: self.make_context(plugin, checked) for plugin in self.plugins}
         self._assemble()
-        self.edge = Edge(self)
+        self.dispatcher = Dispatcher(self)
 
     def _not_ready(self) -> str | None:
         return (self.readiness.fault or None) if self.lifecycle.ready else ""
@@ -198,7 +199,7 @@ class Kernel:
         )
 
     async def _warn(self) -> None:
-        self.configuration.tell()
+        self.configuration.log_warnings()
 
     async def _catch_up(self) -> None:
         """Deliver what plugins missed while they were off. A slow handler does not hold up
@@ -210,7 +211,7 @@ class Kernel:
     async def advice(self, *, offline: bool = False) -> list[tuple[str, str]]:
         """Owner and sentence of every check that finds something, also told to the log; with
         ``offline`` only of those that ask nobody."""
-        self.edge.proxy_watch.forget()
+        self.dispatcher.proxy_watch.forget()
         found = []
         for owner, check in self.contributions.checks:
             if offline and not check.offline:
@@ -276,7 +277,7 @@ class Kernel:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
         if scope["type"] == "http":
-            await self.edge(scope, receive, send)
+            await self.dispatcher(scope, receive, send)
         elif scope["type"] == "lifespan":
             await Lifespan(Process(self)).serve(receive, send)
         elif scope["type"] == "websocket":

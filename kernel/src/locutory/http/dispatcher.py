@@ -20,19 +20,19 @@ from locutory.access import (
     Public,
 )
 from locutory.errors import Forbidden, HTTPError, Unauthorized
-from locutory.failures import ErrorController
-from locutory.limiting import LimitExceeded
-from locutory.pages import PAGES
-from locutory.request import SYSTEM_TENANT, Request, request_id
+from locutory.http.failures import ErrorController
+from locutory.http.fallback import PAGES
+from locutory.http.limiting import LimitExceeded
+from locutory.http.request import SYSTEM_TENANT, Request, request_id
+from locutory.http.routing import Route
+from locutory.http.validation import read
 from locutory.responses import JSON, Empty, Text
-from locutory.routing import Route
-from locutory.validation import read
 from locutory_httpserver.bodies import Body, ClientGone
 from locutory_httpserver.finishing import finish
 from locutory_httpserver.proxies import ProxyTrust, ProxyWatch, prefix_of, take_off
 
 if TYPE_CHECKING:
-    from locutory.kernel import Kernel
+    from locutory.run.kernel import Kernel
 
 log = structlog.get_logger("locutory.http")
 
@@ -41,7 +41,7 @@ _CORS = (b"access-control-allow-origin", b"*")
 _FORWARDED = b"x-forwarded-for"
 
 
-class Edge:
+class Dispatcher:
     """Serves HTTP for one kernel."""
 
     def __init__(self, kernel: "Kernel") -> None:
@@ -204,7 +204,7 @@ class Edge:
             limited.update(verdict.headers)
             if not verdict.allowed:
                 user = None if request.principal is None else request.principal.id
-                await self._kernel.events.tell(
+                await self._kernel.events.publish(
                     LimitExceeded(limit.name, limit.violation, limit.score, user, request.ip)
                 )
                 return JSON(limit.body, 429)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from locutory.configuration import read_sources
+from locutory.config.configuration import read_sources
 from locutory.errors import StartupError
 
 if TYPE_CHECKING:
-    from locutory.kernel import Kernel
+    from locutory.run.kernel import Kernel
 
 log = structlog.get_logger("locutory")
 

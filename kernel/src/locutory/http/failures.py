@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError,
 from starlette.responses import Response
 
 from locutory.errors import HTTPError, advice_of
-from locutory.request import Request
+from locutory.http.request import Request
 from locutory.responses import JSON, Text, answer
 from locutory_httpserver.parsing import BodyRefused
 

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from locutory.access import Access
 from locutory.errors import Problem, StartupError
-from locutory.limiting import Limit
-from locutory.routing import Endpoint, Gate, Route
-from locutory.validation import Invalid
+from locutory.http.limiting import Limit
+from locutory.http.routing import Endpoint, Gate, Route
+from locutory.http.validation import Invalid
 
 
 class Options(TypedDict, total=False):

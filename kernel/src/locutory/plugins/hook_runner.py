@@ -10,12 +10,12 @@ import pluggy
 from beanie import Document
 
 from locutory.access import Can, PermissionGroup
-from locutory.context import Context
-from locutory.database import collection_name
+from locutory.data.database import collection_name
 from locutory.errors import Problem, StartupError
 from locutory.events import On
-from locutory.plugin import Check, Hooks, Job, PhaseTask, Plugin
-from locutory.routing import Route
+from locutory.http.routing import Route
+from locutory.plugins.context import Context
+from locutory.plugins.plugin import Check, Hooks, Job, PhaseTask, Plugin
 from locutory.services import Provide
 from locutory_configfile import nearest
 
@@ -141,14 +141,10 @@ class HookRunner:
         except StartupError:
             raise
         except Exception as error:
+            text = f"its hook '{name}' failed: {type(error).__name__}: {error}"
+            fix = f"switch it off: plugins.disabled: [{plugin.name}]"
             raise StartupError(
-                Problem(
-                    f"plugin {plugin.name}",
-                    f"its hook '{name}' failed: {type(error).__name__}: {error}",
-                    f"switch it off: plugins.disabled: [{plugin.name}]",
-                    plugin.name,
-                    error,
-                )
+                Problem(f"plugin {plugin.name}", text, fix, plugin.name, error)
             ) from error
 
     def each(self, name: str, contexts: Mapping[str, Context]) -> Iterator[tuple[str, Any]]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from locutory.access import Public
+from locutory.http.routing import Route
 from locutory.responses import Empty, Text
-from locutory.routing import Route
 from locutory_httpserver.metrics import Metrics
 
 if TYPE_CHECKING:
-    from locutory.request import Request
+    from locutory.http.request import Request
 
 
 class Health:

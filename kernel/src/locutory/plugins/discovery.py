@@ -1,4 +1,4 @@
-"""Finding, choosing and ordering plugins."""
+"""Finding, choosing, loading and ordering plugins."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -8,7 +8,7 @@ from typing import Any
 from locutory.errors import Problem, StartupError
 from locutory.installed import entry_points
 from locutory.keys import Service
-from locutory.plugin import Plugin
+from locutory.plugins.plugin import Plugin
 from locutory_configfile import nearest
 
 GROUP = "locutory.plugins"
@@ -22,14 +22,9 @@ def available() -> dict[str, EntryPoint]:
         other = found.setdefault(point.name, point)
         if other is not point:
             packages = sorted(p.dist.name for p in (other, point) if p.dist is not None)
-            raise StartupError(
-                Problem(
-                    f"plugin {point.name}",
-                    f"comes from several packages: {', '.join(packages)}",
-                    "uninstall all but one",
-                    point.name,
-                )
-            )
+            text = f"comes from several packages: {', '.join(packages)}"
+            fix = "uninstall all but one"
+            raise StartupError(Problem(f"plugin {point.name}", text, fix, point.name))
     return found
 
 
@@ -75,15 +70,9 @@ def load(points: Mapping[str, EntryPoint], names: Sequence[str]) -> list[Plugin]
         try:
             plugin = points[name].load()()
         except Exception as error:
-            problems.append(
-                Problem(
-                    f"plugin {name}",
-                    f"cannot be imported: {type(error).__name__}: {error}",
-                    f"correct or reinstall it, or switch it off: plugins.disabled: [{name}]",
-                    name,
-                    error,
-                )
-            )
+            text = f"cannot be imported: {type(error).__name__}: {error}"
+            fix = f"correct or reinstall it, or switch it off: plugins.disabled: [{name}]"
+            problems.append(Problem(f"plugin {name}", text, fix, name, error))
             continue
         wrong = "" if isinstance(plugin, Plugin) else "is no locutory.Plugin"
         if not wrong and getattr(plugin, "name", None) != name:
@@ -117,29 +106,19 @@ def order(plugins: Iterable[Plugin]) -> list[Plugin]:
         for key in plugin.provides:
             holders = providers.setdefault(key.name, [])
             if holders and isinstance(key, Service):
-                problems.append(
-                    Problem(
-                        f"service {key.name}",
-                        f"provided by both '{holders[0]}' and '{plugin.name}'",
-                        f"switch one off: plugins.disabled: [{holders[0]}] or [{plugin.name}]",
-                        plugin.name,
-                    )
-                )
+                text = f"provided by both '{holders[0]}' and '{plugin.name}'"
+                fix = f"switch one off: plugins.disabled: [{holders[0]}] or [{plugin.name}]"
+                problems.append(Problem(f"service {key.name}", text, fix, plugin.name))
             holders.append(plugin.name)
     before: dict[str, set[str]] = {name: set() for name in by_name}
     for plugin in by_name.values():
         for key in plugin.needs:
             holders = [name for name in providers.get(key.name, ()) if name != plugin.name]
             if not holders:
-                problems.append(
-                    Problem(
-                        f"service {key.name}",
-                        f"plugin '{plugin.name}' needs it, and no enabled plugin provides it",
-                        f"enable a plugin that provides it, or switch '{plugin.name}' off: "
-                        f"plugins.disabled: [{plugin.name}]",
-                        plugin.name,
-                    )
-                )
+                text = f"plugin '{plugin.name}' needs it, and no enabled plugin provides it"
+                off = f"switch '{plugin.name}' off: plugins.disabled: [{plugin.name}]"
+                fix = f"enable a plugin that provides it, or {off}"
+                problems.append(Problem(f"service {key.name}", text, fix, plugin.name))
             before[plugin.name].update(holders)
     if problems:
         raise StartupError(problems)
@@ -170,14 +149,9 @@ def _check_cycle(before: Mapping[str, set[str]]) -> None:
         TopologicalSorter(before).prepare()
     except CycleError as error:
         ring = list(reversed(error.args[1]))
-        raise StartupError(
-            Problem(
-                "plugin order",
-                f"these plugins need each other: {' → '.join(ring)}",
-                f"switch one of them off: plugins.disabled: [{ring[0]}]",
-                ring[0],
-            )
-        ) from None
+        text = f"these plugins need each other: {' → '.join(ring)}"
+        fix = f"switch one of them off: plugins.disabled: [{ring[0]}]"
+        raise StartupError(Problem("plugin order", text, fix, ring[0])) from None
 
 
 def _sorted(before: Mapping[str, set[str]]) -> list[str]:

@@ -15,8 +15,8 @@ from locutory.access import Principal
 from locutory.errors import BadRequest, Unauthorized
 
 if TYPE_CHECKING:
-    from locutory.kernel import Kernel
-    from locutory.routing import Route
+    from locutory.http.routing import Route
+    from locutory.run.kernel import Kernel
 
 _MAX_PAIRS = 1000
 

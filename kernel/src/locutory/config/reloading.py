@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from locutory.configuration import Configuration, read_sources, validate
+from locutory.config.configuration import Configuration, read_sources, validate
+from locutory.config.sources import Sources
 from locutory.errors import StartupError
-from locutory.plugin import Plugin
+from locutory.plugins.plugin import Plugin
 from locutory.settings import KernelConfig
-from locutory.sources import Sources
 from locutory_configfile import Environment, env_name, known_keys
 from locutory_credentials import NAMES
 
 if TYPE_CHECKING:
-    from locutory.kernel import Kernel
+    from locutory.run.kernel import Kernel
 
 log = structlog.get_logger("locutory")
 
@@ -45,7 +45,7 @@ def reload(kernel: "Kernel", sources: Sources | None = None) -> None:
         except Exception as error:
             log.error("config.reload_failed", plugin=plugin.name, reason=str(error))
     kernel.contributions.checks = list(kernel.hooks.each("checks", kernel.contexts))
-    checked.tell()
+    checked.log_warnings()
     if names := waiting(kernel.started, (sources, checked), kernel.plugins):
         log.warning("config.needs_restart", settings=", ".join(names))
     log.info("config.reloaded")

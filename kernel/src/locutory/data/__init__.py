@@ -1,0 +1,1 @@
+"""Where state is kept: the database, and what workers share."""
