@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
-from locutory.keys import Extension
+from locutory import Extension
 
 Record = Mapping[str, Any]
 """One line of an export: a JSON object ``{"kind": …, …}`` without the user's id and without

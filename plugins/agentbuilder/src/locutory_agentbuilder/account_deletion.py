@@ -5,8 +5,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from locutory import Database, Principal, Services
-from locutory.data.database import Raw
+from locutory import Database, Principal, Raw, Services
 from locutory_agentbuilder.documents import PendingTransfer
 from locutory_agentbuilder.resource_kind import KIND
 from locutory_agentbuilder.service import Agents

@@ -9,8 +9,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Services, iso, now
-from locutory.data.database import Raw
+from locutory import Raw, Services, iso, now
 from locutory_agentbuilder.definition.fields import SETTABLE, check_new
 from locutory_agentbuilder.definition.issues import Invalid
 from locutory_agentbuilder.definition.references import (

@@ -19,8 +19,13 @@ from locutory import (
     hook,
 )
 from locutory_agentsapi.authenticator import GROUP, KeyAuthenticator
-from locutory_agentsapi.config import WELL_KNOWN, EndpointsSection, keys_enabled, oidc_of
-from locutory_agentsapi.config import Config as AgentsApiConfig
+from locutory_agentsapi.config import (
+    WELL_KNOWN,
+    AgentsApiConfig,
+    EndpointsSection,
+    keys_enabled,
+    oidc_of,
+)
 from locutory_agentsapi.documents import AgentApiKey
 from locutory_agentsapi.owner import Owners
 from locutory_agentsapi.routes.completions import Completions

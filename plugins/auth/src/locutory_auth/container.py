@@ -12,7 +12,7 @@ from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.bans.store import Bans
 from locutory_auth.bans.violations import CachedScores, StoredScores, Violations
 from locutory_auth.captcha import Captcha
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
 from locutory_auth.mail.mailer import Mailer
 from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.passwords.reset import PasswordReset
@@ -64,7 +64,7 @@ RELOADED = (
 class Container:
     """Everything that works for the routes, services and commands of the plugin."""
 
-    def __init__(self, ctx: Context[Config]) -> None:
+    def __init__(self, ctx: Context[AuthConfig]) -> None:
         config = ctx.config
         kernel, database, log = ctx.kernel, ctx.database, ctx.log
         self.config = config

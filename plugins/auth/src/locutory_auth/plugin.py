@@ -7,6 +7,7 @@ from beanie import Document
 
 from locutory import (
     AUTHENTICATORS,
+    NEXT_STEPS,
     Check,
     Context,
     Job,
@@ -18,10 +19,8 @@ from locutory import (
     Route,
     hook,
 )
-from locutory.http.fallback import NEXT_STEPS
 from locutory_auth.cli import commands
-from locutory_auth.config import Config as AuthConfig
-from locutory_auth.config import RegistrationSection, TurnstileSection
+from locutory_auth.config import AuthConfig, RegistrationSection, TurnstileSection
 from locutory_auth.container import RELOADED, Container
 from locutory_auth.deployment import checks
 from locutory_auth.documents import (

@@ -10,8 +10,7 @@ from pydantic import BaseModel
 from locutory import Check, Context, On, Plugin, Provide, Route, hook
 from locutory_balance.admission import Admission
 from locutory_balance.commands import Commands
-from locutory_balance.config import BalanceSection, TransactionsSection
-from locutory_balance.config import Config as BalanceConfig
+from locutory_balance.config import BalanceConfig, BalanceSection, TransactionsSection
 from locutory_balance.documents import Balance, Hold, Transaction
 from locutory_balance.prices import PriceList
 from locutory_balance.routes import BalanceRoutes

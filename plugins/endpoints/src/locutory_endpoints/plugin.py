@@ -6,14 +6,24 @@ from typing import ClassVar
 from beanie import Document
 from pydantic import BaseModel
 
-from locutory import Check, Context, On, PhaseTask, Plugin, Principal, Provide, Route, hook
-from locutory.http.fallback import NEXT_STEPS
+from locutory import (
+    NEXT_STEPS,
+    Check,
+    Context,
+    On,
+    PhaseTask,
+    Plugin,
+    Principal,
+    Provide,
+    Route,
+    hook,
+)
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, MODELS_IN_USE, TOKENS
 from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_endpoints.config import Config as EndpointsConfig
+from locutory_endpoints.config import EndpointsConfig
 from locutory_endpoints.deployment import read_deployment
 from locutory_endpoints.documents import UserKey
 from locutory_endpoints.keystore import KeyStore

@@ -28,8 +28,7 @@ from locutory_memories.chat.agent import MemoryAgent
 from locutory_memories.chat.context import MemoryContext
 from locutory_memories.chat.memory_tools import MemoryTools
 from locutory_memories.chat.tools import InlineTools
-from locutory_memories.config import Config as MemoriesConfig
-from locutory_memories.config import MemorySection
+from locutory_memories.config import MemoriesConfig, MemorySection
 from locutory_memories.documents import MemoryEntry
 from locutory_memories.keys import Counter
 from locutory_memories.memory_config import CAPABILITY, MemoryConfig, read_memory_config

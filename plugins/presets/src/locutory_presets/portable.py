@@ -8,8 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 from bson.errors import InvalidDocument
 from pydantic import ValidationError
 
-from locutory import drop_operators, now, wording
-from locutory.data.database import Raw
+from locutory import Raw, drop_operators, now, wording
 from locutory_contracts.portability import Record
 from locutory_presets.fields import READERS, PresetFields
 from locutory_presets.service import Presets, Taken

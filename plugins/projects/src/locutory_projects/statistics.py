@@ -8,8 +8,7 @@ from typing import Any
 import structlog
 from bson import ObjectId
 
-from locutory import Database, Services, now
-from locutory.data.database import Collection
+from locutory import Collection, Database, Services, now
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     ConversationsAdded,

@@ -9,8 +9,7 @@ from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Services, iso, now
-from locutory.data.database import Raw
+from locutory import Raw, Services, iso, now
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.portability import Record
 from locutory_prompts.documents import GROUP

@@ -19,7 +19,7 @@ from locutory_contracts.conversations import (
 )
 from locutory_contracts.search import SEARCH
 from locutory_search.commands import Commands
-from locutory_search.config import Config as SearchConfig
+from locutory_search.config import SearchConfig
 from locutory_search.documents import SearchRecord
 from locutory_search.embedded.file import check_fts5
 from locutory_search.routes import SearchRoutes

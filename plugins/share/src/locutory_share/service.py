@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from locutory import Services
-from locutory.data.database import Raw
+from locutory import Raw, Services
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import CONVERSATIONS, ConversationsDeleted, MessagesDeleted
 from locutory_share.access_control import AccessControl

@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from locutory import POLICY, Context, On, Plugin, Route, hook
 from locutory_contracts.accounts import ACCOUNTS, SECOND_FACTOR, AccountDeleted
-from locutory_users.config import Config as UsersConfig
+from locutory_users.config import UsersConfig
 from locutory_users.documents import PluginAuth, ToolFavorite
 from locutory_users.plugin_keys import PluginKeys
 from locutory_users.routes import AccountRoutes, SettingsRoutes

@@ -11,7 +11,7 @@ from bson import ObjectId
 from locutory import Database, HTTPError
 from locutory_auth.accounts.one_time import PASSWORD_RESET, OneTimeTokens
 from locutory_auth.accounts.stored import StoredAccounts
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
 from locutory_auth.documents import User, by_address
 from locutory_auth.mail.mailer import Mailer
 from locutory_auth.passwords.hashing import Passwords
@@ -42,7 +42,7 @@ class PasswordReset:
         passwords: Passwords,
         mailer: Mailer,
         domains: Domains,
-        config: Config,
+        config: AuthConfig,
         client: str,
         log: structlog.stdlib.BoundLogger,
     ) -> None:

@@ -7,8 +7,7 @@ from typing import Any, cast
 
 from structlog.stdlib import BoundLogger
 
-from locutory import Services
-from locutory.access import Principal
+from locutory import Principal, Services
 from locutory_contracts.portability import PORTABLE
 from locutory_conversations.importing.available_models import AvailableModels, available_to
 from locutory_conversations.importing.errors import EMPTY, BrokenFile, InvalidItem

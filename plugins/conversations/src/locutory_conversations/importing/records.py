@@ -14,8 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from locutory import iso, now
-from locutory.data.database import Raw
+from locutory import Raw, iso, now
 from locutory_contracts.conversations import NO_PARENT
 from locutory_contracts.portability import Record
 from locutory_conversations.importing.errors import InvalidItem
