@@ -35,7 +35,7 @@ from locutory.events import Events, Fact, On, Step
 from locutory.http.failures import UNKNOWN_ERROR
 from locutory.http.fallback import NEXT_STEPS, PAGES
 from locutory.http.limiting import Limit, LimitExceeded, RateLimits, by_ip, by_user
-from locutory.http.request import Request, check_caller_waits
+from locutory.http.request import SYSTEM_TENANT, Request, check_caller_waits
 from locutory.http.route_group import RouteGroup
 from locutory.http.routing import Answer, Route
 from locutory.http.validation import (
@@ -69,6 +69,7 @@ __all__ = [
     "NEXT_STEPS",
     "PAGES",
     "POLICY",
+    "SYSTEM_TENANT",
     "UNKNOWN_ERROR",
     "Access",
     "Action",

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from locutory import Context, Route
-from locutory_auth.accounts.cache import AccountCache
 from locutory_auth.accounts.one_time import OneTimeTokens
 from locutory_auth.accounts.people import StoredPeople
 from locutory_auth.accounts.stored import StoredAccounts
@@ -13,9 +12,9 @@ from locutory_auth.bans.store import Bans
 from locutory_auth.bans.violations import CachedScores, StoredScores, Violations
 from locutory_auth.captcha import Captcha
 from locutory_auth.config import AuthConfig
+from locutory_auth.hashing import Passwords
 from locutory_auth.mail.mailer import Mailer
-from locutory_auth.passwords.hashing import Passwords
-from locutory_auth.passwords.reset import PasswordReset
+from locutory_auth.password_reset import PasswordReset
 from locutory_auth.registration.creation import Creation
 from locutory_auth.registration.domains import Domains
 from locutory_auth.registration.invites import Invites
@@ -30,21 +29,22 @@ from locutory_auth.routes.session import SessionRoutes
 from locutory_auth.second_factor.enrolment import Enrolment
 from locutory_auth.second_factor.service import LONGEST_WAIT as LONGEST_CODE_WAIT
 from locutory_auth.second_factor.service import StoredSecondFactor
-from locutory_auth.service import LONGEST_WAIT, SignIn
-from locutory_auth.sessions.account_linking import AccountLinking
-from locutory_auth.sessions.authenticator import (
+from locutory_auth.sessions.account_cache import AccountCache
+from locutory_auth.sessions.cookies import Cookies, same_site_only, secure
+from locutory_auth.sessions.issuer import SessionIssuer
+from locutory_auth.sessions.revocation import Revocations
+from locutory_auth.sessions.rotation import Sessions
+from locutory_auth.sessions.tokens import Tokens
+from locutory_auth.sign_in.account_linking import AccountLinking
+from locutory_auth.sign_in.authenticator import (
     AccountCheck,
     CookieAuthenticator,
     SessionAuthenticator,
 )
-from locutory_auth.sessions.cookies import Cookies, same_site_only, secure
-from locutory_auth.sessions.external import ExternalSessions
-from locutory_auth.sessions.identities import Identities
-from locutory_auth.sessions.issuer import SessionIssuer
-from locutory_auth.sessions.provisioning import Provisioning
-from locutory_auth.sessions.revocation import Revocations
-from locutory_auth.sessions.rotation import Sessions
-from locutory_auth.sessions.tokens import Tokens
+from locutory_auth.sign_in.external import ExternalSessions
+from locutory_auth.sign_in.identities import Identities
+from locutory_auth.sign_in.password import LONGEST_WAIT, SignIn
+from locutory_auth.sign_in.provisioning import Provisioning
 from locutory_auth.startup import SignInStartup
 from locutory_auth.throttle import Throttle
 

@@ -11,9 +11,9 @@ import structlog
 from bson import ObjectId
 
 from locutory import Database, Events, Principal, Unauthorized, now
-from locutory_auth.accounts.cache import AccountCache, CachedAccount
 from locutory_auth.bans.store import Bans
 from locutory_auth.documents import Token, UsedCode, User
+from locutory_auth.sessions.account_cache import AccountCache, CachedAccount
 from locutory_auth.sessions.revocation import Revocations
 from locutory_auth.sessions.rotation import Sessions
 from locutory_contracts.accounts import Account, AccountDeleted, AccountDeleting

@@ -8,7 +8,7 @@ from typing import Any
 from locutory import Database, HTTPError
 from locutory_auth.config import AuthConfig
 from locutory_auth.documents import User, by_address
-from locutory_auth.passwords.hashing import Passwords
+from locutory_auth.hashing import Passwords
 from locutory_auth.registration.creation import Creation, NotTheFirst, new_account
 from locutory_auth.registration.domains import Domains
 from locutory_auth.registration.invites import Invites

@@ -13,8 +13,8 @@ from locutory_auth.accounts.one_time import PASSWORD_RESET, OneTimeTokens
 from locutory_auth.accounts.stored import StoredAccounts
 from locutory_auth.config import AuthConfig
 from locutory_auth.documents import User, by_address
+from locutory_auth.hashing import Passwords
 from locutory_auth.mail.mailer import Mailer
-from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.domains import Domains
 from locutory_auth.registration.validation import new_password_problems
 from locutory_auth.registration.verification import display_name

@@ -15,7 +15,7 @@ from locutory_auth.accounts.stored import (
 )
 from locutory_auth.config import AuthConfig
 from locutory_auth.documents import User, by_address
-from locutory_auth.passwords.hashing import Passwords
+from locutory_auth.hashing import Passwords
 from locutory_auth.registration.registration import refusal
 from locutory_auth.registration.validation import is_missing, login_problems
 from locutory_auth.throttle import Throttle
