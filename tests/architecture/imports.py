@@ -40,19 +40,25 @@ def import_names(folder: str) -> list[str]:
     return found
 
 
-def package_layers() -> list[list[str]]:
+def package_layers() -> tuple[list[list[str]], list[list[str]]]:
     """The packages in layers: each knows only such as its pyproject.toml names, which lie below
-    it; those of one layer do not know each other. `graphlib.CycleError` for a circle."""
+    it; those of one layer do not know each other. First those that name the kernel or the
+    contracts, and lie above these; then the others. `graphlib.CycleError` for a circle."""
     names = import_names("packages")
     wanted: dict[str, set[str]] = {}
     for name in names:
         file = ROOT / "packages" / name.removeprefix("locutory_") / "pyproject.toml"
         listed = tomllib.loads(file.read_text("utf-8"))["project"].get("dependencies", [])
-        words = {
+        wanted[name] = {
             line.split(">")[0].split("=")[0].split("[")[0].replace("-", "_") for line in listed
         }
-        wanted[name] = words & set(names)
-    layers, sorter = [], TopologicalSorter(wanted)
+    above = {name for name in names if wanted[name] & {"locutory_kernel", "locutory_contracts"}}
+    return _sorted(wanted, above), _sorted(wanted, set(names) - above)
+
+
+def _sorted(wanted: dict[str, set[str]], names: set[str]) -> list[list[str]]:
+    layers: list[list[str]] = []
+    sorter = TopologicalSorter({name: wanted[name] & names for name in names})
     sorter.prepare()
     while sorter.is_active():
         layers.append(sorted(sorter.get_ready()))
@@ -63,7 +69,8 @@ def package_layers() -> list[list[str]]:
 def contracts() -> str:
     """The configuration of import-linter."""
     plugins, packages = import_names("plugins"), import_names("packages")
-    below = "\n    ".join(" | ".join(layer) for layer in package_layers())
+    above, below = package_layers()
+    layers = [plugins, *above, ["locutory_contracts"], ["locutory"], *below]
     everything = ["locutory", "locutory_contracts", *packages, *plugins]
     return f"""[importlinter]
 include_external_packages = True
@@ -78,13 +85,10 @@ modules =
     {_lines(plugins)}
 
 [importlinter:contract:layers]
-name = The kernel knows neither contracts nor plugins; packages know only such as they name
+name = The kernel knows neither contracts nor plugins; packages know only what they name
 type = layers
 layers =
-    {" | ".join(plugins)}
-    locutory_contracts
-    locutory
-    {below}
+    {_lines([" | ".join(layer) for layer in layers])}
 
 [importlinter:contract:contracts]
 name = Contracts do no input or output
