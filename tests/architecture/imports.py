@@ -35,7 +35,7 @@ _LAYERS = {
         "container",
         "routes",
         "password_reset | second_factor | sign_in | startup | deployment",
-        "registration",
+        "registration | account_data",
         "accounts",
         "bans",
         "sessions",

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from locutory import Context, Route
+from locutory_auth.account_data import SignInData
 from locutory_auth.accounts.one_time import OneTimeTokens
 from locutory_auth.accounts.people import StoredPeople
 from locutory_auth.accounts.stored import StoredAccounts
@@ -88,8 +89,9 @@ class Container:
         self.sessions = Sessions(database, self.tokens, life, self.revocations, log)
         self.bans = Bans(database)
         self.accounts = StoredAccounts(
-            database, ctx.events, self.cache, self.sessions, self.revocations, self.bans, log
+            database, ctx.events, self.cache, self.revocations, self.bans, log
         )
+        self.account_data = SignInData(database, self.sessions, self.bans, self.cache)
         self.people = StoredPeople(database)
         gate = BanGate(self.bans, addresses=config.ban_violations)
         external = ExternalSessions(ctx.services, self.accounts, self.revocations, log)

@@ -35,11 +35,11 @@ from locutory_auth.documents import (
     ViolationScore,
 )
 from locutory_auth.sessions.revocation import WATCH_SECONDS
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
 from locutory_contracts.accounts import (
     ACCOUNT_STANDING,
     ACCOUNTS,
     SECOND_FACTOR,
-    AccountDeleted,
 )
 from locutory_contracts.chat import GENERATIONS
 from locutory_contracts.people import PEOPLE
@@ -66,6 +66,7 @@ class AuthPlugin(Plugin):
         SIGN_INS,
         STARTUP_CONFIG,
         NEXT_STEPS,
+        ACCOUNT_DATA,
     )
     wants = (GENERATIONS, PASSWORD_CHECKS, OUTSIDE_SESSIONS, AUTHENTICATORS)
 
@@ -93,12 +94,13 @@ class AuthPlugin(Plugin):
             Provide(SIGN_INS, container.identities),
             Provide(STARTUP_CONFIG, container.startup, "auth"),
             Provide(NEXT_STEPS, container.registration_policy.next_step, "auth"),
+            Provide(ACCOUNT_DATA, container.account_data, self.name),
         ]
 
     @hook
     def subscriptions(self) -> list[On]:
         return [
-            On(AccountDeleted, self.container.accounts.erase),
+            *account_events(self.container.account_data),
             On(LimitExceeded, self.container.violations.count),
         ]
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from locutory import Context
-from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import (
     ConversationsAdded,
     ConversationSaved,
@@ -77,10 +76,6 @@ class SearchService:
     async def messages_deleted(self, fact: MessagesDeleted) -> None:
         if self.backend is not None:
             await self.backend.deleted("message", fact.user, fact.message_ids)
-
-    async def account_deleted(self, fact: AccountDeleted) -> None:
-        if self.backend is not None:
-            await self.backend.deleted("user", fact.user_id)
 
     async def advice(self) -> str | None:
         """For ``locutory doctor``."""
