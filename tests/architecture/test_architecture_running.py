@@ -63,7 +63,7 @@ def test_a_disabled_plugin_is_not_imported() -> None:
     script = textwrap.dedent(
         """
         import os, sys
-        import beanie, httpx2, locutory.kernel, starlette.routing
+        import beanie, httpx2, locutory.run.kernel, starlette.routing
         from locutory.config.configuration import Sources
         from locutory.config.selection import load_plugins
 

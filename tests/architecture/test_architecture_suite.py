@@ -38,11 +38,16 @@ def test_the_last_lines_say_what_was_skipped_and_why(tmp_path: Path) -> None:
     assert total.startswith("1 passed, 3 skipped")
 
 
-def test_locutory_requires_every_bundled_plugin() -> None:
-    """What ``make install`` and ``pip install locutory`` bring is the same."""
+def test_locutory_requires_everything_that_is_bundled() -> None:
+    """What ``make install`` and ``pip install locutory`` bring is the same; packages that others
+    name come with these."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    plugins = (ROOT / "plugins").glob("*/pyproject.toml")
-    wanted = {tomllib.loads(each.read_text("utf-8"))["project"]["name"] for each in plugins}
-    ours = {"locutory-kernel", "locutory-contracts", "locutory-redis", "locutory-sqlite"}
-    ours |= {"locutory-debounce", "locutory-resources"}
-    assert set(project["dependencies"]) == ours | wanted
+    bundled, needed = set(), set()
+    for file in (ROOT / "kernel" / "pyproject.toml", *ROOT.glob("*/*/pyproject.toml")):
+        document = tomllib.loads(file.read_text("utf-8"))
+        if document.get("tool", {}).get("locutory", {}).get("bundled", True) is True:
+            bundled.add(document["project"]["name"])
+            needed.update(document["project"]["dependencies"])
+    named = set(project["dependencies"])
+    assert named <= bundled | {"locutory-contracts"}
+    assert bundled - named <= needed
