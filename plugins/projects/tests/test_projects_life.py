@@ -101,7 +101,7 @@ async def lines(portable: Portable, user: str) -> list[Mapping[str, Any]]:
 
 @pytest.fixture
 def portable(world: Any) -> Portable:
-    found = world.server.kernel.services.named(PORTABLE, "project")
+    found: Portable | None = world.server.kernel.services.named(PORTABLE, "project")
     assert found is not None
     return found
 
