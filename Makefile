@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PARTS  := kernel contracts $(sort $(wildcard packages/* plugins/*))
 SOURCES := $(foreach part,$(PARTS),$(part)/src)
+TESTS   := tests $(wildcard $(addsuffix /tests,$(PARTS)))
 EMPTY  :=
 SPACE  := $(EMPTY) $(EMPTY)
 STAMPS := install.py pyproject.toml constraints.txt $(foreach part,$(PARTS),$(part)/pyproject.toml)
@@ -55,7 +56,7 @@ cover: $(VENV)/.developer ## the tests, and which lines none of them reaches
 lint: $(VENV)/.developer ## style, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@MYPYPATH=$(subst $(SPACE),:,$(SOURCES)) $(BIN)/mypy $(SOURCES)
+	@MYPYPATH=.:docs:$(subst $(SPACE),:,$(SOURCES)) $(BIN)/mypy $(SOURCES) $(TESTS) docs install.py
 	@$(BIN)/python tests/architecture/imports.py
 
 fix: $(VENV)/.developer ## format, and mend what can be mended

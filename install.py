@@ -96,7 +96,8 @@ def requirements(folders: "list[Path]", dev: bool) -> "list[str]":
         projects[project["name"]] = project
     wanted = {(name, "") for name in projects}
     wanted |= {("locutory", "dev")} if dev else set()
-    found, seen = set(), set()
+    found: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     while wanted - seen:
         name, extra = next(iter(wanted - seen))
         seen.add((name, extra))

@@ -263,11 +263,12 @@ def test_config_schema_checks_the_file(run: Any) -> None:
     assert check.is_valid(good)
     # What the server only warns of is no error; names of plugins that are off may be there.
     assert check.is_valid({"garden": {"siez": 2}, "memory": {"any": 1}, "version": 1})
-    for bad in (
+    wrong: list[Any] = [
         {"plugins": {"rose": {"color": "pink"}}},
         {"garden": {"size": "big"}},
         {"gardn": {}},
-    ):
+    ]
+    for bad in wrong:
         assert not check.is_valid(bad), bad
 
 

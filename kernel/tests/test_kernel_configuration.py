@@ -43,7 +43,7 @@ def check(make_plugin: Any, environment: dict[str, str], yaml: dict[str, Any], *
     return validate(Sources(environment, yaml), [plugin], ["house", "shed"])
 
 
-def problems(make_plugin: Any, environment: dict[str, str], yaml: dict[str, Any]) -> list[str]:
+def problems(make_plugin: Any, environment: dict[str, str], yaml: dict[Any, Any]) -> list[str]:
     with pytest.raises(StartupError) as raised:
         check(make_plugin, environment, yaml)
     return [str(problem) for problem in raised.value.problems]
@@ -296,7 +296,11 @@ def test_unknown_keys_of_a_section_are_tolerated_and_told(make_plugin: Any) -> N
 
 
 def test_places_of_the_file_are_named(make_plugin: Any) -> None:
-    places = {("house",): (2, 1), ("house", "siez"): (3, 3), ("plugins", "house"): (5, 3)}
+    places: dict[tuple[str | int, ...], tuple[int, int]] = {
+        ("house",): (2, 1),
+        ("house", "siez"): (3, 3),
+        ("plugins", "house"): (5, 3),
+    }
     yaml = {"house": {"siez": 1}, "plugins": {"house": {"roof": 5}}, "other": 1}
     plugin = make_plugin("house", config=Colours, sections={"house": House})
     sources = Sources({}, yaml, (), "x.yaml", places)
@@ -316,7 +320,7 @@ def test_keys_without_effect_are_notes(make_plugin: Any) -> None:
     assert checked.warnings == []
     assert checked.notes == ["'speech' has no effect: plugin 'speech' is off or not installed"]
     plugin = make_plugin("auth", sections={"registration": House})
-    yaml = {"registration": {"socialLogins": [], "allowedDomain": []}}
+    yaml: dict[str, Any] = {"registration": {"socialLogins": [], "allowedDomain": []}}
     checked = validate(Sources({}, yaml), [plugin], ["auth"])
     assert checked.notes == ["registration.socialLogins: LibreChat's keys without effect here"]
     assert checked.warnings == [

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +291,7 @@ async def test_a_long_run_keeps_its_lease(serve: Serve) -> None:
             seen = await collection.find_one({"_id": "broom.long"})
             assert seen is not None
             later = {"_id": "broom.long", "until": {"$gt": seen["until"]}}
-            await until(lambda later=later: collection.find_one(later))
+            await until(partial(collection.find_one, later))
             assert not await other._take_lease("broom.long", job)
         await holder.stop()
         assert await other._take_lease("broom.long", job)

@@ -53,7 +53,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "c", "A", "d", "x/y", "%"]), min_siz
 
 def kinds(template: str, parts: list[str]) -> tuple[int, ...] | None:
     """How a template fits: per segment 0 literal, 1 parameter, 2 remainder; None when not."""
-    fit = []
+    fit: list[int] = []
     pattern = template.strip("/").split("/")
     for at, segment in enumerate(pattern):
         if segment.endswith(":path}"):

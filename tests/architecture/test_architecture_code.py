@@ -196,7 +196,7 @@ FLOORS = {
 
 
 def pins() -> dict[str, Version]:
-    found = {}
+    found: dict[str, Version] = {}
     for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
         if "==" in line and not line.lstrip().startswith("#"):
             name, _, rest = line.partition("==")

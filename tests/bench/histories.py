@@ -36,11 +36,12 @@ def _record(name: str, number: int, messages: int, size: int) -> dict[str, Any]:
     """A conversation as our own export has it."""
     moment = START + timedelta(minutes=10 * number)
     chosen = identity(name, number)
-    rows, parent = [], ROOT
+    rows: list[dict[str, Any]] = []
+    parent = ROOT
     for place in range(messages):
         own = place % 2 == 0
         text = words(number + place, size // 7 if own else size // 4)
-        row = {
+        row: dict[str, Any] = {
             "messageId": identity(name, number, place),
             "parentMessageId": parent,
             "sender": "User" if own else "Fake",

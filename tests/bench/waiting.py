@@ -23,7 +23,12 @@ KINDS = ("GET /api/user", "GET /api/convos", "POST /api/convos/update")
 
 def _watch(given: dict[str, Any]) -> dict[str, float]:
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def listen() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=listen, daemon=True).start()
     visitor = Visitor(Running(0, given["url"], 0.0), given["email"])
     longest = dict.fromkeys(KINDS, 0.0)
     sys.stdout.write("ready\n")

@@ -8,7 +8,7 @@ administrators; sessions and API keys do not stand for each other.
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -256,6 +256,7 @@ async def test_bodies_of_a_wrong_type_are_refused(world: World) -> None:
             continue
         expected = refused(route)
         assert expected is not None, key_of(route, method)
+        assert isinstance(expected.body, Mapping), key_of(route, method)
         for path in variants(route.path):
             ids = world.ids(world.cast["owner"], route, method, path)
             if ids is None:

@@ -17,7 +17,7 @@ def mentions(value: Any, user: str) -> bool:
         return any(mentions(inner, user) for inner in value.values())
     if isinstance(value, list):
         return any(mentions(inner, user) for inner in value)
-    return value == user or value == ObjectId(user)
+    return bool(value == user or value == ObjectId(user))
 
 
 WORD = "heliotrope"

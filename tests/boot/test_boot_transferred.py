@@ -3,6 +3,7 @@ it, on a database that compares even the order of options."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 from locutory.plugins import discovery
 from locutory_testing import Serve
 from locutory_testing.database import Databases
-from locutory_transfer import backup, copy, restore
+from locutory_transfer import CopyReport, RestoreReport, backup, copy, restore
 from tests.boot.person import ENVIRONMENT
 
 
@@ -32,6 +33,9 @@ async def test_a_start_finds_its_indexes(
     source, target = f"test_{uuid4().hex}", f"test_{uuid4().hex}"
     async with serve(*discovery.available(), environment=ENVIRONMENT, database=source):
         pass
+    given: Any  # a backup reads more of a database than plugins may
+    taken: Any
+    report: CopyReport | RestoreReport
     async with databases.opened(source) as given, elsewhere.opened(target) as taken:
         if how == "copied":
             report = await copy(given, taken, origin="source")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ async def test_workers_end_with_their_supervisor(
 @pytest.mark.slow
 async def test_workers_that_cannot_start_are_not_called_ready(tmp_path: Path) -> None:
     command = with_workers(tmp_path, "redis://127.0.0.1:1", PORT="0")
-    done = await asyncio.to_thread(subprocess.run, **command, capture_output=True, text=True)
+    run = partial(subprocess.run, **command, capture_output=True, text=True)
+    done = await asyncio.to_thread(run)
     assert done.returncode == 1
     assert "is ready" not in done.stderr + done.stdout
     assert "Redis does not answer" in done.stderr + done.stdout

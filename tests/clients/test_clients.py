@@ -11,9 +11,11 @@ import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from locutory import Plugin
 from locutory.plugins import discovery
 from locutory_testing import Serve
 from tests.boot.person import ENVIRONMENT, Person
@@ -35,13 +37,18 @@ async def agents(serve: Serve) -> AsyncIterator[Mapping[str, str]]:
             "models": {"default": ["quick", "slow"], "fetch": False},
         }
         yaml = {"endpoints": {"custom": [endpoint]}}
-        plugins = (*discovery.available(), LabTools())
+        plugins: list[str | Plugin] = [*discovery.available(), LabTools()]
         async with serve(*plugins, environment=ENVIRONMENT, yaml=yaml) as server:
             await Person(server.client).join("program@example.com")
             made = await server.client.post("/api/api-keys", json={"name": "k"})
             names = []
             for model in ("quick", "slow"):
-                fields = {"name": model, "provider": "Fake", "model": model, "tools": []}
+                fields: dict[str, Any] = {
+                    "name": model,
+                    "provider": "Fake",
+                    "model": model,
+                    "tools": [],
+                }
                 agent = await server.client.post(
                     "/api/agents", json={**fields, "instructions": "Be brief."}
                 )

@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -206,7 +207,8 @@ async def test_generated_secrets_are_recorded_as_librechat_would(
     assert record is not None
     assert record["fingerprints"]["CREDS_KEY"] == sha(credentials.creds_key.hex())
     assert record["fingerprints"]["JWT_SECRET"] == sha(credentials.jwt_secret)
-    await database.collection(COLLECTION).replace_one({}, {"fingerprints": "odd"})
+    collection: Any = database.collection(COLLECTION)
+    await collection.replace_one({}, {"fingerprints": "odd"})
     assert (
         await record_fingerprints(
             database.collection(COLLECTION), credentials, {}, database_is_new=True

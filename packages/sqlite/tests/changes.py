@@ -1,10 +1,12 @@
 """Random updates, writes and pipelines; see `generation`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from packages.sqlite.tests.generation import NUMBERS, PATHS, Document, Generator
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
+Made = Callable[[], Any]
 FIELDS = ["a", "d", "e", "n", "a.b", "a.c", "d.b"]
 
 
@@ -128,13 +130,16 @@ class Pipelines(Generator):
                 paths += ["$a.b", "$$ROOT.n", "$a.0", "$missing"]
             literals = [{"$literal": self.scalar()}, [1, "$n"], {"x": "$n", "y": "$missing"}]
             return self.choice(paths + literals)
-        e = lambda: self.expression(depth + 1)  # noqa: E731
-        other = lambda: {"$ifNull": [e(), []]} if self.server else e()  # noqa: E731  (not null there)
-        array = lambda: self.choice([{"$ifNull": ["$a", []]}, "$a", ["$n", 1, "$d"], other()])  # noqa: E731
+        e: Made = lambda: self.expression(depth + 1)  # noqa: E731
+        other: Made = lambda: {"$ifNull": [e(), []]} if self.server else e()  # noqa: E731  (not null there)
+        array: Made = lambda: self.choice([{"$ifNull": ["$a", []]}, "$a", ["$n", 1, "$d"], other()])  # noqa: E731
         # There a path through an array in a variable is null.
-        mapped = lambda: self.choice(["$$v", [1, "$$v"], "$$v" if self.server else "$$v.b"])  # noqa: E731
-        number = lambda: self.choice(["$n", "$_id", self.choice(NUMBERS), {"$size": [[1, 2]]}])  # noqa: E731
-        text = lambda: self.choice(["a", "B", "$d", {"$toString": "$n"}])  # noqa: E731
+        mapped: Made = lambda: self.choice(["$$v", [1, "$$v"], "$$v" if self.server else "$$v.b"])  # noqa: E731
+
+        def number() -> Any:
+            return self.choice(["$n", "$_id", self.choice(NUMBERS), {"$size": [[1, 2]]}])
+
+        text: Made = lambda: self.choice(["a", "B", "$d", {"$toString": "$n"}])  # noqa: E731
         choices: list[Any] = [
             lambda: {self.choice(["$add", "$multiply"]): [number(), number(), number()]},
             lambda: {self.choice(["$subtract", "$divide", "$mod"]): [number(), number()]},
@@ -223,7 +228,7 @@ class Pipelines(Generator):
                 return self.choice([{"$replaceRoot": {"newRoot": root}}, {"$replaceWith": root}])
             case _:
                 # There {"b": 1} is {"b": True}, and arrays in arrays are taken apart.
-                lookup = {"from": "other", "localField": self.choice(["ids", "n"] if self.server else ["ids", "a", "n", "d", "a.b"]),
+                lookup: Document = {"from": "other", "localField": self.choice(["ids", "n"] if self.server else ["ids", "a", "n", "d", "a.b"]),
                           "foreignField": self.choice(["_id", "n"] if self.server else ["a", "n", "_id", "d"]), "as": "found"}  # fmt: skip
                 if self.server or self.chance(0.3):  # in the order of the values there
                     lookup["pipeline"] = [{"$sort": {"_id": 1}}, {"$project": {"n": 1}}]

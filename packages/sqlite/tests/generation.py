@@ -176,10 +176,10 @@ class Generator(random.Random):
         """A page after a document, and its order."""
         path, way = self.choice(["d", "a", "n", "e"]), self.way()
         beyond, value = "$lt" if way == -1 else "$gt", self.bound()
-        after = {
+        after: Document = {
             "$or": [{path: {beyond: value}}, {path: value, "_id": {beyond: self.randrange(9)}}]
         }
-        first = self.choice([{}, {"n": self.randrange(3)}, {"n": {"$in": [0, 2]}}])
+        first: Document = self.choice([{}, {"n": self.randrange(3)}, {"n": {"$in": [0, 2]}}])
         query = (
             {**first, **after} if self.chance(0.5) else {**first, "$and": [after, self.filter(2)]}
         )

@@ -129,12 +129,18 @@ async def test_our_own_mistakes_are_no_damage(
     damage = client.engine._damage
     assert damage is not None
     look = damage._finding
-    monkeypatch.setattr(damage, "_finding", lambda: looks.append(1) or look())
+
+    def counted() -> Any:
+        looks.append(1)
+        return look()
+
+    monkeypatch.setattr(damage, "_finding", counted)
+    nothing: dict[int, int] = {}
     for _ in range(3):
         with pytest.raises(TypeError):
             await client.engine.read(lambda reader: len(None))  # type: ignore[arg-type]
         with pytest.raises(KeyError):
-            await client.engine.read(lambda reader: {}[0], long=True)  # type: ignore[misc]
+            await client.engine.read(lambda reader: nothing[0], long=True)
         with pytest.raises(ValueError, match="invalid literal"):
             await client.engine.write(lambda writer: int("x"))
     assert len(looks) == 1

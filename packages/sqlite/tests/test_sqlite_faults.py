@@ -259,7 +259,7 @@ async def test_a_file_that_is_removed_or_replaced(
     await c.insert_one({"_id": 3})
 
 
-async def damaged_file(path: Path) -> Callable[[], None]:
+async def damaged_file(path: Path) -> Callable[[], object]:
     """A file with damaged pages among those of ``c``; what mends them."""
     async with Client(path) as client:
         await client["x"]["sound"].insert_one({"_id": 1})

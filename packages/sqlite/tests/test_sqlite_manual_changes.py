@@ -194,7 +194,7 @@ def test_expressions(expression: Any, wanted: Any) -> None:
     assert bson.encode(found) == bson.encode({} if wanted is ... else {"r": wanted})
 
 
-ROWS = [{"_id": 1, "k": "a", "n": 1, "t": ["x", "y"]}, {"_id": 2, "k": "b", "n": 2.5, "t": []},
+ROWS: list[dict[str, Any]] = [{"_id": 1, "k": "a", "n": 1, "t": ["x", "y"]}, {"_id": 2, "k": "b", "n": 2.5, "t": []},
         {"_id": 3, "k": "a", "t": None}, {"_id": 4, "k": None, "n": Int64(4)}]  # fmt: skip
 PIPELINES: list[tuple[list[Any], list[Any]]] = [
     ([{"$match": {"n": {"$gt": 1}}}, {"$project": {"k": 1, "_id": 0}}], [{"k": "b"}, {"k": None}]),

@@ -209,16 +209,15 @@ async def test_a_hint(chats: Any) -> None:
 
 
 async def test_partial_indexes_serve_only_what_implies_them(client: Client) -> None:
-    for number, (condition, serves, not_) in enumerate(
-        [
-            ({"a": True}, [{"a": True}], [{"a": 1}, {"a": {"$in": [True, False]}}]),
-            ({"a": {"$exists": True}}, [{"a": 1}, {"a": {"$gt": 1}}, {"a": {"$in": [1, 2]}}, {"a": {"$type": "string"}}],
-             [{"a": None}, {"a": {"$ne": 1}}, {"a": {"$in": [1, None]}}]),
-            ({"a": {"$gt": 5}}, [{"a": 6}, {"a": {"$gt": 5}}, {"a": {"$gte": 6}}], [{"a": 5}, {"a": {"$gte": 5}}, {"a": {"$lt": 9}}]),
-            ({"a": {"$type": "int"}}, [{"a": {"$type": "int"}}], [{"a": 1}]),
-            ({"a": {"$type": "string"}}, [{"a": "x"}], [{"a": 1}, {"a": None}]),
-        ]
-    ):  # fmt: skip
+    cases: list[tuple[Any, list[Any], list[Any]]] = [
+        ({"a": True}, [{"a": True}], [{"a": 1}, {"a": {"$in": [True, False]}}]),
+        ({"a": {"$exists": True}}, [{"a": 1}, {"a": {"$gt": 1}}, {"a": {"$in": [1, 2]}}, {"a": {"$type": "string"}}],
+         [{"a": None}, {"a": {"$ne": 1}}, {"a": {"$in": [1, None]}}]),
+        ({"a": {"$gt": 5}}, [{"a": 6}, {"a": {"$gt": 5}}, {"a": {"$gte": 6}}], [{"a": 5}, {"a": {"$gte": 5}}, {"a": {"$lt": 9}}]),
+        ({"a": {"$type": "int"}}, [{"a": {"$type": "int"}}], [{"a": 1}]),
+        ({"a": {"$type": "string"}}, [{"a": "x"}], [{"a": 1}, {"a": None}]),
+    ]  # fmt: skip
+    for number, (condition, serves, not_) in enumerate(cases):
         c = client["x"][f"c{number}"]
         await c.create_index("k", partialFilterExpression=condition)
         await c.insert_one({"k": 1})

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import sqlite3
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ async def read(path: Path, name: str) -> tuple[set[bytes], list[str], list[str]]
     """What is read of a collection, what is told of the rest, and what is found to be wrong."""
     async with Client(path) as client:
         lost: list[str] = []
-        found = {bytes(each.raw) async for each in client["x"].salvage(name, lost)}
+        documents: AsyncIterator[Any] = client["x"].salvage(name, lost)
+        found = {bytes(each.raw) async for each in documents}
         return found, lost, await client["x"].check()
 
 

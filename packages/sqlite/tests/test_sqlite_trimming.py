@@ -14,7 +14,7 @@ from locutory_sqlite import reading, trimming
 from locutory_sqlite.database import Database
 from locutory_sqlite.trimming import Needed, needed_by, trimmed
 
-VALUES = (
+VALUES: tuple[Any, ...] = (
     *(None, True, False, 7, 2**40, Int64(9), 1.5, "text", "", "ä" * 300, b"bytes", Binary(b"x", 5)),
     *(ObjectId("6b0e1c565236a4610ab347ff"), datetime(2026, 1, 2, tzinfo=UTC), MinKey(), MaxKey()),
     *(Timestamp(5, 6), Decimal128("1.25"), Code("f()"), Code("f()", {"a": 1}), {"a": {"b": []}}),

@@ -75,7 +75,7 @@ async def opened(address: Callable[[str, str], str]) -> AsyncIterator[Open]:
         async def open_(kind: str, name: str) -> Any:
             where = address(kind, name)
             if where not in clients:
-                made = Client(Path(where)) if kind == "sqlite" else AsyncMongoClient(where)
+                made: Any = Client(Path(where)) if kind == "sqlite" else AsyncMongoClient(where)
                 clients[where] = await stack.enter_async_context(made)
             return clients[where][f"{name}{test}"]
 

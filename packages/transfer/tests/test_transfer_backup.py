@@ -40,7 +40,7 @@ async def test_an_archive_holds_all(
     if kinds[0] == "mongodb":
         await filled.create_collection("view", viewOn="numbers", pipeline=[])
     path = tmp_path / "backup.zip"
-    seen = []
+    seen: list[Any] = []
     report = await backup(filled, path, progress=seen.append)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert report.one_moment == (kinds[0] == "sqlite")

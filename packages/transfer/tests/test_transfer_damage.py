@@ -15,7 +15,7 @@ import pytest
 from locutory_transfer import TransferError, backup, restore
 from locutory_transfer.archive import KIND
 
-Change = Callable[[dict[str, bytes]], None]
+Change = Callable[[dict[str, bytes]], object]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | bytearray) -> None:
     """Put other bytes into a file."""
     path.write_bytes(content)
 
@@ -216,7 +216,7 @@ async def test_the_same_id_twice(target: Any, archive: Path) -> None:
         await backup(target, archive.with_name("y.zip"))
 
 
-def _directory(content: bytes, ending: bytes) -> int:
+def _directory(content: bytes | bytearray, ending: bytes) -> int:
     """Where the list of members has the one with this ending."""
     at = content.index(b"PK\1\2")
     while at >= 0:

@@ -5,9 +5,10 @@ import importlib.util
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 
-def _tests() -> object:
+def _tests() -> ModuleType:
     path = Path(__file__).with_name("conftest.py")
     spec = importlib.util.spec_from_file_location("agents_conftest", path)
     assert spec is not None
@@ -27,7 +28,8 @@ async def main(redis_uri: str, prefix: str, address: str) -> None:
     from locutory_testing import SignIn
     from locutory_testing.server import SECRETS, listening
 
-    redis_keys.ALIVE_MS = redis_subscriber.ALIVE_MS = 3000
+    redis_keys.ALIVE_MS = 3000
+    redis_subscriber.ALIVE_MS = 3000  # type: ignore[attr-defined]  # its own name for the same
     redis_subscriber.HEARTBEAT_SECONDS = 0.2
     tests = _tests()
     environment = {

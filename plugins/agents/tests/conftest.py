@@ -419,7 +419,8 @@ class Chatter:
     async def start(self, text: str, **fields: Any) -> dict[str, Any]:
         answer = await self.post("/Fake", self.body(text, **fields))
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        started: dict[str, Any] = answer.json()
+        return started
 
     async def events(
         self, started: Mapping[str, Any], *, resume: bool = False, stop: int | None = None

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from plugins.agents.tests.conftest import Event, Kit
 
 from locutory import On, Plugin, Provide, hook
 from locutory_agents.turns import companions
@@ -54,11 +55,11 @@ async def note(companion: Companion) -> None:
     companion.attach(NOTE)
 
 
-def attachments(events) -> list[Mapping[str, Any]]:
+def attachments(events: Sequence[Event]) -> list[Mapping[str, Any]]:
     return [event.data["data"] for event in events if event.name == "attachment"]
 
 
-async def test_attachment_of_a_companion(serve: Serve, kit) -> None:
+async def test_attachment_of_a_companion(serve: Serve, kit: Kit) -> None:
     """It is told, it is part of the answer, and it carries the ids of the turn."""
     history, companion = kit.History(), Companion(note)
     async with serve("agents", SignIn(), kit.Models(), history, companion) as server:
@@ -89,7 +90,7 @@ async def test_attachment_of_a_companion(serve: Serve, kit) -> None:
         assert [turn.temporary for turn in companion.turns] == [False, True]
 
 
-async def test_broken_companion(serve: Serve, kit) -> None:
+async def test_broken_companion(serve: Serve, kit: Kit) -> None:
     async def broken(companion: Companion) -> None:
         raise RuntimeError("a bug")
 
@@ -101,7 +102,7 @@ async def test_broken_companion(serve: Serve, kit) -> None:
 
 
 async def test_slow_companion_costs_three_seconds(
-    serve: Serve, kit, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it goes on by itself, and what it shows comes too late."""
     monkeypatch.setattr(companions, "WAIT_SECONDS", 0.2)
@@ -122,7 +123,7 @@ async def test_slow_companion_costs_three_seconds(
         assert history.answer(conversation)["attachments"] == []
 
 
-async def test_long_answer_does_not_wait(serve: Serve, kit) -> None:
+async def test_long_answer_does_not_wait(serve: Serve, kit: Kit) -> None:
     """A companion that ends before the answer costs nothing."""
     companion, models = Companion(note), kit.Models()
     async with serve("agents", SignIn(), models, companion) as server:
@@ -134,7 +135,7 @@ async def test_long_answer_does_not_wait(serve: Serve, kit) -> None:
         assert kit.names(events).index("attachment") < kit.names(events).index("final")
 
 
-async def test_stop_cancels(serve: Serve, kit) -> None:
+async def test_stop_cancels(serve: Serve, kit: Kit) -> None:
     async def endless(companion: Companion) -> None:
         await asyncio.sleep(3600)
 
@@ -153,7 +154,7 @@ async def test_stop_cancels(serve: Serve, kit) -> None:
             companion.attach(NOTE)
 
 
-async def test_shutdown_cancels(serve: Serve, kit) -> None:
+async def test_shutdown_cancels(serve: Serve, kit: Kit) -> None:
     async def endless(companion: Companion) -> None:
         await asyncio.sleep(3600)
 
@@ -165,7 +166,7 @@ async def test_shutdown_cancels(serve: Serve, kit) -> None:
     assert companion.ended == ["cancelled"]
 
 
-async def test_refused_turn_has_no_companions(serve: Serve, kit) -> None:
+async def test_refused_turn_has_no_companions(serve: Serve, kit: Kit) -> None:
     """They start once the turn may ask its model."""
     companion = Companion(note)
     async with serve("agents", SignIn(), kit.Models(), companion) as server:
@@ -179,7 +180,7 @@ async def test_refused_turn_has_no_companions(serve: Serve, kit) -> None:
         assert companion.turns == []
 
 
-async def test_failing_model_keeps_the_companion(serve: Serve, kit) -> None:
+async def test_failing_model_keeps_the_companion(serve: Serve, kit: Kit) -> None:
     """The answer of a failing provider ends normally, and so does the work beside it."""
     companion = Companion(note)
     async with serve("agents", SignIn(), kit.Models(), companion) as server:

@@ -1,15 +1,19 @@
 """What breaks, and what is left of the turn then (chat-stream §5, §6.6)."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from plugins.agents.tests.conftest import Kit
 
 from locutory import On, Plugin, StartupError, hook
 from locutory_contracts.chat import TurnFinished, TurnRefused, TurnStarting
+from locutory_contracts.models import ModelCall, ModelEvent
 from locutory_testing import Serve, SignIn
 
 
-async def test_provider_fails_before_it_speaks(serve: Serve, kit) -> None:
+async def test_provider_fails_before_it_speaks(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         events = await kit.chatter(server).chat("FAIL:500")
@@ -22,7 +26,7 @@ async def test_provider_fails_before_it_speaks(serve: Serve, kit) -> None:
         assert (stored["error"], stored["unfinished"]) == (False, False)
 
 
-async def test_provider_fails_in_the_middle(serve: Serve, kit) -> None:
+async def test_provider_fails_in_the_middle(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -41,7 +45,7 @@ async def test_provider_fails_in_the_middle(serve: Serve, kit) -> None:
         assert models.calls[-1].messages[1] == {"role": "assistant", "content": "half an answer"}
 
 
-async def test_bug_of_a_provider_is_not_shown(serve: Serve, kit) -> None:
+async def test_bug_of_a_provider_is_not_shown(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         events = await kit.chatter(server).chat("CRASH:")
         error = events[-1].data["responseMessage"]["content"][0]["error"]
@@ -49,8 +53,8 @@ async def test_bug_of_a_provider_is_not_shown(serve: Serve, kit) -> None:
         assert "failed unexpectedly" in error
 
 
-async def test_one_of_two_models_fails(serve: Serve, kit) -> None:
-    async def script(call):
+async def test_one_of_two_models_fails(serve: Serve, kit: Kit) -> None:
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         from locutory_contracts.models import ModelFailure, TextDelta
 
         if not fails:
@@ -66,7 +70,7 @@ async def test_one_of_two_models_fails(serve: Serve, kit) -> None:
         assert all("agentId" in part and part["groupId"] == 1 for part in content)
 
 
-async def test_without_history(serve: Serve, kit) -> None:
+async def test_without_history(serve: Serve, kit: Kit) -> None:
     """Nothing is saved, but the chat works."""
     async with serve("agents", SignIn(), kit.Models()) as server:
         user = kit.chatter(server)
@@ -86,14 +90,14 @@ async def test_without_history(serve: Serve, kit) -> None:
         assert (await user.stop(started)).json()["success"] is True
 
 
-async def test_without_models(serve: Serve, kit) -> None:
+async def test_without_models(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.History()) as server:
         events = await kit.chatter(server).chat("hi")
         assert [event.kind for event in events] == ["error"]
         assert "switched off" in events[0].data["error"]
 
 
-async def test_writes_are_repeated(serve: Serve, kit) -> None:
+async def test_writes_are_repeated(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     history.fail = {"request": 1, "response": 1, "conversation": 1}
     async with serve("agents", SignIn(), kit.Models(), history) as server:
@@ -104,7 +108,7 @@ async def test_writes_are_repeated(serve: Serve, kit) -> None:
 
 
 @pytest.mark.parametrize("kind", ["request", "response", "conversation"])
-async def test_write_that_fails(serve: Serve, kit, kind: str) -> None:
+async def test_write_that_fails(serve: Serve, kit: Kit, kind: str) -> None:
     """The reader is told to look for itself; the answer is saved once that is possible again."""
     history = kit.History()
     history.fail = {kind: 7}
@@ -147,7 +151,7 @@ class Balance(Plugin):
         self.ended.append(fact)
 
 
-async def test_refused_turn_keeps_the_question(serve: Serve, kit) -> None:
+async def test_refused_turn_keeps_the_question(serve: Serve, kit: Kit) -> None:
     models, history, balance = kit.Models(), kit.History(), Balance()
     async with serve("agents", SignIn(), models, history, balance) as server:
         user = kit.chatter(server)
@@ -164,16 +168,18 @@ async def test_refused_turn_keeps_the_question(serve: Serve, kit) -> None:
         assert [fact.outcome.status for fact in balance.ended] == ["error", "complete"]
 
 
-async def test_history_that_cannot_be_read(serve: Serve, kit) -> None:
+async def test_history_that_cannot_be_read(
+    serve: Serve, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     history = kit.History()
 
-    async def broken(*_arguments):
+    async def broken(*_arguments: Any) -> None:
         raise ConnectionError("no database")
 
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         user = kit.chatter(server)
         final = (await user.chat("ECHO:first"))[-1].data
-        history.branch = broken
+        monkeypatch.setattr(history, "branch", broken)
         events = await user.chat(
             "ECHO:second",
             conversationId=final["conversation"]["conversationId"],
@@ -183,7 +189,7 @@ async def test_history_that_cannot_be_read(serve: Serve, kit) -> None:
         assert "no database" not in events[-1].data["error"]
 
 
-async def test_store_that_does_not_exist(serve: Serve, kit) -> None:
+async def test_store_that_does_not_exist(serve: Serve, kit: Kit) -> None:
     for yaml, environment in (
         ({"plugins": {"agents": {"job_store": "nowhere"}}}, {}),
         ({}, {"USE_REDIS_STREAMS": "true"}),

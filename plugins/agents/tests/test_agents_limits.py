@@ -3,10 +3,12 @@ too much, or when the database does not take it."""
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from plugins.agents.tests.conftest import Kit
 from pymongo.errors import DocumentTooLarge, OperationFailure
 
 from locutory.access import Principal
@@ -17,6 +19,7 @@ from locutory_contracts.chat import GENERATIONS
 from locutory_contracts.models import (
     Finished,
     ModelCall,
+    ModelEvent,
     ModelFailure,
     ReasoningDelta,
     TextDelta,
@@ -31,42 +34,42 @@ TOO_LONG = (
 )
 
 
-async def words(call: ModelCall):
+async def words(call: ModelCall) -> AsyncIterator[ModelEvent]:
     while True:
         yield TextDelta("word ")
         await asyncio.sleep(0)
 
 
-async def one_piece(call: ModelCall):
+async def one_piece(call: ModelCall) -> AsyncIterator[ModelEvent]:
     yield TextDelta("ö" * LIMIT * 3)
 
 
-async def thoughts(call: ModelCall):
+async def thoughts(call: ModelCall) -> AsyncIterator[ModelEvent]:
     while True:
         yield ReasoningDelta("word ")
         await asyncio.sleep(0)
 
 
-async def parts(call: ModelCall):
+async def parts(call: ModelCall) -> AsyncIterator[ModelEvent]:
     while True:
         yield TextDelta("a")
         yield ReasoningDelta("b")
         await asyncio.sleep(0)
 
 
-async def arguments(call: ModelCall):
+async def arguments(call: ModelCall) -> AsyncIterator[ModelEvent]:
     yield ToolCallDelta(0, "call_1", "add", '{"a": "')
     while True:
         yield ToolCallDelta(0, arguments="word ")
         await asyncio.sleep(0)
 
 
-async def calls(call: ModelCall):
+async def calls(call: ModelCall) -> AsyncIterator[ModelEvent]:
     yield ToolCallDelta(0, f"call_{len(call.messages)}", "add", '{"a": 1, "b": 2}')
     yield Finished("tool_calls")
 
 
-async def results(call: ModelCall):
+async def results(call: ModelCall) -> AsyncIterator[ModelEvent]:
     yield ToolCallDelta(0, f"call_{len(call.messages)}", "long", "{}")
     yield Finished("tool_calls")
 
@@ -75,7 +78,7 @@ SCRIPTS = [words, one_piece, thoughts, parts, arguments, calls, results]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
-async def test_an_endless_answer_is_cut_and_told(serve: Serve, kit, script: Any) -> None:
+async def test_an_endless_answer_is_cut_and_told(serve: Serve, kit: Kit, script: Any) -> None:
     models, history = kit.Models(script), kit.History()
     yaml = {"endpoints": {"agents": {"recursionLimit": 10_000, "maxToolCallArgBytes": 0}}}
     async with serve(
@@ -103,7 +106,7 @@ async def test_an_endless_answer_is_cut_and_told(serve: Serve, kit, script: Any)
         assert again[-1].name == "final"
 
 
-async def test_what_fits_is_kept_to_the_last_character(serve: Serve, kit) -> None:
+async def test_what_fits_is_kept_to_the_last_character(serve: Serve, kit: Kit) -> None:
     async with serve(
         "agents", SignIn(), kit.Models(one_piece), kit.History(), environment=SMALL
     ) as server:
@@ -114,7 +117,7 @@ async def test_what_fits_is_kept_to_the_last_character(serve: Serve, kit) -> Non
         assert events[-1].data["responseMessage"]["content"][0]["text"] == text
 
 
-async def test_two_models_share_what_a_turn_may_hold(serve: Serve, kit) -> None:
+async def test_two_models_share_what_a_turn_may_hold(serve: Serve, kit: Kit) -> None:
     async with serve(
         "agents", SignIn(), kit.Models(words), kit.History(), environment=SMALL
     ) as server:
@@ -124,7 +127,7 @@ async def test_two_models_share_what_a_turn_may_hold(serve: Serve, kit) -> None:
         assert sum(len(part.get("text", "")) for part in content) <= LIMIT
 
 
-async def test_an_edited_answer_counts_with_what_it_keeps(serve: Serve, kit) -> None:
+async def test_an_edited_answer_counts_with_what_it_keeps(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history, environment=SMALL) as server:
         user = kit.chatter(server)
@@ -155,7 +158,7 @@ async def _read(run: Any) -> tuple[str, str]:
     return text, ""
 
 
-async def test_a_run_for_a_program_is_cut_too(serve: Serve, kit) -> None:
+async def test_a_run_for_a_program_is_cut_too(serve: Serve, kit: Kit) -> None:
     models = kit.Models(words)
     async with serve("agents", SignIn(), models, environment=SMALL) as server:
         said = [{"role": "user", "content": "x"}]
@@ -168,13 +171,15 @@ async def test_a_run_for_a_program_is_cut_too(serve: Serve, kit) -> None:
         assert models.closed == 1
 
 
-async def test_nobody_reads_and_little_is_held(serve: Serve, kit, monkeypatch) -> None:
+async def test_nobody_reads_and_little_is_held(
+    serve: Serve, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pieces become one long before anybody looks, and the end comes when it is asked for."""
     many = 200
     monkeypatch.setattr(recording, "MANY_PIECES", many)
     seen = 0
 
-    async def script(call: ModelCall):
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         nonlocal seen
         while True:
             seen += 1
@@ -185,8 +190,9 @@ async def test_nobody_reads_and_little_is_held(serve: Serve, kit, monkeypatch) -
     async with serve("agents", SignIn(), kit.Models(script), kit.History()) as server:
         user = kit.chatter(server)
         started = await user.start("x")
-        await kit.until(lambda: seen > 20 * many, 20)
-        (live,) = server.kernel.services.get(GENERATIONS)._live.values()
+        await kit.until(lambda: seen > 20 * many)
+        chat: Any = server.kernel.services.get(GENERATIONS)
+        (live,) = chat._live.values()
         (part,) = live.recorder.transcript.parts.values()
         assert len(part.pieces) <= 2 * many
         answer = await user.stop(started)
@@ -216,7 +222,7 @@ class Small:
 
 @pytest.mark.parametrize("protocol", [1, 2])
 async def test_an_answer_that_cannot_be_stored_leaves_a_message(
-    serve: Serve, kit, protocol: int
+    serve: Serve, kit: Kit, protocol: int
 ) -> None:
     history = kit.History()
     small = Small(history, DocumentTooLarge("BSON document too large"))
@@ -243,11 +249,11 @@ async def test_an_answer_that_cannot_be_stored_leaves_a_message(
         assert kit.said(again) == "and now"
 
 
-async def test_a_stopped_answer_that_cannot_be_stored(serve: Serve, kit) -> None:
+async def test_a_stopped_answer_that_cannot_be_stored(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     small = Small(history, DocumentTooLarge("BSON document too large"))
 
-    async def script(call: ModelCall):
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         yield TextDelta("a" * 10_000)
         await asyncio.sleep(3600)
 

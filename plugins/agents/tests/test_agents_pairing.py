@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plugins.agents.tests.conftest import Kit
 
 from locutory.access import Principal
 from locutory_agents.headless.pairing import paired
@@ -138,7 +139,7 @@ def test_no_history_keeps_a_half(messages: list[dict[str, Any]]) -> None:
     assert sum(m["role"] == "user" for m in made) == sum(m["role"] == "user" for m in messages)
 
 
-async def test_the_model_of_a_run_gets_pairs(serve: Serve, kit) -> None:
+async def test_the_model_of_a_run_gets_pairs(serve: Serve, kit: Kit) -> None:
     models = kit.Models()
     agent = {"id": "agent_x", "provider": "Fake", "model": "fake-1"}
     async with serve("agents", SignIn(), models) as server:

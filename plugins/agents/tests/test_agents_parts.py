@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+from starlette.types import Message
 
 from locutory_agents.config import AgentsConfig, loop_limits
 from locutory_agents.job import Job, TurnRecord
@@ -30,7 +31,7 @@ def recorder() -> TurnRecorder:
     return TurnRecorder(Job("c", "u", 5, record=record))
 
 
-def events_of(feed: Feed) -> list[dict]:
+def events_of(feed: Feed) -> list[dict[str, Any]]:
     return frames.parse(b"".join(feed.log.read(0) or []))
 
 
@@ -56,7 +57,7 @@ STORED: dict[str, Any] = {
 
 def test_a_record_is_stored_in_the_form_of_other_versions() -> None:
     assert orjson.dumps(TurnRecord.from_json(STORED).to_json()) == orjson.dumps(STORED)
-    always = ("conversationId", "startedAt", "existing", "userMessage", "shown")
+    always = ["conversationId", "startedAt", "existing", "userMessage", "shown"]
     always += ("responseMessageId", "endpoint", "conversation")
     assert set(TurnRecord().to_json()) == set(always)
 
@@ -192,16 +193,17 @@ async def test_a_reader_that_cannot_keep_up_gets_a_snapshot() -> None:
     sent: list[bytes] = []
     blocked = asyncio.Event()
 
-    async def send(message) -> None:
+    async def send(message: Message) -> None:
         if message["type"] == "http.response.body":
             sent.append(message.get("body", b""))
             if len(sent) == 2:
                 await blocked.wait()
 
-    async def receive():
+    async def receive() -> Message:
         await asyncio.sleep(3600)
+        return {}
 
-    async def left(feed) -> None:
+    async def left(feed: Feed) -> None:
         assert feed is made
 
     stream = sse.EventStream(
@@ -231,15 +233,16 @@ async def test_a_reader_that_cannot_keep_up_gets_a_snapshot() -> None:
 async def test_stream_that_breaks_off_says_so() -> None:
     """A proxy may make a clean end of a dropped connection."""
     made = recorder()
-    messages: list[dict] = []
+    messages: list[Message] = []
 
-    async def send(message) -> None:
+    async def send(message: Message) -> None:
         messages.append(message)
 
-    async def receive():
+    async def receive() -> Message:
         await asyncio.sleep(3600)
+        return {}
 
-    async def left(feed) -> None:
+    async def left(feed: Feed) -> None:
         return
 
     heartbeat = sse.Heartbeat()
@@ -264,7 +267,7 @@ def test_terminal_events_carry_the_readers_version() -> None:
 
 
 def test_flattening() -> None:
-    content = [
+    content: list[dict[str, Any]] = [
         {"type": "think", "think": "a"},
         {"type": "text", "text": {"value": "b "}},
         {"type": "tool_call", "tool_call": {}},
@@ -284,7 +287,7 @@ def test_kept_parts_meet_new_ones() -> None:
     assert kept == [{"type": "text", "text": "a"}]
 
 
-def call_part(call_id: str, **more) -> dict:
+def call_part(call_id: str, **more: Any) -> dict[str, Any]:
     return {"type": "tool_call", "tool_call": {"id": call_id, "name": "t", "args": "{}", **more}}
 
 
@@ -322,7 +325,7 @@ def test_history_of_parallel_answers() -> None:
 
 
 def test_items() -> None:
-    stored = [
+    stored: list[dict[str, Any]] = [
         {"isCreatedByUser": True, "text": "q", "quotes": ["z", 5], "tokenCount": 7},
         {"isCreatedByUser": False, "text": "refused", "error": True},
         {"isCreatedByUser": False, "text": ":::thinking\nold\n:::\nanswer"},
@@ -470,20 +473,21 @@ def test_results_that_no_document_can_hold() -> None:
     assert outputs[0].endswith("[shortened]")
 
 
-async def test_a_reader_that_does_not_read_is_dropped(monkeypatch) -> None:
+async def test_a_reader_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that takes nothing any more must not hold a log for ever."""
     monkeypatch.setattr(sse, "STUCK_TICKS", 2)
     made = recorder()
     gone: list[Feed] = []
 
-    async def send(message) -> None:
+    async def send(message: Message) -> None:
         if message.get("body"):
             await asyncio.sleep(3600)
 
-    async def receive():
+    async def receive() -> Message:
         await asyncio.sleep(3600)
+        return {}
 
-    async def left(feed) -> None:
+    async def left(feed: Feed) -> None:
         gone.append(feed)
 
     heartbeat = sse.Heartbeat(0.02)

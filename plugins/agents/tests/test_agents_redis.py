@@ -2,20 +2,29 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
+from plugins.agents.tests.conftest import (
+    Chatter,
+    Event,
+    FakeHistory,
+    FakeModels,
+    FakeTools,
+    Kit,
+)
 
 from locutory_agents.stores.redis import keys as redis_keys
 from locutory_agents.stores.redis import publisher as redis_publisher
 from locutory_agents.stores.redis import subscriber as redis_subscriber
 from locutory_contracts.chat import GENERATIONS
-from locutory_testing import Serve, SignIn
+from locutory_testing import Serve, Server, SignIn
 from locutory_testing.database import Databases
 from locutory_testing.programs import redis_server
 from locutory_testing.waiting import PATIENCE, until
@@ -29,14 +38,22 @@ ALIVE_MS = 3000
 class Pair:
     """Two servers with one history."""
 
-    def __init__(self, kit, first, second, history, models, tools) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        first: Server,
+        second: Server,
+        history: FakeHistory,
+        models: FakeModels,
+        tools: FakeTools,
+    ) -> None:
         self.first, self.second = first, second
         self.history, self.models, self.tools = history, models, tools
         self.a, self.b = kit.chatter(first), kit.chatter(second)
 
 
 @asynccontextmanager
-async def pair(serve: Serve, kit, redis_uri: str, **environment: str) -> AsyncIterator[Pair]:
+async def pair(serve: Serve, kit: Kit, redis_uri: str, **environment: str) -> AsyncIterator[Pair]:
     settings = {
         "USE_REDIS": "true",
         "REDIS_URI": redis_uri,
@@ -61,12 +78,19 @@ async def pair(serve: Serve, kit, redis_uri: str, **environment: str) -> AsyncIt
             )
             for _ in range(2)
         ]
-        yield Pair(kit, *servers, history, models, tools)
+        yield Pair(kit, servers[0], servers[1], history, models, tools)
 
 
-async def reading(who, started) -> tuple[list, asyncio.Task]:
+def generations(server: Server) -> Any:
+    """The service with more than its contract has."""
+    return server.kernel.services.get(GENERATIONS)
+
+
+async def reading(
+    who: Chatter, started: Mapping[str, Any]
+) -> tuple[list[Event], asyncio.Task[None]]:
     """The growing list of a stream's events once some text came, and the task that reads it."""
-    found: list = []
+    found: list[Event] = []
 
     async def follow() -> None:
         async for event in who.follow(started):
@@ -77,7 +101,7 @@ async def reading(who, started) -> tuple[list, asyncio.Task]:
     return found, task
 
 
-async def test_read_on_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+async def test_read_on_another_worker(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("SLOW:40:10")
         here, there = await asyncio.gather(two.a.events(started), two.b.events(started))
@@ -91,7 +115,7 @@ async def test_read_on_another_worker(serve: Serve, kit, redis_uri: str) -> None
         assert (status["active"], status["status"]) == (False, "complete")
 
 
-async def test_resume_on_another_worker_is_exact(serve: Serve, kit, redis_uri: str) -> None:
+async def test_resume_on_another_worker_is_exact(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("ON")
         await two.a.events(started, stop=5)
@@ -106,7 +130,9 @@ async def test_resume_on_another_worker_is_exact(serve: Serve, kit, redis_uri: s
         assert events[-1].data["responseMessage"]["content"] == whole
 
 
-async def test_snapshots_keep_it_exact(serve: Serve, kit, redis_uri: str, monkeypatch) -> None:
+async def test_snapshots_keep_it_exact(
+    serve: Serve, kit: Kit, redis_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The log in Redis is cut again and again; readers that come at any time miss nothing."""
     monkeypatch.setattr(redis_publisher, "MAX_EVENTS", 4)
     async with pair(serve, kit, redis_uri) as two:
@@ -120,7 +146,7 @@ async def test_snapshots_keep_it_exact(serve: Serve, kit, redis_uri: str, monkey
         assert set(texts) == {FULL}
 
 
-async def test_status_and_lists_on_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+async def test_status_and_lists_on_another_worker(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         other = kit.chatter(two.second, kit.other)
         started = await two.a.start("ON")
@@ -139,7 +165,7 @@ async def test_status_and_lists_on_another_worker(serve: Serve, kit, redis_uri: 
         assert (await two.a.get("/active")).json() == {"activeJobIds": []}
 
 
-async def test_stop_on_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+async def test_stop_on_another_worker(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("ON")
         readers = [asyncio.create_task(who.events(started)) for who in (two.a, two.b)]
@@ -164,7 +190,7 @@ async def test_stop_on_another_worker(serve: Serve, kit, redis_uri: str) -> None
         assert again["terminalStatus"] == "aborted"
 
 
-async def test_stops_from_both_workers(serve: Serve, kit, redis_uri: str) -> None:
+async def test_stops_from_both_workers(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         for pause in (0, 2, 4, 6, 8):
             started = await two.a.start("ECHO:a b c")
@@ -178,7 +204,7 @@ async def test_stops_from_both_workers(serve: Serve, kit, redis_uri: str) -> Non
             assert won.count(True) == (1 if ends[0].data.get("aborted") else 0)
 
 
-async def test_replacement_by_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+async def test_replacement_by_another_worker(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("ON")
         readers = [asyncio.create_task(who.events(started)) for who in (two.a, two.b)]
@@ -193,7 +219,7 @@ async def test_replacement_by_another_worker(serve: Serve, kit, redis_uri: str) 
         assert partial[0]["content"][0]["text"].startswith("tok0 tok1")
 
 
-async def test_steer_from_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+async def test_steer_from_another_worker(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start('CALL:[["wait", {}]]')
         await kit.until(lambda: two.tools.running == 1)
@@ -206,7 +232,7 @@ async def test_steer_from_another_worker(serve: Serve, kit, redis_uri: str) -> N
         assert events[-1].data["responseMessage"]["content"][-1]["text"] == "steered"
 
 
-async def test_last_reader_leaves_on_another_worker(serve: Serve, kit, redis_uri: str) -> None:
+async def test_last_reader_leaves_on_another_worker(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("ON")
         await two.b.events(started, stop=8)
@@ -215,7 +241,7 @@ async def test_last_reader_leaves_on_another_worker(serve: Serve, kit, redis_uri
         await two.b.stop(started)
 
 
-async def test_one_generation_across_workers(serve: Serve, kit, redis_uri: str) -> None:
+async def test_one_generation_across_workers(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri, LIMIT_CONCURRENT_MESSAGES="true") as two:
         body = two.a.body("ON", clientRequestId="same")
         answers = await asyncio.gather(
@@ -241,28 +267,28 @@ async def test_one_generation_across_workers(serve: Serve, kit, redis_uri: str) 
         assert (await two.b.post("/Fake", two.b.body("ECHO:x", **fence))).status_code == 200
 
 
-async def test_version_one_by_default(serve: Serve, kit, redis_uri: str) -> None:
+async def test_version_one_by_default(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri, GENERATION_PROTOCOL_VERSION="") as two:
         started = await two.a.start("ECHO:x")
         assert started["generationProtocolVersion"] == 1
         assert (await two.b.events(started))[-1].data["generationProtocolVersion"] == 1
 
 
-async def test_coalesced_events(serve: Serve, kit, redis_uri: str) -> None:
+async def test_coalesced_events(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri, STREAM_DELTA_COALESCE_MS="80") as two:
         started = await two.a.start("SLOW:40:10")
         events = await two.b.events(started)
         assert kit.said(events) == FULL
 
 
-async def test_memory_store_beside_redis(serve: Serve, kit, redis_uri: str) -> None:
+async def test_memory_store_beside_redis(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri, USE_REDIS_STREAMS="false") as two:
         started = await two.a.start("SLOW:40:10")
         assert (await two.b.get(f"/stream/{started['streamId']}")).status_code == 404
         assert kit.said(await two.a.events(started)) == FULL
 
 
-def told_to_come_again(events, started, protocol: int) -> None:
+def told_to_come_again(events: Sequence[Event], started: Mapping[str, Any], protocol: int) -> None:
     """The last event says so: a dropped connection is a clean end behind some proxies."""
     last = events[-1]
     if protocol == 1:
@@ -281,7 +307,7 @@ def told_to_come_again(events, started, protocol: int) -> None:
 
 @pytest.mark.parametrize("protocol", [1, 2])
 async def test_worker_that_shuts_down_sends_readers_away(
-    serve: Serve, kit, redis_uri: str, protocol: int
+    serve: Serve, kit: Kit, redis_uri: str, protocol: int
 ) -> None:
     """A reader of another worker's turn is told, and comes again elsewhere."""
     version = {"GENERATION_PROTOCOL_VERSION": str(protocol)}
@@ -296,12 +322,14 @@ async def test_worker_that_shuts_down_sends_readers_away(
         assert kit.unbroken(kit.said(events))
 
 
-async def test_a_feed_that_breaks_off_is_found_again(serve: Serve, kit, redis_uri: str) -> None:
+async def test_a_feed_that_breaks_off_is_found_again(
+    serve: Serve, kit: Kit, redis_uri: str
+) -> None:
     """The log has a gap (Redis was away for a while): the stream goes on from a snapshot."""
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("ON")
         reader = asyncio.create_task(two.b.events(started))
-        subscriber = two.second.kernel.services.get(GENERATIONS).store._subscriber
+        subscriber = generations(two.second).store._subscriber
         broken = []
         for _ in range(3):
             await until(
@@ -321,7 +349,7 @@ async def test_a_feed_that_breaks_off_is_found_again(serve: Serve, kit, redis_ur
 
 @pytest.mark.parametrize("protocol", [1, 2])
 async def test_redis_comes_back_empty(
-    serve: Serve, kit, tmp_path: Path, monkeypatch, protocol: int
+    serve: Serve, kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int
 ) -> None:
     """Nobody knows of the turn any more: its readers on other workers are told, those of its
     own worker see it to the end."""
@@ -343,7 +371,7 @@ async def test_redis_comes_back_empty(
                 assert two.history.answer(started["conversationId"])["unfinished"] is False
 
 
-async def test_owner_that_shuts_down_ends_its_turns(serve: Serve, kit, redis_uri: str) -> None:
+async def test_owner_that_shuts_down_ends_its_turns(serve: Serve, kit: Kit, redis_uri: str) -> None:
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("ON")
         events, reader = await reading(two.b, started)
@@ -356,7 +384,7 @@ async def test_owner_that_shuts_down_ends_its_turns(serve: Serve, kit, redis_uri
 
 
 @pytest.fixture
-def short_lives(monkeypatch) -> None:
+def short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers count as dead soon, but not because the machine is slow."""
     monkeypatch.setattr(redis_keys, "ALIVE_MS", ALIVE_MS)
     monkeypatch.setattr(redis_subscriber, "ALIVE_MS", ALIVE_MS)
@@ -364,7 +392,7 @@ def short_lives(monkeypatch) -> None:
 
 
 async def test_worker_that_is_killed(
-    serve: Serve, kit, redis_uri: str, short_lives, databases: Databases
+    serve: Serve, kit: Kit, redis_uri: str, short_lives: None, databases: Databases
 ) -> None:
     """Its turn ends with an error, and what it had said is saved, by somebody else."""
     async with pair(serve, kit, redis_uri) as two:
@@ -390,7 +418,7 @@ async def test_worker_that_is_killed(
                 assert len(seen) == 12
                 process.kill()
                 await process.wait()
-            chat = two.second.kernel.services.get(GENERATIONS)
+            chat = generations(two.second)
 
             async def cared() -> bool:
                 await chat.reap_stale_turns()
@@ -422,11 +450,13 @@ async def _address(process: asyncio.subprocess.Process) -> str:
     raise AssertionError("the worker did not start")
 
 
-async def test_stop_of_a_dead_worker(serve: Serve, kit, redis_uri: str, short_lives) -> None:
+async def test_stop_of_a_dead_worker(
+    serve: Serve, kit: Kit, redis_uri: str, short_lives: None
+) -> None:
     async with pair(serve, kit, redis_uri) as two:
         started = await two.a.start("ON")
         events, reader = await reading(two.b, started)
-        store = two.first.kernel.services.get(GENERATIONS).store
+        store = generations(two.first).store
         tasks = list(store._subscriber._tasks)
         for task in tasks:
             task.cancel()
@@ -436,7 +466,7 @@ async def test_stop_of_a_dead_worker(serve: Serve, kit, redis_uri: str, short_li
         await reader
         assert events[-1].data["aborted"] is True
         # The worker was not dead but deaf: its turn notices that it has been ended elsewhere.
-        chat = two.first.kernel.services.get(GENERATIONS)
+        chat = generations(two.first)
         live = next(iter(chat._live.values()))
         assert (await live.stop("abort"))["won"] is False
         await kit.until(lambda: not chat._live)
@@ -444,7 +474,7 @@ async def test_stop_of_a_dead_worker(serve: Serve, kit, redis_uri: str, short_li
 
 
 async def test_an_edited_answer_of_a_dead_worker_keeps_its_parts(
-    serve: Serve, kit, redis_uri: str, short_lives
+    serve: Serve, kit: Kit, redis_uri: str, short_lives: None
 ) -> None:
     async with pair(serve, kit, redis_uri) as two:
         events = await two.a.events(await two.a.start("THINK:thought|old text"))
@@ -459,7 +489,7 @@ async def test_an_edited_answer_of_a_dead_worker_keeps_its_parts(
             editedContent={"index": 1, "type": "text", "text": "new text,"},
         )
         await reading(two.b, started)
-        for task in list(two.first.kernel.services.get(GENERATIONS).store._subscriber._tasks):
+        for task in list(generations(two.first).store._subscriber._tasks):
             task.cancel()
         await asyncio.sleep(ALIVE_MS / 1000 + 0.1)
         assert (await two.b.stop(started)).json()["success"] is True
@@ -468,13 +498,13 @@ async def test_an_edited_answer_of_a_dead_worker_keeps_its_parts(
         assert stored[0]["content"][1]["text"].startswith("new text,")
 
 
-async def test_redis_goes_away(serve: Serve, kit, tmp_path: Path) -> None:
+async def test_redis_goes_away(serve: Serve, kit: Kit, tmp_path: Path) -> None:
     """The turn goes on, its reader here sees the end, and the answer is saved."""
     with redis_server(tmp_path) as (url, process):
         await _without_redis(serve, kit, url, process)
 
 
-async def _without_redis(serve: Serve, kit, url: str, process: Popen[bytes]) -> None:
+async def _without_redis(serve: Serve, kit: Kit, url: str, process: Popen[bytes]) -> None:
     history = kit.History()
     settings = {"USE_REDIS": "true", "REDIS_URI": url}
     models = kit.Models()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from plugins.agents.tests.conftest import Kit
 
 from locutory import LimitExceeded, On, Plugin, hook
 from locutory.access import POLICY, Decision, Principal
@@ -95,7 +96,9 @@ def parse(text: str) -> list[tuple[str, Any]]:
         ({"addedConvo": ["x"]}, None),
     ],
 )
-async def test_wrong_fields(serve: Serve, kit, fields: dict[str, Any], code: str | None) -> None:
+async def test_wrong_fields(
+    serve: Serve, kit: Kit, fields: dict[str, Any], code: str | None
+) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         user = kit.chatter(server)
@@ -108,7 +111,7 @@ async def test_wrong_fields(serve: Serve, kit, fields: dict[str, Any], code: str
         assert (await user.get("/active")).json() == {"activeJobIds": []}
 
 
-async def test_odd_but_harmless_fields(serve: Serve, kit) -> None:
+async def test_odd_but_harmless_fields(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         events = await user.chat(
@@ -135,13 +138,13 @@ async def test_odd_but_harmless_fields(serve: Serve, kit) -> None:
         assert parse(nothing.text) == [("error", {"text": "Error parsing conversation"})]
 
 
-async def test_not_signed_in(serve: Serve, kit) -> None:
+async def test_not_signed_in(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models()) as server:
         answer = await server.client.post("/api/agents/chat/Fake", json={"text": "x"})
         assert (answer.status_code, answer.json()) == (401, {"message": "No auth token"})
 
 
-async def test_gate_while_starting(serve: Serve, kit) -> None:
+async def test_gate_while_starting(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models()) as server:
         server.kernel.lifecycle.ready = False
         gated = [
@@ -166,7 +169,7 @@ async def test_gate_while_starting(serve: Serve, kit) -> None:
         assert (await kit.chatter(server).get("/active")).status_code == 200
 
 
-async def test_permissions(serve: Serve, kit) -> None:
+async def test_permissions(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History(), Strict()) as server:
         user = kit.chatter(server)
         refused = await user.post("/agents", user.body("x", endpoint="agents", agent_id="agent_x"))
@@ -179,7 +182,7 @@ async def test_permissions(serve: Serve, kit) -> None:
         assert (await user.chat("ECHO:x"))[-1].name == "final"
 
 
-async def test_stored_agents_do_not_exist_yet(serve: Serve, kit) -> None:
+async def test_stored_agents_do_not_exist_yet(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models()) as server:
         user = kit.chatter(server)
         missing = await user.post("/agents", user.body("x", endpoint="agents", agent_id="agent_x"))
@@ -189,7 +192,7 @@ async def test_stored_agents_do_not_exist_yet(serve: Serve, kit) -> None:
         assert missing.status_code == 404
 
 
-async def test_foreign_conversation(serve: Serve, kit) -> None:
+async def test_foreign_conversation(serve: Serve, kit: Kit) -> None:
     history, violations = kit.History(), Violations()
     environment = {"CONVO_ACCESS_VIOLATION_SCORE": "3"}
     async with serve(
@@ -222,7 +225,7 @@ async def test_foreign_conversation(serve: Serve, kit) -> None:
         await user.stop(running)
 
 
-async def test_read_only_threads(serve: Serve, kit) -> None:
+async def test_read_only_threads(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         user = kit.chatter(server)
@@ -235,7 +238,7 @@ async def test_read_only_threads(serve: Serve, kit) -> None:
         assert "view-only" in answer.json()["error"]
 
 
-async def test_parent_that_is_not_saved(serve: Serve, kit) -> None:
+async def test_parent_that_is_not_saved(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         user = kit.chatter(server)
@@ -249,7 +252,7 @@ async def test_parent_that_is_not_saved(serve: Serve, kit) -> None:
         assert (await user.post("/Fake", body)).status_code == 200
 
 
-async def test_message_limits(serve: Serve, kit) -> None:
+async def test_message_limits(serve: Serve, kit: Kit) -> None:
     history, violations = kit.History(), Violations()
     environment = {
         "LIMIT_MESSAGE_USER": "true",
@@ -308,7 +311,7 @@ async def test_message_limits(serve: Serve, kit) -> None:
         assert (await other.post("/Fake", other.body("ECHO:x"))).status_code == 200
 
 
-async def test_too_many_turns_at_once(serve: Serve, kit) -> None:
+async def test_too_many_turns_at_once(serve: Serve, kit: Kit) -> None:
     violations = Violations()
     environment = {"LIMIT_CONCURRENT_MESSAGES": "true"}
     async with serve(
@@ -342,7 +345,7 @@ async def test_too_many_turns_at_once(serve: Serve, kit) -> None:
         assert [v.violation for v in violations.seen] == ["concurrent", "concurrent"]
 
 
-async def test_one_generation_per_request_id(serve: Serve, kit) -> None:
+async def test_one_generation_per_request_id(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user, old, other = (
@@ -388,7 +391,7 @@ async def test_one_generation_per_request_id(serve: Serve, kit) -> None:
         assert len(models.calls) == 3
 
 
-async def test_claim_without_a_job(serve: Serve, kit) -> None:
+async def test_claim_without_a_job(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         body = user.body("ECHO:x", clientRequestId="r", conversationId=CONVERSATION)
@@ -403,7 +406,7 @@ async def test_claim_without_a_job(serve: Serve, kit) -> None:
         assert (await user.post("/Fake", body)).json()["status"] == "started"
 
 
-async def test_predecessor_fence(serve: Serve, kit) -> None:
+async def test_predecessor_fence(serve: Serve, kit: Kit) -> None:
     models = kit.Models()
     async with serve("agents", SignIn(), models, kit.History()) as server:
         user = kit.chatter(server)
@@ -438,7 +441,7 @@ async def test_predecessor_fence(serve: Serve, kit) -> None:
         assert (await user.post("/Fake", idle)).json()["status"] == "started"
 
 
-async def test_settings_that_are_refused_at_once(serve: Serve, kit) -> None:
+async def test_settings_that_are_refused_at_once(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         for _ in range(2):
@@ -449,7 +452,7 @@ async def test_settings_that_are_refused_at_once(serve: Serve, kit) -> None:
         assert (await user.get("/active")).json() == {"activeJobIds": []}
 
 
-async def test_illegal_model_counts_as_violation(serve: Serve, kit) -> None:
+async def test_illegal_model_counts_as_violation(serve: Serve, kit: Kit) -> None:
     violations = Violations()
     environment = {"ILLEGAL_MODEL_REQ_SCORE": "5"}
     async with serve(
@@ -473,7 +476,7 @@ async def test_illegal_model_counts_as_violation(serve: Serve, kit) -> None:
     ],
 )
 async def test_secrets_are_refused(
-    serve: Serve, kit, fields: dict[str, Any], label: str | None
+    serve: Serve, kit: Kit, fields: dict[str, Any], label: str | None
 ) -> None:
     custom = [{"id": "w", "label": "secret", "regex": "secret w(or|ro)d"}]
     yaml = {"messageFilter": {"pii": {"customPatterns": custom}}}
@@ -494,7 +497,7 @@ async def test_secrets_are_refused(
         assert resume.json()["error"] == "message_filter_pii_block"
 
 
-async def test_broken_pattern_blocks(serve: Serve, kit) -> None:
+async def test_broken_pattern_blocks(serve: Serve, kit: Kit) -> None:
     custom = [{"id": "w", "label": "x", "regex": "(?=x)"}]
     yaml = {"messageFilter": {"pii": {"starterPatterns": [], "customPatterns": custom}}}
     async with serve("agents", SignIn(), kit.Models(), yaml=yaml) as server:
@@ -503,7 +506,7 @@ async def test_broken_pattern_blocks(serve: Serve, kit) -> None:
         assert "misconfigured" in answer.json()["message"]
 
 
-async def test_moderation(serve: Serve, kit) -> None:
+async def test_moderation(serve: Serve, kit: Kit) -> None:
     """A real HTTP service judges; a dead one blocks."""
     asked: list[Any] = []
 
@@ -514,8 +517,8 @@ async def test_moderation(serve: Serve, kit) -> None:
         asked.append((head, body["input"]))
         flagged = "bad" in json.dumps(body["input"])
         content = json.dumps({"results": [{"flagged": flagged}]}).encode()
-        head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
-        writer.write(head.encode() + content)
+        told = f"HTTP/1.1 200 OK\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
+        writer.write(told.encode() + content)
         await writer.drain()
         writer.close()
 
@@ -550,7 +553,7 @@ async def test_moderation(serve: Serve, kit) -> None:
         assert parse(steer.text)[1][1]["text"] == "error in moderation check"
 
 
-async def test_an_endless_judgement_blocks(serve: Serve, kit) -> None:
+async def test_an_endless_judgement_blocks(serve: Serve, kit: Kit) -> None:
     """What a foreign server sends is read to its limit, and no further."""
     sent = 0
 
@@ -578,11 +581,11 @@ async def test_an_endless_judgement_blocks(serve: Serve, kit) -> None:
         assert sent < 50_000_000
 
 
-async def test_resume_finds_nothing_to_resume(serve: Serve, kit) -> None:
+async def test_resume_finds_nothing_to_resume(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user, other = kit.chatter(server), kit.chatter(server, kit.other)
         base = {"conversationId": CONVERSATION, "actionId": "a"}
-        cases = [
+        cases: list[tuple[dict[str, Any], int]] = [
             ({"conversationId": None}, 400),
             ({"conversationId": {"$gt": ""}}, 400),
             ({"actionId": 5}, 400),
@@ -606,7 +609,7 @@ async def test_resume_finds_nothing_to_resume(serve: Serve, kit) -> None:
         await user.stop(started)
 
 
-async def test_store_is_full(serve: Serve, kit) -> None:
+async def test_store_is_full(serve: Serve, kit: Kit) -> None:
     yaml = {"plugins": {"agents": {"max_jobs": 2}}}
     async with serve("agents", SignIn(), kit.Models(), kit.History(), yaml=yaml) as server:
         user = kit.chatter(server)

@@ -1,16 +1,25 @@
 """Runs of agents for programs (`AGENT_RUNS`): how they end and what they used."""
 
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from plugins.agents.tests.conftest import Kit
 
 from locutory.access import Principal
 from locutory_contracts.agents import AGENT_RUNS, AgentEvent, AgentTask
-from locutory_contracts.models import Finished, ModelCall, TextDelta, ToolCallDelta, Usage
-from locutory_testing import Serve, SignIn
+from locutory_contracts.models import (
+    Finished,
+    ModelCall,
+    ModelEvent,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from locutory_testing import Serve, Server, SignIn
 
 
-async def run(server, kit, text: str) -> list[AgentEvent]:
+async def run(server: Server, kit: Kit, text: str) -> list[AgentEvent]:
     """All events of a run."""
     agent = {"id": "agent_x", "provider": "Fake", "model": "fake-1"}
     said = [{"role": "user", "content": text}]
@@ -32,8 +41,10 @@ async def run(server, kit, text: str) -> list[AgentEvent]:
         (None, "stop"),
     ],
 )
-async def test_a_run_tells_why_its_answer_ended(serve: Serve, kit, told, reason: str) -> None:
-    async def script(call: ModelCall):
+async def test_a_run_tells_why_its_answer_ended(
+    serve: Serve, kit: Kit, told: str | None, reason: str
+) -> None:
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         yield TextDelta("half of it")
         if told is not None:
             yield Finished(told)
@@ -45,8 +56,8 @@ async def test_a_run_tells_why_its_answer_ended(serve: Serve, kit, told, reason:
     assert isinstance(events[-1], Usage)
 
 
-async def test_the_last_answer_decides(serve: Serve, kit) -> None:
-    async def script(call: ModelCall):
+async def test_the_last_answer_decides(serve: Serve, kit: Kit) -> None:
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         if call.messages[-1]["role"] == "tool":
             yield TextDelta("3, and the rest")
             yield Finished("length")
@@ -59,7 +70,7 @@ async def test_the_last_answer_decides(serve: Serve, kit) -> None:
     assert events[-2] == Finished("length")
 
 
-async def test_usage_that_no_provider_told_is_in_the_sum(serve: Serve, kit) -> None:
+async def test_usage_that_no_provider_told_is_in_the_sum(serve: Serve, kit: Kit) -> None:
     """As it is billed: a program that tracks costs must not read zeros."""
     async with serve("agents", SignIn(), kit.Models()) as server:
         usage = (await run(server, kit, "ECHO:" + "word " * 40))[-1]
@@ -68,4 +79,5 @@ async def test_usage_that_no_provider_told_is_in_the_sum(serve: Serve, kit) -> N
         assert usage.input_tokens > 20
         assert usage.total_tokens == usage.input_tokens + usage.output_tokens
         told = (await run(server, kit, "USE:four tokens"))[-1]
+        assert isinstance(told, Usage)
         assert (told.input_tokens, told.output_tokens, told.cache_read) == (10, 4, 2)

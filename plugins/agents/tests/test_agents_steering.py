@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from typing import Any
+
+from plugins.agents.tests.conftest import Kit
 
 from locutory_testing import Serve, SignIn
 
 
-def call(*calls) -> str:
+def call(*calls: tuple[str, Any]) -> str:
     return "CALL:" + json.dumps(calls)
 
 
-async def test_steer_at_a_tool_boundary(serve: Serve, kit) -> None:
+async def test_steer_at_a_tool_boundary(serve: Serve, kit: Kit) -> None:
     models, history, tools = kit.Models(), kit.History(), kit.Tools()
     async with serve("agents", SignIn(), models, history, tools) as server:
         user = kit.chatter(server)
@@ -60,7 +63,7 @@ async def test_steer_at_a_tool_boundary(serve: Serve, kit) -> None:
         assert (settled.status_code, settled.json()["code"]) == (404, "NO_ACTIVE_RUN")
 
 
-async def test_armed_steer_interrupts(serve: Serve, kit) -> None:
+async def test_armed_steer_interrupts(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -99,7 +102,7 @@ async def test_armed_steer_interrupts(serve: Serve, kit) -> None:
         assert closed == ["cancelled", "completed"]
 
 
-async def test_preempt_at_once(serve: Serve, kit) -> None:
+async def test_preempt_at_once(serve: Serve, kit: Kit) -> None:
     models = kit.Models()
     async with serve("agents", SignIn(), models, kit.History()) as server:
         user = kit.chatter(server)
@@ -112,7 +115,7 @@ async def test_preempt_at_once(serve: Serve, kit) -> None:
         assert events[-1].data["responseMessage"]["content"][-1]["text"] == "now"
 
 
-async def test_cancel(serve: Serve, kit) -> None:
+async def test_cancel(serve: Serve, kit: Kit) -> None:
     tools = kit.Tools()
     async with serve("agents", SignIn(), kit.Models(), kit.History(), tools) as server:
         user, other = kit.chatter(server), kit.chatter(server, kit.other)
@@ -134,7 +137,7 @@ async def test_cancel(serve: Serve, kit) -> None:
         assert "on_steer_applied" not in kit.names(events)
 
 
-async def test_left_over_steers(serve: Serve, kit) -> None:
+async def test_left_over_steers(serve: Serve, kit: Kit) -> None:
     """A steer that no model saw comes back with the end, and to a client that missed it."""
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
@@ -181,7 +184,7 @@ async def test_left_over_steers(serve: Serve, kit) -> None:
         assert "unrecoveredSteers" not in (await old.get(path)).json()
 
 
-async def test_wrong_steers(serve: Serve, kit) -> None:
+async def test_wrong_steers(serve: Serve, kit: Kit) -> None:
     environment = {"STEER_MAX_LENGTH": "10"}
     async with serve(
         "agents", SignIn(), kit.Models(), kit.History(), environment=environment
@@ -189,7 +192,7 @@ async def test_wrong_steers(serve: Serve, kit) -> None:
         user, other = kit.chatter(server), kit.chatter(server, kit.other)
         started = await user.start("ON")
         base = {"conversationId": started["conversationId"], "text": "hi"}
-        cases = [
+        cases: list[tuple[dict[str, Any], int, str]] = [
             ({"conversationId": None}, 400, "INVALID_CONVERSATION"),
             ({"conversationId": "new"}, 400, "INVALID_CONVERSATION"),
             ({"conversationId": {"$gt": ""}}, 400, "INVALID_CONVERSATION"),

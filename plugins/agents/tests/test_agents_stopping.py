@@ -1,18 +1,22 @@
 """Ends that nobody planned: stop, closed browsers, shutdown, silence (chat-stream §5, §7; security §8.10)."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from plugins.agents.tests.conftest import Kit
 
 from locutory import Plugin, Provide, hook
 from locutory_agents.turns.turn_manager import TurnManager
 from locutory_contracts.accounts import AccountDeleting
 from locutory_contracts.chat import GENERATIONS, TURN_OBSERVERS, Turn, TurnOutcome
+from locutory_contracts.models import Finished, ModelCall, ModelEvent
 from locutory_testing import Serve, SignIn
 from locutory_testing.waiting import PATIENCE
 
 
-async def test_stop_keeps_what_was_said(serve: Serve, kit) -> None:
+async def test_stop_keeps_what_was_said(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -71,7 +75,7 @@ async def test_stop_keeps_what_was_said(serve: Serve, kit) -> None:
         assert (await user.get(f"/status/{conversation}")).json()["active"] is False
 
 
-async def test_stop_before_the_model_is_ready(serve: Serve, kit) -> None:
+async def test_stop_before_the_model_is_ready(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     models.delay = 3600
     async with serve("agents", SignIn(), models, history) as server:
@@ -87,12 +91,12 @@ async def test_stop_before_the_model_is_ready(serve: Serve, kit) -> None:
         assert history.stored == {}
 
 
-async def test_stop_of_a_provider_that_says_nothing(serve: Serve, kit) -> None:
+async def test_stop_of_a_provider_that_says_nothing(serve: Serve, kit: Kit) -> None:
     """Nothing came after ``created``: both messages are saved, so that the next turn has a parent."""
 
-    async def script(call):
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         await asyncio.sleep(3600)
-        yield None
+        yield Finished("stop")
 
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(script), history) as server:
@@ -106,7 +110,7 @@ async def test_stop_of_a_provider_that_says_nothing(serve: Serve, kit) -> None:
 
 
 @pytest.mark.parametrize("pause", [0, 1, 2, 3, 5, 8])
-async def test_stop_races_with_the_end(serve: Serve, kit, pause: int) -> None:
+async def test_stop_races_with_the_end(serve: Serve, kit: Kit, pause: int) -> None:
     """Exactly one end, and the stored answer is the one that was told."""
     history = kit.History()
     history.pause = 0.002
@@ -134,7 +138,7 @@ async def test_stop_races_with_the_end(serve: Serve, kit, pause: int) -> None:
                 assert stored["unfinished"] is bool(final.get("aborted"))
 
 
-async def test_who_may_stop_what(serve: Serve, kit) -> None:
+async def test_who_may_stop_what(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user, other = kit.chatter(server), kit.chatter(server, kit.other)
         nothing = await user.post(
@@ -151,13 +155,14 @@ async def test_who_may_stop_what(serve: Serve, kit) -> None:
         assert (refused.status_code, refused.json()["error"]) == (403, "Unauthorized")
         stale = await user.stop({**started, "generationCreatedAt": 5})
         assert (stale.status_code, stale.json()["code"]) == (409, "RUN_REPLACED")
-        for body in (
+        wrong: list[Any] = [
             [],
             {"conversationId": {"$gt": ""}},
             {"streamId": 5},
             {"abortKey": ""},
             {"conversationId": "x" * 513},
-        ):
+        ]
+        for body in wrong:
             bad = await user.post("/abort", body)
             assert (bad.status_code, bad.json()["code"]) == (400, "INVALID_ABORT_TARGET"), body
         for value in ("5", -1, 1.5, True, 2**60):
@@ -177,7 +182,7 @@ async def test_who_may_stop_what(serve: Serve, kit) -> None:
         }
 
 
-async def test_stop_when_nothing_can_be_saved(serve: Serve, kit) -> None:
+async def test_stop_when_nothing_can_be_saved(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -193,7 +198,7 @@ async def test_stop_when_nothing_can_be_saved(serve: Serve, kit) -> None:
         assert end["terminalStatus"] == "aborted"
 
 
-async def test_left_alone_the_turn_goes_on(serve: Serve, kit) -> None:
+async def test_left_alone_the_turn_goes_on(serve: Serve, kit: Kit) -> None:
     """The last reader leaves: what was said is saved at once, and the turn ends normally."""
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
@@ -212,7 +217,7 @@ async def test_left_alone_the_turn_goes_on(serve: Serve, kit) -> None:
         assert len(history.stored) == 2
 
 
-async def test_shutdown_saves_what_runs(serve: Serve, kit) -> None:
+async def test_shutdown_saves_what_runs(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     yaml = {"plugins": {"agents": {"drain_seconds": 0.1}}}
     async with serve("agents", SignIn(), models, history, yaml=yaml) as server:
@@ -236,7 +241,7 @@ async def test_shutdown_saves_what_runs(serve: Serve, kit) -> None:
         assert (await user.get("/active")).json() == {"activeJobIds": []}
 
 
-async def test_shutdown_lets_short_turns_end(serve: Serve, kit) -> None:
+async def test_shutdown_lets_short_turns_end(serve: Serve, kit: Kit) -> None:
     models = kit.Models()
     yaml = {"plugins": {"agents": {"drain_seconds": PATIENCE}}}
     async with serve("agents", SignIn(), models, kit.History(), yaml=yaml) as server:
@@ -251,7 +256,7 @@ async def test_shutdown_lets_short_turns_end(serve: Serve, kit) -> None:
         await draining
 
 
-async def test_silent_turns_are_ended(serve: Serve, kit) -> None:
+async def test_silent_turns_are_ended(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     yaml = {"plugins": {"agents": {"stale_minutes": 0.001}}}
     async with serve("agents", SignIn(), kit.Models(), history, yaml=yaml) as server:
@@ -274,7 +279,7 @@ async def test_silent_turns_are_ended(serve: Serve, kit) -> None:
         assert history.answer(started["conversationId"])["content"][0]["text"] == "before"
 
 
-async def test_account_deletion_stops_turns(serve: Serve, kit) -> None:
+async def test_account_deletion_stops_turns(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         user, other = kit.chatter(server), kit.chatter(server, kit.other)
@@ -314,7 +319,7 @@ class _Broken:
         raise RuntimeError("an observer's own fault")
 
 
-async def test_observers_learn_of_every_end(serve: Serve, kit) -> None:
+async def test_observers_learn_of_every_end(serve: Serve, kit: Kit) -> None:
     watching = Watching()
     async with serve("agents", SignIn(), kit.Models(), kit.History(), watching) as server:
         user = kit.chatter(server)
@@ -322,7 +327,9 @@ async def test_observers_learn_of_every_end(serve: Serve, kit) -> None:
         await kit.until(lambda: len(watching.seen) == 1)
         outcome = watching.seen[0]
         assert outcome.status == "complete"
+        assert outcome.response_message is not None
         assert outcome.response_message["content"][0]["text"] == "a b"
+        assert outcome.request_message is not None
         assert outcome.request_message["text"] == "USE:a b"
         assert [used.output_tokens for used in outcome.usage] == [4]
         assert outcome.seconds >= 0

@@ -208,7 +208,7 @@ async def test_closing_a_run_ends_it(serve: Serve, kit: Any) -> None:
     models = kit.Models()
     async with serve("agents", SignIn(), models) as server:
         runs = server.kernel.services.get(AGENT_RUNS)
-        running = runs.run(principal(), task(("user", "HANG")))
+        running: Any = runs.run(principal(), task(("user", "HANG")))
         first = await anext(running)
         assert first == TextDelta("before")
         await running.aclose()

@@ -2,17 +2,23 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from plugins.agents.tests.conftest import Kit
 
 from locutory_agents.routes import stream
 from locutory_agents.stream import sse
 from locutory_agents.stream.log import EventLog
 from locutory_contracts.chat import GENERATIONS
+from locutory_contracts.models import ModelCall, ModelEvent
 from locutory_testing import Serve, SignIn
 
 FULL = " ".join(f"tok{index}" for index in range(40))
 
 
-async def test_late_reader_gets_everything(serve: Serve, kit) -> None:
+async def test_late_reader_gets_everything(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         started = await user.start("ECHO:over before you came")
@@ -26,7 +32,7 @@ async def test_late_reader_gets_everything(serve: Serve, kit) -> None:
         assert events[-1].name == "final"
 
 
-async def test_a_tab_that_comes_just_after_the_end_gets_it(serve: Serve, kit) -> None:
+async def test_a_tab_that_comes_just_after_the_end_gets_it(serve: Serve, kit: Kit) -> None:
     """It loaded the history while the answer was still being made."""
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
@@ -37,7 +43,7 @@ async def test_a_tab_that_comes_just_after_the_end_gets_it(serve: Serve, kit) ->
         assert events[-1].name == "final"
 
 
-async def test_resume_mid_stream_is_exact(serve: Serve, kit) -> None:
+async def test_resume_mid_stream_is_exact(serve: Serve, kit: Kit) -> None:
     """Snapshot plus what follows is the whole text, once, wherever the reader comes back."""
     models = kit.Models()
     async with serve("agents", SignIn(), models, kit.History()) as server:
@@ -69,7 +75,7 @@ async def test_resume_mid_stream_is_exact(serve: Serve, kit) -> None:
         assert final["responseMessage"]["content"] == [{"type": "text", "text": text}]
 
 
-async def test_many_readers_see_the_same(serve: Serve, kit) -> None:
+async def test_many_readers_see_the_same(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         started = await user.start("SLOW:40:5")
@@ -82,7 +88,7 @@ async def test_many_readers_see_the_same(serve: Serve, kit) -> None:
         assert set(texts) == {FULL}
 
 
-async def test_status_of_a_running_turn(serve: Serve, kit) -> None:
+async def test_status_of_a_running_turn(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user, other = kit.chatter(server), kit.chatter(server, kit.other, None)
         started = await user.start("ON")
@@ -110,7 +116,7 @@ async def test_status_of_a_running_turn(serve: Serve, kit) -> None:
         await user.stop(started)
 
 
-async def test_stream_answers_before_streaming(serve: Serve, kit) -> None:
+async def test_stream_answers_before_streaming(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user, plain = kit.chatter(server), kit.chatter(server, protocol=None)
         missing = await plain.get("/stream/00000000-0000-4000-9000-000000000000")
@@ -147,7 +153,7 @@ async def test_stream_answers_before_streaming(serve: Serve, kit) -> None:
         await user.stop(started)
 
 
-async def test_markers_that_disagree_mean_version_one(serve: Serve, kit) -> None:
+async def test_markers_that_disagree_mean_version_one(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         for header, field, expected in (("2", 2, 2), ("2", "2", 2), ("1", 2, 1), ("x", 2, 1)):
@@ -161,7 +167,7 @@ async def test_markers_that_disagree_mean_version_one(serve: Serve, kit) -> None
             assert answer.headers["x-librechat-generation-protocol"] == str(expected)
 
 
-async def test_server_version_can_be_set(serve: Serve, kit) -> None:
+async def test_server_version_can_be_set(serve: Serve, kit: Kit) -> None:
     environment = {"GENERATION_PROTOCOL_VERSION": "1"}
     async with serve(
         "agents", SignIn(), kit.Models(), kit.History(), environment=environment
@@ -170,7 +176,7 @@ async def test_server_version_can_be_set(serve: Serve, kit) -> None:
         assert started["generationProtocolVersion"] == 1
 
 
-async def test_replacement(serve: Serve, kit) -> None:
+async def test_replacement(serve: Serve, kit: Kit) -> None:
     """A new turn ends the running one: what it said is saved, its readers reconcile."""
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
@@ -207,7 +213,9 @@ async def test_replacement(serve: Serve, kit) -> None:
         assert stale.status_code in (404, 409)
 
 
-async def test_slow_reader_goes_on_from_a_snapshot(serve: Serve, kit, monkeypatch) -> None:
+async def test_slow_reader_goes_on_from_a_snapshot(
+    serve: Serve, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A log that forgets: the reader gets ``sync`` in the middle, and the text stays exact."""
     original = EventLog.__init__
     monkeypatch.setattr(EventLog, "__init__", lambda self: original(self, max_events=6))
@@ -228,7 +236,7 @@ async def test_slow_reader_goes_on_from_a_snapshot(serve: Serve, kit, monkeypatc
         assert follower
 
 
-async def test_keep_alive(serve: Serve, kit, monkeypatch) -> None:
+async def test_keep_alive(serve: Serve, kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse.Heartbeat.__init__, "__defaults__", (0.05,))
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
@@ -244,7 +252,9 @@ async def test_keep_alive(serve: Serve, kit, monkeypatch) -> None:
         await user.stop(started)
 
 
-async def test_readers_have_a_limit(serve: Serve, kit, monkeypatch) -> None:
+async def test_readers_have_a_limit(
+    serve: Serve, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stream, "MAX_READERS", 2)
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
@@ -257,7 +267,7 @@ async def test_readers_have_a_limit(serve: Serve, kit, monkeypatch) -> None:
         assert all(events[-1].name == "final" for events in await asyncio.gather(*readers))
 
 
-async def test_fifty_chats_at_once(serve: Serve, kit) -> None:
+async def test_fifty_chats_at_once(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         users = [kit.chatter(server, f"{number:024x}") for number in range(50)]
@@ -267,13 +277,14 @@ async def test_fifty_chats_at_once(serve: Serve, kit) -> None:
             assert kit.said(events) == expected
             assert events[-1].name == "final"
         assert len(history.stored) == 100
-        assert len(server.kernel.services.get(GENERATIONS)._live) == 0
+        chat: Any = server.kernel.services.get(GENERATIONS)
+        assert len(chat._live) == 0
 
 
-async def test_text_that_is_not_unicode(serve: Serve, kit) -> None:
+async def test_text_that_is_not_unicode(serve: Serve, kit: Kit) -> None:
     from locutory_contracts.models import Finished, TextDelta
 
-    async def script(call):
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         yield TextDelta("a\ud800b ")
         yield TextDelta("c\u2028d\n\ne")
         yield Finished("stop")

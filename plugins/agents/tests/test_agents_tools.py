@@ -2,15 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
+from plugins.agents.tests.conftest import Event, Kit
 
 from locutory import Plugin, Provide, hook
 from locutory_agents.loop.tools import fits
 from locutory_contracts.chat import CONTEXT_SOURCES, TOOLS, Tool, Turn
-from locutory_contracts.models import Finished, TextDelta, ToolCallDelta
+from locutory_contracts.models import Finished, ModelCall, ModelEvent, TextDelta, ToolCallDelta
 from locutory_testing import Serve, SignIn
 
 
@@ -18,7 +19,7 @@ def call(*calls: tuple[str, Any]) -> str:
     return "CALL:" + json.dumps(calls)
 
 
-def results(events) -> list[Mapping[str, Any]]:
+def results(events: Sequence[Event]) -> list[Mapping[str, Any]]:
     return [
         event.data["data"]["result"]["tool_call"]
         for event in events
@@ -26,7 +27,7 @@ def results(events) -> list[Mapping[str, Any]]:
     ]
 
 
-async def test_one_call(serve: Serve, kit) -> None:
+async def test_one_call(serve: Serve, kit: Kit) -> None:
     """The sequence of the recorded turn, with arguments that arrive in pieces."""
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history, kit.Tools()) as server:
@@ -118,8 +119,8 @@ async def test_one_call(serve: Serve, kit) -> None:
         assert roles == ["user", "assistant", "tool", "assistant", "user"]
 
 
-async def test_whole_arguments_in_one_piece(serve: Serve, kit) -> None:
-    async def script(model_call):
+async def test_whole_arguments_in_one_piece(serve: Serve, kit: Kit) -> None:
+    async def script(model_call: ModelCall) -> AsyncIterator[ModelEvent]:
         if any(message["role"] == "tool" for message in model_call.messages):
             yield TextDelta("done")
         else:
@@ -145,7 +146,7 @@ async def test_whole_arguments_in_one_piece(serve: Serve, kit) -> None:
         assert kinds == ["text", "tool_call", "text"]
 
 
-async def test_calls_run_side_by_side(serve: Serve, kit) -> None:
+async def test_calls_run_side_by_side(serve: Serve, kit: Kit) -> None:
     tools = kit.Tools()
     async with serve("agents", SignIn(), kit.Models(), kit.History(), tools) as server:
         user = kit.chatter(server)
@@ -158,7 +159,7 @@ async def test_calls_run_side_by_side(serve: Serve, kit) -> None:
         assert steps == [0, 1, 2, 3, 4, 5, 6]
 
 
-async def test_what_goes_wrong_becomes_a_result(serve: Serve, kit) -> None:
+async def test_what_goes_wrong_becomes_a_result(serve: Serve, kit: Kit) -> None:
     calls = [
         ("fail", {}),
         ("slow", {}),
@@ -202,7 +203,7 @@ async def test_what_goes_wrong_becomes_a_result(serve: Serve, kit) -> None:
         assert events[-1].data["responseMessage"]["content"][-1]["text"].startswith("results: ")
 
 
-async def test_long_results_are_cut(serve: Serve, kit) -> None:
+async def test_long_results_are_cut(serve: Serve, kit: Kit) -> None:
     models = kit.Models(context_tokens=1_000_000)
     async with serve("agents", SignIn(), models, kit.History(), kit.Tools()) as server:
         events = await kit.chatter(server).chat(call(("long", {})))
@@ -211,7 +212,7 @@ async def test_long_results_are_cut(serve: Serve, kit) -> None:
         assert output.endswith("[cut: 500000 characters in all]")
 
 
-async def test_results_that_do_not_fit_are_shortened(serve: Serve, kit) -> None:
+async def test_results_that_do_not_fit_are_shortened(serve: Serve, kit: Kit) -> None:
     models = kit.Models()
     async with serve("agents", SignIn(), models, kit.History(), kit.Tools()) as server:
         events = await kit.chatter(server).chat(call(("long", {})), maxContextTokens=4000)
@@ -221,7 +222,7 @@ async def test_results_that_do_not_fit_are_shortened(serve: Serve, kit) -> None:
         assert len(sent) < 4000 * 4
 
 
-async def test_attachments(serve: Serve, kit) -> None:
+async def test_attachments(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history, kit.Tools()) as server:
         events = await kit.chatter(server).chat(call(("show", {})))
@@ -238,8 +239,8 @@ async def test_attachments(serve: Serve, kit) -> None:
         assert history.answer(answer["conversationId"])["attachments"] == [told]
 
 
-async def test_endless_loop_is_ended(serve: Serve, kit) -> None:
-    async def script(model_call):
+async def test_endless_loop_is_ended(serve: Serve, kit: Kit) -> None:
+    async def script(model_call: ModelCall) -> AsyncIterator[ModelEvent]:
         yield ToolCallDelta(0, id="", name="wait", arguments="{}")
         yield Finished("tool_calls")
 
@@ -258,7 +259,7 @@ async def test_endless_loop_is_ended(serve: Serve, kit) -> None:
 
 
 @pytest.mark.parametrize(("limit", "ended"), [(20, True), (0, False)])
-async def test_arguments_have_a_limit(serve: Serve, kit, limit: int, ended: bool) -> None:
+async def test_arguments_have_a_limit(serve: Serve, kit: Kit, limit: int, ended: bool) -> None:
     yaml = {"endpoints": {"agents": {"maxToolCallArgBytes": limit}}}
     async with serve(
         "agents", SignIn(), kit.Models(), kit.History(), kit.Tools(), yaml=yaml
@@ -268,7 +269,7 @@ async def test_arguments_have_a_limit(serve: Serve, kit, limit: int, ended: bool
         assert ("error" in kinds) is ended
 
 
-async def test_parts_have_a_limit(serve: Serve, kit) -> None:
+async def test_parts_have_a_limit(serve: Serve, kit: Kit) -> None:
     yaml = {"endpoints": {"agents": {"maxDeltaEventsPerTurn": 3}}}
     async with serve("agents", SignIn(), kit.Models(), kit.History(), yaml=yaml) as server:
         events = await kit.chatter(server).chat("ECHO:a b c d e")
@@ -277,7 +278,7 @@ async def test_parts_have_a_limit(serve: Serve, kit) -> None:
         assert content[1]["type"] == "error"
 
 
-async def test_stop_while_tools_run(serve: Serve, kit) -> None:
+async def test_stop_while_tools_run(serve: Serve, kit: Kit) -> None:
     """A call without a result is kept as cancelled, and answered in the next history."""
     models, history, tools = kit.Models(), kit.History(), kit.Tools()
     async with serve("agents", SignIn(), models, history, tools) as server:
@@ -301,7 +302,7 @@ async def test_stop_while_tools_run(serve: Serve, kit) -> None:
         assert sent[2]["content"] == "[cancelled]"
 
 
-async def test_resume_between_tools(serve: Serve, kit) -> None:
+async def test_resume_between_tools(serve: Serve, kit: Kit) -> None:
     tools = kit.Tools()
     async with serve("agents", SignIn(), kit.Models(), kit.History(), tools) as server:
         user = kit.chatter(server)
@@ -328,7 +329,7 @@ async def test_resume_between_tools(serve: Serve, kit) -> None:
         assert kit.names(events)[:3] == ["sync", "on_run_step_completed", "on_run_step_closed"]
 
 
-async def test_clock(serve: Serve, kit) -> None:
+async def test_clock(serve: Serve, kit: Kit) -> None:
     yaml = {"plugins": {"agents": {"tools": ["current_datetime"], "date_in_prompt": True}}}
     models = kit.Models()
     async with serve("agents", SignIn(), models, kit.History(), yaml=yaml) as server:
@@ -348,7 +349,7 @@ async def test_clock(serve: Serve, kit) -> None:
         assert usage["systemMessageTokens"] == 0
 
 
-async def test_guide_is_offered_the_clock(serve: Serve, kit) -> None:
+async def test_guide_is_offered_the_clock(serve: Serve, kit: Kit) -> None:
     models = kit.Models()
     async with serve("agents", SignIn(), models, kit.History()) as server:
         user = kit.chatter(server)
@@ -382,10 +383,10 @@ class BrokenSources(Plugin):
 
 class _Polite:
     async def context(self, turn: Turn) -> str | None:
-        return f"Say please to {turn.endpoint}." + "!" * turn.body.get("loud", 0)
+        return f"Say please to {turn.endpoint}." + "!" * int(turn.body.get("loud", 0))
 
 
-async def test_broken_sources_are_left_out(serve: Serve, kit) -> None:
+async def test_broken_sources_are_left_out(serve: Serve, kit: Kit) -> None:
     models = kit.Models()
     async with serve(
         "agents", SignIn(), models, kit.History(), kit.Tools(), BrokenSources()

@@ -1,11 +1,15 @@
 """Whole turns over HTTP: the sequences of chat-stream §6.7 and what is saved (§5.2, §10)."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+from plugins.agents.tests.conftest import Kit
 
 from locutory_contracts.models import (
     Finished,
+    ModelCall,
+    ModelEvent,
     ModelFailure,
     ReasoningDelta,
     ReasoningEnded,
@@ -24,7 +28,7 @@ PLAIN = [
 ]
 
 
-async def test_plain_text(serve: Serve, kit) -> None:
+async def test_plain_text(serve: Serve, kit: Kit) -> None:
     history, models = kit.History(), kit.Models()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -87,7 +91,7 @@ async def test_plain_text(serve: Serve, kit) -> None:
         assert status["generationProtocolVersion"] == 2
 
 
-async def test_context_numbers(serve: Serve, kit) -> None:
+async def test_context_numbers(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         first = await user.chat("ECHO:one two")
@@ -110,7 +114,7 @@ async def test_context_numbers(serve: Serve, kit) -> None:
         assert second[-1].data["responseMessage"]["promptTokens"] == counted + asked
 
 
-async def test_protocol_one(serve: Serve, kit) -> None:
+async def test_protocol_one(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server, protocol=None)
         started = await user.start("ECHO:old protocol")
@@ -120,7 +124,7 @@ async def test_protocol_one(serve: Serve, kit) -> None:
         assert events[-1].data["generationProtocolVersion"] == 1
 
 
-async def test_reasoning(serve: Serve, kit) -> None:
+async def test_reasoning(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         events = await kit.chatter(server).chat("THINK:let me see|the answer")
@@ -148,7 +152,7 @@ async def test_reasoning(serve: Serve, kit) -> None:
         assert history.answer(conversation)["content"] == content
 
 
-async def test_usage_is_told_and_saved(serve: Serve, kit) -> None:
+async def test_usage_is_told_and_saved(serve: Serve, kit: Kit) -> None:
     prices = {"prompt": 1.0, "completion": 2.0, "cacheRead": 0.5}
     models, history = kit.Models(prices=prices), kit.History()
     yaml = {"interface": {"contextCost": True}}
@@ -180,7 +184,7 @@ async def test_usage_is_told_and_saved(serve: Serve, kit) -> None:
         assert answer["metadata"]["contextUsage"]["completedOutputTokens"] == 4
 
 
-async def test_temporary_chat(serve: Serve, kit) -> None:
+async def test_temporary_chat(serve: Serve, kit: Kit) -> None:
     models = kit.Models(title=TitleSettings(enabled=True))
     history = kit.History()
     async with serve("agents", SignIn(), models, history) as server:
@@ -190,7 +194,7 @@ async def test_temporary_chat(serve: Serve, kit) -> None:
         assert all(message["isTemporary"] for message in history.stored.values())
 
 
-async def test_title_is_told_handed_over_and_saved(serve: Serve, kit) -> None:
+async def test_title_is_told_handed_over_and_saved(serve: Serve, kit: Kit) -> None:
     models = kit.Models(title=TitleSettings(enabled=True))
     history = kit.History()
     async with serve("agents", SignIn(), models, history) as server:
@@ -215,7 +219,7 @@ async def test_title_is_told_handed_over_and_saved(serve: Serve, kit) -> None:
         assert again[-1].data["conversation"]["title"] == "A Title"
 
 
-async def test_title_of_an_answer_that_is_over_first(serve: Serve, kit) -> None:
+async def test_title_of_an_answer_that_is_over_first(serve: Serve, kit: Kit) -> None:
     """While the answer is being saved the title can still be told."""
     models = kit.Models(title=TitleSettings(enabled=True))
     history = kit.History()
@@ -227,7 +231,7 @@ async def test_title_of_an_answer_that_is_over_first(serve: Serve, kit) -> None:
         await kit.until(lambda: history.conversations[key]["title"] == "A Title")
 
 
-async def test_title_after_the_turn(serve: Serve, kit) -> None:
+async def test_title_after_the_turn(serve: Serve, kit: Kit) -> None:
     models = kit.Models(
         title=TitleSettings(enabled=True, timing="final", prompt="Name it: {convo}\nConversation:")
     )
@@ -241,7 +245,7 @@ async def test_title_after_the_turn(serve: Serve, kit) -> None:
         assert prompt.startswith("Name it: User: ECHO:the answer text\nAI: the answer text")
 
 
-async def test_history_goes_to_the_model(serve: Serve, kit) -> None:
+async def test_history_goes_to_the_model(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -262,7 +266,7 @@ async def test_history_goes_to_the_model(serve: Serve, kit) -> None:
         ]
 
 
-async def test_variables_of_the_prompt(serve: Serve, kit) -> None:
+async def test_variables_of_the_prompt(serve: Serve, kit: Kit) -> None:
     models = kit.Models()
     async with serve("agents", SignIn(), models, kit.History()) as server:
         await kit.chatter(server).chat(
@@ -276,7 +280,7 @@ async def test_variables_of_the_prompt(serve: Serve, kit) -> None:
         assert text.endswith("Z {{x}}")
 
 
-async def test_regenerate_makes_a_sibling(serve: Serve, kit) -> None:
+async def test_regenerate_makes_a_sibling(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -304,7 +308,7 @@ async def test_regenerate_makes_a_sibling(serve: Serve, kit) -> None:
         assert len(history.stored) == 3
 
 
-async def test_edited_answer_goes_on(serve: Serve, kit) -> None:
+async def test_edited_answer_goes_on(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -338,7 +342,7 @@ async def test_edited_answer_goes_on(serve: Serve, kit) -> None:
         assert events[-1].kind == "error"
 
 
-async def test_two_models_side_by_side(serve: Serve, kit) -> None:
+async def test_two_models_side_by_side(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -365,7 +369,7 @@ async def test_two_models_side_by_side(serve: Serve, kit) -> None:
         assert [m["role"] for m in models.calls[-1].messages] == ["user", "assistant", "user"]
 
 
-async def test_old_messages_make_room(serve: Serve, kit) -> None:
+async def test_old_messages_make_room(serve: Serve, kit: Kit) -> None:
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
         user = kit.chatter(server)
@@ -388,7 +392,7 @@ async def test_old_messages_make_room(serve: Serve, kit) -> None:
         assert len(history.stored) == 8
 
 
-async def test_too_long_a_question(serve: Serve, kit) -> None:
+async def test_too_long_a_question(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         events = await kit.chatter(server).chat("ECHO:" + "x" * 9000, maxContextTokens=1200)
@@ -397,7 +401,7 @@ async def test_too_long_a_question(serve: Serve, kit) -> None:
         assert [m["isCreatedByUser"] for m in history.stored.values()] == [True]
 
 
-async def test_unknown_endpoint_and_model(serve: Serve, kit) -> None:
+async def test_unknown_endpoint_and_model(serve: Serve, kit: Kit) -> None:
     history = kit.History()
     async with serve("agents", SignIn(), kit.Models(), history) as server:
         user = kit.chatter(server)
@@ -417,7 +421,7 @@ async def test_unknown_endpoint_and_model(serve: Serve, kit) -> None:
         assert history.stored == {}
 
 
-async def test_sdk_without_ids(serve: Serve, kit) -> None:
+async def test_sdk_without_ids(serve: Serve, kit: Kit) -> None:
     """The Python SDK sends neither ``endpoint`` nor ids (clients §1)."""
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
@@ -429,7 +433,7 @@ async def test_sdk_without_ids(serve: Serve, kit) -> None:
         assert answer.json()["message"] == "agent_id is required in request body"
 
 
-async def test_endpoint_names_are_decoded(serve: Serve, kit) -> None:
+async def test_endpoint_names_are_decoded(serve: Serve, kit: Kit) -> None:
     async with serve("agents", SignIn(), kit.Models(), kit.History()) as server:
         user = kit.chatter(server)
         answer = await user.post("/My%20Custom%2FOne", {"text": "ECHO:hi"})
@@ -437,11 +441,13 @@ async def test_endpoint_names_are_decoded(serve: Serve, kit) -> None:
         assert events[-1].data["responseMessage"]["endpoint"] == "My Custom/One"
 
 
-async def test_titles_are_asked_for_with_the_turn_and_without_reasoning(serve: Serve, kit) -> None:
+async def test_titles_are_asked_for_with_the_turn_and_without_reasoning(
+    serve: Serve, kit: Kit
+) -> None:
     """Headers of the operator may name the turn; an endless title is not awaited."""
     endless = 0
 
-    async def script(call):
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         nonlocal endless
         if "Conversation:" not in str(call.messages[-1]["content"]):
             yield TextDelta("ok")
@@ -472,10 +478,10 @@ async def test_titles_are_asked_for_with_the_turn_and_without_reasoning(serve: S
         }
 
 
-async def test_text_that_turns_out_to_be_reasoning(serve: Serve, kit) -> None:
+async def test_text_that_turns_out_to_be_reasoning(serve: Serve, kit: Kit) -> None:
     """A closing tag without an opening one: what is stored, and shown in the end, is right."""
 
-    async def script(call):
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         yield TextDelta("let me see")
         yield ReasoningEnded()
         yield TextDelta("The answer")
@@ -497,7 +503,7 @@ async def test_text_that_turns_out_to_be_reasoning(serve: Serve, kit) -> None:
         assert (said["content"], said["reasoning_content"]) == ("The answer", "let me see")
 
 
-async def test_tags_of_earlier_answers_are_not_sent_back(serve: Serve, kit) -> None:
+async def test_tags_of_earlier_answers_are_not_sent_back(serve: Serve, kit: Kit) -> None:
     """Answers stored with them, here by LibreChat or a server of before."""
     models, history = kit.Models(), kit.History()
     async with serve("agents", SignIn(), models, history) as server:
@@ -514,8 +520,8 @@ async def test_tags_of_earlier_answers_are_not_sent_back(serve: Serve, kit) -> N
 
 
 @pytest.mark.parametrize("cut", [True, False])
-async def test_an_answer_that_broke_off_is_unfinished(serve: Serve, kit, *, cut: bool) -> None:
-    async def script(call):
+async def test_an_answer_that_broke_off_is_unfinished(serve: Serve, kit: Kit, *, cut: bool) -> None:
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         yield TextDelta("half")
         raise ModelFailure("it broke off" if cut else "a refusal", cut=cut)
 

@@ -1,12 +1,14 @@
 """What a turn tells of its model calls to whoever charges for them (`UsageReported`)."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+from plugins.agents.tests.conftest import Kit
 
 from locutory import On, Plugin, hook
 from locutory_contracts.chat import TurnRefused, TurnStarting, UsageReported
-from locutory_contracts.models import TitleSettings
+from locutory_contracts.models import ModelCall, ModelEvent, TitleSettings
 from locutory_testing import Serve, SignIn
 
 
@@ -37,7 +39,7 @@ class Till(Plugin):
         return [(u.context, u.output_tokens) for fact in self.reports for u in fact.usage]
 
 
-async def test_usage_is_told_before_the_last_event(serve: Serve, kit) -> None:
+async def test_usage_is_told_before_the_last_event(serve: Serve, kit: Kit) -> None:
     till = Till(pause=0.2)
     async with serve("agents", SignIn(), kit.Models(), till) as server:
         events = await kit.chatter(server).chat("USE:four tokens")
@@ -48,7 +50,7 @@ async def test_usage_is_told_before_the_last_event(serve: Serve, kit) -> None:
         assert (used.input_tokens, used.cache_read) == (10, 2)
 
 
-async def test_usage_that_no_provider_told_is_counted(serve: Serve, kit) -> None:
+async def test_usage_that_no_provider_told_is_counted(serve: Serve, kit: Kit) -> None:
     till = Till()
     async with serve("agents", SignIn(), kit.Models(), till) as server:
         events = await kit.chatter(server).chat("ECHO:" + "word " * 40)
@@ -60,7 +62,7 @@ async def test_usage_that_no_provider_told_is_counted(serve: Serve, kit) -> None
 
 
 @pytest.mark.parametrize("text", ["FAIL:500", "BREAK:some words", "CRASH:"])
-async def test_failed_calls_cost_nothing_of_ours(serve: Serve, kit, text: str) -> None:
+async def test_failed_calls_cost_nothing_of_ours(serve: Serve, kit: Kit, text: str) -> None:
     till = Till()
     async with serve("agents", SignIn(), kit.Models(), till) as server:
         await kit.chatter(server).chat(text)
@@ -68,7 +70,7 @@ async def test_failed_calls_cost_nothing_of_ours(serve: Serve, kit, text: str) -
         assert [fact.settles for fact in till.reports] == [True]
 
 
-async def test_a_call_that_is_cut_off_is_counted_as_such(serve: Serve, kit) -> None:
+async def test_a_call_that_is_cut_off_is_counted_as_such(serve: Serve, kit: Kit) -> None:
     till, models = Till(), kit.Models()
     async with serve("agents", SignIn(), models, till) as server:
         user = kit.chatter(server)
@@ -81,11 +83,11 @@ async def test_a_call_that_is_cut_off_is_counted_as_such(serve: Serve, kit) -> N
         assert tokens > 0
 
 
-async def test_a_title_is_told_when_it_is_there(serve: Serve, kit) -> None:
+async def test_a_title_is_told_when_it_is_there(serve: Serve, kit: Kit) -> None:
     models = kit.Models(title=TitleSettings(timing="final"))
     till = Till()
 
-    async def script(call):
+    async def script(call: ModelCall) -> AsyncIterator[ModelEvent]:
         from locutory_contracts.models import TextDelta, Usage
 
         yield TextDelta("A Title")
@@ -99,7 +101,7 @@ async def test_a_title_is_told_when_it_is_there(serve: Serve, kit) -> None:
         assert [fact.settles for fact in till.reports] == [True, False]
 
 
-async def test_a_refused_turn_makes_no_title(serve: Serve, kit) -> None:
+async def test_a_refused_turn_makes_no_title(serve: Serve, kit: Kit) -> None:
     models, till = kit.Models(title=TitleSettings()), Till()
     async with serve("agents", SignIn(), models, till) as server:
         events = await kit.chatter(server).chat("ECHO:poor")

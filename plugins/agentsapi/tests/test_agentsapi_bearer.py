@@ -120,7 +120,8 @@ async def test_running_an_agent(world: Any, path: str) -> None:
         known = await it.use(key, "POST", path, {"model": "agent_x", "messages": [], "input": "x"})
         assert known.status_code == 404
         assert known.json() == refusal("Agent not found: agent_x", "model_not_found")
-        for body in ({}, [], {"model": ""}, {"model": 5}, {"model": {"$ne": ""}}, {"model": ["a"]}):
+        wrong: list[Any] = [{}, [], {"model": ""}, {"model": 5}]
+        for body in (*wrong, {"model": {"$ne": ""}}, {"model": ["a"]}):
             answer = await it.use(key, "POST", path, body)
             assert answer.status_code == 400, body
             assert answer.json() == refusal("Model (agent ID) is required", "missing_model")

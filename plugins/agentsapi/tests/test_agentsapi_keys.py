@@ -113,7 +113,8 @@ async def test_a_name_is_required(world: Any, name: Any) -> None:
 
 async def test_other_bodies(world: Any) -> None:
     async with world() as it:
-        for body in ({}, [], ["name"]):
+        wrong: list[Any] = [{}, [], ["name"]]
+        for body in wrong:
             answer = await it.ann.call("POST", "", body)
             assert answer.json() == {"error": "API key name is required"}
         assert (await it.ann.call("POST", "", {"name": "k" * 101})).status_code == 400
@@ -215,7 +216,7 @@ async def test_keys_of_a_deleted_account_are_deleted(world: Any) -> None:
         await it.server.kernel.events.publish(AccountDeleted("no id"))
 
         async def gone() -> bool:
-            return await it.rows.count_documents({}) == 1
+            return bool(await it.rows.count_documents({}) == 1)
 
         await until(gone)
         assert (await it.use(mine["key"])).status_code == 401

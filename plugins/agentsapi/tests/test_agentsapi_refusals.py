@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from locutory_agentsapi.routes.completions import checked, envelope
+from locutory_agentsapi.routes.completions import envelope
 from locutory_agentsapi.routes.inputs import messages_of
+from locutory_agentsapi.routes.messages import checked
 from locutory_agentsapi.routes.responses import envelope as response_envelope
 from locutory_agentsapi.routes.running import BadRun, failure
 from locutory_contracts.chat import TurnRefused

@@ -34,7 +34,7 @@ class Issuer:
 
     def __init__(self) -> None:
         self.url = ""
-        self.keys = [RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})]
+        self.keys: list[RSAKey | ECKey] = [RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})]
         self.asked: list[str] = []
         self.down = False
         self.discovery: dict[str, Any] = {}
@@ -162,7 +162,7 @@ def _critical(issuer: Issuer) -> str:
     """Well signed, with an extension that nobody understands."""
     header = _part({"alg": "RS256", "kid": "one", "crit": ["x"], "x": 1})
     signed = f"{header}.{issuer.sign().split('.')[1]}"
-    key = issuer.keys[0].private_key
+    key: Any = issuer.keys[0].private_key
     return f"{signed}.{_part(key.sign(signed.encode(), PKCS1v15(), SHA256()))}"
 
 

@@ -46,7 +46,8 @@ class Visitor:
     async def look(self, cookie: str | None = None, provider: str = "librechat") -> httpx2.Response:
         self.someone.server.client.cookies.clear()
         sent = f"refreshToken={cookie or self.cookie}; token_provider={provider}"
-        return await self.someone.server.client.get("/api/picture", headers={"cookie": sent})
+        client: httpx2.AsyncClient = self.someone.server.client
+        return await client.get("/api/picture", headers={"cookie": sent})
 
     async def refresh(self) -> str:
         self.someone.server.client.cookies.clear()

@@ -48,7 +48,7 @@ def _flipped(claims: Claims, secret: str) -> str:
 
 
 FORGERIES: dict[str, Callable[[Claims, str], str]] = {
-    "alg none": lambda claims, _: jwt.encode(claims, None, "none"),
+    "alg none": lambda claims, _: jwt.encode(claims, "", "none"),
     "alg None, and a signature": lambda claims, _: (
         f"{_part({'alg': 'None', 'typ': 'JWT'})}.{_part(claims)}.xxxx"
     ),

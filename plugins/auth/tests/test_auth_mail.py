@@ -283,7 +283,9 @@ class TestCheckConnection:
 async def test_encrypted_connections(mailbox: Any, certificate: Path, encryption: str) -> None:
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     own.load_cert_chain(certificate)
-    upgrade = {"tls_context": own, "require_starttls": True} if encryption == "starttls" else {}
+    upgrade: dict[str, Any] = (
+        {"tls_context": own, "require_starttls": True} if encryption == "starttls" else {}
+    )
     listening = await asyncio.get_running_loop().create_server(
         lambda: SMTP(mailbox, **upgrade),
         "127.0.0.1",

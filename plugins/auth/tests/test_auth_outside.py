@@ -116,7 +116,8 @@ class TestByCookie:
             headers = [(b"cookie", cookie.encode())]
             scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
             # Not the request that later tests are in.
-            return copy_context().run(Request, scope, None, None, remote.server.kernel)
+            unread: Any = None
+            return copy_context().run(Request, scope, unread, unread, remote.server.kernel)
 
         theirs = request(COOKIE["cookie"])
         assert (await by_cookie.authenticate(theirs)).id == remote.remote.user

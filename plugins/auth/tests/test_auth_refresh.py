@@ -38,8 +38,9 @@ async def signed_in(someone: Any) -> Any:
 
 async def refresh(someone: Any, token: str, query: str = "", **headers: str) -> httpx2.Response:
     sent = {"cookie": f"refreshToken={token}; token_provider=librechat", **headers}
-    answer = await someone.server.client.post(f"/api/auth/refresh{query}", headers=sent)
-    someone.server.client.cookies.clear()
+    client: httpx2.AsyncClient = someone.server.client
+    answer = await client.post(f"/api/auth/refresh{query}", headers=sent)
+    client.cookies.clear()
     return answer
 
 
@@ -201,7 +202,7 @@ async def test_a_token_that_does_not_verify(signed_in: Any, kind: str) -> None:
     tokens = {
         "signature": jwt.encode(good, "another-secret-another-secret-another"),
         "access": signed_in.token,
-        "none": jwt.encode(good, None, algorithm="none"),
+        "none": jwt.encode(good, "", algorithm="none"),
         "expired": jwt.encode({**good, "exp": 1}, REFRESH_SECRET),
         "endless": jwt.encode({k: v for k, v in good.items() if k != "exp"}, REFRESH_SECRET),
         "text": "not-a-token",
@@ -242,7 +243,7 @@ class TestOtherSites:
         assert form.status_code == 403
         assert await signed_in.rows("sessions") == before
 
-    OWN = (
+    OWN: tuple[dict[str, str], ...] = (
         {},
         {"sec-fetch-site": "same-origin"},
         {"sec-fetch-site": "same-site", "origin": "https://chat.example"},
@@ -346,7 +347,8 @@ class TestLogout:
         headers = {"authorization": f"Bearer {token}"}
         if cookies:
             headers["cookie"] = cookies
-        return await someone.server.client.post("/api/auth/logout", headers=headers, json={})
+        client: httpx2.AsyncClient = someone.server.client
+        return await client.post("/api/auth/logout", headers=headers, json={})
 
     async def test_ends_the_session_of_the_cookie(self, signed_in: Any) -> None:
         other = await signed_in.login("ann@example.com")

@@ -297,7 +297,7 @@ class TestTemporaryToken:
                 {key: value for key, value in claims.items() if key != "exp"}, JWT_SECRET
             ),
             "no id": jwt.encode({**claims, "userId": {"$gt": ""}}, JWT_SECRET),
-            "unsigned": jwt.encode(claims, None, "none"),
+            "unsigned": jwt.encode(claims, "", "none"),
             "no token": "x",
         }
         for name, token in forged.items():

@@ -23,7 +23,8 @@ async def post(people: Any, mailbox: Any) -> Any:
 async def follow(someone: Any, link: httpx2.URL) -> httpx2.Response:
     """What the page behind the link sends."""
     body = {"email": link.params["email"], "token": link.params["token"]}
-    return await someone.post(VERIFY, body)
+    answer: httpx2.Response = await someone.post(VERIFY, body)
+    return answer
 
 
 async def test_sign_up_mail_link_sign_in(post: Any) -> None:

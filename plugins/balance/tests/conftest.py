@@ -212,9 +212,10 @@ class Books:
 
     async def insert(self, user: str, **fields: Any) -> ObjectId:
         """A record as LibreChat writes it."""
-        record = {"_id": ObjectId(), "user": ObjectId(user), "__v": 0, **fields}
+        identity = ObjectId()
+        record = {"_id": identity, "user": ObjectId(user), "__v": 0, **fields}
         await self.rows("balances").insert_one(record)
-        return record["_id"]
+        return identity
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ async def test_the_command_line_finds_them(
             "LOCUTORY_DATA_DIR": str(tmp_path / "data"),
         }
         program = Path(sys.executable).with_name("locutory")
-        done = await asyncio.to_thread(
+        command = partial(
             subprocess.run,
             [program, "balance", "add", user, "5", "--yes", "--json"],
             env=environment,
@@ -214,6 +215,7 @@ async def test_the_command_line_finds_them(
             text=True,
             check=False,
         )
+        done = await asyncio.to_thread(command)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout) == {"user": user, "tokenCredits": 1005}
         assert await kit.books(server).credits(user) == 1005

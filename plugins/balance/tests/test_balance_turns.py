@@ -410,7 +410,7 @@ async def test_ends_that_are_never_told_are_forgotten(
     async with serve("balance", chat) as server:
         for _ in range(9):
             await chat.start(chat.turn(user), 10)
-        plugin = next(plugin for plugin in server.kernel.plugins if plugin.name == "balance")
+        plugin: Any = next(found for found in server.kernel.plugins if found.name == "balance")
         assert len(plugin._turns._open) == 3
 
 

@@ -1,6 +1,6 @@
 """A server with this plugin alone, and people who use it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -63,7 +63,7 @@ class Offer(Plugin):
 
     def __init__(self, *offers: Provide) -> None:
         self._offers = offers
-        self.provides = tuple(offer.key for offer in offers)
+        self.provides = tuple(offer.key for offer in offers)  # type: ignore[misc]  # each offers its own
 
     @hook
     def services(self) -> list[Provide]:
@@ -177,7 +177,7 @@ def open_world(serve: Serve) -> Any:
     """``async with open_world(plugin, environment={...}, yaml={...}) as world``."""
 
     @asynccontextmanager
-    async def opened(*plugins: Plugin, **options: Mapping[str, Any]) -> AsyncIterator[World]:
+    async def opened(*plugins: Plugin, **options: Any) -> AsyncIterator[World]:
         witness = Witness()
         async with serve("conversations", SignIn(), witness, *plugins, **options) as server:
             yield World(server, witness, Person(server.client), Person(server.client))

@@ -9,7 +9,7 @@ import pytest
 from locutory import Fact, LimitExceeded, On, Plugin, hook
 from locutory_contracts.conversations import ConversationSaved
 
-CHANGES = {
+CHANGES: dict[str, tuple[dict[str, Any], int]] = {
     "/api/convos/update": ({"title": "New"}, 201),
     "/api/convos/archive": ({"isArchived": True}, 200),
     "/api/convos/pin": ({"pinned": True}, 200),

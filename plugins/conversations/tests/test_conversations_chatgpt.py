@@ -218,7 +218,8 @@ def test_chatgpt_circles_are_cut() -> None:
         },
         OFFERED,
     )
-    known, dates = {NO_PARENT}, {}
+    known = {NO_PARENT}
+    dates: dict[str, Any] = {}
     for message in whole.messages:
         assert message["parentMessageId"] in known
         assert message["createdAt"] > dates.get(

@@ -35,7 +35,7 @@ class Directory(Plugin):
 
     @hook
     def services(self) -> list[Provide]:
-        return [Provide(ACCOUNTS, self), Provide(PEOPLE, self)]  # type: ignore[arg-type]
+        return [Provide(ACCOUNTS, self), Provide(PEOPLE, self)]
 
     async def find(self, user_id: str) -> Any:
         return self._account if user_id == str(self._account["_id"]) else None

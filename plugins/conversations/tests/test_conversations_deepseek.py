@@ -17,7 +17,7 @@ OFFERED = AvailableModels(
 MOMENT = "2026-03-04T05:06:07.000000+08:00"
 
 
-def fragments(*found: tuple[str, Any], **more: Any) -> dict[str, Any]:
+def fragments(*found: tuple[Any, Any], **more: Any) -> dict[str, Any]:
     return {
         "files": [],
         "model": "deepseek-reasoner",

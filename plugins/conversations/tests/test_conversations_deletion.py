@@ -57,10 +57,10 @@ async def test_one_conversation_with_all_that_hangs_on_it(world: Any) -> None:
         (world.alice.id, kept, 1),
         (world.bob.id, twin, 1),
     ):
-        key = {"conversationId": row["conversationId"], "user": user}
+        key: dict[str, Any] = {"conversationId": row["conversationId"], "user": user}
         assert await count(world, "conversations", **key) == left
         assert await count(world, "messages", **key) == 2 * left
-        key["user"] = ObjectId(user)  # type: ignore[assignment]
+        key["user"] = ObjectId(user)
         assert await count(world, "toolcalls", **key) == left
     assert world.witness.of(ConversationsDeleted) == [
         ConversationsDeleted(world.alice.id, [conversation_id], False, [project])

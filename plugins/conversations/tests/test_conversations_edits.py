@@ -177,7 +177,8 @@ class TestParts:
         assert await now_stored(world, message) == message
 
     async def test_without_content(self, world: Any) -> None:
-        for content in (..., None, "text", []):
+        contents: list[Any] = [..., None, "text", []]
+        for content in contents:
             _, path = await placed(world, content=content)
             answer = await world.alice.call("PUT", path, {"text": "x", "index": 0})
             assert (answer.status_code, answer.json()) == (400, {"error": "Invalid index"})

@@ -89,7 +89,7 @@ async def test_what_becomes_visible_late_is_not_lost(world: Any, feed: Any) -> N
 async def test_a_reader_goes_on_after_a_restart(world: Any, feed: Any) -> None:
     moment = world.ago(days=1)
     rows = [await world.message(world.alice.id, str(uuid4()), updatedAt=moment) for _ in range(20)]
-    position, found = None, []
+    position, found = None, list[Any]()
     for _ in range(100):
         fresh = Feed(Store(world.server.kernel.database))  # nothing remembered
         page = await fresh.changes("messages", position, 3)

@@ -327,8 +327,8 @@ async def test_size_limits(open_world: Any) -> None:
         assert answer.status_code == 413
     yaml = {"plugins": {"conversations": {"largest_conversation_bytes": 1024**2}}}
     async with open_world(yaml=yaml) as world:
-        content = [*chatgpt(3), *chatgpt(1, title="x" * 3_000_000)]
-        answer = await send(world.alice, content)
+        given = [*chatgpt(3), *chatgpt(1, title="x" * 3_000_000)]
+        answer = await send(world.alice, given)
         assert answer.status_code == 400
         assert "larger than 1 MiB. 3 imported" in answer.json()["message"]
 

@@ -24,7 +24,7 @@ OPERATORS: tuple[Any, ...] = (
 )
 WRONG_BODIES: tuple[Any, ...] = ([], [1, 2], {}, {"arg": []}, {"arg": "x"}, {"arg": None})
 
-WRITES = (
+WRITES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("POST", "/api/convos/update", {"arg": {"conversationId": "ID", "title": "t"}}),
     ("POST", "/api/convos/archive", {"arg": {"conversationId": "ID", "isArchived": True}}),
     ("POST", "/api/convos/pin", {"arg": {"conversationId": "ID", "pinned": True}}),

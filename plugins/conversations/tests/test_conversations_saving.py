@@ -166,7 +166,8 @@ async def test_children_are_later_than_their_parents(world: Any) -> None:
     assert child["createdAt"] == ahead + timedelta(milliseconds=1)
     dates = [row["createdAt"] for row in await service.messages(user, conversation_id)]
     assert dates == sorted(set(dates))
-    for unknown in ("", None, "unknown_", 7):
+    parents: list[Any] = ["", None, "unknown_", 7]
+    for unknown in parents:
         assert await service.save_message(user, question(conversation_id, unknown))
 
 

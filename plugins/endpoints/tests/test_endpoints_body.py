@@ -149,7 +149,7 @@ def test_names_of_other_families() -> None:
     }
 
 
-HISTORY = [
+HISTORY: list[dict[str, Any]] = [
     {"role": "user", "content": "a"},
     {"role": "assistant", "content": "b", "reasoning_content": "old"},
     {"role": "user", "content": "c"},

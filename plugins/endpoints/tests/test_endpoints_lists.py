@@ -314,6 +314,7 @@ async def test_no_ollama_where_one_is_configured_or_none_answers(
     ) as server:
         catalogue = server.kernel.services.get(CATALOGUE)
         ollama = server.kernel.services.named(LLM_PROVIDERS, "ollama")
+        assert ollama is not None
         await asyncio.sleep(0.1)
         assert set(await catalogue.entries(ANN)) == {"agents", "Guide"}
         assert await ollama.models(ANN) == {}
@@ -323,7 +324,7 @@ async def test_ollama_that_starts_or_stops_later(serve: Serve, provider: Any) ->
     environment = {"LOCUTORY_OLLAMA_URL": provider.url.removesuffix("/v1")}
     provider.models = []
     async with serve("endpoints", environment=environment) as server:
-        ollama = server.kernel.services.named(LLM_PROVIDERS, "ollama")
+        ollama: Any = server.kernel.services.named(LLM_PROVIDERS, "ollama")
         await asyncio.sleep(0.1)
         assert await ollama.entries(ANN) == {}
         for models, expected in (([{"id": "x"}], {"ollama": ["x"]}), ("odd", {})):
@@ -343,7 +344,7 @@ async def test_hot_routes_encode_once(serve: Serve, provider: Any) -> None:
     async with serve(
         "endpoints", environment=environment, yaml={"endpoints": {"custom": items}}
     ) as server:
-        catalogue = server.kernel.services.get(CATALOGUE)
+        catalogue: Any = server.kernel.services.get(CATALOGUE)
         for body in (catalogue.entries_body, catalogue.models_body):
             first = await body(ANN)
             assert await body(ANN) is first

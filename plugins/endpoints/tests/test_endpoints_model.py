@@ -287,7 +287,7 @@ async def test_closing_the_iterator_closes_the_connection_at_once(
     provider.replies = [endless]
     events = kit.model(provider, connections).stream(ASK)
     assert await anext(events) == TextDelta("x")
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
     await gone.wait()
 
 

@@ -143,7 +143,8 @@ async def test_model_validation(serve: Serve) -> None:
         assert json.loads(odd.payload)["info"] == 'a"b'
         refused = await it.refusal(endpoint="anthropic", model="claude-opus-5")
         assert "No installed plugin" in refused.payload
-        for wrong in (None, 5, {"$gt": ""}, []):
+        names: list[Any] = [None, 5, {"$gt": ""}, []]
+        for wrong in names:
             assert (await it.refusal(endpoint=wrong)).denial
         assert "missing_model" in (await it.refusal(model={"$gt": ""})).payload
 

@@ -353,6 +353,7 @@ async def test_keys(serve: Serve) -> None:
         }
         assert await get(server, "/api/keys?name=openAI", OTHER) == {"expiresAt": None}
         stored = await server.kernel.database[UserKey].find_one({"name": "openAI"})
+        assert stored is not None
         assert stored["userId"] == ObjectId(ME)
         assert "sk-test" not in stored["value"]
         assert server.kernel.credentials.decrypt(stored["value"]) == body["value"]

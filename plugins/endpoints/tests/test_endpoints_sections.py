@@ -157,7 +157,7 @@ async def test_a_wrong_custom_endpoint_is_left_out_and_the_others_work(
 
 
 async def test_a_key_that_was_written_otherwise_is_named(serve: Serve) -> None:
-    items = [{**GOOD, "name": "A", "baseUrl": "http://h/v1"}, {**GOOD, "name": "B"}, "x"]
+    items: list[Any] = [{**GOOD, "name": "A", "baseUrl": "http://h/v1"}, {**GOOD, "name": "B"}, "x"]
     del items[0]["baseURL"], items[1]["models"]
     async with serve("endpoints", yaml={"endpoints": {"custom": items}}) as server:
         texts = [text for _, text in await server.kernel.advice(offline=True)]

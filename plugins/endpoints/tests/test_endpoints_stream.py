@@ -17,7 +17,8 @@ from locutory_contracts.models import (
     ToolCallDelta,
     Usage,
 )
-from locutory_endpoints.wire.stream import Decoder, read_usage
+from locutory_endpoints.wire.stream import Decoder
+from locutory_endpoints.wire.usage import read_usage
 
 
 def chunk(delta: Any, reason: str | None = None, **more: Any) -> dict[str, Any]:

@@ -14,11 +14,14 @@ from ldaptor.inmemory import fromLDIFFile
 from ldaptor.interfaces import IConnectedLDAPEntry
 from ldaptor.protocols import pureldap
 from ldaptor.protocols.ldap.ldapserver import LDAPServer
-from twisted.internet import protocol, reactor, ssl
+from twisted.internet import protocol, ssl
+from twisted.internet import reactor as installed_reactor
 from twisted.python.components import registerAdapter
 
+reactor: Any = installed_reactor  # typed as a module
 
-class Server(LDAPServer):
+
+class Server(LDAPServer):  # type: ignore[misc]  # ldaptor tells no types
     def handle_LDAPBindRequest(self, request: Any, controls: Any, reply: Any) -> Any:  # noqa: N802
         if not request.auth:
             self.boundUser = None

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -167,7 +167,8 @@ class Person:
         }
         answer = await self.client.post("/api/agents/chat/Fake", json=body, headers=self.headers)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        started: dict[str, Any] = answer.json()
+        return started
 
     async def events(self, started: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The events of a turn until its end."""
@@ -247,8 +248,11 @@ class Talk:
     yaml: Mapping[str, Any]
 
 
+Talking = Callable[..., AbstractAsyncContextManager[Talk]]
+
+
 @pytest.fixture
-def talking(serve: Serve) -> Any:
+def talking(serve: Serve) -> Talking:
     """``async with talking(memory={…}) as talk:``; ``agent=True`` for a memory agent."""
 
     @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 import pytest
 from bson import ObjectId
+from plugins.memories.tests.conftest import Kit
 
 from locutory import Principal
 from locutory_contracts.account_data import ACCOUNT_DATA
@@ -59,6 +60,7 @@ async def test_preferences(serve: Serve, before: Any) -> None:
             shown = (await client.get("/api/user")).json()["personalization"]
             assert shown["memories"] is wanted
         stored = await server.kernel.database.collection("users").find_one({"_id": user})
+        assert stored is not None
         assert stored["personalization"] == {**(before or {}), "memories": False}
         for wrong in ({"memories": "x"}, {"memories": 1}, {}, {"memories": {"$ne": True}}):
             answer = await client.patch(PREFERENCES, json=wrong)
@@ -68,17 +70,20 @@ async def test_preferences(serve: Serve, before: Any) -> None:
             )
         # The next chat goes by it.
         found = await server.kernel.services.get(ACCOUNTS).find(str(user))
+        assert found is not None
         await client.post("/api/memories", json={"key": "a", "value": "x"})
         turn = Turn(Principal(str(user), account=found), "c", "u", "r", "e", "m", "", {}, {}, False)
         source = server.kernel.services.named(CONTEXT_SOURCES, "memories")
+        assert source is not None
         assert await source.context(turn) is None
         await client.patch(PREFERENCES, json={"memories": True})
         found = await server.kernel.services.get(ACCOUNTS).find(str(user))
+        assert found is not None
         turn = Turn(Principal(str(user), account=found), "c", "u", "r", "e", "m", "", {}, {}, False)
         assert "x" in (await source.context(turn) or "")
 
 
-async def test_preferences_without_accounts(serve: Serve, kit) -> None:
+async def test_preferences_without_accounts(serve: Serve, kit: Kit) -> None:
     async with serve("memories", SignIn()) as server:
         answer = await kit.Person(server.client).call("PATCH", "/preferences", {"memories": False})
         assert answer.status_code == 503
@@ -120,12 +125,13 @@ async def test_account_deleted_while_the_plugin_is_off(serve: Serve) -> None:
         await server.kernel.database.client.drop_database(name)
 
 
-async def test_export_and_restore(serve: Serve, kit) -> None:
+async def test_export_and_restore(serve: Serve, kit: Kit) -> None:
     """A round trip keeps keys, values, scopes and dates; what is there already stays."""
     limits = {"memory": {"tokenLimit": 30, "charLimit": 40}}
     async with serve("endpoints", "memories", SignIn(), yaml=limits) as server:
         ann, bob = kit.Person(server.client), kit.Person(server.client, kit.other)
         data = server.kernel.services.named(ACCOUNT_DATA, "memories")
+        assert data is not None
         await ann.remember("town", "The user lives in Ulm.")
         await ann.remember("town", "Another.", agentId="agent_x")
         rows = server.kernel.database.collection("memoryentries")
@@ -145,7 +151,7 @@ async def test_export_and_restore(serve: Serve, kit) -> None:
             m["updated_at"] for m in mine if m["key"] == "town" and "agentId" not in m
         )
         assert {m.get("agentId") for m in theirs} == {None, "agent_y"}
-        for record in (
+        wrong: list[dict[str, Any]] = [
             {},
             {"key": "a"},
             {"key": "", "value": "x"},
@@ -154,7 +160,8 @@ async def test_export_and_restore(serve: Serve, kit) -> None:
             {"key": "a", "value": "x" * 41},
             {"key": "a", "value": "x", "agentId": 7},
             {"key": "a", "value": "a b c d e f g h i j k l m n o p"},
-        ):
+        ]
+        for record in wrong:
             if record.get("value", "").startswith("a b"):
                 await data.restore(bob.user, {**record, "key": "b"}, {})
             with pytest.raises(ValueError):

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from plugins.memories.tests.conftest import Kit, Talking
 
 from locutory import On, Plugin, Provide, StartupError, hook
 from locutory.config.configuration import Sources
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import UsageReported
-from locutory_testing import SignIn
+from locutory_testing import Serve, SignIn
 from locutory_testing.server import SECRETS
 from locutory_testing.waiting import until
 
@@ -39,7 +40,7 @@ class Till(Plugin):
         return [used for fact in self.told for used in fact.usage if used.context == "memory"]
 
 
-async def test_agent_remembers(talking, kit) -> None:
+async def test_agent_remembers(talking: Talking, kit: Kit) -> None:
     """It is asked with the end of the chat, stores, and the user sees it with the answer."""
     till = Till()
     provider = kit.Provider(kit.remembering(SET))
@@ -87,7 +88,7 @@ async def test_agent_remembers(talking, kit) -> None:
         assert {fact.settles for fact in till.told if till.used()[0] in fact.usage} == {False}
 
 
-async def test_agent_is_charged(talking, kit) -> None:
+async def test_agent_is_charged(talking: Talking, kit: Kit) -> None:
     """What it used is written down like what the answer used."""
     provider = kit.Provider(kit.remembering(SET))
     async with talking("balance", memory={}, agent=True, provider=provider) as talk:
@@ -109,7 +110,7 @@ async def test_agent_is_charged(talking, kit) -> None:
         assert {row["model"] for row in found} == {"keeper-1"}
 
 
-async def test_agent_forgets_and_is_asked_twice_at_most(talking, kit) -> None:
+async def test_agent_forgets_and_is_asked_twice_at_most(talking: Talking, kit: Kit) -> None:
     async def endless(body: Mapping[str, Any]) -> Any:
         number = sum(message["role"] == "tool" for message in body["messages"])
         return kit.tool_calls(
@@ -138,7 +139,7 @@ async def test_agent_forgets_and_is_asked_twice_at_most(talking, kit) -> None:
         assert all(used.input_tokens > 100 and used.output_tokens > 20 for used in till.used())
 
 
-async def test_settings_of_the_agent(talking, kit) -> None:
+async def test_settings_of_the_agent(talking: Talking, kit: Kit) -> None:
     agent = {
         "instructions": "Watch out for towns.",
         "model_parameters": {"temperature": 0.1, "max_tokens": 99},
@@ -148,7 +149,7 @@ async def test_settings_of_the_agent(talking, kit) -> None:
     async with talking(memory=memory, agent=agent, provider=provider) as talk:
         parent, conversation = None, None
         for number in range(4):
-            more = {} if parent is None else {"parentMessageId": parent}
+            more: dict[str, Any] = {} if parent is None else {"parentMessageId": parent}
             events = await talk.person.chat(
                 f"Question {number}", conversationId=conversation, **more
             )
@@ -170,7 +171,7 @@ async def test_settings_of_the_agent(talking, kit) -> None:
         assert len(said.split()) < 80
 
 
-async def test_over_the_limit(talking, kit) -> None:
+async def test_over_the_limit(talking: Talking, kit: Kit) -> None:
     many = [("set_memory", {"key": letter, "value": "one two three"}) for letter in "abc"]
     provider = kit.Provider(kit.remembering(*many))
     async with talking(memory={"tokenLimit": 7}, agent=True, provider=provider) as talk:
@@ -183,7 +184,7 @@ async def test_over_the_limit(talking, kit) -> None:
         )
 
 
-async def test_limit_with_many_turns_at_once(talking, kit) -> None:
+async def test_limit_with_many_turns_at_once(talking: Talking, kit: Kit) -> None:
     async def each(body: Mapping[str, Any]) -> Any:
         if body["messages"][-1]["role"] == "tool":
             return {"role": "assistant", "content": "done"}
@@ -196,7 +197,7 @@ async def test_limit_with_many_turns_at_once(talking, kit) -> None:
         assert len(await talk.person.known()) == 3
 
 
-async def test_slow_agent(talking, kit, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_agent(talking: Talking, kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer does not wait for ever; what is stored later is stored all the same."""
     monkeypatch.setattr("locutory_agents.turns.companions.WAIT_SECONDS", 0.3)
     gate = asyncio.Event()
@@ -215,7 +216,7 @@ async def test_slow_agent(talking, kit, monkeypatch: pytest.MonkeyPatch) -> None
         assert kit.attached(events) == []
 
 
-async def test_agent_has_a_time_limit(talking, kit) -> None:
+async def test_agent_has_a_time_limit(talking: Talking, kit: Kit) -> None:
     async def never(body: Mapping[str, Any]) -> Any:
         await asyncio.sleep(3600)
 
@@ -227,7 +228,7 @@ async def test_agent_has_a_time_limit(talking, kit) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 500])
-async def test_failing_agent(talking, kit, status: int) -> None:
+async def test_failing_agent(talking: Talking, kit: Kit, status: int) -> None:
     provider = kit.Provider(status=status)
     async with talking(memory={}, agent=True, provider=provider) as talk:
         events = await talk.person.chat("Remember that I live in Ulm.")
@@ -235,7 +236,7 @@ async def test_failing_agent(talking, kit, status: int) -> None:
         assert kit.attached(events) == []
 
 
-async def test_agent_whose_model_is_not_offered(talking, kit) -> None:
+async def test_agent_whose_model_is_not_offered(talking: Talking, kit: Kit) -> None:
     """One warning, and chats go on."""
     agent = {"provider": "Nowhere"}
     async with talking(memory={}, agent=agent) as talk:
@@ -245,7 +246,7 @@ async def test_agent_whose_model_is_not_offered(talking, kit) -> None:
         assert talk.provider.asked("keeper-1") == []
 
 
-async def test_stopped_turn_stops_the_agent(talking, kit) -> None:
+async def test_stopped_turn_stops_the_agent(talking: Talking, kit: Kit) -> None:
     began, stopped, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow(body: Mapping[str, Any]) -> Any:
@@ -275,7 +276,7 @@ async def test_stopped_turn_stops_the_agent(talking, kit) -> None:
         assert len(provider.asked("keeper-1")) == 1
 
 
-async def test_who_is_not_read_along_with(talking, kit) -> None:
+async def test_who_is_not_read_along_with(talking: Talking, kit: Kit) -> None:
     """Temporary chats, users who opted out, deployments without an enabled agent."""
     account = {"_id": ObjectId(kit.other), "personalization": {"memories": False}}
     async with talking(memory={}, agent=True, sign_in=SignIn({kit.other: account})) as talk:
@@ -293,7 +294,7 @@ async def test_who_is_not_read_along_with(talking, kit) -> None:
         assert talk.provider.asked("keeper-1") == []
 
 
-async def test_specs_are_not_asked_of_the_agent(talking, kit) -> None:
+async def test_specs_are_not_asked_of_the_agent(talking: Talking, kit: Kit) -> None:
     """Where users must choose a model spec, the memory agent need not."""
     spec = {"name": "s", "label": "S", "preset": {"endpoint": "Fake", "model": "fake-1"}}
     specs = {"modelSpecs": {"enforce": True, "list": [spec]}}
@@ -302,7 +303,7 @@ async def test_specs_are_not_asked_of_the_agent(talking, kit) -> None:
         assert len(talk.provider.asked("keeper-1")) == 1
 
 
-async def test_settings_are_read_again(talking, kit) -> None:
+async def test_settings_are_read_again(talking: Talking, kit: Kit) -> None:
     """A changed section counts from the next turn on."""
     async with talking(memory={}, agent=True) as talk:
         await talk.person.remember("town", SENTENCE)
@@ -317,7 +318,9 @@ async def test_settings_are_read_again(talking, kit) -> None:
         assert kit.system_prompt(talk.provider.seen[-1]) == ""
 
 
-async def test_stored_agent_is_not_available(talking, kit, capsys) -> None:
+async def test_stored_agent_is_not_available(
+    talking: Talking, kit: Kit, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One clear warning at the start, and no agent."""
     memory = {"agent": {"enabled": True, "id": "agent_123"}}
     async with talking(memory=memory) as talk:
@@ -344,7 +347,7 @@ class Gone(Plugin):
         return None
 
 
-async def test_nothing_is_stored_for_a_deleted_account(talking, kit) -> None:
+async def test_nothing_is_stored_for_a_deleted_account(talking: Talking, kit: Kit) -> None:
     provider = kit.Provider(kit.remembering(SET))
     async with talking(Gone(), memory={}, agent=True, provider=provider) as talk:
         events = await talk.person.chat("Remember that I live in Ulm.")
@@ -364,7 +367,7 @@ async def test_nothing_is_stored_for_a_deleted_account(talking, kit) -> None:
         ("on", "memory"),
     ],
 )
-async def test_wrong_sections(serve, section: Any, said: str) -> None:
+async def test_wrong_sections(serve: Serve, section: Any, said: str) -> None:
     with pytest.raises(StartupError, match=said):
         async with serve("memories", yaml={"memory": section}):
             pass
@@ -381,7 +384,7 @@ async def test_wrong_sections(serve, section: Any, said: str) -> None:
         ),
     ],
 )
-async def test_unknown_keys_are_tolerated_and_told(serve, section: Any, said: str) -> None:
+async def test_unknown_keys_are_tolerated_and_told(serve: Serve, section: Any, said: str) -> None:
     async with serve("memories", yaml={"memory": section}) as server:
         (told,) = server.kernel.configuration.warnings
     assert told.startswith(said)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from plugins.memories.tests.conftest import Kit, Talking
 
 from locutory import POLICY, Plugin, Principal, Provide, hook
 from locutory.access import Decision
@@ -17,13 +18,13 @@ def call(*calls: tuple[str, Any]) -> str:
     return "CALL:" + json.dumps(calls)
 
 
-def results(events) -> list[str]:
+def results(events: list[dict[str, Any]]) -> list[str]:
     """The results of the calls of a turn, in their order."""
     content = events[-1]["responseMessage"]["content"]
     return [part["tool_call"]["output"] for part in content if part["type"] == "tool_call"]
 
 
-async def test_a_memory_is_used_in_a_later_chat(talking, kit) -> None:
+async def test_a_memory_is_used_in_a_later_chat(talking: Talking, kit: Kit) -> None:
     """Written over HTTP, read by the model of the next chat, and of no other user's."""
     async with talking(memory={}) as talk:
         ann, provider = talk.person, talk.provider
@@ -56,7 +57,9 @@ async def test_a_memory_is_used_in_a_later_chat(talking, kit) -> None:
 
 
 @pytest.mark.parametrize("section", [None, {"disabled": True}])
-async def test_no_memory_without_a_section(talking, kit, section) -> None:
+async def test_no_memory_without_a_section(
+    talking: Talking, kit: Kit, section: dict[str, Any] | None
+) -> None:
     async with talking(memory=section) as talk:
         await talk.person.remember("town", "The user lives in Ulm.")
         await talk.person.chat("Hello", ephemeralAgent={"memory": True})
@@ -64,7 +67,7 @@ async def test_no_memory_without_a_section(talking, kit, section) -> None:
         assert "tools" not in talk.provider.seen[-1]
 
 
-async def test_opted_out(talking, kit) -> None:
+async def test_opted_out(talking: Talking, kit: Kit) -> None:
     account = {"_id": ObjectId(kit.user), "personalization": {"memories": False}}
     async with talking(memory={}, sign_in=SignIn({kit.user: account})) as talk:
         await talk.person.remember("town", "The user lives in Ulm.")
@@ -104,7 +107,9 @@ class Grants(Plugin):
         (("USE", "CREATE", "UPDATE"), True, ["set_memory", "delete_memory"]),
     ],
 )
-async def test_permissions_in_chats(talking, kit, granted, told, tools) -> None:
+async def test_permissions_in_chats(
+    talking: Talking, kit: Kit, granted: tuple[str, ...], told: bool, tools: list[str]
+) -> None:
     grants = Grants("USE", "CREATE")
     async with talking(grants, memory={}) as talk:
         await talk.person.remember("town", "The user lives in Ulm.")
@@ -117,7 +122,7 @@ async def test_permissions_in_chats(talking, kit, granted, told, tools) -> None:
         assert [tool["function"]["name"] for tool in asked.get("tools", [])] == tools
 
 
-async def test_tools_of_a_chat(talking, kit) -> None:
+async def test_tools_of_a_chat(talking: Talking, kit: Kit) -> None:
     """The model stores, replaces and deletes; the user sees it beside the answer."""
     async with talking(memory={"validKeys": ["town", "pet"]}) as talk:
         ann = talk.person
@@ -165,7 +170,7 @@ async def test_tools_of_a_chat(talking, kit) -> None:
         assert "tools" not in talk.provider.seen[-1]
 
 
-async def test_tools_keep_the_limits(talking, kit) -> None:
+async def test_tools_keep_the_limits(talking: Talking, kit: Kit) -> None:
     """Calls of one answer run side by side, and still the scope keeps its limit."""
     async with talking(memory={**LIMIT, "charLimit": 60}) as talk:
         ann = talk.person
@@ -225,7 +230,7 @@ async def test_tools_keep_the_limits(talking, kit) -> None:
         assert len(await ann.known()) == 6
 
 
-async def test_any_key_by_tools(talking, kit) -> None:
+async def test_any_key_by_tools(talking: Talking, kit: Kit) -> None:
     """`set_memory` takes keys that cannot be created by hand."""
     async with talking(memory={}) as talk:
         await talk.person.chat(
@@ -240,7 +245,7 @@ async def test_any_key_by_tools(talking, kit) -> None:
         assert await talk.person.known() == {"Home Town 2": "Ulm"}
 
 
-async def test_capability_switched_off(talking, kit) -> None:
+async def test_capability_switched_off(talking: Talking, kit: Kit) -> None:
     endpoints = {"agents": {"capabilities": ["tools"]}}
     async with talking(memory={}, endpoints=endpoints) as talk:
         await talk.person.remember("town", "Ulm")
@@ -249,7 +254,7 @@ async def test_capability_switched_off(talking, kit) -> None:
         assert "Ulm" in kit.system_prompt(talk.provider.seen[-1])
 
 
-async def test_capability_of_a_model_spec(talking, kit) -> None:
+async def test_capability_of_a_model_spec(talking: Talking, kit: Kit) -> None:
     spec = {"name": "s", "label": "S", "memory": True}
     spec["preset"] = {"endpoint": "Fake", "model": "fake-1"}
     async with talking(memory={}, yaml={"modelSpecs": {"list": [spec]}}) as talk:
@@ -258,7 +263,7 @@ async def test_capability_of_a_model_spec(talking, kit) -> None:
         assert tools == ["set_memory", "delete_memory"]
 
 
-async def test_more_than_fits_into_a_prompt(talking, kit) -> None:
+async def test_more_than_fits_into_a_prompt(talking: Talking, kit: Kit) -> None:
     settings = {"plugins": {"memories": {"prompt_tokens": 100}}}
     async with talking(memory={}, yaml=settings) as talk:
         for letter in "abcde":

@@ -1,5 +1,7 @@
 """Small pieces: the excerpt of a chat, keys, default parameters."""
 
+from typing import Any
+
 import pytest
 
 from locutory import Services
@@ -11,7 +13,7 @@ COUNTER = Counter(Services())
 """Estimates: four characters a token."""
 
 
-def said(*words: str) -> list[dict]:
+def said(*words: str) -> list[dict[str, Any]]:
     """A chat in which user and model take turns."""
     roles = ("user", "assistant")
     return [{"role": roles[at % 2], "content": text} for at, text in enumerate(words)]
@@ -35,7 +37,7 @@ def test_window(window: int, expected: str) -> None:
 
 def test_what_is_read() -> None:
     """No system prompt, no images, no tool results; an answer around a tool call is one."""
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "secret"},
         {
             "role": "user",
@@ -79,5 +81,5 @@ def test_length_is_that_of_javascript() -> None:
         ("claude-sonnet-4-5", {"thinking": True}, {"thinking": True}),
     ],
 )
-def test_parameters(model: str, given, expected) -> None:
+def test_parameters(model: str, given: dict[str, Any] | None, expected: dict[str, Any]) -> None:
     assert parameters_of(model, given) == expected

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from plugins.memories.tests.conftest import Kit, Person
 
-from locutory import POLICY, Plugin, Principal, Provide, hook
+from locutory import POLICY, Collection, Plugin, Principal, Provide, hook
 from locutory.access import Decision
 from locutory_contracts.accounts import AccountDeleted
-from locutory_testing import Serve, SignIn
+from locutory_testing import Serve, Server, SignIn
 from locutory_testing.waiting import until
 
 LIMITED = {"memory": {"tokenLimit": 20, "charLimit": 50}}
@@ -23,22 +24,22 @@ KEY_WRONG = "Key must only contain lowercase letters and underscores."
 
 
 @pytest.fixture
-async def server(serve: Serve) -> AsyncIterator[Any]:
+async def server(serve: Serve) -> AsyncIterator[Server]:
     async with serve("endpoints", "memories", SignIn(), yaml=LIMITED) as found:
         yield found
 
 
 @pytest.fixture
-def ann(server, kit):
+def ann(server: Server, kit: Kit) -> Person:
     return kit.Person(server.client)
 
 
 @pytest.fixture
-def rows(server):
+def rows(server: Server) -> Collection:
     return server.kernel.database.collection("memoryentries")
 
 
-async def test_life_of_a_memory(ann, rows) -> None:
+async def test_life_of_a_memory(ann: Person, rows: Collection) -> None:
     empty = await ann.call("GET")
     assert (empty.status_code, empty.json()) == (
         200,
@@ -67,6 +68,7 @@ async def test_life_of_a_memory(ann, rows) -> None:
         "__v": 0,
     }
     stored = await rows.find_one({})
+    assert stored is not None
     assert stored["userId"] == ObjectId(ann.user)
     assert set(stored) == {"_id", "userId", "key", "value", "tokenCount", "updated_at", "__v"}
     changed = (await ann.call("PATCH", "/color", {"key": "color", "value": " green"})).json()
@@ -84,7 +86,7 @@ async def test_life_of_a_memory(ann, rows) -> None:
     await ann.remember("color", "blue")
 
 
-async def test_newest_first_and_pools(ann, rows) -> None:
+async def test_newest_first_and_pools(ann: Person, rows: Collection) -> None:
     await ann.remember("a", "one")
     await ann.remember("b", "two", agentId=" agent_x ")
     await ann.remember("c", "three", agentId="  ")
@@ -143,7 +145,9 @@ async def test_newest_first_and_pools(ann, rows) -> None:
         (["key"], 400, None),
     ],
 )
-async def test_what_cannot_be_written(ann, body: Any, status: int, error: str | None) -> None:
+async def test_what_cannot_be_written(
+    ann: Person, body: Any, status: int, error: str | None
+) -> None:
     answer = await ann.call("POST", body=body)
     assert answer.status_code == status, answer.text
     if error is not None:
@@ -153,7 +157,7 @@ async def test_what_cannot_be_written(ann, body: Any, status: int, error: str | 
         assert "agentId" not in answer.json()["memory"]
 
 
-async def test_duplicate_and_limit(ann) -> None:
+async def test_duplicate_and_limit(ann: Person) -> None:
     await ann.remember("a", "one two three four five six seven eight nine ten")
     same = await ann.call("POST", body={"key": "a", "value": "x"})
     assert (same.status_code, same.json()) == (
@@ -177,7 +181,7 @@ async def test_duplicate_and_limit(ann) -> None:
     assert (await ann.call("GET")).json()["usagePercentage"] == 100
 
 
-async def test_rename(ann) -> None:
+async def test_rename(ann: Person) -> None:
     first = await ann.remember("a", "one")
     await ann.remember("b", "two")
     clash = await ann.call("PATCH", "/a", {"key": "b", "value": "x"})
@@ -209,12 +213,12 @@ async def test_rename(ann) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"value": ""}, {"value": {"$ne": 1}}, {"value": None}])
-async def test_update_needs_a_value(ann, body: Any) -> None:
+async def test_update_needs_a_value(ann: Person, body: Any) -> None:
     answer = await ann.call("PATCH", "/a", body)
     assert (answer.status_code, answer.json()) == (400, {"error": VALUE_MISSING})
 
 
-async def test_keys_of_tools_in_paths(ann, rows) -> None:
+async def test_keys_of_tools_in_paths(ann: Person, rows: Collection) -> None:
     """Tools may use any key; it is decoded once."""
     for key in ("Home Town", "a/b", "50%", "ключ"):
         await rows.insert_one({"userId": ObjectId(ann.user), "key": key, "value": "v", "__v": 0})
@@ -227,7 +231,7 @@ async def test_keys_of_tools_in_paths(ann, rows) -> None:
     assert (await ann.call("DELETE", "/%")).status_code == 400
 
 
-async def test_a_memory_called_preferences(ann) -> None:
+async def test_a_memory_called_preferences(ann: Person) -> None:
     """Models like this key; its path is that of the switch."""
     await ann.remember("preferences", "likes tea")
     answer = await ann.call("PATCH", "/preferences", {"key": "preferences", "value": "likes milk"})
@@ -244,7 +248,7 @@ async def test_a_memory_called_preferences(ann) -> None:
         )
 
 
-async def test_foreign_memories(ann, server, kit) -> None:
+async def test_foreign_memories(ann: Person, server: Server, kit: Kit) -> None:
     """Another user's key answers as an unknown one."""
     bob = kit.Person(server.client, kit.other)
     await ann.remember("secret", "mine")
@@ -257,21 +261,21 @@ async def test_foreign_memories(ann, server, kit) -> None:
     assert await ann.known() == {"secret": "mine"}
 
 
-async def test_operators_in_the_query(ann) -> None:
+async def test_operators_in_the_query(ann: Person) -> None:
     await ann.remember("a", "one", agentId="agent_x")
     for query in ("agentId[$ne]=", "agentId[$exists]=true", "$where=1", "agentId=a&agentId=b"):
         assert (await ann.call("DELETE", f"/a?{query}")).status_code == 404
     assert await ann.known() == {"a": "one"}
 
 
-async def test_same_key_at_the_same_moment(ann) -> None:
+async def test_same_key_at_the_same_moment(ann: Person) -> None:
     answers = await asyncio.gather(
         *(ann.call("POST", body={"key": "a", "value": str(n)}) for n in range(8))
     )
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
 
 
-async def test_limit_at_the_same_moment(ann) -> None:
+async def test_limit_at_the_same_moment(ann: Person) -> None:
     """Twenty tokens have room for four values of five."""
     answers = await asyncio.gather(
         *(ann.call("POST", body={"key": "k" * (n + 1), "value": "a b c d e"}) for n in range(8))
@@ -280,7 +284,7 @@ async def test_limit_at_the_same_moment(ann) -> None:
     assert (await ann.call("GET")).json()["totalTokens"] == 20
 
 
-async def test_two_servers_on_one_database(serve: Serve, kit) -> None:
+async def test_two_servers_on_one_database(serve: Serve, kit: Kit) -> None:
     """Keys stay single and the limit holds between processes, which share no lock."""
     name = f"test_{ObjectId()}"
     async with (
@@ -305,7 +309,7 @@ async def test_two_servers_on_one_database(serve: Serve, kit) -> None:
         await one.kernel.database.client.drop_database(name)
 
 
-async def test_most_memories(serve: Serve, kit) -> None:
+async def test_most_memories(serve: Serve, kit: Kit) -> None:
     settings = {"plugins": {"memories": {"most_memories": 2}}}
     async with serve("memories", SignIn(), yaml=settings) as server:
         ann = kit.Person(server.client)
@@ -317,7 +321,7 @@ async def test_most_memories(serve: Serve, kit) -> None:
         assert (await ann.call("PATCH", "/a", {"key": "c", "value": "x"})).status_code == 200
 
 
-async def test_without_a_section(serve: Serve, kit) -> None:
+async def test_without_a_section(serve: Serve, kit: Kit) -> None:
     """The routes work; there is no limit (tokens are estimated without a counter)."""
     async with serve("memories", SignIn()) as server:
         ann = kit.Person(server.client)
@@ -350,7 +354,7 @@ class OnlySome(Plugin):
         return Decision(False, "test")
 
 
-CALLS = {
+CALLS: dict[str, list[tuple[str, str, Any]]] = {
     "READ": [("GET", "", None)],
     "CREATE": [("POST", "", {"key": "a", "value": "x"})],
     "UPDATE": [
@@ -363,7 +367,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("action", list(CALLS))
-async def test_permissions(serve: Serve, kit, action: str) -> None:
+async def test_permissions(serve: Serve, kit: Kit, action: str) -> None:
     """Each route needs its permission and USE."""
     everything = {"USE", *CALLS}
     for granted in ({action}, everything - {action}, {"USE", action}):
@@ -380,7 +384,7 @@ async def test_permissions(serve: Serve, kit, action: str) -> None:
                     )
 
 
-async def test_deleted_account(ann, server, kit, rows) -> None:
+async def test_deleted_account(ann: Person, server: Server, kit: Kit, rows: Collection) -> None:
     bob = kit.Person(server.client, kit.other)
     await ann.remember("a", "x")
     await ann.remember("a", "x", agentId="agent_x")

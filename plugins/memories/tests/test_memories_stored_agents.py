@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plugins.memories.tests.conftest import Kit, Talking
+
 from locutory import Plugin, Principal, Provide, hook
 from locutory.access import Decision
 from locutory_contracts.agents import STORED_AGENTS
@@ -46,7 +48,7 @@ def to(agent: str) -> dict[str, str]:
     return {"endpoint": "agents", "agent_id": agent, "endpointType": "", "model": ""}
 
 
-async def test_agent_with_a_pool_of_its_own(talking, kit) -> None:
+async def test_agent_with_a_pool_of_its_own(talking: Talking, kit: Kit) -> None:
     own = {"name": "Diary", "tools": ["memory"], "memory_scope": "agent"}
     agents = Agents(agent_own=own, agent_shared={"tools": ["memory"]}, agent_plain={"tools": []})
     async with talking(agents, memory={}) as talk:
@@ -79,7 +81,7 @@ async def test_agent_with_a_pool_of_its_own(talking, kit) -> None:
         assert all("agentName" not in memory for memory in memories)
 
 
-async def test_stored_agent_as_memory_agent(talking, kit) -> None:
+async def test_stored_agent_as_memory_agent(talking: Talking, kit: Kit) -> None:
     """Its model, parameters and instructions count; it writes to the scope of the turn."""
     keeper = {
         "model": "keeper-1",

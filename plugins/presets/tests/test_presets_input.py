@@ -105,7 +105,8 @@ async def test_operators_inside_examples_are_dropped(world: Any) -> None:
 
 async def test_nested_too_deeply(world: Any) -> None:
     """A database keeps 100 levels at most."""
-    for inner in ([], {}):
+    empty: list[Any] = [[], {}]
+    for inner in empty:
         deep: Any = inner
         for _ in range(45):
             deep = [{"a": deep}] if isinstance(inner, dict) else [deep]

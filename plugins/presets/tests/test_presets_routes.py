@@ -180,7 +180,8 @@ async def test_deleting_one(world: Any) -> None:
 
 
 async def test_deleting_all(world: Any) -> None:
-    for options in ({}, {"json": {}}):
+    bodies: list[dict[str, Any]] = [{}, {"json": {}}]
+    for options in bodies:
         for _ in range(3):
             await world.alice.save()
         theirs = await world.bob.save()

@@ -101,7 +101,7 @@ async def lines(data: AccountData, user: str) -> list[Mapping[str, Any]]:
 
 @pytest.fixture
 def data(world: Any) -> AccountData:
-    found = world.server.kernel.services.named(ACCOUNT_DATA, "projects")
+    found: AccountData | None = world.server.kernel.services.named(ACCOUNT_DATA, "projects")
     assert found is not None
     return found
 

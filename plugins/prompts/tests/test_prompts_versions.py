@@ -179,6 +179,7 @@ async def test_a_version_that_is_deleted_while_it_is_put_to_use(stage: Any) -> N
         kernel = s.server.kernel
         prompts = Prompts(kernel.database, kernel.services, get_logger())
         read = await prompts.version(ObjectId(second), None)
+        assert read is not None
         await s.ann.delete(f"/api/prompts/{second}?groupId={group['_id']}")
         assert not await prompts.put_to_use(read)
         (row,) = (await s.ann.get("/api/prompts/all")).json()

@@ -116,7 +116,8 @@ async def test_indexes_are_those_of_librechat(
     serve: Serve, collection: str, names: set[str]
 ) -> None:
     async with serve("roles") as server:
-        indexes = await server.kernel.database.collection(collection).index_information()
+        rows: Any = server.kernel.database.collection(collection)
+        indexes = await rows.index_information()
         assert set(indexes) - {"_id_"} == names
         if collection == "aclentries":
             assert indexes["expiredAt_1"]["expireAfterSeconds"] == 0

@@ -173,7 +173,7 @@ async def test_without_plugins_for_resources(stage: Any) -> None:
             assert (answer.status_code, answer.json()) == missing(kind)
 
 
-A_CAPABILITY_OPENS_NOTHING_THAT_CANNOT_EXIST: list[Any] = MALFORMED[:-1]
+A_CAPABILITY_OPENS_NOTHING_THAT_CANNOT_EXIST = MALFORMED[:-1]
 
 
 async def test_a_capability_opens_nothing_that_cannot_exist(stage: Any) -> None:

@@ -118,7 +118,7 @@ def test_without_fts5_the_server_does_not_start(monkeypatch: pytest.MonkeyPatch)
         def execute(self, *words: Any) -> sqlite3.Cursor:
             raise sqlite3.OperationalError("no such module: fts5")
 
-    monkeypatch.setattr(file.sqlite3, "connect", lambda name: connect(name, factory=Poor))
+    monkeypatch.setattr(sqlite3, "connect", lambda name: connect(name, factory=Poor))
     with pytest.raises(StartupError) as caught:
         file.check_fts5()
     assert "has no FTS5" in str(caught.value)

@@ -86,7 +86,7 @@ async def test_the_position_outlives_the_server(
         await server.kernel.database.client.drop_database(database)
 
 
-async def _has_read(history: Any, kind: str, position: str) -> bool:
+async def _has_read(history: Any, kind: str, position: str | None) -> bool:
     return (kind, position) in history.read
 
 
@@ -242,7 +242,7 @@ async def test_late_copies_of_deleted_things_stay_away(
     """A page of the feed was read before a deletion and is written after it; a fact told
     before it arrives after it."""
     said = history.put("messages", kit.message(user, "lighthouse"))
-    deleted = []
+    deleted: list[Any] = []
 
     async def delete_while_reading() -> None:
         if not deleted:

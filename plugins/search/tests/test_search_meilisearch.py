@@ -75,7 +75,7 @@ class Set:
 @pytest.fixture
 async def scaled(serve: Serve, kit: Any) -> AsyncIterator[Set]:
     meili = FakeMeilisearch()
-    async with listening(meili) as url:  # type: ignore[arg-type]  (any application)
+    async with listening(meili) as url:  # type: ignore[arg-type]  # any application
         yield Set(meili, url, serve, kit)
 
 
@@ -320,7 +320,7 @@ async def test_late_copies_of_deleted_things_are_removed_again(
     scaled: Set, history: Any, kit: Any, user: str
 ) -> None:
     said = history.put("messages", kit.message(user, "lighthouse"))
-    deleted = []
+    deleted: list[Any] = []
 
     async def delete_while_reading() -> None:
         if not deleted:

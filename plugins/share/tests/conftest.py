@@ -169,7 +169,7 @@ class Offer(Plugin):
 
     def __init__(self, *offers: Provide) -> None:
         self._offers = offers
-        self.provides = tuple(offer.key for offer in offers)
+        self.provides = tuple(offer.key for offer in offers)  # type: ignore[misc]  # each offers its own
 
     @hook
     def services(self) -> list[Provide]:

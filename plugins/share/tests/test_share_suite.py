@@ -52,7 +52,7 @@ async def test_odd_ids_find_nothing(world: Any, odd: str) -> None:
         ("PATCH", f"/api/share/{odd}"),
         ("DELETE", f"/api/share/{odd}"),
     ):
-        body = {} if method in ("POST", "PATCH") else None
+        body: Any = {} if method in ("POST", "PATCH") else None
         answer = await world.bob.call(method, path, body)
         assert answer.status_code == 404, f"{method} {path}: {answer.text}"
     answer = await world.bob.get(f"/api/share/link/{odd}")

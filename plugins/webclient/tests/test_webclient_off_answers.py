@@ -187,8 +187,8 @@ async def test_strangers_are_refused(serve: Serve) -> None:
 
 async def test_a_picture_is_refused_with_a_reason(serve: Serve) -> None:
     async with serve("webclient", SignIn()) as server:
-        form = {"files": {"file": ("avatar.png", b"\x89PNG", "image/png")}}
-        answer = await server.client.post("/api/files/images/avatar", headers=USER, **form)
+        files = {"file": ("avatar.png", b"\x89PNG", "image/png")}
+        answer = await server.client.post("/api/files/images/avatar", headers=USER, files=files)
         assert (answer.status_code, answer.json()) == (
             403,
             {"message": "This server keeps no pictures"},

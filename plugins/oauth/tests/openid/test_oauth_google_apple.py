@@ -97,7 +97,7 @@ async def post(found: Any, form: dict[str, str]) -> httpx2.Response:
     """Post from Apple's site: the browser withholds its cookies, and sends them again when
     it follows the answer."""
     async with found.server.connect() as stranger:
-        answer = await stranger.post("/oauth/apple/callback", data=form)
+        answer: httpx2.Response = await stranger.post("/oauth/apple/callback", data=form)
     if answer.status_code != 303:
         return answer
     assert answer.headers["location"].startswith("/oauth/apple/callback?resume=")

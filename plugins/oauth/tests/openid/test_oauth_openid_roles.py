@@ -207,7 +207,10 @@ async def test_rules_that_cannot_work_stop_the_start(site: Any, wrong: dict[str,
 # Entra
 
 
-OVERAGE = {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "x"}}}
+OVERAGE: dict[str, Any] = {
+    "_claim_names": {"groups": "src1"},
+    "_claim_sources": {"src1": {"endpoint": "x"}},
+}
 GROUP = {
     "OPENID_REQUIRED_ROLE": "g3",
     "OPENID_REQUIRED_ROLE_PARAMETER_PATH": "groups",

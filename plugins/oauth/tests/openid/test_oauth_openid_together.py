@@ -287,7 +287,12 @@ async def test_groups_of_the_directory(house: Any, issuer: Any) -> None:
     async with house(settings, {"graph": issuer.address}) as found:
         groups = found.rows("groups")
         for name in ("g1", "g2"):
-            row = {"name": name, "source": "entra", "idOnTheSource": name, "memberIds": []}
+            row: dict[str, Any] = {
+                "name": name,
+                "source": "entra",
+                "idOnTheSource": name,
+                "memberIds": [],
+            }
             await groups.insert_one(row)
         for ids in (["g1", "unknown"], ["g2"], []):
             issuer.graph["getMemberGroups"] = ids

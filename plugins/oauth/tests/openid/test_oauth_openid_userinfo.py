@@ -1,5 +1,6 @@
 """User info that the provider signs (OpenID Connect Core §5.3.2)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ async def test_signed_user_info_of_somebody_else(
     assert set(logged.codes()) <= {"userinfo", "subject"}
 
 
-FORGERIES = {
+FORGERIES: dict[str, Callable[[Any, Any], str]] = {
     "none": lambda issuer, claims: jwt.encode(
         {"alg": "none"}, claims, issuer.key, algorithms=["none"]
     ),

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
 ACS = "http://localhost:3080/oauth/saml/callback"
 OURS = "https://chat.example.com"
@@ -157,7 +157,7 @@ class IdentityProvider:
             self._sign(assertion, sign_alg, digest_alg)
         if sign_response:
             self._sign(response, sign_alg, digest_alg)
-        return etree.tostring(response).decode()
+        return str(etree.tostring(response), "utf-8")
 
     def _assertion(self, response: Any, name_id: str, name_format: str, audience: str) -> Any:
         """An assertion below the response, without attributes."""
@@ -189,21 +189,22 @@ class IdentityProvider:
 
     def _sign(self, signed: Any, sign_alg: str, digest_alg: str) -> None:
         """Put a signature with our certificate behind the issuer."""
-        exclusive = xmlsec.Transform.EXCL_C14N
+        named: Any = xmlsec  # its types lack some of its names
+        exclusive = named.Transform.EXCL_C14N
         signature = xmlsec.template.create(
-            signed, exclusive, getattr(xmlsec.Transform, sign_alg), ns="ds"
+            signed, exclusive, getattr(named.Transform, sign_alg), ns="ds"
         )
         signed.find(f"{{{SAML}}}Issuer").addnext(signature)
         reference = xmlsec.template.add_reference(
-            signature, getattr(xmlsec.Transform, digest_alg), uri=f"#{signed.get('ID')}"
+            signature, getattr(named.Transform, digest_alg), uri=f"#{signed.get('ID')}"
         )
-        xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
+        xmlsec.template.add_transform(reference, named.Transform.ENVELOPED)
         xmlsec.template.add_transform(reference, exclusive)
         xmlsec.template.add_x509_data(xmlsec.template.ensure_key_info(signature))
         xmlsec.tree.add_ids(signed, ["ID"])
         context = xmlsec.SignatureContext()
-        context.key = xmlsec.Key.from_memory(self.key, xmlsec.KeyFormat.PEM)
-        context.key.load_cert_from_file(str(self.certificate), xmlsec.KeyFormat.PEM)
+        context.key = xmlsec.Key.from_memory(self.key, named.KeyFormat.PEM)
+        context.key.load_cert_from_file(str(self.certificate), named.KeyFormat.PEM)
         context.sign(signature)
 
 
@@ -234,7 +235,7 @@ def post() -> Any:
 
     async def send(found: Any, form: dict[str, str]) -> httpx2.Response:
         async with found.server.connect() as stranger:
-            answer = await stranger.post("/oauth/saml/callback", data=form)
+            answer: httpx2.Response = await stranger.post("/oauth/saml/callback", data=form)
         if answer.status_code != 303 or "resume=" not in answer.headers["location"]:
             return answer
         response: httpx2.Response = await found.browser.get(answer.headers["location"])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
 CLIENT = "http://localhost:3080"
 FAILED = f"{CLIENT}/login?redirect=false&error=auth_failed"
@@ -21,7 +21,9 @@ NAMES = {
 Change = Callable[[str], str]
 
 
-async def attack(found: Any, idp: Any, post: Any, change: Change | None = None, **options: Any):
+async def attack(
+    found: Any, idp: Any, post: Any, change: Change | None = None, **options: Any
+) -> None:
     """Post a response, and demand that nobody is signed in by it."""
     back = await post(found, idp.answer(await found.start("saml"), change=change, **options))
     assert back.status_code == 302
@@ -36,7 +38,7 @@ def parsed(change: Callable[[Any], None]) -> Change:
     def apply(text: str) -> str:
         document = etree.fromstring(text.encode())
         change(document)
-        return etree.tostring(document).decode()
+        return str(etree.tostring(document), "utf-8")
 
     return apply
 

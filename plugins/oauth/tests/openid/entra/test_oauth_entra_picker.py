@@ -304,7 +304,8 @@ class TestOnlyForThoseWhoSignedInThere:
             eve = await found.add("eve@x.org", provider="openid", openidId="eve")
             opened = await found.server.kernel.services.get(SIGN_INS).open(eve)
             assert opened.access_token is not None
-            for cookies in ({}, bob):
+            nothing: dict[str, str] = {}
+            for cookies in (nothing, bob):
                 found.use(opened.access_token, cookies)
                 assert await found.names("bert") == []
             found.use(ada_token, {**ada, "connect.sid": "s:forged.signature"})
