@@ -11,7 +11,6 @@ from pymongo.errors import DuplicateKeyError
 
 from locutory import Services, iso, now
 from locutory.database import Raw
-from locutory_agentbuilder.account_deletion import OwnershipTransfer
 from locutory_agentbuilder.definition.fields import SETTABLE, check_new
 from locutory_agentbuilder.definition.issues import Invalid
 from locutory_agentbuilder.definition.references import (
@@ -26,6 +25,7 @@ from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.service import Agents
 from locutory_contracts.account_data import AccountData, Record
 from locutory_contracts.accounts import ACCOUNTS
+from locutory_resources import OwnershipTransfer
 
 _LOCAL = frozenset({"avatar", "tool_resources"})
 """What only this server knows: files, by their paths and ids."""
