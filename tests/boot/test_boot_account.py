@@ -85,7 +85,7 @@ async def store_what_no_route_does(server: Server, user: str) -> None:
     """Documents that only an accident, a running turn or an administrator leaves."""
     database = server.kernel.database.client[server.kernel.database.name]
     key = ObjectId(user)
-    await database["toolcalls"].insert_one({"user": user, "result": WORD})
+    await database["toolcalls"].insert_one({"user": key, "result": WORD})
     await database["tokens"].insert_one({"userId": key, "token": "x"})
     await database["systemgrants"].insert_one(
         {"principalType": "user", "principalId": key, "capability": "read:prompts"}
