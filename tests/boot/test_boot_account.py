@@ -8,16 +8,17 @@ from bson import ObjectId
 from locutory.plugins import discovery
 from locutory_testing import Serve, Server
 from locutory_testing.waiting import until
+from tests.boot.account_fields import owners
 from tests.boot.person import ENVIRONMENT, Person, custom_endpoint
 
 
 def mentions(value: Any, user: str) -> bool:
-    """Does a stored value hold the id of a user, as text or ObjectId?"""
+    """``True`` when a stored value holds the id of a user, as an ObjectId or in a text."""
     if isinstance(value, dict):
         return any(mentions(inner, user) for inner in value.values())
     if isinstance(value, list):
         return any(mentions(inner, user) for inner in value)
-    return bool(value == user or value == ObjectId(user))
+    return (user in value) if isinstance(value, str) else bool(value == ObjectId(user))
 
 
 WORD = "heliotrope"
@@ -54,6 +55,8 @@ async def use_everything(person: Person) -> None:
     tag = {"tag": WORD, "addToConversation": True, "conversationId": conversation}
     await send("POST", "/api/tags", 200, **tag)
     await send("POST", "/api/presets", 201, title=WORD, endpoint="Fake", model="fake")
+    agent = {"name": WORD, "provider": "Fake", "model": "fake", "tools": []}
+    await send("POST", "/api/agents", 201, **agent)
     prompt = {"prompt": WORD, "type": "text"}
     await send("POST", "/api/prompts", 200, prompt=prompt, group={"name": WORD})
     project = (await send("POST", "/api/projects", 201, name=WORD))["_id"]
@@ -69,6 +72,41 @@ async def use_everything(person: Person) -> None:
         return len(answer.json()["messages"]) == 4
 
     await until(found, "the messages were never found")
+
+
+UNUSED = {
+    "locutory_claims": "held for a moment by a registration",
+    "locutory_search": "names accounts only with Meilisearch",
+}
+"""Collections that name accounts, where the person leaves nothing; and why."""
+
+
+async def store_what_no_route_does(server: Server, user: str) -> None:
+    """Documents that only an accident, a running turn or an administrator leaves."""
+    database = server.kernel.database.client[server.kernel.database.name]
+    key = ObjectId(user)
+    await database["toolcalls"].insert_one({"user": key, "result": WORD})
+    await database["tokens"].insert_one({"userId": key, "token": "x"})
+    await database["systemgrants"].insert_one(
+        {"principalType": "user", "principalId": key, "capability": "read:prompts"}
+    )
+    await database["groups"].insert_one({"name": "g", "source": "local", "memberIds": [user]})
+    for name in ("locutory_agentbuilder_leaving", "locutory_prompts_leaving"):
+        await database[name].insert_one({"_id": ObjectId(), "user": user})
+    await database["locutory_project_recounts"].insert_one({"_id": f"{user}:{ObjectId()}"})
+    await database["locutory_tag_recounts"].insert_one({"_id": user})
+    await database["locutory_used_codes"].insert_one({"_id": key, "secret": "s", "step": 1})
+
+
+async def assert_used(server: Server, user: str) -> None:
+    """Every collection that may name an account names this one."""
+    kernel = server.kernel
+    database = kernel.database.client[kernel.database.name]
+    documents = kernel.contributions.documents
+    named = owners((plugin, one) for plugin, owned in documents.items() for one in owned)
+    for name in sorted(name for names in named.values() for name in names):
+        found = [mentions(row, user) for row in await database[name].find({}).to_list()]
+        assert any(found) == (name not in UNUSED), name
 
 
 async def assert_forgotten(server: Server, user: str) -> None:
@@ -100,6 +138,8 @@ async def test_a_deleted_account_leaves_nothing(serve: Serve, fake_model: str) -
     async with serve(*names, environment=ENVIRONMENT, yaml=yaml) as server:
         person = await join_second(server)
         await use_everything(person)
+        await store_what_no_route_does(server, person.id)
+        await assert_used(server, person.id)
         deleted = await person.client.request("DELETE", "/api/user/delete")
         assert deleted.json() == {"message": "User deleted"}
         await assert_forgotten(server, person.id)

@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from locutory import Decision, HTTPError, Policy, Principal, Provide, Request, Services
 from locutory_contracts.access import ACCESS, EDIT, VIEW
-from locutory_resources import CallerRights, object_id
+from locutory_resources import CallerRights, missing, object_id
 
 ANN, BOB = Principal(str(ObjectId()), "USER"), Principal(str(ObjectId()), "USER")
 BOSS = Principal(str(ObjectId()), "ADMIN")
@@ -47,7 +47,7 @@ def rights(*, shared: bool) -> CallerRights:
 
 async def test_without_entries_everybody_reaches_what_they_wrote() -> None:
     alone = rights(shared=False)
-    assert alone.access is None
+    assert alone.shared is None
     assert await alone.decide(ANN, THING, EDIT)
     assert not await alone.decide(BOB, THING, VIEW)
     assert not await alone.has_all(BOSS)
@@ -55,7 +55,7 @@ async def test_without_entries_everybody_reaches_what_they_wrote() -> None:
 
 async def test_with_entries_they_decide() -> None:
     shared = rights(shared=True)
-    assert shared.access is not None
+    assert shared.shared is not None
     assert not await shared.decide(ANN, THING, VIEW)
     assert await shared.decide(BOB, THING, VIEW)
     assert not await shared.decide(BOB, THING, EDIT)
@@ -82,10 +82,10 @@ def test_refusals_and_faults() -> None:
         some.demand(Decision(False, ""), THING["_id"])
     text = "Insufficient permissions to access this thing"
     assert refused.value.body == {"error": "Forbidden", "message": text}
-    with pytest.raises(HTTPError) as missing, some.checking():
-        raise some.missing()
-    assert missing.value.status == 404
-    assert missing.value.body == {"error": "Not Found", "message": "thing not found"}
+    with pytest.raises(HTTPError) as passed, some.checking():
+        raise HTTPError(404, missing("thing"))
+    assert passed.value.status == 404
+    assert passed.value.body == {"error": "Not Found", "message": "thing not found"}
     with pytest.raises(HTTPError) as failed, some.checking():
         raise RuntimeError("for tests")
     assert failed.value.status == 500

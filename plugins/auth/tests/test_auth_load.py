@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from locutory_auth import hashing
 
 GIGABYTE = 1 << 30

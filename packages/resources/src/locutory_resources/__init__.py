@@ -1,6 +1,22 @@
 """For plugins whose things can be shared."""
 
 from locutory_resources.ownership import OwnedResources, OwnershipTransfer
-from locutory_resources.rights import CallerRights, object_id
+from locutory_resources.rights import (
+    FAILED,
+    NO_PERMISSION,
+    CallerRights,
+    missing,
+    object_id,
+    refused,
+)
 
-__all__ = ["CallerRights", "OwnedResources", "OwnershipTransfer", "object_id"]
+__all__ = [
+    "FAILED",
+    "NO_PERMISSION",
+    "CallerRights",
+    "OwnedResources",
+    "OwnershipTransfer",
+    "missing",
+    "object_id",
+    "refused",
+]

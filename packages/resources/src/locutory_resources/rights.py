@@ -10,16 +10,26 @@ from structlog.stdlib import BoundLogger
 from locutory import Decision, HTTPError, Policy, Principal, Request, Services
 from locutory_contracts.access import ACCESS, ResourceAccess
 
-_FAILED = {
+FAILED = {
     "error": "Internal Server Error",
     "message": "Failed to check resource access permissions",
 }
-_NO_PERMISSION = {"message": "Forbidden: Insufficient permissions"}
+NO_PERMISSION = {"message": "Forbidden: Insufficient permissions"}
+
+
+def missing(kind: str) -> dict[str, str]:
+    """The body for a path that names no resource."""
+    return {"error": "Not Found", "message": f"{kind} not found"}
+
+
+def refused(kind: str) -> dict[str, str]:
+    """The body for callers who lack the right on a resource."""
+    return {"error": "Forbidden", "message": f"Insufficient permissions to access this {kind}"}
 
 
 class CallerRights:
     """Asks the service `ACCESS`. While no plugin provides it, everybody reaches exactly what
-    they wrote themselves.
+    they wrote themselves. A plugin derives from it to look up its resources.
 
     ``kind``: the name of the resources' `ResourceKind`; ``permission``: the permission group
     whose USE lets callers in at all; ``capability``: the one of those who may do everything.
@@ -42,7 +52,7 @@ class CallerRights:
         self._log = log
 
     @property
-    def access(self) -> ResourceAccess | None:
+    def shared(self) -> ResourceAccess | None:
         """The service, or ``None`` while nothing can be shared."""
         return self._services.find(ACCESS)
 
@@ -50,7 +60,7 @@ class CallerRights:
         """403 unless the caller's role may use such resources at all; for routes that the kernel
         has checked for another permission."""
         if not await self._policy.allows(principal, self._permission, "USE"):
-            raise HTTPError(403, _NO_PERMISSION)
+            raise HTTPError(403, NO_PERMISSION)
 
     async def check_use(self, request: Request) -> None:
         """`use` as a check of a route."""
@@ -58,7 +68,7 @@ class CallerRights:
 
     async def has_all(self, principal: Principal) -> bool:
         """``True`` when the caller may do everything with all resources, by a capability."""
-        return self.access is not None and bool(
+        return self.shared is not None and bool(
             await self._policy.holds(principal, self._capability)
         )
 
@@ -67,9 +77,9 @@ class CallerRights:
     ) -> Decision:
         """The decision about ``needed`` rights of the caller on a stored resource, of which
         ``_id`` and ``author`` are read."""
-        access = self.access
-        if access is not None:
-            return await access.decide(principal, self.kind, str(resource["_id"]), needed)
+        shared = self.shared
+        if shared is not None:
+            return await shared.decide(principal, self.kind, str(resource["_id"]), needed)
         wrote = resource.get("author") == object_id(principal.id)
         who = "the caller" if wrote else "somebody else"
         return Decision(wrote, f"only its author reaches it, and that is {who}")
@@ -83,11 +93,7 @@ class CallerRights:
             raise
         except Exception:
             self._log.exception("resources.check_failed", kind=self.kind)
-            raise HTTPError(500, _FAILED) from None
-
-    def missing(self) -> HTTPError:
-        """404 for a path that names no resource."""
-        return HTTPError(404, {"error": "Not Found", "message": f"{self.kind} not found"})
+            raise HTTPError(500, FAILED) from None
 
     def demand(self, decision: Decision, resource_id: object) -> None:
         """403 unless the decision is in favour of the caller."""
@@ -95,8 +101,7 @@ class CallerRights:
             self._log.debug(
                 "resources.refused", kind=self.kind, id=str(resource_id), reason=decision.reason
             )
-            text = f"Insufficient permissions to access this {self.kind}"
-            raise HTTPError(403, {"error": "Forbidden", "message": text})
+            raise HTTPError(403, refused(self.kind))
 
 
 def object_id(value: Any) -> ObjectId | None:

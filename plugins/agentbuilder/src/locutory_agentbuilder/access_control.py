@@ -5,24 +5,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
 from locutory import Decision, HTTPError, Policy, Principal, Raw, Request, Services
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.resource_kind import CAPABILITY, KIND, PERMISSION, REMOTE
 from locutory_agentbuilder.service import Agents
-from locutory_contracts.access import ACCESS, EDIT, SHARE, VIEW, ResourceAccess
+from locutory_contracts.access import EDIT, SHARE, VIEW
+from locutory_resources import CallerRights, missing, refused
 
-MISSING = {"error": "Not Found", "message": "agent not found"}
+MISSING = missing(KIND)
 UNKNOWN = {"error": "Agent not found"}
 """The answer for an unknown id, instead of `MISSING`, to callers with the capability."""
-REFUSED = {"error": "Forbidden", "message": "Insufficient permissions to access this agent"}
-FAILED = {
-    "error": "Internal Server Error",
-    "message": "Failed to check resource access permissions",
-}
-NO_PERMISSION = {"message": "Forbidden: Insufficient permissions"}
+REFUSED = refused(KIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +27,8 @@ class Editable:
     agent: Raw
 
 
-class AccessControl:
-    """Asks the service `ACCESS`. While no plugin provides it, everybody reaches exactly what
-    they wrote themselves."""
+class AccessControl(CallerRights):
+    """The rights of callers on agents, and the agents that paths name."""
 
     def __init__(
         self,
@@ -43,25 +37,8 @@ class AccessControl:
         policy: Policy,
         log: BoundLogger,
     ) -> None:
+        super().__init__(KIND, PERMISSION, CAPABILITY, services, policy, log)
         self._agents = agents
-        self._services = services
-        self._policy = policy
-        self._log = log
-
-    @property
-    def shared(self) -> ResourceAccess | None:
-        """The service, or ``None`` while nothing can be shared."""
-        return self._services.find(ACCESS)
-
-    async def use(self, principal: Principal) -> None:
-        """403 unless the caller's role may use agents at all; for routes that the kernel has
-        checked for another permission."""
-        if not await self._policy.allows(principal, PERMISSION, "USE"):
-            raise HTTPError(403, NO_PERMISSION)
-
-    async def check_use(self, request: Request) -> None:
-        """`use` as a check of a route."""
-        await self.use(request.caller)
 
     async def check_editable(self, request: Request) -> None:
         """`agent` as a check of a route, for callers who may change it; kept as `Editable`."""
@@ -76,42 +53,30 @@ class AccessControl:
         fields: Mapping[str, Any] = WITHOUT_VERSIONS,
     ) -> Raw:
         """The agent of a path with ``fields`` of it; 404 or 403 as the contract states."""
-        try:
+        with self.checking():
             document = await self._agents.find(agent_id, principal.tenant, fields)
             if document is None:
-                everything = self.shared and await self._policy.holds(principal, CAPABILITY)
-                raise HTTPError(404, UNKNOWN if everything else MISSING)
+                raise HTTPError(404, UNKNOWN if await self.has_all(principal) else MISSING)
             allowed = await self.decide(principal, document, needed)
-        except HTTPError:
-            raise
-        except Exception:
-            self._log.exception("agentbuilder.access_check_failed")
-            raise HTTPError(500, FAILED) from None
-        if not allowed:
-            self._log.debug("agentbuilder.refused", agent=agent_id, reason=allowed.reason)
-            raise HTTPError(403, REFUSED)
+        self.demand(allowed, agent_id)
         return document
 
     async def decide(
         self,
         principal: Principal,
-        agent: Mapping[str, Any],
+        resource: Mapping[str, Any],
         needed: int = VIEW,
         *,
         remote: bool = False,
     ) -> Decision:
         """The decision about ``needed`` rights of the caller on an agent. ``remote``: by the
         rights of programs; who may share the agent has all of them (contract agents-api §2)."""
-        if agent.get("tenantId") != principal.tenant:
+        if resource.get("tenantId") != principal.tenant:
             return Decision(False, "the agent belongs to another tenant")
         shared = self.shared
-        if shared is None:
-            wrote = agent.get("author") == object_id(principal.id)
-            who = "the caller" if wrote else "somebody else"
-            return Decision(wrote, f"only its author reaches it, and that is {who}")
-        key = str(agent["_id"])
-        if not remote:
-            return await shared.decide(principal, KIND, key, needed)
+        if shared is None or not remote:
+            return await super().decide(principal, resource, needed)
+        key = str(resource["_id"])
         owner = await shared.decide(principal, KIND, key, SHARE)
         return owner or await shared.decide(principal, REMOTE, key, needed)
 
@@ -124,8 +89,3 @@ class AccessControl:
             for agent, decision in zip(asked, decisions, strict=True)
             if not decision
         ]
-
-
-def object_id(text: Any) -> ObjectId | None:
-    """A 24-hex text as an ObjectId; ``None`` for everything else."""
-    return ObjectId(text) if isinstance(text, str) and ObjectId.is_valid(text) else None

@@ -10,7 +10,6 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Raw, Services, iso, now
-from locutory_agentbuilder.account_deletion import OwnershipTransfer
 from locutory_agentbuilder.definition.fields import SETTABLE, check_new
 from locutory_agentbuilder.definition.issues import Invalid
 from locutory_agentbuilder.definition.references import (
@@ -25,6 +24,7 @@ from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.service import Agents
 from locutory_contracts.account_data import AccountData, Record
 from locutory_contracts.accounts import ACCOUNTS
+from locutory_resources import OwnershipTransfer
 
 _LOCAL = frozenset({"avatar", "tool_resources"})
 """What only this server knows: files, by their paths and ids."""

@@ -20,7 +20,6 @@ from locutory import (
 )
 from locutory_agentbuilder.access_control import AccessControl
 from locutory_agentbuilder.account_data import AgentData
-from locutory_agentbuilder.account_deletion import OwnershipTransfer
 from locutory_agentbuilder.authored import AuthoredAgents
 from locutory_agentbuilder.categories import Categories
 from locutory_agentbuilder.config import AgentBuilderConfig, EndpointsSection, read_deployment
@@ -29,6 +28,7 @@ from locutory_agentbuilder.documents import Agent, AgentCategory, PendingTransfe
 from locutory_agentbuilder.editor import AgentEditor
 from locutory_agentbuilder.listing.lists import Lists
 from locutory_agentbuilder.listing.tools import ToolList
+from locutory_agentbuilder.owned_agents import OwnedAgents
 from locutory_agentbuilder.owner_contacts import OwnerContacts
 from locutory_agentbuilder.resource_kind import KIND, REMOTE, AgentResource
 from locutory_agentbuilder.routes.agents import AgentRoutes
@@ -42,6 +42,7 @@ from locutory_contracts.agents import AGENTS_PERMISSIONS, STORED_AGENTS
 from locutory_contracts.files import FILES
 from locutory_contracts.offers import AGENT_TOOLS
 from locutory_contracts.people import PEOPLE
+from locutory_resources import OwnershipTransfer
 
 
 class AgentBuilderPlugin(Plugin):
@@ -64,7 +65,9 @@ class AgentBuilderPlugin(Plugin):
         resources = Resources(ctx.services)
         self._editor = AgentEditor(self._agents, self._access_control, resources, deployment)
         self._categories = Categories(ctx.database)
-        ownership_transfer = OwnershipTransfer(self._agents, ctx.database, ctx.services)
+        ownership_transfer = OwnershipTransfer(
+            KIND, OwnedAgents(self._agents), lambda: ctx.database[PendingTransfer], ctx.services
+        )
         self._account_data = AgentData(self._agents, ctx.services, ownership_transfer)
 
     @hook

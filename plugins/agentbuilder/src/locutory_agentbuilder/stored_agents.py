@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from locutory import Decision, Principal
-from locutory_agentbuilder.access_control import AccessControl, object_id
+from locutory_agentbuilder.access_control import AccessControl
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.resource_kind import REMOTE
 from locutory_agentbuilder.service import Agents, object_ids
 from locutory_contracts.access import VIEW
 from locutory_contracts.agents import StoredAgent
+from locutory_resources import object_id
 
 
 class StoredAgentService:

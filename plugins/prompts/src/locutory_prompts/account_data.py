@@ -12,10 +12,10 @@ from pymongo.errors import DuplicateKeyError
 from locutory import Raw, Services, iso, now
 from locutory_contracts.account_data import AccountData, Record
 from locutory_contracts.accounts import ACCOUNTS
-from locutory_prompts.account_deletion import OwnershipTransfer
 from locutory_prompts.documents import GROUP
 from locutory_prompts.service import NAMELESS, Prompts
 from locutory_prompts.validation import RULES
+from locutory_resources import OwnershipTransfer
 
 _MOST_VERSIONS = 10_000
 

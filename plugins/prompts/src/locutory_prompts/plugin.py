@@ -10,16 +10,17 @@ from locutory_contracts.account_data import ACCOUNT_DATA, account_events
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_prompts.access_control import AccessControl
 from locutory_prompts.account_data import PromptData
-from locutory_prompts.account_deletion import OwnershipTransfer
 from locutory_prompts.authored import AuthoredGroups
 from locutory_prompts.config import PromptsConfig
 from locutory_prompts.documents import PendingTransfer, Prompt, PromptGroup
 from locutory_prompts.listing.lists import Lists
+from locutory_prompts.owned_groups import OwnedGroups
 from locutory_prompts.resource_kind import KIND, PERMISSION, PromptGroupResource
 from locutory_prompts.routes.groups import GroupRoutes
 from locutory_prompts.routes.lists import ListRoutes
 from locutory_prompts.routes.versions import VersionRoutes
 from locutory_prompts.service import Prompts
+from locutory_resources import OwnershipTransfer
 
 
 class PromptsPlugin(Plugin):
@@ -35,7 +36,12 @@ class PromptsPlugin(Plugin):
     def setup(self, ctx: Context[PromptsConfig]) -> None:
         self._prompts = Prompts(ctx.database, ctx.services, ctx.log)
         self._access_control = AccessControl(self._prompts, ctx.services, ctx.policy, ctx.log)
-        ownership_transfer = OwnershipTransfer(self._prompts, ctx.database, ctx.services)
+        ownership_transfer = OwnershipTransfer(
+            KIND,
+            OwnedGroups(self._prompts, ctx.services),
+            lambda: ctx.database[PendingTransfer],
+            ctx.services,
+        )
         self._account_data = PromptData(self._prompts, ctx.services, ownership_transfer)
 
     @hook

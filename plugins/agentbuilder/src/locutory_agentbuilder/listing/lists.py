@@ -9,7 +9,7 @@ from typing import Any
 from bson.codec_options import CodecOptions
 
 from locutory import Principal, Raw
-from locutory_agentbuilder.access_control import AccessControl, object_id
+from locutory_agentbuilder.access_control import AccessControl
 from locutory_agentbuilder.definition.resources import SKILL
 from locutory_agentbuilder.documents import SUMMARY, without
 from locutory_agentbuilder.listing.order import SORT, Position, cursor_after
@@ -17,6 +17,7 @@ from locutory_agentbuilder.owner_contacts import OwnerContacts
 from locutory_agentbuilder.resource_kind import KIND
 from locutory_agentbuilder.service import Agents, object_ids
 from locutory_contracts.access import EDIT, OWNER, VIEW
+from locutory_resources import object_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,10 @@ from starlette.responses import Response
 
 from locutory import JSON, Can, HTTPError, NoBody, Principal, Raw, Request, Route, RouteGroup
 from locutory_agentbuilder.access_control import (
-    FAILED,
     MISSING,
-    NO_PERMISSION,
     REFUSED,
     AccessControl,
     Editable,
-    object_id,
 )
 from locutory_agentbuilder.definition.fields import AgentFields, NewAgent
 from locutory_agentbuilder.definition.issues import Invalid
@@ -23,6 +20,7 @@ from locutory_agentbuilder.resource_kind import KIND, PERMISSION
 from locutory_agentbuilder.routes import models
 from locutory_agentbuilder.service import Agents
 from locutory_contracts.access import DELETE, EDIT, VIEW
+from locutory_resources import FAILED, NO_PERMISSION, object_id
 
 _VIEWED = (
     *("_id", "id", "name", "description", "conversation_starters", "avatar", "author"),

@@ -8,12 +8,13 @@ from bson import ObjectId
 from bson.codec_options import CodecOptions
 
 from locutory import Principal, Raw
-from locutory_prompts.access_control import AccessControl, object_id
+from locutory_prompts.access_control import AccessControl
 from locutory_prompts.documents import SUMMARY
 from locutory_prompts.listing.order import SORT, Position, cursor_after
 from locutory_prompts.listing.rows import rows_of
 from locutory_prompts.resource_kind import KIND
 from locutory_prompts.service import Prompts
+from locutory_resources import object_id
 
 MINE = "sys__my__prompts__sys"
 SHARED = "sys__shared__prompts__sys"

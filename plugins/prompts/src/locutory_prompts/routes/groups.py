@@ -4,18 +4,12 @@ from starlette.responses import Response
 
 from locutory import JSON, Can, HTTPError, Limit, NoBody, Request, Route, RouteGroup, by_user
 from locutory_contracts.access import DELETE, EDIT, VIEW
-from locutory_prompts.access_control import (
-    FAILED,
-    MISSING,
-    REFUSED,
-    AccessControl,
-    Granted,
-    object_id,
-)
+from locutory_prompts.access_control import MISSING, REFUSED, AccessControl, Granted
 from locutory_prompts.documents import GROUP, without
 from locutory_prompts.resource_kind import PERMISSION
 from locutory_prompts.routes import models
 from locutory_prompts.service import Prompts
+from locutory_resources import FAILED, object_id
 
 _LIMITED = {"message": "Too many prompt usage requests. Try again later"}
 

@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from locutory import HTTPError, Invalid, refusal
-from locutory_prompts.access_control import object_id
 from locutory_prompts.validation import RULES, InvalidFields, check_new, check_update
+from locutory_resources import object_id
 
 _NO_TEXT = "Prompt text is required and must be a non-empty string"
 _BAD_TYPE = 'Prompt type must be "text" or "chat"'

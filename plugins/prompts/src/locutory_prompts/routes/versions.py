@@ -7,17 +7,11 @@ from starlette.responses import Response
 
 from locutory import JSON, Can, Empty, HTTPError, NoBody, Request, Route, RouteGroup
 from locutory_contracts.access import DELETE, EDIT, VIEW
-from locutory_prompts.access_control import (
-    FAILED,
-    MISSING,
-    REFUSED,
-    AccessControl,
-    Granted,
-    object_id,
-)
+from locutory_prompts.access_control import MISSING, REFUSED, AccessControl, Granted
 from locutory_prompts.resource_kind import PERMISSION
 from locutory_prompts.routes import models
 from locutory_prompts.service import Prompts
+from locutory_resources import FAILED, object_id
 
 _NOT_PUT = {"message": "Error making prompt production"}
 _NOT_DELETED = {"error": "Error deleting prompt"}
