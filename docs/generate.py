@@ -319,8 +319,9 @@ def _reduced(graph: Mapping[str, set[str]]) -> list[tuple[str, str]]:
     ]
 
 
-def _opened_by_name(names: Iterable[str]) -> set[str]:
-    """Packages that nobody below the root requires: the kernel uses those that are installed."""
+def _used_if_installed(names: set[str]) -> set[str]:
+    """Those packages that the kernel does not require: databases, which it opens by their names,
+    and what its extras name."""
     found = set()
     for name in names:
         file = ROOT / "packages" / name.removeprefix("locutory_") / "pyproject.toml"
@@ -329,7 +330,7 @@ def _opened_by_name(names: Iterable[str]) -> set[str]:
             found.add(name)
     kernel = tomllib.loads((ROOT / "kernel" / "pyproject.toml").read_text("utf-8"))["project"]
     extras = kernel.get("optional-dependencies", {}).values()
-    return found | {line.replace("-", "_") for extra in extras for line in extra} & set(names)
+    return found | {line.replace("-", "_") for extra in extras for line in extra} & names
 
 
 def picture() -> str:
@@ -347,12 +348,12 @@ def picture() -> str:
         lines.extend(f"    {_short(name)}" for name in sorted(names))
         lines.append("  end")
 
-    group("packages above plugins", chain(*above))
+    group("packages that use the kernel", chain(*above))
     names = [_short(name) for name in plugins]
     rows = [" · ".join(names[start : start + 5]) for start in range(0, len(names), 5)]
     lines.append(f'  plugins["<b>plugins</b>, none knows another<br>{"<br>".join(rows)}"]')
     if between:
-        group("packages between plugins and contracts", chain(*between))
+        group("packages that plugins share", chain(*between))
     lines.append("  contracts")
     lines.append('  subgraph kernel["kernel: each layer knows those below it"]')
     layers = imports.inner_layers("locutory")
@@ -361,7 +362,9 @@ def picture() -> str:
     lines.append("  end")
     group("packages below the kernel", chain(*below))
     lines += [f"  {start} --> {end}" for start, end in _reduced(graph)]
-    lines += [f"  kernel -.-> {_short(name)}" for name in sorted(_opened_by_name(chain(*below)))]
+    lines += [
+        f"  kernel -.-> {_short(name)}" for name in sorted(_used_if_installed(set(chain(*below))))
+    ]
     return "\n".join([*lines, "```"])
 
 

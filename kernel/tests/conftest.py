@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from locutory import NoConfig, Plugin, hook
-from locutory import installed
+from locutory import NoConfig, Plugin, hook, installed
 from locutory_testing import Serve
 from locutory_testing.database import Databases
 from locutory_testing.programs import redis_server

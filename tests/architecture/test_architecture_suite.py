@@ -44,4 +44,5 @@ def test_locutory_requires_every_bundled_plugin() -> None:
     plugins = (ROOT / "plugins").glob("*/pyproject.toml")
     wanted = {tomllib.loads(each.read_text("utf-8"))["project"]["name"] for each in plugins}
     ours = {"locutory-kernel", "locutory-contracts", "locutory-redis", "locutory-sqlite"}
+    ours |= {"locutory-debounce", "locutory-resources"}
     assert set(project["dependencies"]) == ours | wanted

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from locutory.access import Decision, Principal
-from locutory.events import Fact
-from locutory.keys import Extension, Service
+from locutory import Decision, Extension, Fact, Principal, Service
 
 VIEW = 1
 EDIT = 2

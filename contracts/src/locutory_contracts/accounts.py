@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from locutory.events import Fact, Step
-from locutory.keys import Service
+from locutory import Fact, Service, Step
 
 Account = Mapping[str, Any]
 """A stored account, a document of ``users`` (collections §3.1): ``_id`` (ObjectId), ``email`` (lower

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from locutory.access import Action, Decision, PermissionGroup, Principal
-from locutory.keys import Service
+from locutory import Action, Decision, PermissionGroup, Principal, Service
 from locutory_contracts.access import VIEW
 from locutory_contracts.models import Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from locutory.keys import Service
+from locutory import Service
 
 
 class Avatars(Protocol):

@@ -4,9 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from locutory.access import Principal
-from locutory.events import Fact, Step
-from locutory.keys import Extension, Service
+from locutory import Extension, Fact, Principal, Service, Step
 from locutory_contracts.models import ToolSchema
 
 

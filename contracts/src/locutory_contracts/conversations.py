@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol
 
-from locutory.events import Fact
-from locutory.keys import Service
+from locutory import Fact, Service
 
 NO_PARENT = "00000000-0000-0000-0000-000000000000"
 """``parentMessageId`` of a root message."""

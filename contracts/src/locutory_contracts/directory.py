@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from locutory.keys import Service
+from locutory import Service
 
 if TYPE_CHECKING:
-    from locutory.http.request import Request
+    from locutory import Request
 
 DirectoryKind = Literal["user", "group"]
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from locutory.keys import Service
+from locutory import Service
 
 FileRecord = Mapping[str, Any]
 """A document of the collection ``files`` without ``text``: ``file_id``, ``filename``,

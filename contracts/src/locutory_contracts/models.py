@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from locutory.access import Principal
-from locutory.keys import Extension, Service
+from locutory import Extension, Principal, Service
 
 
 @dataclass(slots=True)

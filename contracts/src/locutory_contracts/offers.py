@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from locutory.access import Principal
-from locutory.keys import Extension
-from locutory.services import Services
+from locutory import Extension, Principal, Services
 from locutory_contracts.chat import Turn
 
 

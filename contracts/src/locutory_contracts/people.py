@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from locutory.keys import Service
+from locutory import Service
 from locutory_contracts.accounts import Account
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from locutory.keys import Service
+from locutory import Service
 
 
 class SearchFailed(Exception):

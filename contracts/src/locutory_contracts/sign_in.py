@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from locutory.events import Fact
-from locutory.keys import Extension, Service
+from locutory import Extension, Fact, Service
 from locutory_contracts.accounts import Account
 
 if TYPE_CHECKING:
-    from locutory.http.request import Request
+    from locutory import Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from locutory.access import Principal
-from locutory.keys import Extension
+from locutory import Extension, Principal
 
 
 class StartupConfig(Protocol):

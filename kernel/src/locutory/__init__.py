@@ -32,8 +32,10 @@ from locutory.errors import (
     Veto,
 )
 from locutory.events import Events, Fact, On, Step
-from locutory.http.limiting import Limit, LimitExceeded, by_ip, by_user
-from locutory.http.request import Request
+from locutory.http.failures import UNKNOWN_ERROR
+from locutory.http.fallback import NEXT_STEPS, PAGES
+from locutory.http.limiting import Limit, LimitExceeded, RateLimits, by_ip, by_user
+from locutory.http.request import SYSTEM_TENANT, Request, check_caller_waits
 from locutory.http.route_group import RouteGroup
 from locutory.http.routing import Answer, Route
 from locutory.http.validation import (
@@ -43,6 +45,7 @@ from locutory.http.validation import (
     QueryFlag,
     WholeNumber,
     max_entries,
+    read_query,
     refusal,
     refused,
     wording,
@@ -52,6 +55,7 @@ from locutory.plugins.context import ConfigRef, Context, Routes
 from locutory.plugins.plugin import Check, Job, NoConfig, PhaseTask, Plugin, hook
 from locutory.responses import JSON, Empty, Text, answer, encode, iso, now
 from locutory.services import Gathered, Provide, Services
+from locutory.settings import KernelConfig
 from locutory_configfile import Environment, env, flag, http_address, option
 from locutory_credentials import Credentials
 from locutory_httpserver.parsing import drop_operators
@@ -62,7 +66,11 @@ __all__ = [
     "ADMIN_ROLE",
     "AUTHENTICATORS",
     "JSON",
+    "NEXT_STEPS",
+    "PAGES",
     "POLICY",
+    "SYSTEM_TENANT",
+    "UNKNOWN_ERROR",
     "Access",
     "Action",
     "Answer",
@@ -90,6 +98,7 @@ __all__ = [
     "HTTPError",
     "Invalid",
     "Job",
+    "KernelConfig",
     "Limit",
     "LimitExceeded",
     "NoBody",
@@ -106,6 +115,7 @@ __all__ = [
     "Provide",
     "Public",
     "QueryFlag",
+    "RateLimits",
     "Raw",
     "Request",
     "Route",
@@ -124,6 +134,7 @@ __all__ = [
     "answer",
     "by_ip",
     "by_user",
+    "check_caller_waits",
     "drop_operators",
     "encode",
     "env",
@@ -134,6 +145,7 @@ __all__ = [
     "max_entries",
     "now",
     "option",
+    "read_query",
     "refusal",
     "refused",
     "wording",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from locutory_contracts.portability import PORTABLE
+from locutory_contracts.account_data import ACCOUNT_DATA
 
 ANN, BEN, EVE = ("a" * 24, "b" * 24, "e" * 24)
 
@@ -62,8 +62,8 @@ async def test_an_editor_leaves_no_name_in_versions(stage: Any) -> None:
 
 
 async def records(s: Any, user: str) -> list[dict[str, Any]]:
-    portable = s.server.kernel.services.named(PORTABLE, "agent")
-    return [dict(record) async for record in portable.export(user)]
+    data = s.server.kernel.services.named(ACCOUNT_DATA, "agentbuilder")
+    return [dict(record) async for record in data.export(user)]
 
 
 @pytest.mark.parametrize("roles", [True, False], ids=["shared", "alone"])
@@ -75,12 +75,12 @@ async def test_out_and_in_again(stage: Any, roles: bool) -> None:
         out = await records(s, ANN)
         assert len(out) == 2
         assert not mentions(out, ANN)
-        portable = s.server.kernel.services.named(PORTABLE, "agent")
+        data = s.server.kernel.services.named(ACCOUNT_DATA, "agentbuilder")
         ids: dict[str, str] = {}
-        assert [await portable.restore(ANN, record, ids) for record in out] == [False, False]
+        assert [await data.restore(ANN, record, ids) for record in out] == [False, False]
         ids = {}
-        assert [await portable.restore(EVE, record, ids) for record in out] == [True, True]
-        assert [await portable.restore(EVE, record, ids) for record in out] == [False, False]
+        assert [await data.restore(EVE, record, ids) for record in out] == [True, True]
+        assert [await data.restore(EVE, record, ids) for record in out] == [False, False]
         assert sorted(await s.names(s.eve)) == ["A", "B"]
         restored = {
             row["name"]: row async for row in s.collection("agents").find({"author": ObjectId(EVE)})
@@ -101,9 +101,9 @@ async def test_out_and_in_again(stage: Any, roles: bool) -> None:
 )
 async def test_what_cannot_be_restored(stage: Any, record: dict[str, Any]) -> None:
     async with stage(roles=False) as s:
-        portable = s.server.kernel.services.named(PORTABLE, "agent")
+        data = s.server.kernel.services.named(ACCOUNT_DATA, "agentbuilder")
         with pytest.raises(ValueError, match="This agent cannot be restored"):
-            await portable.restore(ANN, record, {})
+            await data.restore(ANN, record, {})
 
 
 async def test_a_record_brings_no_rights(stage: Any) -> None:
@@ -121,9 +121,9 @@ async def test_a_record_brings_no_rights(stage: Any) -> None:
             "tool_resources": {"context": {"file_ids": ["ben-1"]}},
             "avatar": {"filepath": "https://evil.example/x", "source": "local"},
         }
-        portable = s.server.kernel.services.named(PORTABLE, "agent")
+        data = s.server.kernel.services.named(ACCOUNT_DATA, "agentbuilder")
         ids: dict[str, str] = {}
-        assert await portable.restore(ANN, forged, ids)
+        assert await data.restore(ANN, forged, ids)
         assert ids[bens["id"]] != bens["id"]
         row = await s.collection("agents").find_one({"id": ids[bens["id"]]})
         assert (str(row["author"]), row["is_promoted"]) == (ANN, False)

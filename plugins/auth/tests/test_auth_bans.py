@@ -20,7 +20,7 @@ from locutory import (
     SignedIn,
     hook,
 )
-from locutory_auth.bans.address import counted
+from locutory_auth.address import counted
 
 BANNED = {"message": "Your account has been temporarily banned due to violations of our service."}
 ON = {"BAN_VIOLATIONS": "true", "BAN_INTERVAL": "10 * 2", "BAN_DURATION": "1000 * 60"}

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from locutory_auth.passwords import hashing
 
 GIGABYTE = 1 << 30

@@ -6,7 +6,7 @@ import pytest
 
 from locutory import Database, Plugin, Principal, Provide, Services, hook
 from locutory.settings import KernelConfig
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
 from locutory_auth.registration.policy import RegistrationPolicy
 from locutory_auth.startup import SignInStartup
 from locutory_configfile import environment_values
@@ -26,7 +26,7 @@ LDAP = {"LDAP_URL": "ldap://127.0.0.1", "LDAP_USER_SEARCH_BASE": "dc=example"}
 
 
 def entry(environment: dict[str, str]) -> SignInStartup:
-    config = Config.model_validate(environment_values(Config, environment))
+    config = AuthConfig.model_validate(environment_values(AuthConfig, environment))
     kernel = KernelConfig.model_validate(environment_values(KernelConfig, environment))
     directory = config.ldap_configured
     policy = RegistrationPolicy(

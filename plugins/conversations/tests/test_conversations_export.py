@@ -9,17 +9,18 @@ import pytest
 from bson import ObjectId
 
 from locutory import Provide
+from locutory_contracts.account_data import ACCOUNT_DATA, AccountData, Record
 from locutory_contracts.conversations import NO_PARENT, PROJECTS
-from locutory_contracts.portability import PORTABLE, Record
 from locutory_conversations.importing import records
-from locutory_conversations.importing.records import PortableConversations
+from locutory_conversations.importing.records import ConversationRecords
 
 EXPORT, IMPORT = "/api/convos/export", "/api/convos/import"
 
 
-class PortableProjects:
+class ProjectData(AccountData):
     """Projects of a test: records that conversations refer to."""
 
+    kind = "project"
     rank = 10
 
     def __init__(self) -> None:
@@ -39,22 +40,25 @@ class PortableProjects:
         own[ids[record["id"]]] = record["name"]
         return True
 
+    async def erase(self, user: str) -> None:
+        self.names.pop(user, None)
+
 
 @pytest.fixture
-def projects() -> PortableProjects:
+def projects() -> ProjectData:
     """The projects of the server."""
-    return PortableProjects()
+    return ProjectData()
 
 
 @pytest.fixture
-async def world(open_world: Any, offer: Any, projects: PortableProjects) -> AsyncIterator[Any]:
+async def world(open_world: Any, offer: Any, projects: ProjectData) -> AsyncIterator[Any]:
     """The plugin with projects beside it."""
-    async with open_world(offer(Provide(PORTABLE, projects, "project"))) as opened:
+    async with open_world(offer(Provide(ACCOUNT_DATA, projects, "projects"))) as opened:
         yield opened
 
 
 async def furnished(
-    world: Any, user: str, projects: PortableProjects
+    world: Any, user: str, projects: ProjectData
 ) -> tuple[str, list[dict[str, Any]]]:
     """A project, and three conversations with two messages each."""
     project = str(ObjectId())
@@ -121,7 +125,7 @@ async def snapshot(world: Any, user: str) -> dict[str, Any]:
     return found
 
 
-async def test_the_stream(world: Any, projects: PortableProjects) -> None:
+async def test_the_stream(world: Any, projects: ProjectData) -> None:
     _, rows = await furnished(world, world.alice.id, projects)
     await furnished(world, world.bob.id, projects)
     answer = await world.alice.get(EXPORT)
@@ -174,7 +178,7 @@ async def test_every_conversation_has_its_own_messages(
     assert found == expected
 
 
-async def test_there_and_back(world: Any, projects: PortableProjects) -> None:
+async def test_there_and_back(world: Any, projects: ProjectData) -> None:
     alice = world.alice
     _, rows = await furnished(world, alice.id, projects)
     data, before = await exported(alice), await snapshot(world, alice.id)
@@ -195,7 +199,7 @@ async def test_there_and_back(world: Any, projects: PortableProjects) -> None:
     assert row["content"] == [{"type": "text", "text": "a "}]  # no resources out of a file
 
 
-async def test_somebody_else_gets_ids_of_his_own(world: Any, projects: PortableProjects) -> None:
+async def test_somebody_else_gets_ids_of_his_own(world: Any, projects: ProjectData) -> None:
     _, rows = await furnished(world, world.alice.id, projects)
     data = await exported(world.alice)
     for _ in range(2):  # the second time they have it
@@ -224,19 +228,19 @@ class Owning:
 
 
 async def test_an_import_asks_once_for_many(
-    open_world: Any, offer: Any, projects: PortableProjects, monkeypatch: Any
+    open_world: Any, offer: Any, projects: ProjectData, monkeypatch: Any
 ) -> None:
     """Not once for each conversation: where it goes, and whose project it is in."""
     looked: list[int] = []
-    restore_targets = PortableConversations.restore_targets
+    restore_targets = ConversationRecords.restore_targets
 
     async def counted(self: Any, user: str, records: Any) -> Any:
         looked.append(len(records))
         return await restore_targets(self, user, records)
 
-    monkeypatch.setattr(PortableConversations, "restore_targets", counted)
+    monkeypatch.setattr(ConversationRecords, "restore_targets", counted)
     owning = Owning()
-    offers = (Provide(PORTABLE, projects, "project"), Provide(PROJECTS, owning))
+    offers = (Provide(ACCOUNT_DATA, projects, "projects"), Provide(PROJECTS, owning))
     async with open_world(offer(*offers)) as world:
         project = str(ObjectId())
         projects.names[world.alice.id] = {project: "House"}
@@ -276,7 +280,7 @@ async def test_temporary_chats_begin_anew(world: Any) -> None:
     assert world.ago(days=-29) < stored["expiredAt"] < world.ago(days=-31)
 
 
-async def test_damaged_exports(world: Any, projects: PortableProjects) -> None:
+async def test_damaged_exports(world: Any, projects: ProjectData) -> None:
     await furnished(world, world.alice.id, projects)
     lines = (await exported(world.alice)).splitlines()
     await world.alice.call("DELETE", "/api/convos/all")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from locutory_ldap.config import Config
+from locutory_ldap.config import LdapConfig
 from locutory_ldap.people import Person, identity_of, unlike_others
 from locutory_testing import Serve
 
@@ -18,8 +18,8 @@ def person(dn: str = f"CN=x,{PEOPLE}", **values: str | tuple[str, ...]) -> Perso
     return Person(dn, found)
 
 
-def config(**changes: Any) -> Config:
-    return Config(ldap_url="ldap://x", ldap_user_search_base="dc=x", **changes)
+def config(**changes: Any) -> LdapConfig:
+    return LdapConfig(ldap_url="ldap://x", ldap_user_search_base="dc=x", **changes)
 
 
 PETER = {"givenName": "Peter", "sn": "Alpha", "cn": "Peter Alpha", "sAMAccountName": "peter1"}

@@ -10,9 +10,9 @@ import pytest
 from bson import ObjectId
 
 from locutory import Principal
+from locutory_contracts.account_data import ACCOUNT_DATA
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import CONTEXT_SOURCES, Turn
-from locutory_contracts.portability import PORTABLE
 from locutory_testing import Serve, SignIn
 from locutory_testing.waiting import until
 
@@ -125,19 +125,19 @@ async def test_export_and_restore(serve: Serve, kit) -> None:
     limits = {"memory": {"tokenLimit": 30, "charLimit": 40}}
     async with serve("endpoints", "memories", SignIn(), yaml=limits) as server:
         ann, bob = kit.Person(server.client), kit.Person(server.client, kit.other)
-        portable = server.kernel.services.named(PORTABLE, "memory")
+        data = server.kernel.services.named(ACCOUNT_DATA, "memories")
         await ann.remember("town", "The user lives in Ulm.")
         await ann.remember("town", "Another.", agentId="agent_x")
         rows = server.kernel.database.collection("memoryentries")
         await rows.insert_one({"userId": ObjectId(ann.user), "key": "Old Key", "value": "v"})
-        records = [record async for record in portable.export(ann.user)]
+        records = [record async for record in data.export(ann.user)]
         assert [record["key"] for record in records] == ["Old Key", "town", "town"]
         assert set(records[0]) == {"kind", "key", "value"}
         assert set(records[2]) == {"kind", "key", "value", "agentId", "updated_at"}
         assert all(record["kind"] == "memory" for record in records)
         ids = {"agent_x": "agent_y"}
-        assert [await portable.restore(bob.user, record, ids) for record in records] == [True] * 3
-        assert [await portable.restore(bob.user, record, ids) for record in records] == [False] * 3
+        assert [await data.restore(bob.user, record, ids) for record in records] == [True] * 3
+        assert [await data.restore(bob.user, record, ids) for record in records] == [False] * 3
         theirs = (await bob.call("GET")).json()["memories"]
         mine = (await ann.call("GET")).json()["memories"]
         town = next(m for m in theirs if m["key"] == "town" and "agentId" not in m)
@@ -156,10 +156,10 @@ async def test_export_and_restore(serve: Serve, kit) -> None:
             {"key": "a", "value": "a b c d e f g h i j k l m n o p"},
         ):
             if record.get("value", "").startswith("a b"):
-                await portable.restore(bob.user, {**record, "key": "b"}, {})
+                await data.restore(bob.user, {**record, "key": "b"}, {})
             with pytest.raises(ValueError):
-                await portable.restore(bob.user, record, {})
-        assert await portable.restore(
+                await data.restore(bob.user, record, {})
+        assert await data.restore(
             bob.user, {"key": "z", "value": "x", "updated_at": "nonsense", "agentId": "a"}, {}
         )
         # Dates that no calendar holds in UTC, and one of the future.
@@ -169,7 +169,7 @@ async def test_export_and_restore(serve: Serve, kit) -> None:
             ("future", "2999-01-01T00:00:00Z"),
         ):
             record = {"key": key, "value": "x", "agentId": "a", "updated_at": text}
-            assert await portable.restore(bob.user, record, {})
+            assert await data.restore(bob.user, record, {})
         dated = {m["key"]: m["updated_at"] for m in (await bob.call("GET")).json()["memories"]}
         assert all(dated[key].startswith("20") for key in ("early", "late", "future"))
         assert dated["future"] < "2900"

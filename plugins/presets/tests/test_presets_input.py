@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from locutory_contracts.portability import PORTABLE
+from locutory_contracts.account_data import ACCOUNT_DATA
 from locutory_presets.fields import READERS
 from locutory_testing import Serve, SignIn
 
@@ -129,7 +129,7 @@ async def test_limits(serve: Serve) -> None:
         assert await saved(presetId="3") == 400
         assert await saved(title="4") == 400
         assert await saved(presetId="2", title="2", defaultPreset=True) == 201
-        portable = server.kernel.services.named(PORTABLE, "preset")
-        assert portable is not None
+        data = server.kernel.services.named(ACCOUNT_DATA, "presets")
+        assert data is not None
         with pytest.raises(ValueError, match="presets already"):
-            await portable.restore("a" * 24, {"kind": "preset", "presetId": "5"}, {})
+            await data.restore("a" * 24, {"kind": "preset", "presetId": "5"}, {})

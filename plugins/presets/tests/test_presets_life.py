@@ -9,19 +9,19 @@ import pytest
 from bson import ObjectId
 
 from locutory import AUTHENTICATORS, Plugin, Principal, Provide, Request, encode, hook
+from locutory_contracts.account_data import ACCOUNT_DATA, AccountData
 from locutory_contracts.accounts import AccountDeleted
-from locutory_contracts.portability import PORTABLE, Portable
 from locutory_testing import Serve
 
 
-async def lines(portable: Portable, user: str) -> list[Mapping[str, Any]]:
+async def lines(data: AccountData, user: str) -> list[Mapping[str, Any]]:
     """An export as its reader sees it."""
-    return [orjson.loads(encode(record)) async for record in portable.export(user)]
+    return [orjson.loads(encode(record)) async for record in data.export(user)]
 
 
 @pytest.fixture
-def portable(world: Any) -> Portable:
-    found = world.server.kernel.services.named(PORTABLE, "preset")
+def data(world: Any) -> AccountData:
+    found = world.server.kernel.services.named(ACCOUNT_DATA, "presets")
     assert found is not None
     return found
 
@@ -36,20 +36,18 @@ async def test_a_deleted_account_leaves_nothing(world: Any) -> None:
     assert [row["presetId"] for row in rows] == [kept["presetId"]]
 
 
-async def test_export_and_restore(world: Any, portable: Portable) -> None:
+async def test_export_and_restore(world: Any, data: AccountData) -> None:
     await world.alice.save(title="1", temperature=0.5, tools=["a"], examples=[{"a": 1}])
     await world.alice.save(title="2", defaultPreset=True)
-    records = await lines(portable, world.alice.id)
+    records = await lines(data, world.alice.id)
     assert not any({"user", "_id", "tenantId", "__v"} & record.keys() for record in records)
     assert {record["kind"] for record in records} == {"preset"}
     before = await world.alice.presets()
     ids: dict[str, str] = {}
-    assert [await portable.restore(world.alice.id, record, ids) for record in records] == [
-        False
-    ] * 2
+    assert [await data.restore(world.alice.id, record, ids) for record in records] == [False] * 2
     await world.alice.call("POST", "/api/presets/delete")
     for record in records:
-        assert await portable.restore(world.alice.id, record, ids)
+        assert await data.restore(world.alice.id, record, ids)
     assert {key: value for key, value in ids.items() if key != value} == {}
     unlike = ("_id", "createdAt", "updatedAt")
     after = await world.alice.presets()
@@ -58,37 +56,37 @@ async def test_export_and_restore(world: Any, portable: Portable) -> None:
     ]
 
 
-async def test_restoring_keeps_dates_and_order(world: Any, portable: Portable) -> None:
+async def test_restoring_keeps_dates_and_order(world: Any, data: AccountData) -> None:
     made = [await world.alice.save(title=str(number)) for number in range(3)]
     await world.alice.save(presetId=made[0]["presetId"], title="changed last")
     before = [(row["title"], row["updatedAt"]) for row in await world.alice.presets()]
     assert [title for title, _ in before] == ["changed last", "2", "1"]
-    for record in await lines(portable, world.alice.id):
-        assert await portable.restore(world.bob.id, record, {})
+    for record in await lines(data, world.alice.id):
+        assert await data.restore(world.bob.id, record, {})
     assert [(row["title"], row["updatedAt"]) for row in await world.bob.presets()] == before
     future = {"kind": "preset", "title": "future", "updatedAt": "2999-01-01T00:00:00.000Z"}
-    assert await portable.restore(world.bob.id, future, {})
+    assert await data.restore(world.bob.id, future, {})
     assert (await world.bob.presets())[0]["updatedAt"] < "2900"
 
 
-async def test_restoring_twice_for_somebody_else_makes_one(world: Any, portable: Portable) -> None:
+async def test_restoring_twice_for_somebody_else_makes_one(world: Any, data: AccountData) -> None:
     mine = await world.alice.save(title="shared")
-    [record] = await lines(portable, world.alice.id)
+    [record] = await lines(data, world.alice.id)
     first: dict[str, str] = {}
     again: dict[str, str] = {}
-    assert await portable.restore(world.bob.id, record, first)
-    assert not await portable.restore(world.bob.id, record, again)
+    assert await data.restore(world.bob.id, record, first)
+    assert not await data.restore(world.bob.id, record, again)
     assert first == again == {mine["presetId"]: (await world.bob.presets())[0]["presetId"]}
     assert len(await world.bob.presets()) == 1
 
 
-async def test_restoring_what_somebody_else_has(world: Any, portable: Portable) -> None:
+async def test_restoring_what_somebody_else_has(world: Any, data: AccountData) -> None:
     """A copy with a new id; the reader's own default stays."""
     mine = await world.alice.save(title="shared", defaultPreset=True)
     chosen = await world.bob.save(title="chosen", defaultPreset=True)
-    [record] = await lines(portable, world.alice.id)
+    [record] = await lines(data, world.alice.id)
     ids: dict[str, str] = {}
-    assert await portable.restore(world.bob.id, record, ids)
+    assert await data.restore(world.bob.id, record, ids)
     [first, second] = await world.bob.presets()
     assert first == chosen
     assert second["presetId"] == ids[mine["presetId"]] != mine["presetId"]
@@ -107,14 +105,14 @@ async def test_restoring_what_somebody_else_has(world: Any, portable: Portable) 
     ],
     ids=str,
 )
-async def test_records_that_make_no_sense(world: Any, portable: Portable, wrong: Any) -> None:
+async def test_records_that_make_no_sense(world: Any, data: AccountData, wrong: Any) -> None:
     with pytest.raises(ValueError, match="date" if "createdAt" in wrong else next(iter(wrong))):
-        await portable.restore(world.alice.id, {"kind": "preset", **wrong}, {})
+        await data.restore(world.alice.id, {"kind": "preset", **wrong}, {})
     assert await world.alice.presets() == []
 
 
-async def test_a_record_without_an_id(world: Any, portable: Portable) -> None:
-    assert await portable.restore(world.alice.id, {"kind": "preset", "title": "x"}, {})
+async def test_a_record_without_an_id(world: Any, data: AccountData) -> None:
+    assert await data.restore(world.alice.id, {"kind": "preset", "title": "x"}, {})
     assert [row["title"] for row in await world.alice.presets()] == ["x"]
 
 
@@ -139,10 +137,10 @@ async def test_the_tenant_is_written(serve: Serve) -> None:
         assert answer.json()["tenantId"] == "acme"
 
 
-async def test_a_record_with_what_no_database_keeps(world: Any, portable: Portable) -> None:
+async def test_a_record_with_what_no_database_keeps(world: Any, data: AccountData) -> None:
     """Keys that are operators are dropped, as on the wire; what is left must be storable."""
     record = {"kind": "preset", "presetId": "x", "examples": [{"$set": 1, "a.b": 1, "c": 1}]}
-    assert await portable.restore(world.alice.id, record, {})
+    assert await data.restore(world.alice.id, record, {})
     assert (await world.alice.presets())[0]["examples"] == [{"c": 1}]
     with pytest.raises(ValueError, match="stored"):
-        await portable.restore(world.alice.id, {"kind": "preset", "examples": [2**63]}, {})
+        await data.restore(world.alice.id, {"kind": "preset", "examples": [2**63]}, {})

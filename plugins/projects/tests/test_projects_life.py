@@ -8,9 +8,9 @@ import pytest
 from bson import ObjectId
 
 from locutory import Plugin, encode
+from locutory_contracts.account_data import ACCOUNT_DATA, AccountData
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import PROJECTS, ConversationsDeleted
-from locutory_contracts.portability import PORTABLE, Portable
 
 JUNK: tuple[Any, ...] = (
     *({"$gt": ""}, {"$ne": None}, {"a": {"b": 1}}, ["a"], [], {}, 5, 1.5, True, None, 2**64),
@@ -94,23 +94,23 @@ async def test_without_conversations(open_world: Any) -> None:
         assert await world.alice.names() == ["two"]
 
 
-async def lines(portable: Portable, user: str) -> list[Mapping[str, Any]]:
+async def lines(data: AccountData, user: str) -> list[Mapping[str, Any]]:
     """An export as its reader sees it."""
-    return [orjson.loads(encode(record)) async for record in portable.export(user)]
+    return [orjson.loads(encode(record)) async for record in data.export(user)]
 
 
 @pytest.fixture
-def portable(world: Any) -> Portable:
-    found = world.server.kernel.services.named(PORTABLE, "project")
+def data(world: Any) -> AccountData:
+    found = world.server.kernel.services.named(ACCOUNT_DATA, "projects")
     assert found is not None
     return found
 
 
-async def test_export_and_restore(world: Any, portable: Portable) -> None:
+async def test_export_and_restore(world: Any, data: AccountData) -> None:
     """To another account, where they get new ids, and once only."""
     made = [await world.alice.create(name, description="d") for name in ("one", "two", "two")]
     await world.collection.update_one({"name": "one"}, {"$set": {"conversationCount": 3}})
-    records = await lines(portable, world.alice.id)
+    records = await lines(data, world.alice.id)
     assert records[0] == {
         "kind": "project",
         "id": made[0]["_id"],
@@ -119,18 +119,18 @@ async def test_export_and_restore(world: Any, portable: Portable) -> None:
         "createdAt": made[0]["createdAt"],
     }
     ids: dict[str, str] = {}
-    assert [await portable.restore(world.alice.id, one, ids) for one in records] == [False] * 3
+    assert [await data.restore(world.alice.id, one, ids) for one in records] == [False] * 3
     assert ids == {row["_id"]: row["_id"] for row in made}
     ids.clear()
-    assert [await portable.restore(world.bob.id, one, ids) for one in records] == [True] * 3
-    copies = await lines(portable, world.bob.id)
+    assert [await data.restore(world.bob.id, one, ids) for one in records] == [True] * 3
+    copies = await lines(data, world.bob.id)
     unlike = [{**row, "id": ids[row["id"]]} for row in records]
     assert copies == unlike
     assert not {row["_id"] for row in made} & set(ids.values())
     first = await world.bob.project(ids[made[0]["_id"]])
     assert first["conversationCount"] == 0
     again: dict[str, str] = {}
-    assert [await portable.restore(world.bob.id, one, again) for one in records] == [False] * 3
+    assert [await data.restore(world.bob.id, one, again) for one in records] == [False] * 3
     assert again == ids
 
 
@@ -143,18 +143,18 @@ async def test_export_and_restore(world: Any, portable: Portable) -> None:
     ],
     ids=str,
 )
-async def test_records_that_make_no_sense(world: Any, portable: Portable, wrong: Any) -> None:
+async def test_records_that_make_no_sense(world: Any, data: AccountData, wrong: Any) -> None:
     with pytest.raises(ValueError, match="project"):
-        await portable.restore(world.alice.id, {"kind": "project", **wrong}, {})
+        await data.restore(world.alice.id, {"kind": "project", **wrong}, {})
     assert await world.alice.names() == []
 
 
-async def test_records_of_another_server(world: Any, portable: Portable) -> None:
+async def test_records_of_another_server(world: Any, data: AccountData) -> None:
     """What is missing is made up, what is too long is cut, the future is now."""
     record = {"id": "somewhere", "name": "n" * 500, "createdAt": "2999-01-01T00:00:00Z"}
     ids: dict[str, str] = {}
-    assert await portable.restore(world.alice.id, record, ids)
-    assert await portable.restore(world.alice.id, {"name": "bare"}, ids)
+    assert await data.restore(world.alice.id, record, ids)
+    assert await data.restore(world.alice.id, {"name": "bare"}, ids)
     assert list(ids) == ["somewhere"]
     row = await world.alice.project(ids["somewhere"])
     assert (len(row["name"]), row["description"]) == (100, "")

@@ -13,7 +13,6 @@ from locutory_contracts.conversations import (
     ConversationSaved,
     ConversationsDeleted,
 )
-from locutory_testing.waiting import until
 
 
 def debounced_recount(world: Any) -> Any:
@@ -219,29 +218,6 @@ async def test_many_moves_are_counted_a_few_times(
     assert len(counts) == 1
     assert (await world.alice.counted(project))[0] == 40
     assert len(counts) == 2
-
-
-async def test_a_count_that_fails_is_tried_again(
-    world: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = (await world.alice.create("one"))["_id"]
-    talk = await world.conversation(world.alice.id, chatProjectId=project)
-    original, failures = world.conversations.project_summary, [1, 1]
-
-    async def summary(user: str, project_id: str) -> Any:
-        if failures:
-            failures.pop()
-            raise RuntimeError("for tests")
-        return await original(user, project_id)
-
-    monkeypatch.setattr(debounced_recount(world), "_pause", 0.01)
-    monkeypatch.setattr(world.conversations, "project_summary", summary)
-    await world.tell(ConversationsAdded(world.alice.id, [talk], [project]))
-
-    async def counted() -> bool:
-        return bool((await world.collection.find_one())["conversationCount"] == 1)
-
-    await until(counted)
 
 
 async def test_a_server_that_was_killed_in_a_burst(open_world: Any) -> None:

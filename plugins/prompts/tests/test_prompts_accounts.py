@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from locutory_contracts.portability import PORTABLE
+from locutory_contracts.account_data import ACCOUNT_DATA
 
 ANN, BEN, EVE = ("a" * 24, "b" * 24, "e" * 24)
 GROUPS = "/api/prompts/groups"
@@ -96,8 +96,8 @@ async def test_before_entries_the_author_owned(stage: Any) -> None:
 
 
 async def records(s: Any, user: str) -> list[dict[str, Any]]:
-    portable = s.server.kernel.services.named(PORTABLE, "prompt")
-    return [dict(record) async for record in portable.export(user)]
+    data = s.server.kernel.services.named(ACCOUNT_DATA, "prompts")
+    return [dict(record) async for record in data.export(user)]
 
 
 @pytest.mark.parametrize("roles", [True, False], ids=["shared", "alone"])
@@ -114,14 +114,14 @@ async def test_out_and_in_again(stage: Any, roles: bool) -> None:
         assert len(out) == 2
         assert not mentions(out, ANN)
         before = {row["name"]: row for row in (await s.ann.get("/api/prompts/all")).json()}
-        portable = s.server.kernel.services.named(PORTABLE, "prompt")
+        data = s.server.kernel.services.named(ACCOUNT_DATA, "prompts")
         ids: dict[str, str] = {}
         # Still there: nothing to do.
-        assert [await portable.restore(ANN, record, ids) for record in out] == [False, False]
+        assert [await data.restore(ANN, record, ids) for record in out] == [False, False]
         assert ids == {row["_id"]: row["_id"] for row in before.values()}
         # Somebody else's account gets copies of its own, once.
-        assert [await portable.restore(EVE, record, ids) for record in out] == [True, True]
-        assert [await portable.restore(EVE, record, ids) for record in out] == [False, False]
+        assert [await data.restore(EVE, record, ids) for record in out] == [True, True]
+        assert [await data.restore(EVE, record, ids) for record in out] == [False, False]
         after = {row["name"]: row for row in (await s.eve.get("/api/prompts/all")).json()}
         assert after.keys() == before.keys()
         for name, row in after.items():
@@ -137,7 +137,7 @@ async def test_out_and_in_again(stage: Any, roles: bool) -> None:
         assert [row["prompt"] for row in versions] == ["three", "two", "Say hi to {{name}}"]
         # After the original is gone it comes back.
         await s.ann.delete(f"{GROUPS}/{group['_id']}")
-        restored = [await portable.restore(ANN, record, ids) for record in out]
+        restored = [await data.restore(ANN, record, ids) for record in out]
         assert sorted(restored) == [False, True]
         assert set(await s.names(s.ann)) == {"Greeter", "Small"}
         assert (await records(s, "nonsense")) == []
@@ -161,11 +161,11 @@ WRONG: list[Any] = [
 async def test_records_that_make_no_sense(stage: Any) -> None:
     async with stage() as s:
         for wrong in WRONG:
-            portable = s.server.kernel.services.named(PORTABLE, "prompt")
+            data = s.server.kernel.services.named(ACCOUNT_DATA, "prompts")
             record = {"kind": "prompt", "id": "x", "name": "N", "versions": [{"prompt": "t"}]}
             with pytest.raises(ValueError, match="cannot be restored"):
-                await portable.restore(ANN, {**record, **wrong}, {})
+                await data.restore(ANN, {**record, **wrong}, {})
             assert await s.collection("prompts").count_documents({}) == 0
         odd = {**record, "createdAt": "yesterday", "author": BEN, "unknown": 1}
-        assert await portable.restore(ANN, odd, {})
+        assert await data.restore(ANN, odd, {})
         assert await s.names(s.ann) == ["N"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from locutory import POLICY, Decision, Plugin, Principal, Provide, hook
-from locutory_contracts.portability import PORTABLE
+from locutory_contracts.account_data import ACCOUNT_DATA
 
 JUNK: tuple[Any, ...] = (
     *({"$gt": ""}, {"$ne": None}, {"$regex": ".*"}, {"a": {"b": 1}}, ["a"], [1], [[]], {}, []),
@@ -136,9 +136,9 @@ async def test_as_many_as_may_be(open_world: Any) -> None:
         path = f"/api/tags/convo/{conversation}"
         answer = await world.alice.call("PUT", path, {"tags": ["two", "3"]})
         assert answer.status_code == 400
-        portable = world.server.kernel.services.named(PORTABLE, "tag")
+        data = world.server.kernel.services.named(ACCOUNT_DATA, "tags")
         with pytest.raises(ValueError, match="at most"):
-            await portable.restore(world.alice.id, {"kind": "tag", "tag": "3"}, {})
+            await data.restore(world.alice.id, {"kind": "tag", "tag": "3"}, {})
         assert await world.carried(conversation) == ["one"]
         assert await world.alice.mark(conversation, ["two"]) == ["two"]
         assert await world.alice.counts() == {"one": 0, "two": 1}

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from locutory import Plugin, encode
+from locutory_contracts.account_data import ACCOUNT_DATA, AccountData
 from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import ConversationsAdded, ConversationsDeleted
-from locutory_contracts.portability import PORTABLE, Portable
 
 
 async def tell(world: Any, *facts: Any) -> None:
@@ -59,7 +59,7 @@ async def test_counts_that_are_no_number(world: Any, count: Any) -> None:
     assert await world.alice.counts() == {"one": 0}
 
 
-async def test_bookmarks_without_a_name(world: Any, portable: Portable) -> None:
+async def test_bookmarks_without_a_name(world: Any, data: AccountData) -> None:
     """LibreChat stores what it is sent: an empty name, or none at all."""
     await world.conversation(world.alice.id, "")
     await world.collection.insert_many(
@@ -72,7 +72,7 @@ async def test_bookmarks_without_a_name(world: Any, portable: Portable) -> None:
         (None, 1),
         ("one", 0),
     ]
-    assert [record["tag"] for record in await lines(portable, world.alice.id)] == ["one"]
+    assert [record["tag"] for record in await lines(data, world.alice.id)] == ["one"]
     assert (await world.alice.change("one", position=1)).status_code == 200
 
 
@@ -88,7 +88,7 @@ async def test_a_burst_is_counted_once(world: Any, monkeypatch: pytest.MonkeyPat
     """Thousands of facts, as an import tells them, are a handful of counts; whoever reads
     sees the last."""
     await world.alice.create("one")
-    service = world.server.kernel.services.named(PORTABLE, "tag")._tags
+    service = world.server.kernel.services.named(ACCOUNT_DATA, "tags")._tags
     calls: list[Sequence[str]] = []
     original = service._counts
 
@@ -171,35 +171,35 @@ async def test_without_conversations(open_world: Any) -> None:
         assert await world.alice.places() == {"two": 1, "one": 2}
 
 
-async def lines(portable: Portable, user: str) -> list[Mapping[str, Any]]:
+async def lines(data: AccountData, user: str) -> list[Mapping[str, Any]]:
     """An export as its reader sees it."""
-    return [orjson.loads(encode(record)) async for record in portable.export(user)]
+    return [orjson.loads(encode(record)) async for record in data.export(user)]
 
 
 @pytest.fixture
-def portable(world: Any) -> Portable:
-    found = world.server.kernel.services.named(PORTABLE, "tag")
+def data(world: Any) -> AccountData:
+    found = world.server.kernel.services.named(ACCOUNT_DATA, "tags")
     assert found is not None
     return found
 
 
-async def test_export_and_restore(world: Any, portable: Portable, without_times: Any) -> None:
+async def test_export_and_restore(world: Any, data: AccountData, without_times: Any) -> None:
     await world.conversation(world.alice.id, "b")
     for tag in ("a", "b", "c"):
         await world.alice.create(tag, description=f"about {tag}")
     await world.alice.change("c", position=1)
     before = await world.alice.tags()
-    records = await lines(portable, world.alice.id)
+    records = await lines(data, world.alice.id)
     assert records[0] == {"kind": "tag", "tag": "c", "description": "about c"}
     ids: dict[str, str] = {}
-    assert [await portable.restore(world.alice.id, one, ids) for one in records] == [False] * 3
+    assert [await data.restore(world.alice.id, one, ids) for one in records] == [False] * 3
     await world.collection.delete_many({"user": world.alice.id})
-    assert [await portable.restore(world.alice.id, one, ids) for one in records] == [True] * 3
+    assert [await data.restore(world.alice.id, one, ids) for one in records] == [True] * 3
     after = [without_times(row) for row in await world.alice.tags()]
     assert after == [
         without_times(row) | {"_id": now["_id"]} for row, now in zip(before, after, strict=True)
     ]
-    assert [await portable.restore(world.bob.id, one, ids) for one in records] == [True] * 3
+    assert [await data.restore(world.bob.id, one, ids) for one in records] == [True] * 3
     assert await world.bob.counts() == {"c": 0, "a": 0, "b": 0}
 
 
@@ -208,7 +208,7 @@ async def test_export_and_restore(world: Any, portable: Portable, without_times:
     [{}, {"tag": ""}, {"tag": 5}, {"tag": "x" * 2000}, {"tag": "x", "description": {}}],
     ids=lambda value: str(value)[:30],
 )
-async def test_records_that_make_no_sense(world: Any, portable: Portable, wrong: Any) -> None:
+async def test_records_that_make_no_sense(world: Any, data: AccountData, wrong: Any) -> None:
     with pytest.raises(ValueError, match="tag"):
-        await portable.restore(world.alice.id, {"kind": "tag", **wrong}, {})
+        await data.restore(world.alice.id, {"kind": "tag", **wrong}, {})
     assert await world.alice.tags() == []

@@ -17,7 +17,7 @@ from locutory_httpserver.parsing import BodyRefused
 
 log = structlog.get_logger("locutory.http")
 
-UNKNOWN = "An unknown error occurred."
+UNKNOWN_ERROR = "An unknown error occurred."
 _DUPLICATE = 11000
 
 
@@ -64,7 +64,7 @@ class ErrorController:
         failure: Mapping[str, Any] | str | None = (
             None if request.route is None else request.route.failure
         )
-        return answer(500, UNKNOWN if failure is None else failure)
+        return answer(500, UNKNOWN_ERROR if failure is None else failure)
 
     def _unreachable(self, error: Exception) -> str | None:
         """What is wrong with the store that does not answer, if that is what the error means."""

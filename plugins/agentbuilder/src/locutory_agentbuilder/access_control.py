@@ -8,8 +8,7 @@ from typing import Any
 from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
-from locutory import Decision, HTTPError, Policy, Principal, Request, Services
-from locutory.data.database import Raw
+from locutory import Decision, HTTPError, Policy, Principal, Raw, Request, Services
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.resource_kind import CAPABILITY, KIND, PERMISSION, REMOTE
 from locutory_agentbuilder.service import Agents

@@ -5,13 +5,12 @@ from typing import Any
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from locutory import Database, Principal, Services
-from locutory.data.database import Raw
+from locutory import Database, Principal, Raw, Services
 from locutory_agentbuilder.documents import PendingTransfer
 from locutory_agentbuilder.resource_kind import KIND
 from locutory_agentbuilder.service import Agents
 from locutory_contracts.access import ACCESS, OWNER
-from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+from locutory_contracts.accounts import ACCOUNTS
 
 
 class OwnershipTransfer:
@@ -23,40 +22,36 @@ class OwnershipTransfer:
         self._database = database
         self._services = services
 
-    async def deleting(self, step: AccountDeleting) -> None:
-        """Note which agents of others the account alone owns, before its entries go."""
+    async def note(self, user: str) -> None:
+        """Note which agents of others the user alone owns, before their entries go."""
         access, accounts = self._services.find(ACCESS), self._services.find(ACCOUNTS)
-        if access is None or not ObjectId.is_valid(step.user_id):
+        if access is None:
             return
-        account = None if accounts is None else await accounts.find(step.user_id)
+        account = None if accounts is None else await accounts.find(user)
         # No role and no groups: entries that name the account itself.
-        account_alone = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
+        account_alone = Principal(user, "", tenant=(account or {}).get("tenantId"))
         owned = [ObjectId(key) for key in await access.reachable(account_alone, KIND, OWNER)]
-        others = {"_id": {"$in": owned}, "author": {"$ne": ObjectId(step.user_id)}}
+        others = {"_id": {"$in": owned}, "author": {"$ne": ObjectId(user)}}
         foreign = await self._agents.collection.find(others, {"_id": 1}).to_list()
         owners = await access.owners(KIND, [str(agent["_id"]) for agent in foreign])
-        note = {"$set": {"user": step.user_id}}
+        note = {"$set": {"user": user}}
         writes = [
             UpdateOne({"_id": ObjectId(agent)}, note, upsert=True)
             for agent, users in owners.items()
-            if users == {step.user_id}
+            if users == {user}
         ]
         if writes:
             await self._database[PendingTransfer].bulk_write(writes, ordered=False)
 
-    async def deleted(self, fact: AccountDeleted) -> None:
+    async def carry_out(self, user: str) -> None:
         """Delete, or hand over. Does the same when it runs again, before or after the
         account's entries are removed."""
-        if not ObjectId.is_valid(fact.user_id):
-            return
-        user = ObjectId(fact.user_id)
-        written = await self._agents.collection.find({"author": user}, {"_id": 1}).to_list()
-        noted = (
-            await self._database[PendingTransfer].find({"user": fact.user_id}, {"_id": 1}).to_list()
-        )
-        await self._transfer_or_remove(user, [agent["_id"] for agent in (*written, *noted)])
-        await self._anonymise_versions(user)
-        await self._database[PendingTransfer].delete_many({"user": fact.user_id})
+        author = ObjectId(user)
+        written = await self._agents.collection.find({"author": author}, {"_id": 1}).to_list()
+        noted = await self._database[PendingTransfer].find({"user": user}, {"_id": 1}).to_list()
+        await self._transfer_or_remove(author, [agent["_id"] for agent in (*written, *noted)])
+        await self._anonymise_versions(author)
+        await self._database[PendingTransfer].delete_many({"user": user})
 
     async def _transfer_or_remove(self, user: ObjectId, agents: list[ObjectId]) -> None:
         access, keys = self._services.find(ACCESS), [str(agent) for agent in agents]

@@ -9,7 +9,7 @@ from beanie import Document, PydanticObjectId
 from pydantic import Field
 from pymongo import IndexModel
 
-from locutory.data.database import Raw
+from locutory import Raw
 
 
 def _index(*keys: tuple[str, int], unique: bool = False) -> IndexModel:

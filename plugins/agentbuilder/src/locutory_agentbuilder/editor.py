@@ -7,8 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from locutory import HTTPError, Principal
-from locutory.data.database import Raw
+from locutory import HTTPError, Principal, Raw
 from locutory_agentbuilder.access_control import MISSING, AccessControl
 from locutory_agentbuilder.config import DEFAULT_ENVIRONMENT, Deployment
 from locutory_agentbuilder.definition.fields import LONGEST_NAME, SETTABLE

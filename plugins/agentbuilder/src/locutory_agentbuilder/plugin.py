@@ -19,6 +19,7 @@ from locutory import (
     hook,
 )
 from locutory_agentbuilder.access_control import AccessControl
+from locutory_agentbuilder.account_data import AgentData
 from locutory_agentbuilder.account_deletion import OwnershipTransfer
 from locutory_agentbuilder.authored import AuthoredAgents
 from locutory_agentbuilder.categories import Categories
@@ -29,19 +30,18 @@ from locutory_agentbuilder.editor import AgentEditor
 from locutory_agentbuilder.listing.lists import Lists
 from locutory_agentbuilder.listing.tools import ToolList
 from locutory_agentbuilder.owner_contacts import OwnerContacts
-from locutory_agentbuilder.portable import RECORD, PortableAgents
 from locutory_agentbuilder.resource_kind import KIND, REMOTE, AgentResource
 from locutory_agentbuilder.routes.agents import AgentRoutes
 from locutory_agentbuilder.routes.lists import ListRoutes
 from locutory_agentbuilder.service import Agents
 from locutory_agentbuilder.stored_agents import StoredAgentService
 from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
-from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.agents import AGENTS_PERMISSIONS, STORED_AGENTS
 from locutory_contracts.files import FILES
 from locutory_contracts.offers import AGENT_TOOLS
 from locutory_contracts.people import PEOPLE
-from locutory_contracts.portability import PORTABLE
 
 
 class AgentBuilderPlugin(Plugin):
@@ -52,7 +52,7 @@ class AgentBuilderPlugin(Plugin):
     Config = AgentBuilderConfig
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {"endpoints": EndpointsSection}
     reloads = ("endpoints",)
-    provides = (STORED_AGENTS, AUTHORED, RESOURCE_KINDS, PORTABLE)
+    provides = (STORED_AGENTS, AUTHORED, RESOURCE_KINDS, ACCOUNT_DATA)
     wants = (ACCESS, ACCOUNTS, AGENT_TOOLS, FILES, PEOPLE, POLICY, RESOURCE_KINDS)
 
     @hook
@@ -64,7 +64,8 @@ class AgentBuilderPlugin(Plugin):
         resources = Resources(ctx.services)
         self._editor = AgentEditor(self._agents, self._access_control, resources, deployment)
         self._categories = Categories(ctx.database)
-        self._ownership_transfer = OwnershipTransfer(self._agents, ctx.database, ctx.services)
+        ownership_transfer = OwnershipTransfer(self._agents, ctx.database, ctx.services)
+        self._account_data = AgentData(self._agents, ctx.services, ownership_transfer)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -83,15 +84,12 @@ class AgentBuilderPlugin(Plugin):
             Provide(RESOURCE_KINDS, AgentResource(ctx.database), KIND),
             Provide(RESOURCE_KINDS, AgentResource(ctx.database, remote=True), REMOTE),
             Provide(AUTHORED, AuthoredAgents(self._agents), KIND),
-            Provide(PORTABLE, PortableAgents(self._agents, ctx.services), RECORD),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
         ]
 
     @hook
     def subscriptions(self) -> Iterable[On]:
-        return [
-            On(AccountDeleting, self._ownership_transfer.deleting),
-            On(AccountDeleted, self._ownership_transfer.deleted),
-        ]
+        return account_events(self._account_data)
 
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:

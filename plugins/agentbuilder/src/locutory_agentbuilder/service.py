@@ -9,8 +9,7 @@ from typing import Any
 from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
-from locutory import Database, HTTPError, Principal, Services, now
-from locutory.data.database import Collection, Raw
+from locutory import Collection, Database, HTTPError, Principal, Raw, Services, now
 from locutory_agentbuilder.definition.references import without_agents
 from locutory_agentbuilder.definition.versions import fitting, same_as_newest, snapshot
 from locutory_agentbuilder.documents import ACCESS_FIELDS, WITHOUT_VERSIONS, Agent

@@ -26,7 +26,7 @@ def acceptable(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and here))
 
 
-class Config(BaseModel):
+class AgentsApiConfig(BaseModel):
     """Settings of the plugin."""
 
     model_config = ConfigDict(extra="forbid")

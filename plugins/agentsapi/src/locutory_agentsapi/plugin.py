@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from beanie import Document
-from bson import ObjectId
 from pydantic import BaseModel
 
 from locutory import (
@@ -18,9 +17,15 @@ from locutory import (
     Route,
     hook,
 )
+from locutory_agentsapi.account_data import ApiKeyData
 from locutory_agentsapi.authenticator import GROUP, KeyAuthenticator
-from locutory_agentsapi.config import WELL_KNOWN, EndpointsSection, keys_enabled, oidc_of
-from locutory_agentsapi.config import Config as AgentsApiConfig
+from locutory_agentsapi.config import (
+    WELL_KNOWN,
+    AgentsApiConfig,
+    EndpointsSection,
+    keys_enabled,
+    oidc_of,
+)
 from locutory_agentsapi.documents import AgentApiKey
 from locutory_agentsapi.owner import Owners
 from locutory_agentsapi.routes.completions import Completions
@@ -33,7 +38,8 @@ from locutory_agentsapi.routes.responses import Responses
 from locutory_agentsapi.routes.running import StreamTimeouts
 from locutory_agentsapi.routes.threads import Threads
 from locutory_agentsapi.service import Keys
-from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS, AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS
 from locutory_contracts.agents import AGENT_RUNS, STORED_AGENTS
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_contracts.sign_in import SIGN_INS
@@ -49,7 +55,7 @@ class AgentsApiPlugin(Plugin):
     summary = "API keys, and the OpenAI-compatible API that programs reach agents by"
     Config = AgentsApiConfig
     sections: ClassVar[dict[str, type[BaseModel] | None]] = {"endpoints": EndpointsSection}
-    provides = (AUTHENTICATORS,)
+    provides = (AUTHENTICATORS, ACCOUNT_DATA)
     wants = (
         ACCOUNTS,
         ACCOUNT_STANDING,
@@ -75,6 +81,7 @@ class AgentsApiPlugin(Plugin):
         self._cache = ResponseCache(
             ctx.cache, config.remembered_hours * 3600, config.remembered_mb * 1024 * 1024
         )
+        self._account_data = ApiKeyData(self._keys, self._cache)
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -92,16 +99,14 @@ class AgentsApiPlugin(Plugin):
 
     @hook
     def services(self) -> list[Provide]:
-        return [Provide(AUTHENTICATORS, self._authenticator, "api-key")]
+        return [
+            Provide(AUTHENTICATORS, self._authenticator, "api-key"),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
+        ]
 
     @hook
     def subscriptions(self) -> list[On]:
-        async def account_deleted(fact: AccountDeleted) -> None:
-            if ObjectId.is_valid(fact.user_id):
-                await self._keys.delete_all(ObjectId(fact.user_id))
-            await self._cache.forget(fact.user_id)
-
-        return [On(AccountDeleted, account_deleted)]
+        return account_events(self._account_data)
 
     @hook
     def routes(self, ctx: Context[AgentsApiConfig]) -> list[Route]:

@@ -4,7 +4,7 @@ import httpx2
 import structlog
 
 from locutory import HTTPError, Request
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
 from locutory_http import Outgoing
 
 FIELDS = ("cf-turnstile-response", "turnstileToken")
@@ -17,7 +17,7 @@ class Captcha:
     """Checks answers of the captcha, where ``TURNSTILE_SECRET_KEY`` is set."""
 
     def __init__(
-        self, config: Config, outgoing: Outgoing, log: structlog.stdlib.BoundLogger
+        self, config: AuthConfig, outgoing: Outgoing, log: structlog.stdlib.BoundLogger
     ) -> None:
         key = config.turnstile_secret_key
         self._secret = key.get_secret_value() if key else ""

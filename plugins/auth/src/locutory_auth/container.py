@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from locutory import Context, Route
-from locutory_auth.accounts.cache import AccountCache
+from locutory_auth.account_data import SignInData
 from locutory_auth.accounts.one_time import OneTimeTokens
 from locutory_auth.accounts.people import StoredPeople
 from locutory_auth.accounts.stored import StoredAccounts
@@ -12,10 +12,10 @@ from locutory_auth.bans.sign_in_guard import SignInGuard
 from locutory_auth.bans.store import Bans
 from locutory_auth.bans.violations import CachedScores, StoredScores, Violations
 from locutory_auth.captcha import Captcha
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
+from locutory_auth.hashing import Passwords
 from locutory_auth.mail.mailer import Mailer
-from locutory_auth.passwords.hashing import Passwords
-from locutory_auth.passwords.reset import PasswordReset
+from locutory_auth.password_reset import PasswordReset
 from locutory_auth.registration.creation import Creation
 from locutory_auth.registration.domains import Domains
 from locutory_auth.registration.invites import Invites
@@ -30,21 +30,22 @@ from locutory_auth.routes.session import SessionRoutes
 from locutory_auth.second_factor.enrolment import Enrolment
 from locutory_auth.second_factor.service import LONGEST_WAIT as LONGEST_CODE_WAIT
 from locutory_auth.second_factor.service import StoredSecondFactor
-from locutory_auth.service import LONGEST_WAIT, SignIn
-from locutory_auth.sessions.account_linking import AccountLinking
-from locutory_auth.sessions.authenticator import (
+from locutory_auth.sessions.account_cache import AccountCache
+from locutory_auth.sessions.cookies import Cookies, same_site_only, secure
+from locutory_auth.sessions.issuer import SessionIssuer
+from locutory_auth.sessions.revocation import Revocations
+from locutory_auth.sessions.rotation import Sessions
+from locutory_auth.sessions.tokens import Tokens
+from locutory_auth.sign_in.account_linking import AccountLinking
+from locutory_auth.sign_in.authenticator import (
     AccountCheck,
     CookieAuthenticator,
     SessionAuthenticator,
 )
-from locutory_auth.sessions.cookies import Cookies, same_site_only, secure
-from locutory_auth.sessions.external import ExternalSessions
-from locutory_auth.sessions.identities import Identities
-from locutory_auth.sessions.issuer import SessionIssuer
-from locutory_auth.sessions.provisioning import Provisioning
-from locutory_auth.sessions.revocation import Revocations
-from locutory_auth.sessions.rotation import Sessions
-from locutory_auth.sessions.tokens import Tokens
+from locutory_auth.sign_in.external import ExternalSessions
+from locutory_auth.sign_in.identities import Identities
+from locutory_auth.sign_in.password import LONGEST_WAIT, SignIn
+from locutory_auth.sign_in.provisioning import Provisioning
 from locutory_auth.startup import SignInStartup
 from locutory_auth.throttle import Throttle
 
@@ -64,7 +65,7 @@ RELOADED = (
 class Container:
     """Everything that works for the routes, services and commands of the plugin."""
 
-    def __init__(self, ctx: Context[Config]) -> None:
+    def __init__(self, ctx: Context[AuthConfig]) -> None:
         config = ctx.config
         kernel, database, log = ctx.kernel, ctx.database, ctx.log
         self.config = config
@@ -88,8 +89,9 @@ class Container:
         self.sessions = Sessions(database, self.tokens, life, self.revocations, log)
         self.bans = Bans(database)
         self.accounts = StoredAccounts(
-            database, ctx.events, self.cache, self.sessions, self.revocations, self.bans, log
+            database, ctx.events, self.cache, self.revocations, self.bans, log
         )
+        self.account_data = SignInData(database, self.sessions, self.bans, self.cache)
         self.people = StoredPeople(database)
         gate = BanGate(self.bans, addresses=config.ban_violations)
         external = ExternalSessions(ctx.services, self.accounts, self.revocations, log)

@@ -3,7 +3,7 @@
 import re
 
 from locutory import Check, Context
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
 from locutory_auth.documents import User
 from locutory_auth.mail.messages import Templates
 from locutory_auth.mail.services import known_service, near_services
@@ -15,7 +15,7 @@ _MAX_NAMED = 10
 _DOMAIN = re.compile(r"(?i)(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}")
 
 
-def checks(ctx: Context[Config]) -> list[Check]:
+def checks(ctx: Context[AuthConfig]) -> list[Check]:
     """The checks of this plugin."""
     config = ctx.config
 

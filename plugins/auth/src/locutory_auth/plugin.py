@@ -7,6 +7,7 @@ from beanie import Document
 
 from locutory import (
     AUTHENTICATORS,
+    NEXT_STEPS,
     Check,
     Context,
     Job,
@@ -18,10 +19,8 @@ from locutory import (
     Route,
     hook,
 )
-from locutory.http.fallback import NEXT_STEPS
 from locutory_auth.cli import commands
-from locutory_auth.config import Config as AuthConfig
-from locutory_auth.config import RegistrationSection, TurnstileSection
+from locutory_auth.config import AuthConfig, RegistrationSection, TurnstileSection
 from locutory_auth.container import RELOADED, Container
 from locutory_auth.deployment import checks
 from locutory_auth.documents import (
@@ -36,11 +35,11 @@ from locutory_auth.documents import (
     ViolationScore,
 )
 from locutory_auth.sessions.revocation import WATCH_SECONDS
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
 from locutory_contracts.accounts import (
     ACCOUNT_STANDING,
     ACCOUNTS,
     SECOND_FACTOR,
-    AccountDeleted,
 )
 from locutory_contracts.chat import GENERATIONS
 from locutory_contracts.people import PEOPLE
@@ -67,6 +66,7 @@ class AuthPlugin(Plugin):
         SIGN_INS,
         STARTUP_CONFIG,
         NEXT_STEPS,
+        ACCOUNT_DATA,
     )
     wants = (GENERATIONS, PASSWORD_CHECKS, OUTSIDE_SESSIONS, AUTHENTICATORS)
 
@@ -94,12 +94,13 @@ class AuthPlugin(Plugin):
             Provide(SIGN_INS, container.identities),
             Provide(STARTUP_CONFIG, container.startup, "auth"),
             Provide(NEXT_STEPS, container.registration_policy.next_step, "auth"),
+            Provide(ACCOUNT_DATA, container.account_data, self.name),
         ]
 
     @hook
     def subscriptions(self) -> list[On]:
         return [
-            On(AccountDeleted, self.container.accounts.erase),
+            *account_events(self.container.account_data),
             On(LimitExceeded, self.container.violations.count),
         ]
 

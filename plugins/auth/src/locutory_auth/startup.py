@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from locutory import Principal
-from locutory.access import ADMIN_ROLE
-from locutory.settings import KernelConfig
-from locutory_auth.config import Config
+from locutory import ADMIN_ROLE, KernelConfig, Principal
+from locutory_auth.config import AuthConfig
 from locutory_auth.registration.policy import RegistrationPolicy
 
 
@@ -20,7 +18,7 @@ class SignInStartup:
 
     def __init__(
         self,
-        config: Config,
+        config: AuthConfig,
         kernel: KernelConfig,
         turnstile: Mapping[str, Any],
         policy: RegistrationPolicy,
@@ -28,7 +26,9 @@ class SignInStartup:
         self._policy = policy
         self.configure(config, kernel, turnstile)
 
-    def configure(self, config: Config, kernel: KernelConfig, turnstile: Mapping[str, Any]) -> None:
+    def configure(
+        self, config: AuthConfig, kernel: KernelConfig, turnstile: Mapping[str, Any]
+    ) -> None:
         """Take these from now on."""
         self._deletion = config.allow_account_deletion
         members = {

@@ -3,7 +3,7 @@
 import hashlib
 
 from locutory import Cache
-from locutory_auth.bans.address import counted
+from locutory_auth.address import counted
 
 REMEMBERED_SECONDS = 15 * 60.0
 KNOWN_SECONDS = 30 * 24 * 3600.0

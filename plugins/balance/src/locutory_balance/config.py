@@ -12,7 +12,7 @@ Number = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Unit = Literal["seconds", "minutes", "hours", "days", "weeks", "months"]
 
 
-class Config(BaseModel):
+class BalanceConfig(BaseModel):
     """Settings of the plugin (contract balance §2)."""
 
     model_config = ConfigDict(extra="forbid")

@@ -8,10 +8,10 @@ from bson import ObjectId
 from pydantic import BaseModel
 
 from locutory import Check, Context, On, Plugin, Provide, Route, hook
+from locutory_balance.account_data import BalanceData
 from locutory_balance.admission import Admission
 from locutory_balance.commands import Commands
-from locutory_balance.config import BalanceSection, TransactionsSection
-from locutory_balance.config import Config as BalanceConfig
+from locutory_balance.config import BalanceConfig, BalanceSection, TransactionsSection
 from locutory_balance.documents import Balance, Hold, Transaction
 from locutory_balance.prices import PriceList
 from locutory_balance.routes import BalanceRoutes
@@ -19,7 +19,8 @@ from locutory_balance.rules import advice, read_rules
 from locutory_balance.service import Balances, RulesAndPrices
 from locutory_balance.startup import BalanceStartup
 from locutory_balance.turns import Turns
-from locutory_contracts.accounts import ACCOUNTS, AccountCreated, AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_contracts.accounts import ACCOUNTS, AccountCreated
 from locutory_contracts.chat import TurnStarting, UsageReported
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.sign_in import AccountSignedIn
@@ -42,7 +43,7 @@ class BalancePlugin(Plugin):
         "transactions": TransactionsSection,
     }
     reloads = ("balance", "transactions", "check_balance", "start_balance")
-    provides = (STARTUP_CONFIG,)
+    provides = (STARTUP_CONFIG, ACCOUNT_DATA)
     wants = (ACCOUNTS, PEOPLE)
 
     @hook
@@ -52,6 +53,7 @@ class BalancePlugin(Plugin):
         self._balances = Balances(ctx.database, self._config_ref)
         admission = Admission(self._balances, ctx.events, ctx.config.hold_seconds, ctx.log)
         self._turns = Turns(self._balances, admission, self._config_ref, ctx.services)
+        self._account_data = BalanceData(self._turns)
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -59,7 +61,10 @@ class BalancePlugin(Plugin):
 
     @hook
     def services(self) -> list[Provide]:
-        return [Provide(STARTUP_CONFIG, BalanceStartup(self._config_ref), "balance")]
+        return [
+            Provide(STARTUP_CONFIG, BalanceStartup(self._config_ref), "balance"),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
+        ]
 
     @hook
     def subscriptions(self) -> list[On]:
@@ -68,7 +73,7 @@ class BalancePlugin(Plugin):
             On(UsageReported, self._turns.used),
             On(AccountCreated, self._welcome),
             On(AccountSignedIn, self._synchronise),
-            On(AccountDeleted, self._forget),
+            *account_events(self._account_data),
         ]
 
     @hook
@@ -104,7 +109,3 @@ class BalancePlugin(Plugin):
         account = None if accounts is None else await accounts.find(user_id)
         async with self._balances.alone(user):
             await self._balances.synchronised(user, (account or {}).get("tenantId"))
-
-    async def _forget(self, fact: AccountDeleted) -> None:
-        if ObjectId.is_valid(fact.user_id):
-            await self._turns.forget(ObjectId(fact.user_id))

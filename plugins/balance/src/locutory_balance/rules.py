@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from locutory_balance.config import Config
+from locutory_balance.config import BalanceConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Rules:
     shown: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_rules(config: Config, balance: Any, transactions: Any) -> Rules:
+def read_rules(config: BalanceConfig, balance: Any, transactions: Any) -> Rules:
     """From the environment, the raw section ``balance`` over it, and ``transactions``."""
     shown: dict[str, Any] = {"enabled": config.check_balance}
     if config.start_balance is not None:

@@ -6,8 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from locutory import Events
-from locutory.data.database import Raw
+from locutory import Events, Raw
 from locutory_contracts.conversations import ConversationsDeleted, MessagesDeleted
 from locutory_conversations.message_ids import MessageIds
 from locutory_conversations.store import READ_AT_ONCE, Store, key_of

@@ -9,6 +9,8 @@ from beanie import Document, PydanticObjectId
 from pydantic import Field
 from pymongo import IndexModel
 
+from locutory_contracts.model_settings import ModelSettings
+
 
 def _index(*keys: tuple[str, int], **options: Any) -> IndexModel:
     name = "_".join(f"{field}_{direction}" for field, direction in keys)
@@ -21,9 +23,9 @@ _CHANGES = _index(("updatedAt", 1), ("_id", 1))
 _TO_SEARCH = _index(("_meiliIndex", 1), ("isTemporary", 1), ("expiredAt", 1))
 
 
-class Conversation(Document):
+class Conversation(ModelSettings, Document):
     """A conversation of one user, whose id is text. ``messages`` are the ``_id`` of its
-    messages; the middle block holds the settings of its model."""
+    messages."""
 
     conversationId: str
     title: str = "New Chat"
@@ -31,53 +33,6 @@ class Conversation(Document):
     messages: list[PydanticObjectId] = Field(default_factory=list)
     isTemporary: bool = False
     endpoint: str | None = None
-
-    endpointType: str | None = None
-    model: str | None = None
-    region: str | None = None
-    chatGptLabel: str | None = None
-    examples: list[Any] | None = None
-    modelLabel: str | None = None
-    promptPrefix: str | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    topP: float | None = None
-    topK: float | None = None
-    maxOutputTokens: float | None = None
-    maxTokens: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    file_ids: list[str] | None = None
-    resendImages: bool | None = None
-    promptCache: bool | None = None
-    promptCacheTtl: str | None = None
-    thinking: bool | None = None
-    thinkingBudget: float | None = None
-    thinkingLevel: str | None = None
-    effort: str | None = None
-    system: str | None = None
-    resendFiles: bool | None = None
-    imageDetail: str | None = None
-    agent_id: str | None = None
-    assistant_id: str | None = None
-    instructions: str | None = None
-    stop: list[str] | None = None
-    iconURL: str | None = None
-    greeting: str | None = None
-    spec: str | None = None
-    tools: list[str] | None = None
-    maxContextTokens: float | None = None
-    max_tokens: float | None = None
-    useResponsesApi: bool | None = None
-    web_search: bool | None = None
-    url_context: bool | None = None
-    disableStreaming: bool | None = None
-    fileTokenLimit: float | None = None
-    reasoning_effort: str | None = None
-    reasoning_summary: str | None = None
-    reasoning_mode: str | None = None
-    reasoning_context: str | None = None
-    verbosity: str | None = None
 
     isArchived: bool = False
     archivedAt: datetime | None = None

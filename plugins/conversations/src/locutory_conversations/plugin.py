@@ -7,7 +7,8 @@ import click
 from beanie import Document
 
 from locutory import Context, On, PhaseTask, Plugin, Provide, Route, hook
-from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.chat import GENERATIONS
 from locutory_contracts.conversations import (
     CONVERSATIONS,
@@ -17,8 +18,8 @@ from locutory_contracts.conversations import (
 )
 from locutory_contracts.models import CATALOGUE, TOKENS
 from locutory_contracts.people import PEOPLE
-from locutory_contracts.portability import PORTABLE
 from locutory_contracts.search import SEARCH
+from locutory_conversations.account_data import ConversationData
 from locutory_conversations.config import ConversationsConfig, InterfaceRetention, RateLimits
 from locutory_conversations.copying.copies import Copies
 from locutory_conversations.deletion import Deletion
@@ -27,8 +28,9 @@ from locutory_conversations.editing.edits import Edits
 from locutory_conversations.exporting.command import ExportCommand
 from locutory_conversations.exporting.stream import Exporter
 from locutory_conversations.importing.importer import Importer
-from locutory_conversations.importing.records import KIND, PortableConversations
+from locutory_conversations.importing.records import ConversationRecords
 from locutory_conversations.message_ids import MessageIds
+from locutory_conversations.record_kinds import RecordKinds
 from locutory_conversations.retention import Retention
 from locutory_conversations.routes.checks import ConversationChecks
 from locutory_conversations.routes.conversations import ConversationRoutes
@@ -51,7 +53,7 @@ class ConversationsPlugin(Plugin):
     Config = ConversationsConfig
     sections: ClassVar = {"interface": InterfaceRetention, "rateLimits": RateLimits}
     reloads = ("interface", "temporary_hours")
-    provides = (CONVERSATIONS, HISTORY_FEED, PORTABLE)
+    provides = (CONVERSATIONS, HISTORY_FEED, ACCOUNT_DATA)
     wants = (
         TOKENS,
         GENERATIONS,
@@ -61,7 +63,7 @@ class ConversationsPlugin(Plugin):
         SEARCH,
         ACCOUNTS,
         PEOPLE,
-        PORTABLE,
+        ACCOUNT_DATA,
     )
 
     @hook
@@ -74,10 +76,10 @@ class ConversationsPlugin(Plugin):
         self._history = History(
             self._store, ctx.services, ctx.events, self._retention, self._message_ids
         )
-        self._portable = PortableConversations(
-            self._store, self._history.bulk_insert, self._retention
-        )
-        self._exporter = Exporter(ctx.services)
+        self._records = ConversationRecords(self._store, self._history.bulk_insert, self._retention)
+        self._account_data = ConversationData(self._records, self._deletion)
+        self._record_kinds = RecordKinds(ctx.services)
+        self._exporter = Exporter(self._record_kinds)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -88,15 +90,12 @@ class ConversationsPlugin(Plugin):
         return [
             Provide(CONVERSATIONS, self._history),
             Provide(HISTORY_FEED, Feed(self._store)),
-            Provide(PORTABLE, self._portable, KIND),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
         ]
 
     @hook
     def subscriptions(self) -> Iterable[On]:
-        async def account_deleted(fact: AccountDeleted) -> None:
-            await self._deletion.account(fact.user_id)
-
-        return [On(AccountDeleted, account_deleted)]
+        return account_events(self._account_data)
 
     @hook
     def routes(self, ctx: Context[ConversationsConfig]) -> Iterable[Route]:
@@ -118,7 +117,9 @@ class ConversationsPlugin(Plugin):
         messages = MessageRoutes(config, self._store, ctx.services, checks, ctx.log)
         writes = EditRoutes(checks, self._history, edits, self._deletion)
         copies = CopyRoutes(config, Copies(ctx.services, self._history))
-        importer = Importer(ctx.services, self._history.bulk_insert, self._portable, ctx.log)
+        importer = Importer(
+            ctx.services, self._history.bulk_insert, self._records, self._record_kinds, ctx.log
+        )
         self._portability = PortabilityRoutes(
             config, ctx.section("rateLimits"), importer, self._exporter, ctx.cache, ctx.log
         )
@@ -130,7 +131,10 @@ class ConversationsPlugin(Plugin):
         async def stop() -> None:
             await self._portability.running.stop()
 
-        return [PhaseTask("routes", "imports", undo=stop)]
+        return [
+            PhaseTask("startup checks", "records of an export", self._record_kinds.check),
+            PhaseTask("routes", "imports", undo=stop),
+        ]
 
     @hook
     def commands(self, ctx: Context) -> Iterable[click.Command]:

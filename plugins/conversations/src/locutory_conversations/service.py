@@ -9,8 +9,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 from pymongo.results import UpdateResult
 
-from locutory import Events, Services, now
-from locutory.data.database import Collection
+from locutory import Collection, Events, Services, now
 from locutory_contracts.conversations import (
     NO_PARENT,
     ConversationSaved,

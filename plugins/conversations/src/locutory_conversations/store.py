@@ -6,8 +6,7 @@ from uuid import UUID
 
 from bson.codec_options import CodecOptions
 
-from locutory import Database
-from locutory.data.database import Collection
+from locutory import Collection, Database
 from locutory_conversations.documents import Conversation, Message, ToolCall
 
 READ_AT_ONCE = 5000

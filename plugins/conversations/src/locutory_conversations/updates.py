@@ -5,8 +5,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from locutory import Events, now
-from locutory.data.database import Raw
+from locutory import Events, Raw, now
 from locutory_contracts.conversations import ConversationSaved
 from locutory_conversations.retention import visible
 from locutory_conversations.store import Store, key_of

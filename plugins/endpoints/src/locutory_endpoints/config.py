@@ -10,7 +10,7 @@ USER_PROVIDED = "user_provided"
 """The value of a key or address that every user enters for himself."""
 
 
-class Config(BaseModel):
+class EndpointsConfig(BaseModel):
     """Keys may be the word ``user_provided``; secrets are left out of the representation."""
 
     model_config = ConfigDict(extra="forbid")

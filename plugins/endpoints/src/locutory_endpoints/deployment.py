@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from locutory import Context, Environment, http_address
 from locutory_configfile import dotted, faults_of
-from locutory_endpoints.config import USER_PROVIDED, Config
+from locutory_endpoints.config import USER_PROVIDED, EndpointsConfig
 from locutory_endpoints.sections import Custom
 from locutory_endpoints.specs import Specs, read_specs
 from locutory_endpoints.tables.defaults import BUILT_IN_ORDER
@@ -79,7 +79,7 @@ class CustomEndpoint:
 class Deployment:
     """Everything the operator decided about models."""
 
-    config: Config
+    config: EndpointsConfig
     environment: Environment = field(repr=False)
     section: Options = field(repr=False)
     specs: Specs
@@ -146,7 +146,7 @@ def normal_name(name: str) -> str:
     return "ollama" if name.lower() == "ollama" else name
 
 
-def read_deployment(ctx: Context[Config]) -> Deployment:
+def read_deployment(ctx: Context[EndpointsConfig]) -> Deployment:
     """Read configuration and environment of a kernel. What is unusable becomes a warning."""
     config = ctx.config
     section = as_mapping(ctx.section("endpoints"))
@@ -273,7 +273,7 @@ def _params(item: Options, url: str) -> Options | None:
     return params
 
 
-def _without_plugin(config: Config) -> list[str]:
+def _without_plugin(config: EndpointsConfig) -> list[str]:
     """Warnings for keys whose provider this installation does not have."""
     found = {
         "assistants": ("ASSISTANTS_API_KEY", config.assistants_api_key),

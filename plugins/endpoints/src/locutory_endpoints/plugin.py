@@ -6,14 +6,25 @@ from typing import ClassVar
 from beanie import Document
 from pydantic import BaseModel
 
-from locutory import Check, Context, On, PhaseTask, Plugin, Principal, Provide, Route, hook
-from locutory.http.fallback import NEXT_STEPS
-from locutory_contracts.accounts import AccountDeleted
+from locutory import (
+    NEXT_STEPS,
+    Check,
+    Context,
+    On,
+    PhaseTask,
+    Plugin,
+    Principal,
+    Provide,
+    Route,
+    hook,
+)
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.models import CATALOGUE, LLM_PROVIDERS, MODELS_IN_USE, TOKENS
 from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_endpoints.config import Config as EndpointsConfig
+from locutory_endpoints.account_data import KeyData
+from locutory_endpoints.config import EndpointsConfig
 from locutory_endpoints.deployment import read_deployment
 from locutory_endpoints.documents import UserKey
 from locutory_endpoints.keystore import KeyStore
@@ -45,7 +56,7 @@ class EndpointsPlugin(Plugin):
         "modelSpecs": ModelSpecsSection,
     }
     reloads = ("endpoints", "modelSpecs", *(EndpointsConfig.model_fields.keys() - _AT_THE_START))
-    provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG, NEXT_STEPS)
+    provides = (CATALOGUE, LLM_PROVIDERS, TOKENS, STARTUP_CONFIG, NEXT_STEPS, ACCOUNT_DATA)
     wants = (AGENT_CAPABILITIES, STORED_AGENTS, LLM_PROVIDERS, MODELS_IN_USE)
 
     @hook
@@ -53,6 +64,7 @@ class EndpointsPlugin(Plugin):
         config = ctx.config
         self._config_ref = config_ref = ctx.config_ref(read_deployment)
         self._keys = KeyStore(ctx.database, ctx.credentials)
+        self._account_data = KeyData(self._keys)
         self._connections = Connections(
             ctx.kernel.outgoing, config.connect_seconds, config.idle_seconds
         )
@@ -79,6 +91,7 @@ class EndpointsPlugin(Plugin):
             Provide(LLM_PROVIDERS, GuideProvider(self._config_ref, self._tokens), "guide"),
             Provide(STARTUP_CONFIG, ModelStartup(self._config_ref), "endpoints"),
             Provide(NEXT_STEPS, self._next_step, "endpoints"),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
         ]
 
     async def _next_step(self) -> str | None:
@@ -89,7 +102,7 @@ class EndpointsPlugin(Plugin):
 
     @hook
     def subscriptions(self) -> Iterable[On]:
-        return [On(AccountDeleted, self._forget_account)]
+        return account_events(self._account_data)
 
     @hook
     def routes(self) -> Iterable[Route]:
@@ -126,6 +139,3 @@ class EndpointsPlugin(Plugin):
         await self._ollama.close()
         await self._lists.close()
         await self._connections.close()
-
-    async def _forget_account(self, event: AccountDeleted) -> None:
-        await self._keys.delete(event.user_id)

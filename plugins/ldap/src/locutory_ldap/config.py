@@ -16,7 +16,7 @@ def _addresses(text: str | None) -> list[str]:
     return re.split(r"(?i)[\s,]+(?=[a-z]+://)", text.strip()) if text and text.strip() else []
 
 
-class Config(BaseModel):
+class LdapConfig(BaseModel):
     """The directory, how people are found in it, and what is read of them."""
 
     model_config = ConfigDict(extra="forbid")

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from locutory_http import Trust, refused_certificate
-from locutory_ldap.config import Config
+from locutory_ldap.config import LdapConfig
 from locutory_ldap.filters import search_filter, without_conditions
 from locutory_ldap.people import Person
 from locutory_ldap.results import POLICY, must_change, refused_bind, said
@@ -53,7 +53,7 @@ class _Tls(ldap3.Tls):  # type: ignore[misc]
         )
 
 
-def tls_context(config: Config, trust: Trust) -> ssl.SSLContext:
+def tls_context(config: LdapConfig, trust: Trust) -> ssl.SSLContext:
     """With a file of an authority the certificate is checked only if that is asked for;
     without one it always is (contract oauth §7)."""
     authority = config.ldap_ca_cert_path
@@ -64,7 +64,7 @@ def tls_context(config: Config, trust: Trust) -> ssl.SSLContext:
 class Directory:
     """One directory, on one server or on several that hold the same."""
 
-    def __init__(self, config: Config, trust: Trust) -> None:
+    def __init__(self, config: LdapConfig, trust: Trust) -> None:
         self._config = config
         self._seconds = math.ceil(config.timeout_seconds)  # ldap3 knows only whole ones
         needs_tls = any(_encrypted(url) for url in config.addresses) or config.ldap_starttls

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from locutory_contracts.sign_in import Identity
-from locutory_ldap.config import Config
+from locutory_ldap.config import LdapConfig
 
 LONGEST = 512
 LOCAL = "ldap.local"
@@ -62,7 +62,7 @@ def _unescaped(text: str) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def identity_of(config: Config, person: Person) -> Identity | None:
+def identity_of(config: LdapConfig, person: Person) -> Identity | None:
     """Who this is; ``None`` when no attribute identifies the person."""
     subject = person.steady(config.ldap_id, "uid", "sAMAccountName", "mail")
     if not subject:
@@ -84,7 +84,7 @@ def identity_of(config: Config, person: Person) -> Identity | None:
     )
 
 
-def _stand_in(config: Config, person: Person, subject: str) -> str:
+def _stand_in(config: LdapConfig, person: Person, subject: str) -> str:
     """An address for somebody without one, from what tells people apart: LDAP_USERNAME where
     that names such an attribute, else the name that Active Directory has for everybody, else
     an id. Never from a first name, which several people have."""

@@ -16,7 +16,7 @@ from locutory import (
 )
 from locutory_contracts.sign_in import PASSWORD_CHECKS, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_ldap.config import Config as LdapConfig
+from locutory_ldap.config import LdapConfig
 
 
 class LdapStartup:

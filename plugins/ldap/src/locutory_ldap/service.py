@@ -7,10 +7,9 @@ from typing import TypeVar
 
 import structlog
 
-from locutory import HTTPError, Services
-from locutory.http.failures import UNKNOWN
+from locutory import UNKNOWN_ERROR, HTTPError, Services
 from locutory_contracts.sign_in import SIGN_INS, Identity, IdentityRefused
-from locutory_ldap.config import Config
+from locutory_ldap.config import LdapConfig
 from locutory_ldap.directory import Directory, DirectoryDown, Refusal
 from locutory_ldap.people import identity_of, unlike_others
 
@@ -32,7 +31,7 @@ class DirectoryCheck:
 
     def __init__(
         self,
-        config: Config,
+        config: LdapConfig,
         directory: Directory,
         services: Services,
         log: structlog.stdlib.BoundLogger,
@@ -59,7 +58,7 @@ class DirectoryCheck:
             raise IdentityRefused("invalid", INVALID) from None
         except (DirectoryDown, TimeoutError) as failure:
             self._log.error("ldap.down", reason=str(failure) or type(failure).__name__)
-            raise HTTPError(500, UNKNOWN) from None
+            raise HTTPError(500, UNKNOWN_ERROR) from None
         identity = identity_of(self._config, person)
         if identity is None:
             self._log.error("ldap.no_id", dn=person.dn, advice="set LDAP_ID")

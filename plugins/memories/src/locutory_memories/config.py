@@ -13,7 +13,7 @@ from locutory import option
 Number = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
 
 
-class Config(BaseModel):
+class MemoriesConfig(BaseModel):
     """Settings under ``plugins.memories``."""
 
     model_config = ConfigDict(extra="forbid")

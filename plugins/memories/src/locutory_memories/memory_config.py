@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from locutory_memories.config import Config, MemorySection, parameters_of
+from locutory_memories.config import MemoriesConfig, MemorySection, parameters_of
 
 CHARACTERS = 10_000
 INPUT_TOKENS = 12_000
@@ -46,7 +46,7 @@ class MemoryConfig:
     advice: tuple[str, ...] = field(default=())
 
 
-def read_memory_config(settings: Config, memory: Any, endpoints: Any) -> MemoryConfig:
+def read_memory_config(settings: MemoriesConfig, memory: Any, endpoints: Any) -> MemoryConfig:
     """From the settings, the section ``memory`` (validated before) and ``endpoints``."""
     section = MemorySection.model_validate(memory or {})
     enabled = memory is not None and section.disabled is not True
@@ -72,7 +72,7 @@ def _capable(endpoints: Any) -> bool:
 
 
 def _agent_config(
-    settings: Config, section: MemorySection
+    settings: MemoriesConfig, section: MemorySection
 ) -> tuple[MemoryAgentConfig | None, tuple[str, ...]]:
     agent = section.agent
     if agent is None or agent.enabled is False:

@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from beanie import Document
-from bson import ObjectId
 from pydantic import BaseModel
 
 from locutory import (
@@ -18,23 +17,22 @@ from locutory import (
     Route,
     hook,
 )
-from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.agents import STORED_AGENTS
 from locutory_contracts.chat import CONTEXT_SOURCES, TOOLS, TURN_COMPANIONS
 from locutory_contracts.models import CATALOGUE, MODELS_IN_USE, TOKENS
 from locutory_contracts.offers import AGENT_CAPABILITIES, AgentCapability
-from locutory_contracts.portability import PORTABLE
+from locutory_memories.account_data import MemoryData
 from locutory_memories.chat.agent import MemoryAgent
 from locutory_memories.chat.context import MemoryContext
 from locutory_memories.chat.memory_tools import MemoryTools
 from locutory_memories.chat.tools import InlineTools
-from locutory_memories.config import Config as MemoriesConfig
-from locutory_memories.config import MemorySection
+from locutory_memories.config import MemoriesConfig, MemorySection
 from locutory_memories.documents import MemoryEntry
 from locutory_memories.keys import Counter
 from locutory_memories.memory_config import CAPABILITY, MemoryConfig, read_memory_config
 from locutory_memories.permissions import GROUP, MemoryPermissions
-from locutory_memories.portable import KIND, PortableMemories
 from locutory_memories.routes import MemoryRoutes
 from locutory_memories.service import Memories
 
@@ -58,7 +56,7 @@ class MemoriesPlugin(Plugin):
         MODELS_IN_USE,
         TOOLS,
         TURN_COMPANIONS,
-        PORTABLE,
+        ACCOUNT_DATA,
     )
     wants = (POLICY, ACCOUNTS, CATALOGUE, TOKENS, STORED_AGENTS)
 
@@ -67,6 +65,7 @@ class MemoriesPlugin(Plugin):
         self._config = config = ctx.config_ref(_read)
         self._memories = Memories(ctx.database)
         self._counter = Counter(ctx.services)
+        self._account_data = MemoryData(config, self._memories, self._counter)
         self._permissions = MemoryPermissions(config, ctx.policy)
         self._tools = MemoryTools(config, self._memories, self._counter, ctx.services)
         self._agent = MemoryAgent(
@@ -113,7 +112,7 @@ class MemoriesPlugin(Plugin):
             Provide(TOOLS, InlineTools(config, permissions, self._tools), "memories"),
             Provide(TURN_COMPANIONS, self._agent, "memories"),
             Provide(MODELS_IN_USE, self._model_in_use, "memories"),
-            Provide(PORTABLE, PortableMemories(config, memories, counter), KIND),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
         ]
 
     def _model_in_use(self) -> tuple[str, str] | None:
@@ -122,7 +121,7 @@ class MemoriesPlugin(Plugin):
 
     @hook
     def subscriptions(self) -> list[On]:
-        return [On(AccountDeleted, self._forget)]
+        return account_events(self._account_data)
 
     @hook
     def routes(self, ctx: Context) -> list[Route]:
@@ -143,7 +142,3 @@ class MemoriesPlugin(Plugin):
             return "; ".join(config.advice) or None
 
         return [Check("memory settings", look, offline=True)]
-
-    async def _forget(self, fact: AccountDeleted) -> None:
-        if ObjectId.is_valid(fact.user_id):
-            await self._memories.forget(ObjectId(fact.user_id))

@@ -16,8 +16,7 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Database, now
-from locutory.data.database import Collection
+from locutory import Collection, Database, now
 from locutory_contracts.chat import Turn
 from locutory_memories.documents import MemoryEntry
 

@@ -4,8 +4,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from locutory import env, option
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, env, option
 from locutory_oauth.saml.settings import SamlSettings
 
 TokenKind = Literal["access", "id", "userinfo"]
@@ -295,7 +294,7 @@ class SocialSection(BaseModel):
     )
 
 
-class Config(SocialSettings, OpenIdSettings, SamlSettings):
+class OAuthConfig(SocialSettings, OpenIdSettings, SamlSettings):
     """Settings of sign-in through other services."""
 
     model_config = ConfigDict(extra="forbid")

@@ -16,8 +16,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
-from locutory import Cache, Request, now
-from locutory.settings import KernelConfig
+from locutory import Cache, KernelConfig, Request, now
 
 COOKIE = "connect.sid"
 STATE_SECONDS = 600

@@ -18,8 +18,7 @@ from locutory_contracts.avatars import AVATARS
 from locutory_contracts.directory import DIRECTORY
 from locutory_contracts.sign_in import MEMBERSHIPS, OUTSIDE_SESSIONS, ROLE_NAMES, SIGN_INS
 from locutory_contracts.startup import STARTUP_CONFIG
-from locutory_oauth.config import Config as OAuthConfig
-from locutory_oauth.config import SocialSection
+from locutory_oauth.config import OAuthConfig, SocialSection
 from locutory_oauth.login_state import LoginStateStore, secure
 from locutory_oauth.providers import ProviderFactory, discover
 from locutory_oauth.routes import OAuthRoutes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from locutory import Context
 from locutory_contracts.sign_in import MEMBERSHIPS
-from locutory_oauth.config import Config
+from locutory_oauth.config import OAuthConfig
 from locutory_oauth.http_client import HttpClient, Unreachable
 from locutory_oauth.identity import Provider, SignInResult
 from locutory_oauth.login_state import LoginStateStore, secure
@@ -47,7 +47,7 @@ class ProviderFactory:
         self, ctx: Context, login_states: LoginStateStore, addresses: Mapping[str, str]
     ) -> None:
         self._ctx = ctx
-        self._config: Config = ctx.config
+        self._config: OAuthConfig = ctx.config
         self._login_states = login_states
         self._addresses = addresses
         self._domain = ctx.kernel.domain_server.rstrip("/")

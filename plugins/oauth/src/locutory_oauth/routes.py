@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from locutory import Empty, HTTPError, Limit, Public, Request, Route, RouteGroup
-from locutory_oauth.config import Config
+from locutory_oauth.config import OAuthConfig
 from locutory_oauth.http_client import Unreachable
 from locutory_oauth.identity import Denied, Provider, Refused
 from locutory_oauth.login_state import LARGEST_POST, LoginStateStore, new_id
@@ -58,7 +58,7 @@ class OAuthRoutes:
 
     def __init__(
         self,
-        config: Config,
+        config: OAuthConfig,
         client: str,
         providers: Mapping[str, Provider],
         login_states: LoginStateStore,

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from locutory import Events, Request, Services
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, Events, Request, Services
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.avatars import AVATARS
 from locutory_contracts.sign_in import ROLE_NAMES, SIGN_INS, AccountSignedIn, IdentityRefused

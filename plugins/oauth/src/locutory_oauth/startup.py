@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from locutory import Principal
-from locutory_oauth.config import Config
+from locutory_oauth.config import OAuthConfig
 
 DEFAULT_ORDER = ("google", "facebook", "openid", "github", "discord", "saml")
 
@@ -16,7 +16,7 @@ class OAuthStartup:
         buttons: ``registration.socialLogins`` of the configuration file.
     """
 
-    def __init__(self, config: Config, buttons: Sequence[str] | None) -> None:
+    def __init__(self, config: OAuthConfig, buttons: Sequence[str] | None) -> None:
         openid = config.openid_configured
         members: dict[str, Any] = {
             "discordLoginEnabled": config.discord_configured,

@@ -3,11 +3,10 @@
 from beanie import Document
 
 from locutory import Context, On, Plugin, Provide, Route, hook
-from locutory_contracts.accounts import AccountDeleted
-from locutory_contracts.portability import PORTABLE
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_presets.account_data import PresetData
 from locutory_presets.config import PresetsConfig
 from locutory_presets.documents import Preset
-from locutory_presets.portable import KIND, PortablePresets
 from locutory_presets.routes import PresetRoutes
 from locutory_presets.service import Presets
 
@@ -18,11 +17,12 @@ class PresetsPlugin(Plugin):
     name = "presets"
     summary = "Presets: saved settings of a model, one of them the default"
     Config = PresetsConfig
-    provides = (PORTABLE,)
+    provides = (ACCOUNT_DATA,)
 
     @hook
     def setup(self, ctx: Context[PresetsConfig]) -> None:
         self._presets = Presets(ctx.database, ctx.config)
+        self._account_data = PresetData(self._presets)
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -30,14 +30,11 @@ class PresetsPlugin(Plugin):
 
     @hook
     def services(self) -> list[Provide]:
-        return [Provide(PORTABLE, PortablePresets(self._presets), KIND)]
+        return [Provide(ACCOUNT_DATA, self._account_data, self.name)]
 
     @hook
     def subscriptions(self) -> list[On]:
-        async def account_deleted(fact: AccountDeleted) -> None:
-            await self._presets.delete(fact.user_id)
-
-        return [On(AccountDeleted, account_deleted)]
+        return account_events(self._account_data)
 
     @hook
     def routes(self) -> list[Route]:

@@ -11,8 +11,7 @@ from weakref import WeakValueDictionary
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Database, encode, now
-from locutory.data.database import Collection, Raw
+from locutory import Collection, Database, Raw, encode, now
 from locutory_presets.config import PresetsConfig
 from locutory_presets.documents import Preset
 from locutory_presets.fields import Unfit

@@ -10,8 +10,7 @@ from typing import Any
 import orjson
 from bson import ObjectId
 
-from locutory import encode, iso
-from locutory.data.database import Collection, Raw
+from locutory import Collection, Raw, encode, iso
 
 LAST = "lastConversationAt"
 SORT_FIELDS = frozenset(("name", "createdAt", LAST))

@@ -3,7 +3,7 @@
 from beanie import Document
 
 from locutory import Context, On, PhaseTask, Plugin, Provide, Route, hook
-from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     PROJECTS,
@@ -11,9 +11,8 @@ from locutory_contracts.conversations import (
     ConversationSaved,
     ConversationsDeleted,
 )
-from locutory_contracts.portability import PORTABLE
+from locutory_projects.account_data import ProjectData
 from locutory_projects.documents import ChatProject, Recount
-from locutory_projects.portable import KIND, PortableProjects
 from locutory_projects.routes import ProjectRoutes
 from locutory_projects.service import Projects
 from locutory_projects.statistics import Statistics
@@ -24,13 +23,14 @@ class ProjectsPlugin(Plugin):
 
     name = "projects"
     summary = "Projects: folders of conversations with their statistics"
-    provides = (PROJECTS, PORTABLE)
+    provides = (PROJECTS, ACCOUNT_DATA)
     wants = (CONVERSATIONS,)
 
     @hook
     def setup(self, ctx: Context) -> None:
         self._statistics = Statistics(ctx.database, ctx.services, ctx.log)
         self._projects = Projects(ctx.database, ctx.services, self._statistics)
+        self._account_data = ProjectData(self._projects, self._statistics)
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -40,20 +40,16 @@ class ProjectsPlugin(Plugin):
     def services(self) -> list[Provide]:
         return [
             Provide(PROJECTS, self._projects),
-            Provide(PORTABLE, PortableProjects(self._projects), KIND),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
         ]
 
     @hook
     def subscriptions(self) -> list[On]:
-        async def account_deleted(fact: AccountDeleted) -> None:
-            await self._statistics.forget(fact.user_id)
-            await self._projects.erase(fact.user_id)
-
         return [
             On(ConversationSaved, self._statistics.saved),
             On(ConversationsAdded, self._statistics.counted),
             On(ConversationsDeleted, self._statistics.counted),
-            On(AccountDeleted, account_deleted),
+            *account_events(self._account_data),
         ]
 
     @hook

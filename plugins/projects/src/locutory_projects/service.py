@@ -6,8 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from locutory import Database, Services, now
-from locutory.data.database import Collection, Raw
+from locutory import Collection, Database, Raw, Services, now
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_projects.documents import ChatProject
 from locutory_projects.listing import Page, read_page

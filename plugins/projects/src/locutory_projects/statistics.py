@@ -8,16 +8,15 @@ from typing import Any
 import structlog
 from bson import ObjectId
 
-from locutory import Database, Services, now
-from locutory.data.database import Collection
+from locutory import Collection, Database, Services, now
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     ConversationsAdded,
     ConversationSaved,
     ConversationsDeleted,
 )
-from locutory_projects.debounced_recount import DebouncedRecount
-from locutory_projects.documents import ChatProject
+from locutory_debounce import DebouncedTask
+from locutory_projects.documents import ChatProject, Recount
 
 _ATTEMPTS = 8
 _REMEMBERED = 10_000
@@ -38,7 +37,7 @@ class Statistics:
         self._database = database
         self._services = services
         self._log = log
-        self.debounced_recount = DebouncedRecount(database, self._recount, log)
+        self.debounced_recount = DebouncedTask(self._recount, lambda: database[Recount], log)
         # Project → newest activity that was written. A conversation that is no newer, such
         # as one of thousands whose tag is renamed, needs no look at the database.
         self._latest: OrderedDict[str, datetime] = OrderedDict()

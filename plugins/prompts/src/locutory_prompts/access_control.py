@@ -7,8 +7,7 @@ from typing import Any
 from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
-from locutory import HTTPError, Policy, Principal, Request, Services
-from locutory.data.database import Raw
+from locutory import HTTPError, Policy, Principal, Raw, Request, Services
 from locutory_contracts.access import ACCESS, VIEW, ResourceAccess
 from locutory_prompts.resource_kind import CAPABILITY, KIND, PERMISSION
 from locutory_prompts.service import Prompts

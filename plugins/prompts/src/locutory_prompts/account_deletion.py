@@ -2,11 +2,10 @@
 
 from bson import ObjectId
 from pymongo import UpdateOne
-from structlog.stdlib import BoundLogger
 
 from locutory import Database, Principal, Services, now
 from locutory_contracts.access import ACCESS, OWNER
-from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
+from locutory_contracts.accounts import ACCOUNTS
 from locutory_prompts.documents import PendingTransfer
 from locutory_prompts.resource_kind import KIND
 from locutory_prompts.service import NAMELESS, Prompts
@@ -16,55 +15,41 @@ class OwnershipTransfer:
     """Deletes the groups that nobody else owns. Groups with another owner stay and pass to
     them: nothing names the account any more."""
 
-    def __init__(
-        self, prompts: Prompts, database: Database, services: Services, log: BoundLogger
-    ) -> None:
+    def __init__(self, prompts: Prompts, database: Database, services: Services) -> None:
         self._prompts = prompts
         self._database = database
         self._services = services
-        self._log = log
 
-    async def deleting(self, step: AccountDeleting) -> None:
-        """Note which groups of others the account alone owns, before its entries go. A fault
-        is logged: it must not prevent the deletion of the account."""
-        try:
-            await self._note(step)
-        except Exception:
-            self._log.exception("prompts.leaving_not_noted")
-
-    async def _note(self, step: AccountDeleting) -> None:
+    async def note(self, user: str) -> None:
+        """Note which groups of others the user alone owns, before their entries go."""
         access, accounts = self._services.find(ACCESS), self._services.find(ACCOUNTS)
-        if access is None or not ObjectId.is_valid(step.user_id):
+        if access is None:
             return
-        account = None if accounts is None else await accounts.find(step.user_id)
+        account = None if accounts is None else await accounts.find(user)
         # No role and no groups: entries that name the account itself.
-        account_alone = Principal(step.user_id, "", tenant=(account or {}).get("tenantId"))
+        account_alone = Principal(user, "", tenant=(account or {}).get("tenantId"))
         owned = [ObjectId(key) for key in await access.reachable(account_alone, KIND, OWNER)]
-        others = {"_id": {"$in": owned}, "author": {"$ne": ObjectId(step.user_id)}}
+        others = {"_id": {"$in": owned}, "author": {"$ne": ObjectId(user)}}
         foreign = await self._prompts.groups.find(others, {"_id": 1}).to_list()
         owners = await access.owners(KIND, [str(group["_id"]) for group in foreign])
-        note = {"$set": {"user": step.user_id}}
+        note = {"$set": {"user": user}}
         writes = [
             UpdateOne({"_id": ObjectId(group)}, note, upsert=True)
             for group, users in owners.items()
-            if users == {step.user_id}
+            if users == {user}
         ]
         if writes:
             await self._database[PendingTransfer].bulk_write(writes, ordered=False)
 
-    async def deleted(self, fact: AccountDeleted) -> None:
+    async def carry_out(self, user: str) -> None:
         """Delete, or hand over. Does the same when it runs again, before or after the
         account's entries are removed."""
-        if not ObjectId.is_valid(fact.user_id):
-            return
-        user = ObjectId(fact.user_id)
-        written = await self._prompts.groups.find({"author": user}, {"_id": 1}).to_list()
-        noted = (
-            await self._database[PendingTransfer].find({"user": fact.user_id}, {"_id": 1}).to_list()
-        )
-        await self._transfer_or_remove(user, [group["_id"] for group in (*written, *noted)])
-        await self._release_versions(user)
-        await self._database[PendingTransfer].delete_many({"user": fact.user_id})
+        author = ObjectId(user)
+        written = await self._prompts.groups.find({"author": author}, {"_id": 1}).to_list()
+        noted = await self._database[PendingTransfer].find({"user": user}, {"_id": 1}).to_list()
+        await self._transfer_or_remove(author, [group["_id"] for group in (*written, *noted)])
+        await self._release_versions(author)
+        await self._database[PendingTransfer].delete_many({"user": user})
 
     async def _transfer_or_remove(self, user: ObjectId, groups: list[ObjectId]) -> None:
         access, keys = self._services.find(ACCESS), [str(group) for group in groups]

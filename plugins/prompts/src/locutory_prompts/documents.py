@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from beanie import Document, PydanticObjectId
 from pymongo import IndexModel
 
-from locutory.data.database import Raw
+from locutory import Raw
 
 
 def _index(*keys: tuple[str, int]) -> IndexModel:

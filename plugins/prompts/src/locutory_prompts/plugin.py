@@ -6,15 +6,15 @@ from beanie import Document
 
 from locutory import POLICY, Action, Context, On, PermissionGroup, Plugin, Provide, Route, hook
 from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
-from locutory_contracts.accounts import ACCOUNTS, AccountDeleted, AccountDeleting
-from locutory_contracts.portability import PORTABLE
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_contracts.accounts import ACCOUNTS
 from locutory_prompts.access_control import AccessControl
+from locutory_prompts.account_data import PromptData
 from locutory_prompts.account_deletion import OwnershipTransfer
 from locutory_prompts.authored import AuthoredGroups
 from locutory_prompts.config import PromptsConfig
 from locutory_prompts.documents import PendingTransfer, Prompt, PromptGroup
 from locutory_prompts.listing.lists import Lists
-from locutory_prompts.portable import RECORD, PortablePrompts
 from locutory_prompts.resource_kind import KIND, PERMISSION, PromptGroupResource
 from locutory_prompts.routes.groups import GroupRoutes
 from locutory_prompts.routes.lists import ListRoutes
@@ -28,16 +28,15 @@ class PromptsPlugin(Plugin):
     name = "prompts"
     summary = "Prompts: groups of versions with categories, commands and sharing"
     Config = PromptsConfig
-    provides = (AUTHORED, RESOURCE_KINDS, PORTABLE)
+    provides = (AUTHORED, RESOURCE_KINDS, ACCOUNT_DATA)
     wants = (ACCESS, ACCOUNTS, POLICY)
 
     @hook
     def setup(self, ctx: Context[PromptsConfig]) -> None:
         self._prompts = Prompts(ctx.database, ctx.services, ctx.log)
         self._access_control = AccessControl(self._prompts, ctx.services, ctx.policy, ctx.log)
-        self._ownership_transfer = OwnershipTransfer(
-            self._prompts, ctx.database, ctx.services, ctx.log
-        )
+        ownership_transfer = OwnershipTransfer(self._prompts, ctx.database, ctx.services)
+        self._account_data = PromptData(self._prompts, ctx.services, ownership_transfer)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -63,15 +62,12 @@ class PromptsPlugin(Plugin):
         return [
             Provide(RESOURCE_KINDS, PromptGroupResource(ctx.database), KIND),
             Provide(AUTHORED, AuthoredGroups(self._prompts), KIND),
-            Provide(PORTABLE, PortablePrompts(self._prompts, ctx.services), RECORD),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
         ]
 
     @hook
     def subscriptions(self) -> Iterable[On]:
-        return [
-            On(AccountDeleting, self._ownership_transfer.deleting),
-            On(AccountDeleted, self._ownership_transfer.deleted),
-        ]
+        return account_events(self._account_data)
 
     @hook
     def routes(self, ctx: Context[PromptsConfig]) -> Iterable[Route]:

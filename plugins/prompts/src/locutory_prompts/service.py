@@ -9,8 +9,7 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from structlog.stdlib import BoundLogger
 
-from locutory import Database, Principal, Services, now
-from locutory.data.database import Collection, Raw
+from locutory import Collection, Database, Principal, Raw, Services, now
 from locutory_contracts.access import ACCESS
 from locutory_prompts.documents import GROUP, PROMPT, Prompt, PromptGroup
 from locutory_prompts.resource_kind import KIND

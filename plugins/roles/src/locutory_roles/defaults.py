@@ -3,8 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from locutory import PermissionGroup
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, PermissionGroup
 
 USER_ROLE = "USER"
 SYSTEM_ROLES = (ADMIN_ROLE, USER_ROLE)

@@ -8,8 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Database, Principal, now
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, Database, Principal, now
 from locutory_roles.documents import SystemGrant
 from locutory_roles.groups import GroupStore
 

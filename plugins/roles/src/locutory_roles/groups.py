@@ -8,8 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Broadcast, Database, Principal, Services, now
-from locutory.data.database import Raw
+from locutory import Broadcast, Database, Principal, Raw, Services, now
 from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.directory import DirectoryEntry
 from locutory_roles.documents import Group

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from locutory.data.database import Raw
+from locutory import Raw
 from locutory_roles.defaults import Permissions
 
 _TYPE = re.compile(r"[A-Z][A-Z0-9_]*")

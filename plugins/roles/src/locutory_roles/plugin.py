@@ -20,11 +20,13 @@ from locutory import (
     hook,
 )
 from locutory_contracts.access import ACCESS, AUTHORED, RESOURCE_KINDS
-from locutory_contracts.accounts import ACCOUNTS, AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_contracts.accounts import ACCOUNTS
 from locutory_contracts.directory import DIRECTORY
 from locutory_contracts.offers import AGENT_CAPABILITIES, served_permissions
 from locutory_contracts.people import PEOPLE
 from locutory_contracts.sign_in import MEMBERSHIPS, ROLE_NAMES
+from locutory_roles.account_data import RightsData
 from locutory_roles.config import InterfacePermissions, MemoryPermissions, RolesConfig
 from locutory_roles.defaults import default_permissions
 from locutory_roles.directory import DirectoryMemberships, StoredRoleNames
@@ -42,7 +44,6 @@ from locutory_roles.resources.directory_principals import DirectoryPrincipals
 from locutory_roles.resources.entries import EntryStore
 from locutory_roles.resources.grant_listing import GrantListing
 from locutory_roles.resources.principal_search import PrincipalSearch
-from locutory_roles.resources.principals import object_id
 from locutory_roles.resources.resource_types import ResourceTypeRegistry
 from locutory_roles.resources.routes import ResourceRoutes
 from locutory_roles.resources.service import Access
@@ -63,7 +64,7 @@ class RolesPlugin(Plugin):
     summary = "Roles, access to single resources, groups, and administrative capabilities"
     Config = RolesConfig
     sections: ClassVar = {"interface": InterfacePermissions, "memory": MemoryPermissions}
-    provides = (POLICY, ACCESS, ROLE_NAMES, MEMBERSHIPS)
+    provides = (POLICY, ACCESS, ROLE_NAMES, MEMBERSHIPS, ACCOUNT_DATA)
     wants = (ACCOUNTS, AGENT_CAPABILITIES, AUTHORED, PEOPLE, DIRECTORY, RESOURCE_KINDS)
 
     @hook
@@ -82,6 +83,7 @@ class RolesPlugin(Plugin):
         self._policy = RolePolicy(self._roles, self._grants)
         self._resource_types = ResourceTypeRegistry(ctx.services)
         self._entries = EntryStore(ctx.database)
+        self._account_data = RightsData(self._grants, self._entries, self._groups)
         self._access_roles = AccessRoleStore(ctx.database)
         self._access = Access(
             self._resource_types,
@@ -118,18 +120,12 @@ class RolesPlugin(Plugin):
             Provide(ACCESS, self._access),
             Provide(ROLE_NAMES, StoredRoleNames(ctx.database)),
             Provide(MEMBERSHIPS, self._memberships),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
         ]
 
     @hook
     def subscriptions(self) -> Iterable[On]:
-        async def account_deleted(fact: AccountDeleted) -> None:
-            user = object_id(fact.user_id)
-            if user is not None:
-                await self._grants.remove_user(user)
-                await self._entries.remove_user(user)
-                await self._groups.remove_user(fact.user_id)
-
-        return [On(AccountDeleted, account_deleted)]
+        return account_events(self._account_data)
 
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:

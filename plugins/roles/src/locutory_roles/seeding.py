@@ -8,7 +8,7 @@ but the configuration.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from locutory.data.database import Raw
+from locutory import Raw
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions
 from locutory_roles.grants import GrantStore
 from locutory_roles.old_form import OLD_SHARE, renamed

@@ -8,8 +8,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Broadcast, Database, encode
-from locutory.data.database import Raw
+from locutory import Broadcast, Database, Raw, encode
 from locutory_roles.defaults import SYSTEM_ROLES, Permissions, shown_permissions
 from locutory_roles.documents import Role
 from locutory_roles.old_form import moved, old_types, today

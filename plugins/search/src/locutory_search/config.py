@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from locutory import env, option
 
 
-class Config(BaseModel):
+class SearchConfig(BaseModel):
     """Settings of the plugin (contract search §5)."""
 
     model_config = ConfigDict(extra="forbid")

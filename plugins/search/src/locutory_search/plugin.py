@@ -7,7 +7,7 @@ import click
 from beanie import Document
 
 from locutory import Check, Context, Job, On, PhaseTask, Plugin, Provide, Route, hook
-from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     HISTORY_FEED,
@@ -18,8 +18,9 @@ from locutory_contracts.conversations import (
     MessagesDeleted,
 )
 from locutory_contracts.search import SEARCH
+from locutory_search.account_data import SearchData
 from locutory_search.commands import Commands
-from locutory_search.config import Config as SearchConfig
+from locutory_search.config import SearchConfig
 from locutory_search.documents import SearchRecord
 from locutory_search.embedded.file import check_fts5
 from locutory_search.routes import SearchRoutes
@@ -32,12 +33,13 @@ class SearchPlugin(Plugin):
     name = "search"
     summary = "Full-text search over the history: built in, or Meilisearch"
     Config = SearchConfig
-    provides: ClassVar = (SEARCH,)
+    provides: ClassVar = (SEARCH, ACCOUNT_DATA)
     wants: ClassVar = (CONVERSATIONS, HISTORY_FEED)
 
     @hook
     def setup(self, ctx: Context[SearchConfig]) -> None:
         self._service = SearchService(ctx)
+        self._account_data = SearchData(self._service)
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -46,14 +48,15 @@ class SearchPlugin(Plugin):
     @hook
     def services(self) -> list[Provide]:
         backend = self._service.backend
-        return [] if backend is None else [Provide(SEARCH, backend)]
+        data = Provide(ACCOUNT_DATA, self._account_data, self.name)
+        return [data] if backend is None else [data, Provide(SEARCH, backend)]
 
     @hook
     def subscriptions(self) -> list[On]:
         service = self._service
         # What a plugin missed is delivered in this order: deletions before additions.
         return [
-            On(AccountDeleted, service.account_deleted),
+            *account_events(self._account_data),
             On(ConversationsDeleted, service.conversations_deleted),
             On(MessagesDeleted, service.messages_deleted),
             On(ConversationsAdded, service.conversations_added),

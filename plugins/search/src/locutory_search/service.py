@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from locutory import Context
-from locutory_contracts.accounts import AccountDeleted
 from locutory_contracts.conversations import (
     ConversationsAdded,
     ConversationSaved,
@@ -14,7 +13,7 @@ from locutory_contracts.conversations import (
     MessagesDeleted,
 )
 from locutory_search.backend import Backend, now_ms
-from locutory_search.config import Config
+from locutory_search.config import SearchConfig
 from locutory_search.embedded.file import IndexFile
 from locutory_search.entries import Kind, entry_of
 from locutory_search.history_reader import HistoryReader
@@ -24,7 +23,7 @@ class SearchService:
     """Chooses the back end; ``backend`` is ``None`` while search is switched off."""
 
     def __init__(self, ctx: Context) -> None:
-        self.config: Config = ctx.config
+        self.config: SearchConfig = ctx.config
         self._folder = ctx.data_dir / "search"
         self.backend: Backend | None = _backend(ctx, self._folder) if self.config.is_on else None
 
@@ -78,10 +77,6 @@ class SearchService:
         if self.backend is not None:
             await self.backend.deleted("message", fact.user, fact.message_ids)
 
-    async def account_deleted(self, fact: AccountDeleted) -> None:
-        if self.backend is not None:
-            await self.backend.deleted("user", fact.user_id)
-
     async def advice(self) -> str | None:
         """For ``locutory doctor``."""
         if bool(self.config.meili_host) != bool(self.config.meili_master_key):
@@ -95,7 +90,7 @@ class SearchService:
 
 
 def _backend(ctx: Context, folder: Path) -> Backend:
-    config: Config = ctx.config
+    config: SearchConfig = ctx.config
     history = HistoryReader(ctx.services, ctx.database)
     if config.uses_meilisearch:
         from locutory_search.meilisearch.index import MeilisearchIndex

@@ -12,10 +12,10 @@ from locutory import (
     HTTPError,
     Policy,
     Principal,
+    Raw,
     Services,
     Unauthorized,
 )
-from locutory.data.database import Raw
 from locutory_contracts.access import ACCESS, OWNER, VIEW, AccessRole, ResourceAccess
 from locutory_share.config import Settings
 from locutory_share.links import WITHOUT_FILES, LinkStore

@@ -11,8 +11,7 @@ from uuid import uuid4
 
 from structlog.stdlib import BoundLogger
 
-from locutory import Principal, Services, now
-from locutory.data.database import Raw
+from locutory import Principal, Raw, Services, now
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Document
 from locutory_contracts.models import CATALOGUE
 from locutory_share.branches import created, parent_of, path_to

@@ -8,8 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from locutory import Database, now
-from locutory.data.database import Collection, Raw
+from locutory import Collection, Database, Raw, now
 from locutory_share.documents import OrphanedLink, SharedLink
 
 WITHOUT_FILES = {"messages": 0, "fileSnapshots": 0}

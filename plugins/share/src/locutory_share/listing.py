@@ -11,8 +11,7 @@ from typing import Any
 import orjson
 from bson import ObjectId
 
-from locutory import iso, now
-from locutory.data.database import Raw
+from locutory import Raw, iso, now
 from locutory_share.links import LinkStore, living, made_at
 from locutory_share.publisher import UNTITLED
 

@@ -20,7 +20,7 @@ from locutory import (
     hook,
 )
 from locutory_contracts.access import ACCESS, RESOURCE_KINDS
-from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     SHARED_CONVERSATIONS,
@@ -32,6 +32,7 @@ from locutory_contracts.models import CATALOGUE
 from locutory_contracts.search import SEARCH
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_share.access_control import KIND, PERMISSIONS, AccessControl, LinkResource
+from locutory_share.account_data import LinkData
 from locutory_share.config import InterfaceLinks, Settings, ShareConfig
 from locutory_share.documents import OrphanedLink, SharedLink
 from locutory_share.forking import Forking
@@ -64,7 +65,7 @@ class SharePlugin(Plugin):
         "static_bundler_url",
         "custom_footer",
     )
-    provides = (SHARED_CONVERSATIONS, RESOURCE_KINDS, STARTUP_CONFIG)
+    provides = (SHARED_CONVERSATIONS, RESOURCE_KINDS, STARTUP_CONFIG, ACCOUNT_DATA)
     wants = (CONVERSATIONS, ACCESS, POLICY, AUTHENTICATORS, CATALOGUE, SEARCH, FILES)
 
     @hook
@@ -77,6 +78,7 @@ class SharePlugin(Plugin):
         self._snapshots = Snapshots(self._store, ctx.services)
         self._serializer = LinkSerializer(ctx.services, self._snapshots, self._settings)
         self._links = SharedLinks(self._store, ctx.services, self._access_control, self._serializer)
+        self._account_data = LinkData(self._links)
 
     @hook
     def documents(self) -> Iterable[type[Document]]:
@@ -102,6 +104,7 @@ class SharePlugin(Plugin):
             Provide(SHARED_CONVERSATIONS, self._links),
             Provide(RESOURCE_KINDS, LinkResource(self._store), KIND),
             Provide(STARTUP_CONFIG, ShareStartup(self._settings), "share"),
+            Provide(ACCOUNT_DATA, self._account_data, self.name),
         ]
 
     @hook
@@ -109,7 +112,7 @@ class SharePlugin(Plugin):
         return [
             On(ConversationsDeleted, self._links.conversations_deleted),
             On(MessagesDeleted, self._links.messages_deleted),
-            On(AccountDeleted, self._links.account_deleted),
+            *account_events(self._account_data),
         ]
 
     @hook

@@ -8,8 +8,7 @@ from typing import Any
 from bson import ObjectId
 from structlog.stdlib import BoundLogger
 
-from locutory import HTTPError, Principal, Services, now
-from locutory.data.database import Raw
+from locutory import HTTPError, Principal, Raw, Services, now
 from locutory_contracts.conversations import CONVERSATIONS, Conversations, Document
 from locutory_share.access_control import AccessControl
 from locutory_share.branches import branch_end, up_to_level

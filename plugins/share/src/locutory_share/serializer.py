@@ -4,8 +4,7 @@ are random in every answer, so that nobody can tell that two links show one chat
 from collections.abc import Sequence
 from typing import Any
 
-from locutory import Services, now
-from locutory.data.database import Raw
+from locutory import Raw, Services, now
 from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Document
 from locutory_share.branches import parent_of, up_to_level
 from locutory_share.config import Settings

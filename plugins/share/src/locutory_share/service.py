@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from locutory import Services
-from locutory.data.database import Raw
-from locutory_contracts.accounts import AccountDeleted
+from locutory import Raw, Services
 from locutory_contracts.conversations import CONVERSATIONS, ConversationsDeleted, MessagesDeleted
 from locutory_share.access_control import AccessControl
 from locutory_share.links import LinkStore, next_revision
@@ -48,9 +46,9 @@ class SharedLinks:
                     gone.add(conversation_id)
         await self._remove([link for link in links if link["conversationId"] in gone])
 
-    async def account_deleted(self, fact: AccountDeleted) -> None:
-        """Delete every link of an account."""
-        await self._remove(await self._store.of_user(fact.user_id))
+    async def erase(self, user: str) -> None:
+        """Delete every link of a user."""
+        await self._remove(await self._store.of_user(user))
 
     async def _remove(self, links: Sequence[Raw]) -> None:
         # Entries first: when this fails half-way, the links are still there to be found.

@@ -4,8 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from locutory import Services
-from locutory.data.database import Raw
+from locutory import Raw, Services
 from locutory_contracts.conversations import Document
 from locutory_contracts.files import FILES
 from locutory_share.documents import FileSnapshot

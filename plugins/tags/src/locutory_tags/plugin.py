@@ -13,17 +13,16 @@ from locutory import (
     Route,
     hook,
 )
-from locutory_contracts.accounts import AccountDeleted
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
 from locutory_contracts.conversations import (
     CONVERSATIONS,
     ConversationsAdded,
     ConversationsDeleted,
 )
-from locutory_contracts.portability import PORTABLE
+from locutory_debounce import DebouncedTask
+from locutory_tags.account_data import TagData
 from locutory_tags.config import TagsConfig
-from locutory_tags.debounced_recount import DebouncedRecount
 from locutory_tags.documents import ConversationTag, Recount
-from locutory_tags.portable import KIND, PortableTags
 from locutory_tags.routes import TagRoutes
 from locutory_tags.service import Tags
 
@@ -34,13 +33,16 @@ class TagsPlugin(Plugin):
     name = "tags"
     summary = "Bookmarks: tags on conversations, with counts and an order"
     Config = TagsConfig
-    provides = (PORTABLE,)
+    provides = (ACCOUNT_DATA,)
     wants = (CONVERSATIONS,)
 
     @hook
     def setup(self, ctx: Context[TagsConfig]) -> None:
         self._tags = Tags(ctx.database, ctx.services, ctx.config, ctx.log)
-        self._debounced_recount = DebouncedRecount(ctx.database, self._tags.recount, ctx.log)
+        self._debounced_recount = DebouncedTask(
+            self._tags.recount, lambda: ctx.database[Recount], ctx.log
+        )
+        self._account_data = TagData(self._tags, self._debounced_recount)
 
     @hook
     def documents(self) -> list[type[Document]]:
@@ -52,21 +54,17 @@ class TagsPlugin(Plugin):
 
     @hook
     def services(self) -> list[Provide]:
-        return [Provide(PORTABLE, PortableTags(self._tags), KIND)]
+        return [Provide(ACCOUNT_DATA, self._account_data, self.name)]
 
     @hook
     def subscriptions(self) -> list[On]:
         async def changed(fact: ConversationsAdded | ConversationsDeleted) -> None:
             await self._debounced_recount.request(fact.user)
 
-        async def account_deleted(fact: AccountDeleted) -> None:
-            await self._debounced_recount.forget(fact.user_id)
-            await self._tags.erase(fact.user_id)
-
         return [
             On(ConversationsAdded, changed),
             On(ConversationsDeleted, changed),
-            On(AccountDeleted, account_deleted),
+            *account_events(self._account_data),
         ]
 
     @hook

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bson import ObjectId
 
-from locutory.data.database import Raw
+from locutory import Raw
 
 Positions = Mapping[ObjectId, float]
 """``_id`` of a tag → its position."""

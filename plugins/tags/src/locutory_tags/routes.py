@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
 from locutory import JSON, Can, HTTPError, Request, Route, RouteGroup, WholeNumber, refusal
-from locutory_tags.debounced_recount import DebouncedRecount
+from locutory_debounce import DebouncedTask
 from locutory_tags.service import Tags, Taken, TooMany, Unknown
 
 LONGEST_TAG = 1000
@@ -99,7 +99,7 @@ def error(status: int, text: str) -> HTTPError:
 class TagRoutes:
     """The five routes."""
 
-    def __init__(self, tags: Tags, debounced_recount: DebouncedRecount) -> None:
+    def __init__(self, tags: Tags, debounced_recount: DebouncedTask) -> None:
         self._tags = tags
         self._debounced_recount = debounced_recount
 

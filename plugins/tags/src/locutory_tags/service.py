@@ -11,8 +11,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from locutory import Database, Services, now
-from locutory.data.database import Collection, Raw
+from locutory import Collection, Database, Raw, Services, now
 from locutory_contracts.conversations import CONVERSATIONS
 from locutory_tags.config import TagsConfig
 from locutory_tags.documents import ConversationTag

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from locutory import env
 
 
-class Config(BaseModel):
+class UsersConfig(BaseModel):
     """Settings of the user routes."""
 
     model_config = ConfigDict(extra="forbid")

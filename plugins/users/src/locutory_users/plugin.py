@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from beanie import Document
-from bson import ObjectId
 
-from locutory import POLICY, Context, On, Plugin, Route, hook
-from locutory_contracts.accounts import ACCOUNTS, SECOND_FACTOR, AccountDeleted
-from locutory_users.config import Config as UsersConfig
+from locutory import POLICY, Context, On, Plugin, Provide, Route, hook
+from locutory_contracts.account_data import ACCOUNT_DATA, account_events
+from locutory_contracts.accounts import ACCOUNTS, SECOND_FACTOR
+from locutory_users.account_data import ToolData
+from locutory_users.config import UsersConfig
 from locutory_users.documents import PluginAuth, ToolFavorite
 from locutory_users.plugin_keys import PluginKeys
 from locutory_users.routes import AccountRoutes, SettingsRoutes
@@ -22,25 +23,26 @@ class UsersPlugin(Plugin):
     name = "users"
     summary = "Profile, terms, preferences, tool keys, favourites, account deletion"
     Config = UsersConfig
+    provides = (ACCOUNT_DATA,)
     wants = (ACCOUNTS, SECOND_FACTOR, POLICY)
 
     @hook
     def setup(self, ctx: Context[UsersConfig]) -> None:
         self._stars = ToolFavorites(ctx.database)
         self._keys = PluginKeys(ctx.database, ctx.credentials, _mapping(ctx.section("webSearch")))
+        self._account_data = ToolData(self._stars, self._keys)
 
     @hook
     def documents(self) -> list[type[Document]]:
         return [ToolFavorite, PluginAuth]
 
     @hook
-    def subscriptions(self) -> list[On]:
-        async def erase(fact: AccountDeleted) -> None:
-            if ObjectId.is_valid(fact.user_id):
-                await self._stars.erase(fact.user_id)
-                await self._keys.erase(fact.user_id)
+    def services(self) -> list[Provide]:
+        return [Provide(ACCOUNT_DATA, self._account_data, self.name)]
 
-        return [On(AccountDeleted, erase)]
+    @hook
+    def subscriptions(self) -> list[On]:
+        return account_events(self._account_data)
 
     @hook
     def routes(self, ctx: Context) -> list[Route]:

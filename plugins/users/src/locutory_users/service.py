@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from locutory import POLICY, HTTPError, Principal, ServiceMissing, Services, now
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, POLICY, HTTPError, Principal, ServiceMissing, Services, now
 from locutory_contracts.accounts import ACCOUNTS, SECOND_FACTOR, Account
-from locutory_users.config import Config
+from locutory_users.config import UsersConfig
 from locutory_users.plugin_keys import PluginKeys
 
 Environment = Literal["user", "agent-user", "conversation"]
@@ -31,7 +30,7 @@ class OwnAccount:
     def __init__(
         self,
         services: Services,
-        config: Config,
+        config: UsersConfig,
         keys: PluginKeys,
         environments: Sequence[Any] | None,
     ) -> None:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from locutory import Database, Principal, now
-from locutory.data.database import Raw
+from locutory import Database, Principal, Raw, now
 from locutory_webclient.documents import Banner
 
 _CANDIDATES = 100

@@ -6,8 +6,18 @@ from typing import ClassVar
 from anyio import to_thread
 from beanie import Document
 
-from locutory import POLICY, Check, Context, PhaseTask, Plugin, Provide, Route, StartupError, hook
-from locutory.http.fallback import PAGES
+from locutory import (
+    PAGES,
+    POLICY,
+    Check,
+    Context,
+    PhaseTask,
+    Plugin,
+    Provide,
+    Route,
+    StartupError,
+    hook,
+)
 from locutory_contracts.offers import AGENT_CAPABILITIES
 from locutory_contracts.startup import STARTUP_CONFIG
 from locutory_webclient.banners import Banners

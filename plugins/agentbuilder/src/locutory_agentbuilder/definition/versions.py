@@ -7,7 +7,7 @@ from typing import Any
 import bson
 from bson import ObjectId
 
-from locutory.data.database import Raw
+from locutory import Raw
 from locutory_agentbuilder.definition.fields import SETTABLE
 
 _NOT_KEPT = frozenset({"_id", "id", "author", "authorName", "versions", "__v"})

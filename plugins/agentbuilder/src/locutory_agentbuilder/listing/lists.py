@@ -8,8 +8,7 @@ from typing import Any
 
 from bson.codec_options import CodecOptions
 
-from locutory import Principal
-from locutory.data.database import Raw
+from locutory import Principal, Raw
 from locutory_agentbuilder.access_control import AccessControl, object_id
 from locutory_agentbuilder.definition.resources import SKILL
 from locutory_agentbuilder.documents import SUMMARY, without

@@ -9,8 +9,7 @@ from typing import Any
 import orjson
 from bson import ObjectId
 
-from locutory import iso
-from locutory.data.database import Raw
+from locutory import Raw, iso
 
 SORT = {"updatedAt": -1, "_id": 1}
 """Last changed first. Old agents without a date come last."""

@@ -4,8 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from locutory import JSON, Can, HTTPError, NoBody, Principal, Request, Route, RouteGroup
-from locutory.data.database import Raw
+from locutory import JSON, Can, HTTPError, NoBody, Principal, Raw, Request, Route, RouteGroup
 from locutory_agentbuilder.access_control import (
     FAILED,
     MISSING,

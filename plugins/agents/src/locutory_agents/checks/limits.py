@@ -1,7 +1,6 @@
 """Message limits: refusals in the form of an event stream (kernel §11, chat-stream §2)."""
 
-from locutory import Events, Limit, LimitExceeded, Request, by_ip, by_user
-from locutory.http.limiting import RateLimits
+from locutory import Events, Limit, LimitExceeded, RateLimits, Request, by_ip, by_user
 from locutory_agents.config import AgentsConfig
 
 VIOLATION = "message_limit"

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
-from locutory import Events
-from locutory.access import Principal
+from locutory import Events, Principal
 from locutory_agents.headless.event_collector import EventCollector
 from locutory_agents.headless.pairing import paired
 from locutory_agents.job import Job, TurnRecord

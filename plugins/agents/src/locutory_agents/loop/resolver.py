@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from locutory import ServiceMissing, Services
-from locutory.access import Principal
+from locutory import Principal, ServiceMissing, Services
 from locutory_agents.loop.agent import AGENTS_ENDPOINT, Agent, of_stored, plain
 from locutory_contracts.agents import STORED_AGENTS, StoredAgent
 from locutory_contracts.models import CATALOGUE, Catalogue, ModelRefused

@@ -1,8 +1,6 @@
 """The HTTP routes of chat turns (chat-stream §2)."""
 
-from typing import Any
-
-from locutory import Answer, Route, SignedIn
+from locutory import Answer, Route, RouteGroup, SignedIn
 from locutory_agents.routes.bodies import (
     AbortBody,
     ChatBody,
@@ -39,35 +37,14 @@ _STEERED = {202: {"status": "queued", "steerId": "uuid", "position": 1}, 404: "N
 def routes(deps: RouteDeps) -> list[Route]:
     """Every route, most specific first."""
     start, steering = Start(deps), Steering(deps)
-
-    def post(path: str, endpoint: Any, summary: str, contract: str, **more: Any) -> Route:
-        return Route(
-            path=f"{BASE}{path}",
-            methods=("POST",),
-            endpoint=endpoint,
-            access=SignedIn(),
-            summary=summary,
-            contract=contract,
-            **more,
-        )
-
-    def get(path: str, endpoint: Any, summary: str, contract: str, **more: Any) -> Route:
-        return Route(
-            path=f"{BASE}{path}",
-            endpoint=endpoint,
-            access=SignedIn(),
-            summary=summary,
-            contract=contract,
-            **more,
-        )
-
-    gated = {"gates": (deps.ready,)}
+    chat = RouteGroup(BASE, access=SignedIn())
+    gated = chat.but(gates=(deps.ready,))
     return [
-        get(
+        chat.get(
             "/stream/{stream_id}",
             Stream(deps),
             "Events of a turn, from the start or from a snapshot",
-            "chat-stream §6",
+            contract="chat-stream §6",
             responses={
                 200: Answer("The events, server-sent", {"text/event-stream": None}),
                 403: "Not the owner",
@@ -75,25 +52,25 @@ def routes(deps: RouteDeps) -> list[Route]:
                 409: "Replaced",
             },
         ),
-        get(
+        chat.get(
             "/status/{conversation_id}",
             Status(deps),
             "Whether a turn runs, and what it has said so far",
-            "chat-stream §7",
+            contract="chat-stream §7",
             responses={200: {"active": False}, 403: "Not the owner", 503: "Being saved"},
         ),
-        get(
+        chat.get(
             "/active",
             ActiveJobs(deps),
             "Conversations in which a turn of the caller runs",
-            "chat-stream §7",
+            contract="chat-stream §7",
             responses={200: {"activeJobIds": ["uuid"]}},
         ),
-        post(
+        chat.post(
             "/abort",
             Abort(deps),
             "Stop a turn; what it said stays",
-            "chat-stream §7",
+            contract="chat-stream §7",
             body_schema=AbortBody,
             responses={
                 200: {"success": True, "aborted": "uuid"},
@@ -103,11 +80,11 @@ def routes(deps: RouteDeps) -> list[Route]:
                 409: "Replaced, ambiguous, or not stopped yet",
             },
         ),
-        post(
+        gated.post(
             "/resume",
             Resume(deps),
             "Answer a turn that waits for its user",
-            "chat-stream §8",
+            contract="chat-stream §8",
             body_schema=ResumeBody,
             responses={
                 200: {
@@ -120,60 +97,53 @@ def routes(deps: RouteDeps) -> list[Route]:
                 409: "The turn does not wait for this",
             },
             failure={"error": "Failed to resume"},
-            **gated,
         ),
-        post(
+        gated.post(
             "/steer",
             steering.steer,
             "Add words to a running turn",
-            "chat-stream §9",
+            contract="chat-stream §9",
             body_schema=SteerBody,
             responses=_STEERED,
-            **gated,
         ),
-        post(
+        gated.post(
             "/steer/cancel",
             steering.cancel,
             "Take added words back",
-            "chat-stream §9",
+            contract="chat-stream §9",
             body_schema=SteerChangeBody,
             responses={200: {"removed": True}},
-            **gated,
         ),
-        post(
+        gated.post(
             "/steer/arm",
             steering.arm,
             "Interrupt the model for the sake of added words",
-            "chat-stream §9",
+            contract="chat-stream §9",
             body_schema=SteerChangeBody,
             responses={200: {"armed": True}},
-            **gated,
         ),
-        post(
+        gated.post(
             "/steer/deliver",
             steering.deliver,
             "Add words, repeatable until known to have arrived",
-            "chat-stream §9",
+            contract="chat-stream §9",
             body_schema=SteerBody,
             responses=_STEERED,
-            **gated,
         ),
-        post(
+        gated.post(
             "",
             start,
             "Start a turn of the endpoint in the body",
-            "chat-stream §4",
+            contract="chat-stream §4",
             body_schema=ChatBody,
             responses=_STARTED,
-            **gated,
         ),
-        post(
+        gated.post(
             "/{endpoint}",
             start,
             "Start a turn",
-            "chat-stream §4",
+            contract="chat-stream §4",
             body_schema=ChatBody,
             responses=_STARTED,
-            **gated,
         ),
     ]

@@ -8,8 +8,7 @@ import orjson
 from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
-from locutory import JSON, Cache, Events, LimitExceeded, Request, Services
-from locutory.access import Principal
+from locutory import JSON, Cache, Events, LimitExceeded, Principal, Request, Services
 from locutory_agents.checks.idempotency import IdempotencyKeys
 from locutory_agents.checks.limits import MessageLimits
 from locutory_agents.checks.moderation import Moderation

@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from locutory import JSON, iso, now
-from locutory.http.request import Request
+from locutory import JSON, Request, iso, now
 from locutory_agents.checks.permissions import READ_ONLY
 from locutory_agents.checks.pii import texts_of
 from locutory_agents.job import Job

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from locutory import now
-from locutory.access import Principal
+from locutory import Principal, now
 from locutory_agents.job import TurnRecord
 from locutory_agents.loop.agent import Agent, side_by_side
 from locutory_agents.loop.budget import window

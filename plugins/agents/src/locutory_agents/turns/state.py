@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from locutory.access import Principal
+from locutory import Principal
 from locutory_agents.job import Job
 from locutory_agents.loop.run import AgentRun
 from locutory_agents.loop.usage import UsageLedger

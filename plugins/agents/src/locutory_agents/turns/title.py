@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from structlog.stdlib import BoundLogger
 
-from locutory import Cache, Services
-from locutory.access import Principal
+from locutory import Cache, Principal, Services
 from locutory_agents.loop.answer import model_events
 from locutory_agents.loop.usage import UsageLedger
 from locutory_agents.stream.recorder import TurnRecorder

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from locutory.access import Principal
+from locutory import Principal
 from locutory_agents.job import Job
 from locutory_agents.loop.agent import Agent
 from locutory_agents.stores.base import JobStore

@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from locutory import Database, now
 from locutory_auth.documents import Token
-from locutory_auth.passwords.hashing import Passwords
+from locutory_auth.hashing import Passwords
 
 LIFE = timedelta(seconds=900)
 PASSWORD_RESET = "password_reset"

@@ -11,11 +11,10 @@ import structlog
 from bson import ObjectId
 
 from locutory import Database, Events, Principal, Unauthorized, now
-from locutory_auth.accounts.cache import AccountCache, CachedAccount
 from locutory_auth.bans.store import Bans
-from locutory_auth.documents import Token, UsedCode, User
+from locutory_auth.documents import User
+from locutory_auth.sessions.account_cache import AccountCache, CachedAccount
 from locutory_auth.sessions.revocation import Revocations
-from locutory_auth.sessions.rotation import Sessions
 from locutory_contracts.accounts import Account, AccountDeleted, AccountDeleting
 
 HIDDEN = (
@@ -82,7 +81,6 @@ class StoredAccounts:
         database: Database,
         events: Events,
         cache: AccountCache,
-        sessions: Sessions,
         revocations: Revocations,
         bans: Bans,
         log: structlog.stdlib.BoundLogger,
@@ -90,7 +88,6 @@ class StoredAccounts:
         self._database = database
         self._events = events
         self._cache = cache
-        self._sessions = sessions
         self._revocations = revocations
         self._bans = bans
         self._log = log
@@ -218,14 +215,3 @@ class StoredAccounts:
         )
         for document in await left.to_list():
             await self.delete(str(document["_id"]))
-
-    async def erase(self, fact: AccountDeleted) -> None:
-        """Remove what this plugin stores beside the account; repeating it does no harm."""
-        if not ObjectId.is_valid(fact.user_id):
-            return
-        user = ObjectId(fact.user_id)
-        await self._sessions.end_all(user)
-        await self._database[Token].delete_many({"userId": user})
-        await self._database[UsedCode].delete_one({"_id": user})
-        await self._bans.lift(fact.user_id)
-        await self._cache.changed(fact.user_id)

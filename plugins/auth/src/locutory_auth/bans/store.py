@@ -17,7 +17,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Database
-from locutory_auth.bans.address import counted
+from locutory_auth.address import counted
 from locutory_auth.documents import LogEntry
 
 BANS = "BANS:"

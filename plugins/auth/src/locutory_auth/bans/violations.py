@@ -9,11 +9,11 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 
 from locutory import Cache, Database, LimitExceeded, now
-from locutory_auth.accounts.cache import AccountCache
-from locutory_auth.bans.address import counted
+from locutory_auth.address import counted
 from locutory_auth.bans.store import Bans
 from locutory_auth.config.limits import BanSettings
 from locutory_auth.documents import ViolationScore
+from locutory_auth.sessions.account_cache import AccountCache
 from locutory_auth.sessions.rotation import Sessions
 
 REMEMBERED = timedelta(days=7)

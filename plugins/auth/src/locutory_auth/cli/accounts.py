@@ -10,8 +10,7 @@ from typing import Any
 import click
 from bson import ObjectId
 
-from locutory import iso
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, iso
 from locutory_auth.accounts.stored import DELETION_STARTED, WITHOUT_SECRETS
 from locutory_auth.container import Container
 from locutory_auth.documents import User

@@ -10,8 +10,7 @@ import click
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
-from locutory import HTTPError
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, HTTPError
 from locutory_auth.accounts.stored import WITHOUT_SECRETS, DeletionRunning
 from locutory_auth.cli.accounts import (
     AccountSummary,

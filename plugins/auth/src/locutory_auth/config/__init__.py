@@ -7,8 +7,8 @@ from locutory_auth.config.limits import BanSettings, LimitSettings
 from locutory_auth.config.mail import MailSettings
 
 __all__ = [
+    "AuthConfig",
     "BanSettings",
-    "Config",
     "LimitSettings",
     "MailSettings",
     "RegistrationSection",
@@ -44,7 +44,7 @@ class TurnstileSection(BaseModel):
     options: TurnstileOptions | None = None
 
 
-class Config(MailSettings, LimitSettings, BanSettings):
+class AuthConfig(MailSettings, LimitSettings, BanSettings):
     """Settings of sign-in, registration and sessions (contract auth §13)."""
 
     model_config = ConfigDict(extra="forbid")

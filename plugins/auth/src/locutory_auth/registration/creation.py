@@ -9,8 +9,7 @@ import structlog
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Database, Events, now
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, Database, Events, now
 from locutory_auth.documents import Claim, User
 from locutory_contracts.accounts import AccountCreated
 

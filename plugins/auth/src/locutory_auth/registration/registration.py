@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from locutory import Database, HTTPError
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
 from locutory_auth.documents import User, by_address
-from locutory_auth.passwords.hashing import Passwords
+from locutory_auth.hashing import Passwords
 from locutory_auth.registration.creation import Creation, NotTheFirst, new_account
 from locutory_auth.registration.domains import Domains
 from locutory_auth.registration.invites import Invites
@@ -38,7 +38,7 @@ class Registration:
         invites: Invites,
         verification: Verification,
         domains: Domains,
-        config: Config,
+        config: AuthConfig,
         policy: RegistrationPolicy,
     ) -> None:
         self._database = database

@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from locutory import JSON, HTTPError, Request, Route, RouteGroup, SignedIn
 from locutory_auth.routes.bodies import Ended, SessionsAnswer
-from locutory_auth.sessions.authenticator import SessionAuthenticator
 from locutory_auth.sessions.rotation import Sessions
+from locutory_auth.sign_in.authenticator import SessionAuthenticator
 
 
 class OwnSessionsRoutes:

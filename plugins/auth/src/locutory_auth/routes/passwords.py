@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from locutory import JSON, HTTPError, Public, Request, Route, RouteGroup, refusal
 from locutory_auth.bans.sign_in_guard import SignInGuard
-from locutory_auth.passwords.reset import PasswordReset
+from locutory_auth.password_reset import PasswordReset
 from locutory_auth.registration.registration import DONE
 from locutory_auth.registration.verification import Verification
 from locutory_auth.routes.bodies import EmailBody, Message, ResetBody, VerifyBody

@@ -29,13 +29,13 @@ from locutory_auth.routes.bodies import (
     SignedInAnswer,
 )
 from locutory_auth.routes.limits import Limits
-from locutory_auth.service import SignIn
 from locutory_auth.sessions import cookies
 from locutory_auth.sessions.cookies import Cookies, Gate
-from locutory_auth.sessions.external import ExternalSessions
 from locutory_auth.sessions.issuer import SessionIssuer, device_of
 from locutory_auth.sessions.rotation import Sessions
 from locutory_auth.sessions.tokens import Tokens, bearer_of
+from locutory_auth.sign_in.external import ExternalSessions
+from locutory_auth.sign_in.password import SignIn
 from locutory_contracts.sign_in import OpenedSession
 
 FAILURE = {"message": "Something went wrong"}

@@ -10,8 +10,8 @@ from bson import ObjectId
 
 from locutory import Credentials, HTTPError
 from locutory_auth.accounts.stored import StoredAccounts
-from locutory_auth.config import Config
-from locutory_auth.passwords.hashing import Passwords
+from locutory_auth.config import AuthConfig
+from locutory_auth.hashing import Passwords
 from locutory_auth.second_factor.codes import new_backup_codes, new_secret, otpauth_url
 from locutory_auth.second_factor.service import StoredSecondFactor
 
@@ -31,7 +31,7 @@ class Enrolment:
         accounts: StoredAccounts,
         passwords: Passwords,
         credentials: Credentials,
-        config: Config,
+        config: AuthConfig,
     ) -> None:
         self._factor = factor
         self._accounts = accounts

@@ -1,1 +1,1 @@
-"""Sessions: tokens, cookies, rotation, ending them."""
+"""Sessions: tokens, cookies, rotation, ending them, and the accounts that were read for them."""

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.responses import Response
 
-from locutory import JSON, Request
-from locutory.settings import KernelConfig
+from locutory import JSON, KernelConfig, Request
 from locutory_auth.sessions.rotation import Refresh
 
 REFRESH = "refreshToken"

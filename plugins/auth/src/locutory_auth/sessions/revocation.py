@@ -17,8 +17,8 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from locutory import Database, Services, now
-from locutory_auth.accounts.cache import AccountCache
 from locutory_auth.documents import Revocation
+from locutory_auth.sessions.account_cache import AccountCache
 from locutory_auth.sessions.tokens import PENDING_SECONDS
 from locutory_contracts.chat import GENERATIONS
 

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from locutory import now
-from locutory.data.database import Raw
+from locutory import Raw, now
 from locutory_contracts.conversations import NO_PARENT
 from locutory_conversations.copying.selection import Message, is_root
 

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from locutory import Services, now
-from locutory.access import Principal
-from locutory.data.database import Raw
+from locutory import Principal, Raw, Services, now
 from locutory_contracts.models import CATALOGUE
 from locutory_conversations.copying.cloning import cloned
 from locutory_conversations.copying.selection import SELECTIONS, Message, split_at, target_level

@@ -7,8 +7,7 @@ from uuid import uuid4
 
 from bson import ObjectId
 
-from locutory import Events, Services, now
-from locutory.data.database import Raw
+from locutory import Events, Raw, Services, now
 from locutory_contracts.conversations import MessageSaved
 from locutory_contracts.models import TOKENS
 from locutory_conversations.editing.artifacts import Artifact, artifacts_of, without_display_escapes

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-from locutory import Services, encode
-from locutory_contracts.portability import PORTABLE, Portable
+from locutory import encode
 from locutory_conversations.importing.records import header
+from locutory_conversations.record_kinds import RecordKinds
 
 CONTENT_TYPE = "application/x-ndjson"
 _BUFFER = 64 * 1024
@@ -14,15 +14,15 @@ class Exporter:
     """Writes exports. The last line tells the number of records, so that one which was cut
     off is noticed."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, kinds: RecordKinds) -> None:
+        self._kinds = kinds
 
     async def lines(self, user: str) -> AsyncIterator[bytes]:
         """The export of a user in pieces of whole lines."""
         buffer = bytearray(encode(header()) + b"\n")
         count = 0
-        for _, portable in self.providers():
-            async for record in portable.export(user):
+        for data in self._kinds.all():
+            async for record in data.export(user):
                 buffer += encode(record)
                 buffer += b"\n"
                 count += 1
@@ -30,8 +30,3 @@ class Exporter:
                     yield bytes(buffer)
                     buffer.clear()
         yield bytes(buffer) + encode({"kind": "end", "records": count}) + b"\n"
-
-    def providers(self) -> list[tuple[str, Portable]]:
-        """(kind, provider) in the order in which records are written."""
-        found = self._services.all(PORTABLE)
-        return sorted(found.items(), key=lambda entry: (entry[1].rank, entry[0]))

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from locutory import Services
-from locutory.access import Principal
+from locutory import Principal, Services
 from locutory_contracts.models import CATALOGUE
 
 _FALLBACKS = {"anthropic": "claude-3-5-sonnet-latest"}

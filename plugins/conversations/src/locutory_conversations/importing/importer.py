@@ -7,15 +7,14 @@ from typing import Any, cast
 
 from structlog.stdlib import BoundLogger
 
-from locutory import Services
-from locutory.access import Principal
-from locutory_contracts.portability import PORTABLE
+from locutory import Principal, Services
 from locutory_conversations.importing.available_models import AvailableModels, available_to
 from locutory_conversations.importing.errors import EMPTY, BrokenFile, InvalidItem
 from locutory_conversations.importing.progress import Progress
 from locutory_conversations.importing.reading import CONVERTERS, Format, format_of, items
-from locutory_conversations.importing.records import KIND, PortableConversations, derived
+from locutory_conversations.importing.records import KIND, ConversationRecords, derived
 from locutory_conversations.importing.size_limited_file import SizeLimitedFile
+from locutory_conversations.record_kinds import RecordKinds
 from locutory_conversations.services.bulk_insert import BulkInsert, ConversationBundle
 
 _CONVERSATIONS_AT_ONCE = 50
@@ -66,12 +65,14 @@ class Importer:
         self,
         services: Services,
         bulk_insert: BulkInsert,
-        conversations: PortableConversations,
+        conversations: ConversationRecords,
+        kinds: RecordKinds,
         log: BoundLogger,
     ) -> None:
         self._services = services
         self._bulk_insert = bulk_insert
         self._conversations = conversations
+        self._kinds = kinds
         self._log = log
 
     async def run(self, file: SizeLimitedFile, principal: Principal, progress: Progress) -> Outcome:
@@ -179,10 +180,10 @@ class Importer:
         ids: MutableMapping[str, str],
         outcome: Outcome,
     ) -> None:
-        portable = self._services.named(PORTABLE, kind) if isinstance(kind, str) else None
-        if portable is None:
+        data = self._kinds.find(kind)
+        if data is None:
             outcome.unknown += 1
-        elif await portable.restore(user, record, ids):
+        elif await data.restore(user, record, ids):
             outcome.imported += 1
         else:
             outcome.known += 1

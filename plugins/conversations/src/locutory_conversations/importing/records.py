@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from locutory import iso, now
-from locutory.data.database import Raw
+from locutory import Raw, iso, now
+from locutory_contracts.account_data import Record
 from locutory_contracts.conversations import NO_PARENT
-from locutory_contracts.portability import Record
 from locutory_conversations.importing.errors import InvalidItem
 from locutory_conversations.importing.fields import (
     conversation_fields,
@@ -48,14 +47,12 @@ RestoreTarget = tuple[str, bool]
 """(id under which a conversation is restored, the user has it already)"""
 
 
-class PortableConversations:
-    """The entry ``conversation`` of `PORTABLE`.
+class ConversationRecords:
+    """Writes and reads records of conversations.
 
     A conversation keeps its ids where nobody on this server has them. Else they are derived
     from the old ones and the user, so that restoring again finds what is there already.
     """
-
-    rank = 50
 
     def __init__(self, store: Store, bulk_insert: BulkInsert, retention: Retention) -> None:
         self._store = store

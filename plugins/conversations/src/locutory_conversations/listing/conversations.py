@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from locutory import now
-from locutory.data.database import Raw
+from locutory import Raw, now
 from locutory_conversations.listing.order import Cursor, Order
 from locutory_conversations.retention import visible
 from locutory_conversations.store import Store

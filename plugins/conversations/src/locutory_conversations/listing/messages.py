@@ -4,8 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from locutory import iso
-from locutory.data.database import Raw
+from locutory import Raw, iso
 from locutory_conversations.listing.order import BadCursor, naive_date
 from locutory_conversations.store import READ_AT_ONCE, Store, key_of
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from locutory import Services, now
-from locutory.data.database import Raw
+from locutory import Raw, Services, now
 from locutory_contracts.search import SEARCH, MessageHit, Search
 from locutory_conversations.listing.messages import shown
 from locutory_conversations.retention import is_visible

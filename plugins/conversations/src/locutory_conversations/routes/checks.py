@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from locutory import Events, HTTPError, LimitExceeded, Request, Services
-from locutory.data.database import Raw
+from locutory import Events, HTTPError, LimitExceeded, Raw, Request, Services
 from locutory_contracts.chat import GENERATIONS
 from locutory_conversations.lru_cache import LRUCache
 from locutory_conversations.service import History

@@ -6,8 +6,7 @@ from dataclasses import replace
 from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
-from locutory import JSON, Empty, NoBody, Request, Route, RouteGroup, Services, SignedIn, Text
-from locutory.data.database import Raw
+from locutory import JSON, Empty, NoBody, Raw, Request, Route, RouteGroup, Services, SignedIn, Text
 from locutory_contracts.conversations import SHARED_CONVERSATIONS
 from locutory_contracts.search import SearchFailed
 from locutory_conversations.config import ConversationsConfig

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from locutory import JSON, Empty, Request, Route, RouteGroup, SignedIn
-from locutory.data.database import Raw
+from locutory import JSON, Empty, Raw, Request, Route, RouteGroup, SignedIn
 from locutory_conversations.deletion import Deletion
 from locutory_conversations.editing.drafts import MessageDraft, storable
 from locutory_conversations.editing.edits import Edits

@@ -9,8 +9,7 @@ from bson import ObjectId
 from bson.errors import InvalidDocument
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
-from locutory import Events, now
-from locutory.data.database import Collection, Raw
+from locutory import Collection, Events, Raw, now
 from locutory_contracts.conversations import ConversationsAdded
 from locutory_conversations.deletion import distinct
 from locutory_conversations.retention import Retention

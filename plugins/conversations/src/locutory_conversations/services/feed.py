@@ -13,8 +13,7 @@ from typing import Any, Literal
 from bson import ObjectId
 from bson.errors import InvalidId
 
-from locutory import now
-from locutory.data.database import Raw
+from locutory import Raw, now
 from locutory_contracts.conversations import FeedPage
 from locutory_conversations.store import Store
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from locutory import Events, now
-from locutory.data.database import Raw
+from locutory import Events, Raw, now
 from locutory_contracts.conversations import ConversationSaved, ProjectSummary
 from locutory_conversations.retention import LISTED_COLUMNS, visible
 from locutory_conversations.saving import is_project_id

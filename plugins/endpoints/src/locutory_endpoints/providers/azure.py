@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from locutory_contracts.models import ModelRefused
-from locutory_endpoints.config import Config
+from locutory_endpoints.config import EndpointsConfig
 from locutory_endpoints.deployment import Deployment, as_list, as_mapping
 from locutory_endpoints.keystore import INVALID_KEY
 from locutory_endpoints.wire.headers import expand
@@ -91,7 +91,7 @@ def from_groups(deployment: Deployment, model: str) -> Resource | None:
     return None
 
 
-def from_environment(config: Config, model: str, stored_key: str | None) -> Resource:
+def from_environment(config: EndpointsConfig, model: str, stored_key: str | None) -> Resource:
     """The resource of the environment form; ``stored_key`` is what a user stored in its place.
 
     `ModelRefused` when something is missing.

@@ -95,7 +95,7 @@ class CustomProvider:
         and addresses that the user should have given."""
         found = self._deps.deployment.custom.get(endpoint)
         if found is None:
-            raise ModelRefused(f"Config not found for the {endpoint} custom endpoint.")
+            raise ModelRefused(f"EndpointsConfig not found for the {endpoint} custom endpoint.")
         if found.problem is not None:
             raise ModelRefused(f"The endpoint {endpoint} cannot be used: {found.problem}.")
         key, url = await self._credentials(found, principal)

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey
 from locutory import Cache, Principal, Request, Services, Unauthorized, now
 from locutory_contracts.accounts import ACCOUNTS, Account
 from locutory_contracts.sign_in import OutsideAnswer, OutsideEnd, OutsideSession
-from locutory_oauth.config import Config
+from locutory_oauth.config import OAuthConfig
 from locutory_oauth.http_client import Unreachable
 from locutory_oauth.identity import Refused, TokenSet, text
 from locutory_oauth.login_state import COOKIE, LoginStateStore, new_id, set_cookie
@@ -43,7 +43,7 @@ class OpenIdSessions:
 
     def __init__(
         self,
-        config: Config,
+        config: OAuthConfig,
         client: OpenIdClient,
         login_states: LoginStateStore,
         cache: Cache,

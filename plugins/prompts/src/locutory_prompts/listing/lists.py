@@ -7,8 +7,7 @@ from typing import Any
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 
-from locutory import Principal
-from locutory.data.database import Raw
+from locutory import Principal, Raw
 from locutory_prompts.access_control import AccessControl, object_id
 from locutory_prompts.documents import SUMMARY
 from locutory_prompts.listing.order import SORT, Position, cursor_after

@@ -10,8 +10,7 @@ from typing import Any
 import orjson
 from bson import ObjectId
 
-from locutory import iso
-from locutory.data.database import Raw
+from locutory import Raw, iso
 
 SORT = {"numberOfGenerations": -1, "updatedAt": -1, "_id": 1}
 """Most used first. Old documents without a member of it come last."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from locutory.data.database import Raw
+from locutory import Raw
 from locutory_prompts.service import Prompts
 
 _EMPTY = {"numberOfGenerations": 0, "oneliner": "", "category": ""}

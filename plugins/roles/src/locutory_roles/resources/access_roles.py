@@ -6,8 +6,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from locutory import Database, now
-from locutory.data.database import Raw
+from locutory import Database, Raw, now
 from locutory_roles.documents import AccessRole
 from locutory_roles.resources.resource_types import ResourceType
 

@@ -10,9 +10,8 @@ from bson import ObjectId
 from bson.codec_options import CodecOptions
 from pymongo import UpdateMany
 
-from locutory import Database, now
-from locutory.data.database import Collection as Stored
-from locutory.data.database import Raw
+from locutory import Collection as Stored
+from locutory import Database, Raw, now
 from locutory_contracts.access import OWNER
 from locutory_roles.documents import AclEntry
 from locutory_roles.resources.principals import MODELS, PUBLIC, USER, PrincipalSet

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 
-from locutory import Services
-from locutory.data.database import Raw
+from locutory import Raw, Services
 from locutory_contracts.access import OWNER, SHARE
 from locutory_contracts.accounts import Account
 from locutory_contracts.people import PEOPLE

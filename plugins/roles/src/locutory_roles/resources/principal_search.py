@@ -8,9 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from locutory import HTTPError, Once, Principal, Request, Services
-from locutory.data.database import Raw
-from locutory.http.validation import read_query
+from locutory import HTTPError, Once, Principal, Raw, Request, Services, read_query
 from locutory_contracts.accounts import Account
 from locutory_contracts.people import PEOPLE
 from locutory_roles.groups import GroupStore

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from locutory import Events, Principal, Request, Services
-from locutory.data.database import Raw
+from locutory import Events, Principal, Raw, Request, Services
 from locutory_contracts.access import OWNER, AccessRevoked
 from locutory_contracts.people import PEOPLE
 from locutory_roles.groups import GroupStore

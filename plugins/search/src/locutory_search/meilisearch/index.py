@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from locutory_contracts.search import MessageHit, SearchFailed
 from locutory_http import Outgoing
 from locutory_search.backend import DeletionTarget
-from locutory_search.config import Config
+from locutory_search.config import SearchConfig
 from locutory_search.entries import KINDS, Entry, Kind
 from locutory_search.history_reader import HistoryReader, entries
 from locutory_search.indexing_queue import IndexingQueue
@@ -43,7 +43,7 @@ class MeilisearchIndex:
 
     def __init__(
         self,
-        config: Config,
+        config: SearchConfig,
         records: Records,
         history: HistoryReader,
         outgoing: Outgoing,

@@ -13,6 +13,7 @@ from structlog.stdlib import BoundLogger
 from locutory import (
     AUTHENTICATORS,
     JSON,
+    SYSTEM_TENANT,
     Empty,
     HTTPError,
     Principal,
@@ -60,7 +61,6 @@ BY_COOKIE = "cookie"
 _DIRECT = frozenset({"s3", "cloudfront"})
 _OCTETS = "application/octet-stream"
 _PREFIX = re.compile(r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}__")
-_SYSTEM_TENANT = "__SYSTEM__"
 
 
 class Stream(StreamingResponse):
@@ -198,7 +198,7 @@ class FileRoutes:
             found = await authenticator.authenticate(request)
         except HTTPError:
             return None
-        known = found.tenant != _SYSTEM_TENANT and (found.tenant or not self._strict)
+        known = found.tenant != SYSTEM_TENANT and (found.tenant or not self._strict)
         return found if known else None
 
     async def _stream(self, request: Request, *, inline: bool, failure: str) -> Response:

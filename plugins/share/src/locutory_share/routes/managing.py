@@ -3,8 +3,7 @@
 from starlette.responses import Response
 from structlog.stdlib import BoundLogger
 
-from locutory import JSON, Can, Request, Route, RouteGroup, Services, SignedIn
-from locutory.data.database import Raw
+from locutory import JSON, Can, Raw, Request, Route, RouteGroup, Services, SignedIn
 from locutory_contracts.search import SEARCH
 from locutory_share.access_control import PERMISSIONS, AccessControl
 from locutory_share.links import LinkStore, revision_of

@@ -12,6 +12,7 @@ from locutory import (
     OptionalUser,
     Principal,
     Public,
+    Raw,
     Request,
     Route,
     RouteGroup,
@@ -19,7 +20,6 @@ from locutory import (
     by_ip,
     by_user,
 )
-from locutory.data.database import Raw
 from locutory_share.access_control import AccessControl
 from locutory_share.config import Settings, ShareConfig
 from locutory_share.forking import Forking

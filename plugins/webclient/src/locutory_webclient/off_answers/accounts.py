@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
-from locutory import JSON, HTTPError, PermissionGroup, Request
-from locutory.access import ADMIN_ROLE
+from locutory import ADMIN_ROLE, JSON, HTTPError, PermissionGroup, Request
 
 _USER_ROLE = "USER"
 # Contract user §3. An allow-list: the stored account also holds members that are not for

@@ -8,8 +8,7 @@ from uuid import uuid4
 
 import orjson
 
-from locutory import now
-from locutory.data.database import Raw
+from locutory import Raw, now
 from locutory_contracts.conversations import NO_PARENT
 from locutory_conversations.copying.cloning import cloned
 from locutory_conversations.services.bulk_insert import ConversationBundle

@@ -1,11 +1,11 @@
-"""Projects as records of an export."""
+"""What is kept of an account: its projects."""
 
 from collections.abc import AsyncIterator, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 from locutory import now
-from locutory_contracts.portability import Record
+from locutory_contracts.account_data import AccountData, Record
 from locutory_projects.service import (
     LONGEST_DESCRIPTION,
     LONGEST_NAME,
@@ -13,24 +13,25 @@ from locutory_projects.service import (
     Projects,
     cut,
 )
+from locutory_projects.statistics import Statistics
 
-KIND = "project"
 
+class ProjectData(AccountData):
+    """Records ``{kind, id, name, description, createdAt}``. Statistics follow from the
+    conversations."""
 
-class PortableProjects:
-    """Records ``{kind, id, name, description, createdAt}``
-    (`locutory_contracts.portability.Portable`). Statistics follow from the conversations."""
-
+    kind = "project"
     rank = 0  # conversations refer to them
 
-    def __init__(self, projects: Projects) -> None:
+    def __init__(self, projects: Projects, statistics: Statistics) -> None:
         self._projects = projects
+        self._statistics = statistics
 
     async def export(self, user: str) -> AsyncIterator[Record]:
         """Every project of a user, oldest first."""
         async for row in self._projects.stream(user):
             yield {
-                "kind": KIND,
+                "kind": self.kind,
                 "id": str(row["_id"]),
                 "name": row["name"],
                 "description": row.get("description") or "",
@@ -63,6 +64,11 @@ class PortableProjects:
         if isinstance(given, str):
             ids[given] = str(row["_id"])
         return is_new
+
+    async def erase(self, user: str) -> None:
+        """Delete every project of the user, and count them no more."""
+        await self._statistics.forget(user)
+        await self._projects.erase(user)
 
 
 def _moment(value: Any) -> datetime | None:

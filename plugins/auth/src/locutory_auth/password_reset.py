@@ -11,10 +11,10 @@ from bson import ObjectId
 from locutory import Database, HTTPError
 from locutory_auth.accounts.one_time import PASSWORD_RESET, OneTimeTokens
 from locutory_auth.accounts.stored import StoredAccounts
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
 from locutory_auth.documents import User, by_address
+from locutory_auth.hashing import Passwords
 from locutory_auth.mail.mailer import Mailer
-from locutory_auth.passwords.hashing import Passwords
 from locutory_auth.registration.domains import Domains
 from locutory_auth.registration.validation import new_password_problems
 from locutory_auth.registration.verification import display_name
@@ -42,7 +42,7 @@ class PasswordReset:
         passwords: Passwords,
         mailer: Mailer,
         domains: Domains,
-        config: Config,
+        config: AuthConfig,
         client: str,
         log: structlog.stdlib.BoundLogger,
     ) -> None:

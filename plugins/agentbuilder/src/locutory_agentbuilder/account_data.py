@@ -1,4 +1,4 @@
-"""Agents in a user's export (contract `locutory_contracts.portability`)."""
+"""What is kept of an account: its agents."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -9,8 +9,8 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Services, iso, now
-from locutory.data.database import Raw
+from locutory import Raw, Services, iso, now
+from locutory_agentbuilder.account_deletion import OwnershipTransfer
 from locutory_agentbuilder.definition.fields import SETTABLE, check_new
 from locutory_agentbuilder.definition.issues import Invalid
 from locutory_agentbuilder.definition.references import (
@@ -23,10 +23,9 @@ from locutory_agentbuilder.definition.subagents import referenced
 from locutory_agentbuilder.definition.tools import kept_tools, mcp_servers
 from locutory_agentbuilder.documents import WITHOUT_VERSIONS
 from locutory_agentbuilder.service import Agents
+from locutory_contracts.account_data import AccountData, Record
 from locutory_contracts.accounts import ACCOUNTS
-from locutory_contracts.portability import Record
 
-RECORD = "agent"
 _LOCAL = frozenset({"avatar", "tool_resources"})
 """What only this server knows: files, by their paths and ids."""
 _COPIED = tuple(name for name in SETTABLE if name not in _LOCAL)
@@ -34,15 +33,19 @@ _COMPANIONS = "companions"
 _ID_CHARACTERS = 21
 
 
-class PortableAgents:
+class AgentData(AccountData):
     """The agents that a user wrote, without versions and files. Whom they are shared with is
     not part of it: the others may not exist where it is restored."""
 
+    kind = "agent"
     rank = 10  # conversations name agents
 
-    def __init__(self, agents: Agents, services: Services) -> None:
+    def __init__(
+        self, agents: Agents, services: Services, ownership_transfer: OwnershipTransfer
+    ) -> None:
         self._agents = agents
         self._services = services
+        self._ownership_transfer = ownership_transfer
 
     async def export(self, user: str) -> AsyncIterator[Record]:
         """One record an agent. ``companions`` are those of the same user that it names."""
@@ -54,7 +57,7 @@ class PortableAgents:
             named = {*in_edges(agent.get("edges")), *referenced(agent.get("subagents"))}
             companions = sorted(named & own - {agent["id"]})
             yield {
-                "kind": RECORD,
+                "kind": self.kind,
                 "id": agent["id"],
                 **{key: agent[key] for key in _COPIED if agent.get(key) is not None},
                 **_dates(agent),
@@ -96,6 +99,14 @@ class PortableAgents:
         finally:
             ids[old] = new
         return True
+
+    async def before_deletion(self, user: str) -> None:
+        """Note what the user owns alone."""
+        await self._ownership_transfer.note(user)
+
+    async def erase(self, user: str) -> None:
+        """Delete the agents that nobody else owns, and hand over the others."""
+        await self._ownership_transfer.carry_out(user)
 
     async def _with_references(
         self,

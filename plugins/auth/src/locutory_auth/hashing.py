@@ -15,8 +15,7 @@ import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from locutory import HTTPError
-from locutory.http.request import check_caller_waits
+from locutory import HTTPError, check_caller_waits
 
 T = TypeVar("T")
 

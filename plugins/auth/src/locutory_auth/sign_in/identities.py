@@ -7,10 +7,10 @@ from bson import ObjectId
 from locutory import now
 from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
 from locutory_auth.bans.gate import banned
-from locutory_auth.sessions.account_linking import AccountLinking
 from locutory_auth.sessions.issuer import SessionIssuer
-from locutory_auth.sessions.provisioning import Provisioning
 from locutory_auth.sessions.rotation import Device, Sessions
+from locutory_auth.sign_in.account_linking import AccountLinking
+from locutory_auth.sign_in.provisioning import Provisioning
 from locutory_contracts.sign_in import Identity, IdentityRefused, OpenedSession
 
 

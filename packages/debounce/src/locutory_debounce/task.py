@@ -1,50 +1,65 @@
-"""Debounced counts: at once, but in a burst of events only now and then."""
+"""A debounced task: done at once, but in a burst of requests only now and then."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-import structlog
-
-from locutory import Database
-from locutory_projects.documents import Recount
+from structlog.stdlib import BoundLogger
 
 _PAUSE = 0.5
-"""Seconds between two counts for one key at least; ten times as long as a count takes."""
+"""Seconds between two runs for one key at least; ten times as long as a run takes."""
 _LONGEST_PAUSE = 60.0
 """After failures."""
 
 
+class Notes(Protocol):
+    """What was found in a `NoteCollection`."""
+
+    async def to_list(self) -> list[Any]: ...
+
+
+class NoteCollection(Protocol):
+    """The collection of the notes: an asynchronous one of MongoDB, or the like."""
+
+    def find(self, filter: Mapping[str, Any]) -> Notes: ...
+    async def update_one(
+        self, filter: Mapping[str, Any], update: Mapping[str, Any], upsert: bool = ...
+    ) -> Any: ...
+    async def delete_one(self, filter: Mapping[str, Any]) -> Any: ...
+    async def delete_many(self, filter: Mapping[str, Any]) -> Any: ...
+
+
 @dataclass(slots=True)
 class _Pending:
-    """A key for which was counted a moment ago. ``again``: something happened since;
+    """A key for which the task ran a moment ago. ``again``: something happened since;
     ``noted``: the database knows."""
 
     again: bool = False
     noted: bool = False
     seconds: float = 0.0
-    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    running: asyncio.Lock = field(default_factory=asyncio.Lock)
     task: "asyncio.Task[None] | None" = None
 
 
-class DebouncedRecount:
-    """Calls ``count(key)`` after every request for it, soon.
+class DebouncedTask:
+    """Calls ``run(key)`` after every request for it, soon.
 
     The first request is served before it returns. Of those that follow shortly after, one
-    count at the end serves all: an import tells of thousands of conversations one by one.
-    Such a late count is noted in the database first, so that a crash does not lose it.
+    run at the end serves all. Such a late run is noted in the database first, so that a crash
+    does not lose it. ``notes`` gives the collection; it is called when the collection is needed.
     """
 
     def __init__(
         self,
-        database: Database,
-        count: Callable[[str], Awaitable[None]],
-        log: structlog.stdlib.BoundLogger,
+        run: Callable[[str], Awaitable[None]],
+        notes: Callable[[], NoteCollection],
+        log: BoundLogger,
         pause: float = _PAUSE,
     ) -> None:
-        self._database = database
-        self._count = count
+        self._run_for = run
+        self._notes = notes
         self._log = log
         self._pause = pause
         self._pending: dict[str, _Pending] = {}
@@ -56,53 +71,49 @@ class DebouncedRecount:
             pending.again = True
             if not pending.noted:
                 pending.noted = True
-                await self._database[Recount].update_one(
-                    {"_id": key}, {"$set": {"__v": 0}}, upsert=True
-                )
+                await self._notes().update_one({"_id": key}, {"$set": {"__v": 0}}, upsert=True)
             return
         self._pending[key] = pending = _Pending()
         try:
-            async with pending.counting:
+            async with pending.running:
                 await self._run(key, pending)
         finally:
             pending.task = asyncio.create_task(self._run_late(key, pending))
 
     async def flush(self, key: str) -> None:
-        """Count now what is to be counted later, for somebody who reads."""
+        """Do now what is to be done later, for somebody who reads."""
         pending = self._pending.get(key)
-        if pending is not None and (pending.again or pending.counting.locked()):
-            async with pending.counting:
+        if pending is not None and (pending.again or pending.running.locked()):
+            async with pending.running:
                 if pending.again:
                     await self._run(key, pending)
 
     def waiting(self) -> list[str]:
-        """The keys for which is to be counted, later or at this moment."""
+        """The keys for which the task is to run, later or at this moment."""
         return [
             key
             for key, pending in self._pending.items()
-            if pending.again or pending.counting.locked()
+            if pending.again or pending.running.locked()
         ]
 
     async def forget(self, prefix: str) -> None:
-        """For keys that begin so nothing is to be counted any more."""
+        """For keys that begin so nothing is to be done any more."""
         for key, pending in self._pending.items():
             if key.startswith(prefix):
                 pending.again = pending.noted = False
-        await self._database[Recount].delete_many(
-            {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
-        )
+        await self._notes().delete_many({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}})
 
     async def catch_up(self) -> None:
-        """Count what a server left behind when it stopped. A failure waits for the next start."""
-        for row in await self._database[Recount].find({}).to_list():
+        """Do what a process left behind when it stopped. A failure waits for the next start."""
+        for row in await self._notes().find({}).to_list():
             try:
-                await self._count(str(row["_id"]))
-                await self._database[Recount].delete_one({"_id": row["_id"]})
+                await self._run_for(str(row["_id"]))
+                await self._notes().delete_one({"_id": row["_id"]})
             except Exception:
-                self._log.exception("recount.failed", key=row["_id"])
+                self._log.exception("debounce.failed", key=row["_id"])
 
     async def flush_all(self) -> None:
-        """Count everything that waits; for an orderly shutdown."""
+        """Do everything that waits; for an orderly shutdown."""
         for key in list(self._pending):
             await self.flush(key)
 
@@ -118,13 +129,13 @@ class DebouncedRecount:
         noted, pending.again, pending.noted = pending.noted, False, False
         started = time.monotonic()
         try:
-            await self._count(key)
+            await self._run_for(key)
         except BaseException:
             pending.again, pending.noted = True, pending.noted or noted
             raise
         pending.seconds = time.monotonic() - started
         if noted and not pending.noted:
-            await self._database[Recount].delete_one({"_id": key})
+            await self._notes().delete_one({"_id": key})
 
     async def _run_late(self, key: str, pending: _Pending) -> None:
         while True:
@@ -135,5 +146,5 @@ class DebouncedRecount:
                 await self.flush(key)
             except Exception:
                 pending.seconds = min(_LONGEST_PAUSE / 10, max(1.0, 2 * pending.seconds))
-                self._log.exception("recount.failed", key=key)
+                self._log.exception("debounce.failed", key=key)
         self._pending.pop(key, None)

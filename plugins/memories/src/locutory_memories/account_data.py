@@ -1,4 +1,4 @@
-"""Memories in an export of a user's data."""
+"""What is kept of an account: its memories."""
 
 from collections.abc import AsyncIterator, MutableMapping
 from datetime import UTC, datetime
@@ -7,18 +7,17 @@ from typing import Any
 from bson import ObjectId
 
 from locutory import ConfigRef, iso, now
-from locutory_contracts.portability import Record
+from locutory_contracts.account_data import AccountData, Record
 from locutory_memories.keys import Counter, is_refused, length
 from locutory_memories.memory_config import MAX_KEY_LENGTH, MemoryConfig
 from locutory_memories.routes import MAX_AGENT_ID_LENGTH
 from locutory_memories.service import KeyTaken, LimitReached, Memories, MemoryScope, TooMany
 
-KIND = "memory"
 
+class MemoryData(AccountData):
+    """Records ``{kind, key, value, agentId?, updated_at?}``."""
 
-class PortableMemories:
-    """`locutory_contracts.portability.Portable`."""
-
+    kind = "memory"
     rank = 80
 
     def __init__(
@@ -32,7 +31,7 @@ class PortableMemories:
         """Oldest first."""
         for memory in reversed(await self._memories.everything(ObjectId(user))):
             record: dict[str, Any] = {
-                "kind": KIND,
+                "kind": self.kind,
                 "key": memory["key"],
                 "value": memory["value"],
             }
@@ -83,6 +82,10 @@ class PortableMemories:
         except TooMany:
             raise ValueError(f"There can be no more than {config.max_memories} memories.") from None
         return True
+
+    async def erase(self, user: str) -> None:
+        """Delete the memories of the user, and write no more."""
+        await self._memories.forget(ObjectId(user))
 
 
 def _moment(value: Any) -> datetime | None:

@@ -1,15 +1,13 @@
 """The sender of a request: the bearer of an access token (contract kernel §6, §9), or of the cookie
 of a session where a browser sends nothing else (`<img>` of shared links, share §5)."""
 
-from locutory import HTTPError, Principal, Request, Unauthorized, now
+from locutory import SYSTEM_TENANT, HTTPError, Principal, Request, Unauthorized, now
 from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
 from locutory_auth.bans.gate import BanGate
 from locutory_auth.sessions.cookies import PROVIDER, REFRESH, read
-from locutory_auth.sessions.external import ExternalSessions
 from locutory_auth.sessions.rotation import Sessions
 from locutory_auth.sessions.tokens import AccessClaims, Tokens, bearer_of
-
-SYSTEM_TENANT = "__SYSTEM__"
+from locutory_auth.sign_in.external import ExternalSessions
 
 
 class AccountCheck:

@@ -11,8 +11,7 @@ import structlog
 from bson import ObjectId
 from starlette.responses import Response
 
-from locutory import AUTHENTICATORS, Empty, Request, Services, Text, Unauthorized
-from locutory.responses import answer
+from locutory import AUTHENTICATORS, Empty, Request, Services, Text, Unauthorized, answer
 from locutory_auth.accounts.stored import StoredAccounts, deletion_in_progress
 from locutory_auth.bans.gate import banned
 from locutory_auth.sessions.cookies import PROVIDER, add, read

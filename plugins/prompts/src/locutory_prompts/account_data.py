@@ -1,4 +1,4 @@
-"""Prompts in a user's export (contract `locutory_contracts.portability`)."""
+"""What is kept of an account: its prompts."""
 
 import hashlib
 from collections.abc import AsyncIterator, MutableMapping
@@ -9,15 +9,14 @@ from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pymongo.errors import DuplicateKeyError
 
-from locutory import Services, iso, now
-from locutory.data.database import Raw
+from locutory import Raw, Services, iso, now
+from locutory_contracts.account_data import AccountData, Record
 from locutory_contracts.accounts import ACCOUNTS
-from locutory_contracts.portability import Record
+from locutory_prompts.account_deletion import OwnershipTransfer
 from locutory_prompts.documents import GROUP
 from locutory_prompts.service import NAMELESS, Prompts
 from locutory_prompts.validation import RULES
 
-RECORD = "prompt"
 _MOST_VERSIONS = 10_000
 
 
@@ -56,15 +55,19 @@ class PromptRecord(BaseModel):
         return value
 
 
-class PortablePrompts:
+class PromptData(AccountData):
     """The groups that a user wrote, each with its versions. Whom they are shared with is not
     part of it: the others may not exist where it is restored."""
 
+    kind = "prompt"
     rank = 50
 
-    def __init__(self, prompts: Prompts, services: Services) -> None:
+    def __init__(
+        self, prompts: Prompts, services: Services, ownership_transfer: OwnershipTransfer
+    ) -> None:
         self._prompts = prompts
         self._services = services
+        self._ownership_transfer = ownership_transfer
 
     async def export(self, user: str) -> AsyncIterator[Record]:
         """One record a group."""
@@ -72,7 +75,7 @@ class PortablePrompts:
             return
         async for group in self._prompts.groups.find({"author": ObjectId(user)}, GROUP):
             record: dict[str, Any] = {
-                "kind": RECORD,
+                "kind": self.kind,
                 "id": str(group["_id"]),
                 **{key: group[key] for key in _COPIED if group.get(key) is not None},
                 **_dates(group),
@@ -157,6 +160,14 @@ class PortablePrompts:
         finally:
             ids[given.id] = str(group)
         return True
+
+    async def before_deletion(self, user: str) -> None:
+        """Note what the user owns alone."""
+        await self._ownership_transfer.note(user)
+
+    async def erase(self, user: str) -> None:
+        """Delete the groups that nobody else owns, and hand over the others."""
+        await self._ownership_transfer.carry_out(user)
 
 
 _MADE = "createdAt"

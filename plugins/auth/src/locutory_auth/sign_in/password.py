@@ -13,9 +13,9 @@ from locutory_auth.accounts.stored import (
     deletion_in_progress,
     public,
 )
-from locutory_auth.config import Config
+from locutory_auth.config import AuthConfig
 from locutory_auth.documents import User, by_address
-from locutory_auth.passwords.hashing import Passwords
+from locutory_auth.hashing import Passwords
 from locutory_auth.registration.registration import refusal
 from locutory_auth.registration.validation import is_missing, login_problems
 from locutory_auth.throttle import Throttle
@@ -51,7 +51,7 @@ class SignIn:
         accounts: StoredAccounts,
         passwords: Passwords,
         throttle: Throttle,
-        config: Config,
+        config: AuthConfig,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Presets as records of an export."""
+"""What is kept of an account: its presets."""
 
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -8,19 +8,18 @@ from uuid import NAMESPACE_URL, uuid5
 from bson.errors import InvalidDocument
 from pydantic import ValidationError
 
-from locutory import drop_operators, now, wording
-from locutory.data.database import Raw
-from locutory_contracts.portability import Record
+from locutory import Raw, drop_operators, now, wording
+from locutory_contracts.account_data import AccountData, Record
 from locutory_presets.fields import READERS, PresetFields
 from locutory_presets.service import Presets, Taken
 
-KIND = "preset"
 _DATES = ("createdAt", "updatedAt")  # the list is in the order of the second
 
 
-class PortablePresets:
-    """Records ``{kind, presetId, title, …, createdAt, updatedAt}`` (`locutory_contracts.portability.Portable`)."""
+class PresetData(AccountData):
+    """Records ``{kind, presetId, title, …, createdAt, updatedAt}``."""
 
+    kind = "preset"
     rank = 30
 
     def __init__(self, presets: Presets) -> None:
@@ -30,7 +29,7 @@ class PortablePresets:
         """Every preset of a user."""
         async for row in self._presets.stream(user):
             kept = {name: row[name] for name in (*READERS, *_DATES) if name in row}
-            yield {"kind": KIND, "presetId": row["presetId"], **kept}
+            yield {"kind": self.kind, "presetId": row["presetId"], **kept}
 
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
         """Bring back one preset. It gets a new id when somebody else has its old one, the same
@@ -56,6 +55,10 @@ class PortablePresets:
         if given is not None:
             ids[given] = document["presetId"]
         return True
+
+    async def erase(self, user: str) -> None:
+        """Delete every preset of the user."""
+        await self._presets.delete(user)
 
     async def _save(
         self,

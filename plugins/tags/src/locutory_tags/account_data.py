@@ -1,29 +1,30 @@
-"""Bookmarks as records of an export."""
+"""What is kept of an account: its bookmarks."""
 
 from collections.abc import AsyncIterator, MutableMapping
 
-from locutory_contracts.portability import Record
+from locutory_contracts.account_data import AccountData, Record
+from locutory_debounce import DebouncedTask
 from locutory_tags.routes import LONGEST_DESCRIPTION, LONGEST_TAG
 from locutory_tags.service import Tags, TooMany
 
-KIND = "tag"
 
+class TagData(AccountData):
+    """Records ``{kind, tag, description?}`` in the order of the list. Counts follow from the
+    conversations."""
 
-class PortableTags:
-    """Records ``{kind, tag, description?}`` in the order of the list
-    (`locutory_contracts.portability.Portable`). Counts follow from the conversations."""
-
+    kind = "tag"
     rank = 20
 
-    def __init__(self, tags: Tags) -> None:
+    def __init__(self, tags: Tags, debounced_recount: DebouncedTask) -> None:
         self._tags = tags
+        self._debounced_recount = debounced_recount
 
     async def export(self, user: str) -> AsyncIterator[Record]:
         """Every bookmark of a user."""
         for row in await self._tags.of(user):
             if not row.get("tag"):  # one of LibreChat's that nobody can name
                 continue
-            record = {"kind": KIND, "tag": row["tag"]}
+            record = {"kind": self.kind, "tag": row["tag"]}
             if isinstance(row.get("description"), str):
                 record["description"] = row["description"]
             yield record
@@ -39,3 +40,8 @@ class PortableTags:
             return await self._tags.restore(user, tag, description)
         except TooMany as refused:
             raise ValueError(str(refused)) from None
+
+    async def erase(self, user: str) -> None:
+        """Delete every bookmark of the user, and count them no more."""
+        await self._debounced_recount.forget(user)
+        await self._tags.erase(user)

@@ -10,7 +10,7 @@ from locutory_auth.accounts.stored import DELETION_STARTED
 from locutory_auth.documents import User
 from locutory_auth.registration.creation import Creation, new_account
 from locutory_auth.registration.domains import Domains
-from locutory_auth.sessions.account_linking import (
+from locutory_auth.sign_in.account_linking import (
     ABSENT,
     AT_CREATION,
     KEYS,

@@ -1,0 +1,5 @@
+"""Work that many events ask for, done now and then."""
+
+from locutory_debounce.task import DebouncedTask, NoteCollection
+
+__all__ = ["DebouncedTask", "NoteCollection"]

@@ -1,0 +1,20 @@
+"""What is kept of an account: its API keys, and what it asked by them a while ago."""
+
+from bson import ObjectId
+
+from locutory_agentsapi.routes.response_cache import ResponseCache
+from locutory_agentsapi.service import Keys
+from locutory_contracts.account_data import AccountData
+
+
+class ApiKeyData(AccountData):
+    """Nothing is exported: of a key only the hash is stored."""
+
+    def __init__(self, keys: Keys, cache: ResponseCache) -> None:
+        self._keys = keys
+        self._cache = cache
+
+    async def erase(self, user: str) -> None:
+        """Delete the user's keys and remembered responses."""
+        await self._keys.delete_all(ObjectId(user))
+        await self._cache.forget(user)

@@ -1,1 +1,0 @@
-"""Password hashes, and resetting passwords."""

@@ -1,0 +1,17 @@
+"""What is kept of an account: its balance, and the record of what it used."""
+
+from bson import ObjectId
+
+from locutory_balance.turns import Turns
+from locutory_contracts.account_data import AccountData
+
+
+class BalanceData(AccountData):
+    """Nothing is exported: credits are worth something on this server only."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    async def erase(self, user: str) -> None:
+        """Delete what is stored for the user, and write nothing more."""
+        await self._turns.forget(ObjectId(user))

@@ -1,0 +1,23 @@
+"""What is kept of an account: its grants, its access entries, and its place in groups."""
+
+from bson import ObjectId
+
+from locutory_contracts.account_data import AccountData
+from locutory_roles.grants import GrantStore
+from locutory_roles.groups import GroupStore
+from locutory_roles.resources.entries import EntryStore
+
+
+class RightsData(AccountData):
+    """Nothing is exported: rights are given by others."""
+
+    def __init__(self, grants: GrantStore, entries: EntryStore, groups: GroupStore) -> None:
+        self._grants = grants
+        self._entries = entries
+        self._groups = groups
+
+    async def erase(self, user: str) -> None:
+        """Delete the user's grants and entries, and take them out of every group."""
+        await self._grants.remove_user(ObjectId(user))
+        await self._entries.remove_user(ObjectId(user))
+        await self._groups.remove_user(user)

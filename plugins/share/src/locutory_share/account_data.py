@@ -1,0 +1,15 @@
+"""What is kept of an account: its links."""
+
+from locutory_contracts.account_data import AccountData
+from locutory_share.service import SharedLinks
+
+
+class LinkData(AccountData):
+    """Nothing is exported: the address of a link belongs to this server."""
+
+    def __init__(self, links: SharedLinks) -> None:
+        self._links = links
+
+    async def erase(self, user: str) -> None:
+        """Delete every link of the user."""
+        await self._links.erase(user)
