@@ -71,6 +71,20 @@ def _wants(folder: Path) -> set[str]:
     return {word.replace("-", "_").replace("locutory_kernel", "locutory") for word in words}
 
 
+def dependencies() -> dict[str, set[str]]:
+    """Of each bundled distribution, by import name: those of ours that its pyproject.toml names."""
+    folders = {"locutory": ROOT / "kernel", "locutory_contracts": ROOT / "contracts"}
+    for group in ("packages", "plugins"):
+        names = import_names(group)
+        folders |= {name: ROOT / group / name.removeprefix("locutory_") for name in names}
+    return {name: _wants(folder) & folders.keys() for name, folder in folders.items()}
+
+
+def inner_layers(name: str) -> list[list[str]]:
+    """The modules and folders of a part in layers, top to bottom."""
+    return [layer.split(" | ") for layer in _LAYERS[name]]
+
+
 def package_layers() -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
     """The packages in layers, each knowing only such as its pyproject.toml names: those above
     plugins, those between plugins and contracts, those below the kernel. The packages of one layer
