@@ -7,7 +7,8 @@ import pytest
 from beanie import Document
 from structlog.testing import capture_logs
 
-from locutory import On, Plugin, Provide, discovery, hook
+from locutory import On, Plugin, Provide, hook
+from locutory.plugins import discovery
 from locutory.run.kernel import Kernel
 from locutory_contracts.account_data import (
     ACCOUNT_DATA,
