@@ -5,7 +5,6 @@ configuration from the code itself.
 """
 
 import inspect
-import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -395,10 +394,11 @@ def filled(path: Path, parts: Mapping[str, str]) -> str:
     text = path.read_text("utf-8")
     for name, part in parts.items():
         begin, end = f"<!-- {name}: made by docs/generate.py -->\n", f"\n<!-- end of {name} -->"
-        pattern = re.escape(begin) + ".*?" + re.escape(end)
-        text, times = re.subn(pattern, lambda _, new=begin + part + end: new, text, flags=re.DOTALL)
-        if times != 1:
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
             raise ValueError(f"{path} has no place for {name}")
+        text = before + begin + part + end + after
     return text
 
 
