@@ -396,7 +396,7 @@ def filled(path: Path, parts: Mapping[str, str]) -> str:
         begin, end = f"<!-- {name}: made by docs/generate.py -->\n", f"\n<!-- end of {name} -->"
         before, found, rest = text.partition(begin)
         _, closed, after = rest.partition(end)
-        if not found or not closed:
+        if not (found and closed):
             raise ValueError(f"{path} has no place for {name}")
         text = before + begin + part + end + after
     return text

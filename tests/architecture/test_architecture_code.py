@@ -144,7 +144,11 @@ def test_a_distribution_declares_all_that_it_imports(folder: Path) -> None:
 _INSIDE = re.compile(r"^\s*(?:from|import) (locutory\.(?!commands\b)[\w.]+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("folder", [ROOT / "contracts", *PLUGINS], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder",
+    [ROOT / "contracts", ROOT / "packages" / "resources", *PLUGINS],
+    ids=lambda path: path.name,
+)
 def test_plugins_import_the_public_surface_only(folder: Path) -> None:
     """`locutory` and `locutory.commands`: the rest of the kernel may change with any version."""
     inside = {

@@ -12,6 +12,27 @@ case), ``name``, ``username``, ``role`` (its name), ``provider`` (``local``, ``o
 ``emailVerified``, ``twoFactorEnabled``, ``personalization``, ``favorites``, ``tenantId`` where there
 are tenants; dates are aware. Never password, TOTP secrets, backup codes and ``__v``."""
 
+PROFILE_FIELDS = (
+    "name",
+    "username",
+    "email",
+    "emailVerified",
+    "avatar",
+    "provider",
+    "role",
+    "plugins",
+    "twoFactorEnabled",
+    "termsAccepted",
+    "personalization",
+    "favorites",
+    "skillStates",
+    "createdAt",
+    "updatedAt",
+    "tenantId",
+)
+"""The members of an account that its owner sees, in the order of ``GET /api/user`` (user §3). An
+allow-list: a stored account also has members that are not for the browser."""
+
 
 class Accounts(Protocol):
     """Reads and writes accounts. Ids are 24-hex text; an id of another form finds nothing."""

@@ -7,8 +7,7 @@ import pytest
 from beanie import Document
 from bson import ObjectId
 
-from locutory import Context, Plugin, Principal, Provide, Services, hook
-from locutory.data.database import Collection
+from locutory import Collection, Context, Plugin, Principal, Provide, Services, hook
 from locutory_contracts.access import ACCESS, OWNER
 from locutory_resources import OwnershipTransfer
 from locutory_testing import Serve

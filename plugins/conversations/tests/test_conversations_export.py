@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from bson import ObjectId
 
-from locutory import Provide
+from locutory import Provide, StartupError
 from locutory_contracts.account_data import ACCOUNT_DATA, AccountData, Record
 from locutory_contracts.conversations import NO_PARENT, PROJECTS
 from locutory_conversations.importing import records
@@ -351,3 +351,22 @@ async def test_exports_are_limited(open_world: Any) -> None:
         assert (await world.alice.get(EXPORT)).status_code == 429
         answer = await world.server.client.get(EXPORT)
         assert answer.status_code == 401
+
+
+class Others(ProjectData):
+    """Records of the same kind from another plugin."""
+
+
+async def test_two_plugins_with_records_of_one_kind_do_not_start(
+    open_world: Any, offer: Any, projects: ProjectData
+) -> None:
+    both = (
+        Provide(ACCOUNT_DATA, projects, "projects"),
+        Provide(ACCOUNT_DATA, Others(), "others"),
+    )
+    with pytest.raises(StartupError) as error:
+        async with open_world(offer(*both)):
+            pass
+    assert "records of the kind 'project' come from both 'projects' and 'others'" in str(
+        error.value
+    )

@@ -6,8 +6,7 @@ from typing import Protocol
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from locutory import Principal, Services
-from locutory.data.database import Collection
+from locutory import Collection, Principal, Services
 from locutory_contracts.access import ACCESS, OWNER
 from locutory_contracts.accounts import ACCOUNTS
 

@@ -3,25 +3,7 @@
 from typing import Any
 
 from locutory import Principal
-
-_MEMBERS = (
-    "name",
-    "username",
-    "email",
-    "emailVerified",
-    "avatar",
-    "provider",
-    "role",
-    "plugins",
-    "twoFactorEnabled",
-    "termsAccepted",
-    "personalization",
-    "favorites",
-    "skillStates",
-    "createdAt",
-    "updatedAt",
-    "tenantId",
-)
+from locutory_contracts.accounts import PROFILE_FIELDS
 
 
 def profile(principal: Principal) -> dict[str, Any]:
@@ -29,7 +11,7 @@ def profile(principal: Principal) -> dict[str, Any]:
     Takes the account that authentication loaded, so it costs no read."""
     account = principal.account
     shown: dict[str, Any] = {"_id": principal.id, "id": principal.id}
-    for member in _MEMBERS:
+    for member in PROFILE_FIELDS:
         if member in account:
             shown[member] = account[member]
     return shown

@@ -5,29 +5,9 @@ from collections.abc import Callable, Mapping
 from starlette.responses import Response
 
 from locutory import ADMIN_ROLE, JSON, HTTPError, PermissionGroup, Request
+from locutory_contracts.accounts import PROFILE_FIELDS
 
 _USER_ROLE = "USER"
-# Contract user §3. An allow-list: the stored account also holds members that are not for
-# the browser.
-_ACCOUNT = (
-    "_id",
-    "name",
-    "username",
-    "email",
-    "emailVerified",
-    "avatar",
-    "provider",
-    "role",
-    "plugins",
-    "twoFactorEnabled",
-    "termsAccepted",
-    "personalization",
-    "favorites",
-    "skillStates",
-    "createdAt",
-    "updatedAt",
-    "tenantId",
-)
 
 
 class OffAccounts:
@@ -39,7 +19,11 @@ class OffAccounts:
     async def user(self, request: Request) -> Response:
         """The account that the authenticator loaded."""
         caller = request.caller
-        known = {name: caller.account[name] for name in _ACCOUNT if name in caller.account}
+        known = {
+            name: caller.account[name]
+            for name in ("_id", *PROFILE_FIELDS)
+            if name in caller.account
+        }
         return JSON({**known, "_id": caller.id, "id": caller.id, "role": caller.role})
 
     async def role(self, request: Request) -> Response:
