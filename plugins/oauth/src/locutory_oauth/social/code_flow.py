@@ -3,9 +3,12 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import SecretStr
 
 from locutory_contracts.sign_in import Identity
+from locutory_oauth.config import SocialSettings
 from locutory_oauth.http_client import HttpClient
 from locutory_oauth.identity import Picture, Refused, SignInResult, Start, text
 from locutory_oauth.oauth2 import POST, TokenEndpoint, authorization_url, code_of
@@ -62,15 +65,39 @@ def sign_in_result(provider: str, profile: Profile, *, may_register: bool) -> Si
 class CodeFlow:
     """Base of the providers: state, PKCE and code are handled here, profiles below."""
 
-    provider: str
+    provider: ClassVar[str]
+    """Its name, with which its settings begin."""
+    scope: ClassVar[str]
 
-    def __init__(self, registration: Registration, http: HttpClient, *, may_register: bool) -> None:
-        self.registration = registration
+    def __init__(
+        self,
+        settings: SocialSettings,
+        domain: str,
+        http: HttpClient,
+        *,
+        may_register: bool,
+        address: str | None = None,
+    ) -> None:
+        secret: SecretStr | None = getattr(settings, f"{self.provider}_client_secret")
+        authorize_url, token_url = self.locate(settings, address)
+        self.registration = registration = Registration(
+            client_id=getattr(settings, f"{self.provider}_client_id") or "",
+            client_secret=secret.get_secret_value() if secret else "",
+            redirect_uri=domain + getattr(settings, f"{self.provider}_callback_url"),
+            scope=self.scope,
+            authorize_url=authorize_url,
+            token_url=token_url,
+        )
         self.http = http
         self._may_register = may_register
         self._endpoint = TokenEndpoint(
             http, registration.client_id, lambda: registration.client_secret, POST
         )
+
+    def locate(self, settings: SocialSettings, address: str | None) -> tuple[str, str]:
+        """The addresses where people agree and where tokens are given; ``address`` stands in for
+        the provider's own. Keeps what `profile` needs."""
+        raise NotImplementedError
 
     async def profile(self, access_token: str) -> Profile:
         """Ask the provider who this is."""

@@ -1,9 +1,8 @@
 """Discord."""
 
 from locutory_oauth.config import SocialSettings
-from locutory_oauth.http_client import HttpClient
 from locutory_oauth.identity import text
-from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer
+from locutory_oauth.social.code_flow import CodeFlow, Profile, bearer
 
 SITE = "https://discord.com"
 _PICTURES = "https://cdn.discordapp.com"
@@ -14,30 +13,12 @@ class Discord(CodeFlow):
     up with one that is not theirs."""
 
     provider = "discord"
+    scope = "identify email"
 
-    def __init__(
-        self,
-        settings: SocialSettings,
-        domain: str,
-        http: HttpClient,
-        *,
-        may_register: bool,
-        address: str | None = None,
-    ) -> None:
+    def locate(self, settings: SocialSettings, address: str | None) -> tuple[str, str]:
+        """See `CodeFlow`."""
         self._api = f"{address or SITE}/api"
-        secret = settings.discord_client_secret
-        super().__init__(
-            Registration(
-                client_id=settings.discord_client_id or "",
-                client_secret=secret.get_secret_value() if secret else "",
-                redirect_uri=domain + settings.discord_callback_url,
-                scope="identify email",
-                authorize_url=f"{self._api}/oauth2/authorize?prompt=none",
-                token_url=f"{self._api}/oauth2/token",
-            ),
-            http,
-            may_register=may_register,
-        )
+        return f"{self._api}/oauth2/authorize?prompt=none", f"{self._api}/oauth2/token"
 
     async def profile(self, access_token: str) -> Profile:
         """See `CodeFlow`."""

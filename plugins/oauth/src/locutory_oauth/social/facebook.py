@@ -3,10 +3,9 @@
 import hmac
 
 from locutory_oauth.config import SocialSettings
-from locutory_oauth.http_client import HttpClient
 from locutory_oauth.identity import text
 from locutory_oauth.openid.claims import at_path
-from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer, joined
+from locutory_oauth.social.code_flow import CodeFlow, Profile, bearer, joined
 
 SITE = "https://www.facebook.com"
 GRAPH = "https://graph.facebook.com"
@@ -18,30 +17,12 @@ class Facebook(CodeFlow):
     beside ``public_profile``: without it Facebook tells none, and nobody can sign in."""
 
     provider = "facebook"
+    scope = "public_profile email"
 
-    def __init__(
-        self,
-        settings: SocialSettings,
-        domain: str,
-        http: HttpClient,
-        *,
-        may_register: bool,
-        address: str | None = None,
-    ) -> None:
+    def locate(self, settings: SocialSettings, address: str | None) -> tuple[str, str]:
+        """See `CodeFlow`."""
         self._graph = f"{address or GRAPH}/{VERSION}"
-        secret = settings.facebook_client_secret
-        super().__init__(
-            Registration(
-                client_id=settings.facebook_client_id or "",
-                client_secret=secret.get_secret_value() if secret else "",
-                redirect_uri=domain + settings.facebook_callback_url,
-                scope="public_profile email",
-                authorize_url=f"{address or SITE}/{VERSION}/dialog/oauth",
-                token_url=f"{self._graph}/oauth/access_token",
-            ),
-            http,
-            may_register=may_register,
-        )
+        return f"{address or SITE}/{VERSION}/dialog/oauth", f"{self._graph}/oauth/access_token"
 
     async def profile(self, access_token: str) -> Profile:
         """See `CodeFlow`."""

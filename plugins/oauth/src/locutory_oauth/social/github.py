@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from locutory_oauth.config import SocialSettings
-from locutory_oauth.http_client import HttpClient, Unreachable
+from locutory_oauth.http_client import Unreachable
 from locutory_oauth.identity import text
-from locutory_oauth.social.code_flow import CodeFlow, Profile, Registration, bearer
+from locutory_oauth.social.code_flow import CodeFlow, Profile, bearer
 from locutory_oauth.values import first_address
 
 SITE = "https://github.com"
@@ -18,34 +18,16 @@ class GitHub(CodeFlow):
     asked for: the main one if it is verified, else another verified one."""
 
     provider = "github"
+    scope = "user:email read:user"
 
-    def __init__(
-        self,
-        settings: SocialSettings,
-        domain: str,
-        http: HttpClient,
-        *,
-        may_register: bool,
-        address: str | None = None,
-    ) -> None:
+    def locate(self, settings: SocialSettings, address: str | None) -> tuple[str, str]:
+        """See `CodeFlow`."""
         enterprise = address or settings.github_enterprise_base_url
         site = (enterprise or SITE).rstrip("/")
         self._api = f"{site}/api/v3" if enterprise else API
         agent = settings.github_enterprise_user_agent if enterprise else None
         self._headers = {"user-agent": agent} if agent else {}
-        secret = settings.github_client_secret
-        super().__init__(
-            Registration(
-                client_id=settings.github_client_id or "",
-                client_secret=secret.get_secret_value() if secret else "",
-                redirect_uri=domain + settings.github_callback_url,
-                scope="user:email read:user",
-                authorize_url=f"{site}/login/oauth/authorize",
-                token_url=f"{site}/login/oauth/access_token",
-            ),
-            http,
-            may_register=may_register,
-        )
+        return f"{site}/login/oauth/authorize", f"{site}/login/oauth/access_token"
 
     async def profile(self, access_token: str) -> Profile:
         """See `CodeFlow`."""
