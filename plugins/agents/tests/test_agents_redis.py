@@ -498,6 +498,36 @@ async def test_an_edited_answer_of_a_dead_worker_keeps_its_parts(
         assert stored[0]["content"][1]["text"].startswith("new text,")
 
 
+@pytest.mark.parametrize("was_saved", [False, True])
+async def test_worker_that_dies_while_it_saves(
+    serve: Serve, kit: Kit, redis_uri: str, short_lives: None, was_saved: bool
+) -> None:
+    """The end was claimed, the last event never came: another worker sends it."""
+    async with pair(serve, kit, redis_uri) as two:
+        started = await two.a.start("ON")
+        events, reader = await reading(two.b, started)
+        first = generations(two.first)
+        job = await first.store.get(started["streamId"])
+        assert await first.store.settle(job, "complete")
+        if was_saved:
+            answer = {"messageId": job.record.response_message_id, "text": "all of it"}
+            answer |= {"conversationId": started["conversationId"], "sender": "Fake"}
+            await two.history.save_message(job.user, answer)
+        for task in list(first.store._subscriber._tasks):
+            task.cancel()
+        await asyncio.sleep(ALIVE_MS / 1000 + 0.1)
+        assert (await two.b.get(f"/status/{started['streamId']}")).status_code == 503
+        await generations(two.second).reap_stale_turns()
+        await reader
+        assert events[-1].data["reconcile"] is True
+        assert events[-1].data["terminalStatus"] == "complete"
+        status = (await two.b.get(f"/status/{started['streamId']}")).json()
+        assert (status["active"], status["status"]) == (False, "complete")
+        stored = two.history.stored[(job.user, job.record.response_message_id)]
+        assert stored.get("unfinished", False) is not was_saved
+        assert ("content" in stored) is not was_saved
+
+
 async def test_redis_goes_away(serve: Serve, kit: Kit, tmp_path: Path) -> None:
     """The turn goes on, its reader here sees the end, and the answer is saved."""
     with redis_server(tmp_path) as (url, process):

@@ -121,7 +121,7 @@ class JobStore(Protocol):
         ...
 
     async def orphans(self) -> Sequence[Job]:
-        """Running jobs whose owner is dead. Also frees what has expired."""
+        """Jobs that run or are being saved, and whose owner is dead. Also frees what has expired."""
         ...
 
 

@@ -10,6 +10,7 @@ from locutory_agents.stream.transcript import flatten
 from locutory_agents.turns import payloads
 from locutory_agents.turns.runtime import KEEP_SECONDS, TurnRuntime
 from locutory_agents.turns.writer import SaveFailed, TurnWriter
+from locutory_contracts.conversations import CONVERSATIONS
 
 ASK_SECONDS = 10.0
 
@@ -56,17 +57,17 @@ class TurnControl:
     async def finish_orphan(
         self, job: Job, *, status: str = ERROR, replaced: bool = False
     ) -> dict[str, Any]:
-        """End the job of a dead worker: its answer so far is saved from its log. Returns what
-        `RunningTurn.stop` does."""
-        store = self._runtime.store
-        if not replaced and not await store.settle(job, status):
+        """End the job of a dead worker: its answer so far is saved from its log, unless the worker
+        had saved it. Returns what `RunningTurn.stop` does."""
+        store, ended = self._runtime.store, job.saving
+        if not replaced and not ended and not await store.settle(job, status):
             return {"won": False, "status": job.status}
         announced = job.record.announced
         feed = await store.follow(job)
         saved = True
         content: list[dict[str, Any]] = []
         try:
-            if feed is not None and announced:
+            if feed is not None and announced and not (ended and await self._is_saved(job)):
                 # A reader here may have followed it since before the record was complete.
                 feed.job.record = job.record
                 feed.resume_state()
@@ -74,6 +75,10 @@ class TurnControl:
                 saved = await self._save_content(feed, content)
             if replaced:
                 terminal = frames.reconcile("generation_replaced", job.stream_id, job.created_at)
+            elif ended:
+                terminal = frames.reconcile(
+                    "terminal_payload_missing", job.stream_id, job.created_at, job.status
+                )
             elif status == ABORTED:
                 early = not content and not announced
                 terminal = payloads.abort_event(job, content, early=early, pending=())
@@ -85,6 +90,14 @@ class TurnControl:
                 await store.leave(feed)
         self._runtime.log.warning("chat.orphan_ended", conversation=job.stream_id, owner=job.owner)
         return {"won": True, "status": job.status, "saved": saved, "pending": []}
+
+    async def _is_saved(self, job: Job) -> bool:
+        """``True`` when the whole answer is in the history."""
+        history = self._runtime.services.find(CONVERSATIONS)
+        if history is None:
+            return True
+        answer = await history.message(job.user, job.record.response_message_id)
+        return answer is not None and not answer.get("unfinished")
 
     async def _save_content(self, feed: Feed, content: list[dict[str, Any]]) -> bool:
         runtime, job = self._runtime, feed.job

@@ -107,13 +107,15 @@ class TurnFinalizer:
 
     async def fail(self, text: str) -> None:
         """End with an error event. The user's message stays saved."""
-        if not await self._claim(ERROR):
+        won = await self._claim(ERROR)
+        if not won and not await self._claim_lost():
             return
         state = self._state
         pending = self._seal()
         saved, _ = await self._saving.save_partial(only_content=True)
         await self._save_pending_steers(pending)
-        await self._publish(frames.failure(text), KEEP_SECONDS)
+        terminal = frames.failure(text) if won else self._reconcile("generation_replaced")
+        await self._publish(terminal, KEEP_SECONDS)
         request = state.job.record.user_message if state.announced else None
         self._leave_behind(ERROR, request, saved)
 

@@ -12,8 +12,8 @@ ALIVE_MS = 15_000
 
 
 class RedisKeys:
-    """Keys under ``{prefix}::agents:…``. ``running``: sorted set, conversations with a running
-    job by creation time."""
+    """Keys under ``{prefix}::agents:…``. ``running``: sorted set, conversations whose job runs or
+    is being saved, by creation time."""
 
     def __init__(self, prefix: str) -> None:
         self._base = f"{prefix}::agents:" if prefix else "agents:"

@@ -25,7 +25,7 @@ redis.call('SADD', KEYS[3], ARGV[1])
 redis.call('ZADD', KEYS[4], created, ARGV[1])
 return {'ok', text, replaced}
 """
-"""KEYS job, last creation time, jobs of the user, running jobs; ARGV stream, user, now,
+"""KEYS job, last creation time, jobs of the user, unfinished jobs; ARGV stream, user, now,
 predecessor or '', limit or '', life of the record, life of the creation time, then the
 record's fields and values."""
 
@@ -35,10 +35,9 @@ if current[1] ~= ARGV[1] then return 0 end
 if current[2] ~= 'running' and current[2] ~= 'requires_action' then return 0 end
 redis.call('HSET', KEYS[1], 'status', ARGV[2], 'saving', '1')
 redis.call('SREM', KEYS[2], ARGV[3])
-redis.call('ZREM', KEYS[3], ARGV[3])
 return 1
 """
-"""KEYS job, jobs of the user, running jobs; ARGV creation time, new status, stream."""
+"""KEYS job, jobs of the user; ARGV creation time, new status, stream."""
 
 UPDATE = """
 if redis.call('HGET', KEYS[1], 'created') ~= ARGV[1] then return 0 end
@@ -51,6 +50,7 @@ FINISH = """
 if redis.call('HGET', KEYS[1], 'created') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'saving', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('ZREM', KEYS[2], ARGV[3])
 return 1
 """
-"""KEYS job; ARGV creation time, ms to keep it."""
+"""KEYS job, unfinished jobs; ARGV creation time, ms to keep it, stream."""

@@ -138,7 +138,7 @@ class RedisJobStore:
     async def settle(self, job: Job, status: str) -> bool:
         names = self._keys
         won = await self._settle(
-            keys=[names.job(job.stream_id), names.user(job.user), names.running],
+            keys=[names.job(job.stream_id), names.user(job.user)],
             args=[job.created_at, status, job.stream_id],
         )
         if won:
@@ -149,7 +149,10 @@ class RedisJobStore:
     async def finish(self, job: Job, terminal: Terminal, keep: float) -> None:
         names = self._keys
         kept = max(keep, UNSEEN)
-        await self._finish(keys=[names.job(job.stream_id)], args=[job.created_at, int(kept * 1000)])
+        await self._finish(
+            keys=[names.job(job.stream_id), names.running],
+            args=[job.created_at, int(kept * 1000), job.stream_id],
+        )
         job.saving = False
         feed, publisher = self._own.pop(job.key, None), self._publishers.pop(job.key, None)
         if feed is not None:
@@ -205,4 +208,4 @@ class RedisJobStore:
             for owner in owners:
                 pipe.exists(self._keys.alive(owner))
             alive = dict(zip(owners, await pipe.execute(), strict=True)) if owners else {}
-        return [job for job in others if job.active and not alive[job.owner]]
+        return [job for job in others if (job.active or job.saving) and not alive[job.owner]]
