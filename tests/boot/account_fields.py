@@ -5,15 +5,7 @@ from collections.abc import Iterable
 from beanie import Document
 
 from locutory.data.database import collection_name
-
-ACCOUNT_FIELDS = frozenset(
-    (
-        *("user", "userId", "author", "owner", "ownerId"),
-        *("principalId", "memberIds", "grantedBy", "createdBy", "updatedBy"),
-    )
-)
-"""Fields that hold the id of an account, or several, in the documents of all plugins and in those
-that LibreChat has besides."""
+from locutory_testing import suite
 
 KEYED = frozenset(
     {
@@ -31,8 +23,7 @@ say nothing but that somebody was refused."""
 
 def names_accounts(document: type[Document]) -> bool:
     """``True`` when a stored document of this class holds the id of an account."""
-    fields = {field.alias or name for name, field in document.model_fields.items()}
-    return bool(fields & ACCOUNT_FIELDS) or collection_name(document) in KEYED
+    return suite.names_accounts(document) or collection_name(document) in KEYED
 
 
 def owners(documents: Iterable[tuple[str, type[Document]]]) -> dict[str, list[str]]:

@@ -4,11 +4,29 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
+from beanie import Document
+
 from locutory import OptionalUser, Public
 from locutory.plugins import discovery
 from locutory.plugins.plugin import Plugin
 from locutory_configfile import env_name
+from locutory_contracts.accounts import AccountDeleted
 from locutory_testing.server import Serve, SignIn
+
+ACCOUNT_FIELDS = frozenset(
+    (
+        *("user", "userId", "author", "owner", "ownerId"),
+        *("principalId", "memberIds", "grantedBy", "createdBy", "updatedBy"),
+    )
+)
+"""Fields that hold the id of an account, or several, in the documents of all plugins and in those
+that LibreChat has besides."""
+
+
+def names_accounts(document: type[Document]) -> bool:
+    """``True`` when a document class has a field that holds the id of an account."""
+    fields = {field.alias or name for name, field in document.model_fields.items()}
+    return bool(fields & ACCOUNT_FIELDS)
 
 
 class PluginSuite:
@@ -57,6 +75,15 @@ class PluginSuite:
             shown = env_name(field) or name
             names = {shown, f"plugins.{self.plugin}.{name}"}
             assert names & words, f"`{shown}` is not in {self.readme}"
+
+    async def test_account_data_is_erased(self, serve: Serve) -> None:
+        """A plugin whose documents name accounts subscribes to their deletion: `AccountData`."""
+        async with serve(self.plugin) as server:
+            kernel = server.kernel
+            documents = kernel.contributions.documents.get(self.plugin, [])
+            naming = [document.__name__ for document in documents if names_accounts(document)]
+            told = {owner for owner, _ in kernel.events.subscribers(AccountDeleted)}
+            assert not naming or self.plugin in told, f"{naming} outlive the accounts they name"
 
     def _code_words(self) -> set[str]:
         """The words of the README's code, in lines and in blocks; a path is one word, and a name
