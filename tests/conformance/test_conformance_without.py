@@ -12,7 +12,8 @@ from tests.conformance.test_conformance_recordings import wrong
 # Without these nobody chats or signs in: what remains is that the server runs and says so.
 FOUNDATIONS = ("agents", "auth", "conversations", "endpoints")
 
-# What needs a plugin: groups of exchanges, and single exchanges of others.
+# What needs a plugin: groups of exchanges, and single exchanges of others. None needs those that
+# are not named.
 NEEDS: dict[str, tuple[str, ...]] = {
     "agentbuilder": (
         "agents",
@@ -28,8 +29,6 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "convos-delete-all",
     ),
     "agentsapi": ("apikeys",),
-    "balance": (),
-    "ldap": (),
     "memories": ("memories", "endpoints"),  # a capability less
     "oauth": ("config-anonymous", "config-authenticated"),  # no buttons
     # Hidden; and its route is the one to which bad bodies are sent: those of unknown paths are
@@ -38,7 +37,6 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "projects": ("projects",),
     "prompts": ("prompts",),
     "roles": ("permissions", "config-authenticated"),  # no picker of people
-    "search": (),
     "share": ("share", "config-anonymous", "config-authenticated"),  # nothing to share
     "tags": ("tags", "project-assign"),  # the conversation shown has no bookmark
     "users": ("user", "settings", "user-delete", "user-after-delete"),
@@ -55,13 +53,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def test_every_plugin_is_named() -> None:
-    assert {*NEEDS, *FOUNDATIONS} == set(discovery.available())
+def test_only_plugins_are_named() -> None:
+    assert {*NEEDS, *FOUNDATIONS} <= set(discovery.available())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("plugin", sorted([*NEEDS, *FOUNDATIONS]))
+@pytest.mark.parametrize("plugin", sorted(discovery.available()))
 def test_the_rest_goes_on_without(plugin: str, tmp_path: Path) -> None:
     if not (play.KIT / "run.py").exists():
         pytest.skip("the conformance kit is not beside the repository (CONFORMANCE_KIT)")
@@ -70,4 +68,4 @@ def test_the_rest_goes_on_without(plugin: str, tmp_path: Path) -> None:
     assert "http.failed" not in outcome.log, outcome.log
     if plugin in FOUNDATIONS:
         return
-    assert not wrong(outcome.verdicts, *NEEDS[plugin]), outcome.text
+    assert not wrong(outcome.verdicts, *NEEDS.get(plugin, ())), outcome.text
