@@ -40,7 +40,7 @@ class Database(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A collection with its options, and its number on a server that has one."""
+    """A collection with its options, and its UUID where the server has one."""
 
     name: str
     options: dict[str, Any]
