@@ -1,7 +1,8 @@
 """Rights on single resources: agents, prompt groups, shared links … (roles §4).
 
-Rights are bits: VIEW 1, EDIT 2, DELETE 4, SHARE 8. What somebody may do is all that entries for
-their own account, their role, their groups and everybody give them."""
+Rights are bits: VIEW 1, EDIT 2, DELETE 4, SHARE 8. The rights of a user on a resource are the union
+of those that its entries give to their account, their role, their groups and everybody.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,9 +52,9 @@ RESOURCE_KINDS: Extension[ResourceKind] = Extension(
 
 @dataclass(frozen=True, slots=True)
 class Authored:
-    """A resource as its author left it. ``id`` and ``author`` are 24-hex text. ``listed``: how
-    the old list of what is open to everybody names it, ``public_role``: the access role that
-    everybody then gets."""
+    """A resource with its author. ``id`` and ``author`` are 24-hex text. ``listed``: the id of the
+    resource in the former list of resources that are open to everybody; ``public_role``: the access
+    role that everybody gets when that list names it."""
 
     id: str
     author: str
@@ -64,9 +65,11 @@ class Authored:
 
 class AuthoredResources(Protocol):
     """Resources of one type whose author is stored with them, offered under the type's name.
-    ``locutory migrate`` gives the author an entry where no user has one: so they were left by
-    versions of LibreChat that had no entries. ``list_name``: the member of the project
-    ``instance`` that lists those open to everybody."""
+
+    ``locutory migrate`` gives the author an entry where no user has one: versions of LibreChat
+    without entries left resources in that state. ``list_name``: the member of the project
+    ``instance`` that lists the resources open to everybody.
+    """
 
     list_name: str
 
@@ -79,34 +82,36 @@ AUTHORED: Extension[AuthoredResources] = Extension(
 
 
 class ResourceAccess(Protocol):
-    """Who may do what with which resource. Ids are 24-hex text (the resource's ``_id``)."""
+    """Decides on and stores the rights on resources. Ids are 24-hex text (the resource's
+    ``_id``)."""
 
     async def decide(
         self, principal: Principal, kind: str, resource_id: str, needed: int
     ) -> Decision:
-        """May the caller do all of ``needed``? The reason names the entry or capability."""
+        """A positive decision when the caller has all bits of ``needed``. The reason names the
+        entry or capability."""
         ...
 
     async def bits(self, principal: Principal, kind: str, resource_id: str) -> int:
-        """Effective bits by entries alone; 0 when there are none."""
+        """The caller's bits according to entries alone; 0 when there are none."""
         ...
 
     async def reachable(
         self, principal: Principal, kind: str, needed: int = VIEW
     ) -> Mapping[str, int]:
-        """Resource id → bits of everything the caller reaches with ``needed``."""
+        """Resource id → bits, for every resource on which the caller has all bits of ``needed``."""
         ...
 
     async def public(self, kind: str, resource_ids: Sequence[str]) -> set[str]:
-        """Those of the resources that everybody may view."""
+        """The ids of those of the resources that everybody may view."""
         ...
 
     async def grant_owner(self, user: str, kind: str, resource_id: str) -> None:
-        """Entry of the creator of a resource."""
+        """Give the creator of a resource the entry of an owner."""
         ...
 
     async def grant_public(self, kind: str, resource_id: str, access_role: str | None) -> None:
-        """Let everybody have an access role; ``None`` takes it away."""
+        """Give everybody an access role on a resource; ``None`` withdraws it."""
         ...
 
     async def owners(self, kind: str, resource_ids: Sequence[str]) -> Mapping[str, set[str]]:
@@ -114,12 +119,11 @@ class ResourceAccess(Protocol):
         ...
 
     async def expire(self, kind: str, resource_id: str, at: datetime | None) -> None:
-        """Let every entry of a resource, also those that come later, end with it at a moment;
-        ``None``: never."""
+        """Let every entry of a resource, including later ones, end at a moment; ``None``: never."""
         ...
 
     async def forget(self, kind: str, resource_ids: Sequence[str]) -> None:
-        """Remove every entry of deleted resources."""
+        """Delete every entry of resources that are deleted."""
         ...
 
 
@@ -128,7 +132,7 @@ ACCESS: Service[ResourceAccess] = Service("access", "Rights on single resources"
 
 @dataclass(frozen=True, slots=True)
 class AccessRevoked(Fact):
-    """Users lost their right on a resource."""
+    """Users lost their rights on a resource."""
 
     kind: str
     resource_id: str

@@ -1,5 +1,5 @@
-"""What plugins keep of an account: taken away and brought back as one stream of records
-(`GET /api/convos/export`), and erased with the account."""
+"""The data that plugins store of an account: exported and restored as one stream of records (`GET
+/api/convos/export`), and erased with the account."""
 
 import re
 from abc import ABC, abstractmethod
@@ -15,42 +15,42 @@ log = structlog.get_logger("locutory.account_data")
 
 Record = Mapping[str, Any]
 """One line of an export: a JSON object ``{"kind": …, …}`` without the user's id and without
-anything that only one server knows, secrets first of all."""
+anything that is valid on one server only, such as secrets."""
 
 _ACCOUNT_ID = re.compile("[0-9a-fA-F]{24}")
 
 
 class AccountData(ABC):
-    """What one plugin keeps of accounts, registered under the plugin's name. A plugin whose data
-    nobody takes away implements only `erase`. ``user`` is 24-hex text."""
+    """The data that one plugin stores of accounts, registered under the plugin's name. A plugin
+    whose data is not exported implements only `erase`. ``user`` is 24-hex text."""
 
     kind: ClassVar[str | None] = None
-    """The ``kind`` of its records, which no other plugin has; ``None``: nothing is exported."""
+    """The ``kind`` of its records, unique among plugins; ``None``: nothing is exported."""
 
     rank: ClassVar[int] = 0
-    """Smaller ones are written, and so restored, first: what others refer to."""
+    """Records of lower ranks are exported, and so restored, first: those that others refer to."""
 
     async def export(self, user: str) -> AsyncIterator[Record]:
-        """Every record of the user, one at a time, never all in memory."""
+        """Yield every record of the user, without holding all of them in memory."""
         nothing: tuple[Record, ...] = ()
         for record in nothing:
             yield record
 
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
-        """Bring back one record; false when the user has it already. ``ids`` maps the ids of
-        records that were restored before to their new ones, and is added to. Raises
-        `ValueError` with a sentence for the user when the record makes no sense."""
+        """Restore one record; ``False`` when the user has it already. ``ids`` maps the ids of
+        records that were restored before to their new ones; the function adds to it. Raises
+        `ValueError` with a sentence for the user when the record is invalid."""
         raise ValueError(f"Records of the kind {self.kind} cannot be restored")
 
     async def before_deletion(self, user: str) -> None:  # noqa: B027  (most have nothing to do)
-        """Look at what `erase` will no longer find, such as who owns what together with the user.
-        A fault is logged, and keeps nobody from deleting their account; to refuse, or to stop what
-        runs, subscribe to `AccountDeleting`."""
+        """Collect what `erase` can no longer find, such as resources that the user owns together
+        with others. A fault is logged and does not prevent the deletion; to refuse it, or to stop
+        running work, subscribe to `AccountDeleting`."""
 
     @abstractmethod
     async def erase(self, user: str) -> None:
-        """Delete everything that names the user, or pass it on. Called at least once, also late
-        and again, so that doing it twice has to do no harm."""
+        """Delete everything that names the user, or transfer it to others. Called at least once,
+        possibly late and repeatedly, so it must be idempotent."""
 
 
 ACCOUNT_DATA: Extension[AccountData] = Extension(
@@ -59,8 +59,8 @@ ACCOUNT_DATA: Extension[AccountData] = Extension(
 
 
 def account_events(data: AccountData) -> list[On]:
-    """The subscriptions of a plugin by which its data goes with the account. `AccountDeleted` is
-    durable: a plugin that was off then erases when it is next on."""
+    """The subscriptions with which a plugin erases its data when an account is deleted.
+    `AccountDeleted` is durable: a plugin that was off erases when it is next on."""
 
     async def deleting(step: AccountDeleting) -> None:
         try:

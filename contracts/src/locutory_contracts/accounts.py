@@ -1,4 +1,4 @@
-"""Accounts: the stored users, offered by the plugin that signs people in."""
+"""Accounts: the stored users, offered by the plugin that implements sign-in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Protocol
 from locutory import Fact, Service, Step
 
 Account = Mapping[str, Any]
-"""A stored account, a document of ``users`` (collections §3.1): ``_id`` (ObjectId), ``email`` (lower
-case), ``name``, ``username``, ``role`` (its name), ``provider`` (``local``, ``openid``, …),
-``emailVerified``, ``twoFactorEnabled``, ``personalization``, ``favorites``, ``tenantId`` where there
-are tenants; dates are aware. Never password, TOTP secrets, backup codes and ``__v``."""
+"""A stored account, a document of ``users`` (collections §3.1): ``_id`` (ObjectId), ``email``
+(lower case), ``name``, ``username``, ``role`` (its name), ``provider`` (``local``, ``openid``, …),
+``emailVerified``, ``twoFactorEnabled``, ``personalization``, ``favorites``, ``tenantId`` where
+there are tenants; dates are aware. It never contains the password, TOTP secrets, backup codes and
+``__v``."""
 
 PROFILE_FIELDS = (
     "name",
@@ -35,26 +36,27 @@ allow-list: a stored account also has members that are not for the browser."""
 
 
 class Accounts(Protocol):
-    """Reads and writes accounts. Ids are 24-hex text; an id of another form finds nothing."""
+    """Reads and writes accounts. Ids are 24-hex text; an id of another form is never found."""
 
     async def find(self, user_id: str) -> Account | None:
-        """One account; may be up to a few seconds old, never older than a change made here."""
+        """One account, or ``None``. It may be some seconds old, but never older than a change made
+        through this service."""
         ...
 
     async def update(self, user_id: str, fields: Mapping[str, Any]) -> Account | None:
-        """Set fields (``updatedAt`` moves, ``expiresAt`` is unset) and return the account;
+        """Set fields (``updatedAt`` is renewed, ``expiresAt`` unset) and return the account;
         ``None`` when it does not exist. Never accepts secrets, role or e-mail."""
         ...
 
     async def count(self) -> int:
-        """Number of accounts."""
+        """The number of accounts."""
         ...
 
     async def delete(self, user_id: str) -> bool:
         """Delete an account and everything it owns.
 
-        Publishes `AccountDeleting` (a handler may veto), closes the account, publishes the
-        durable `AccountDeleted`, removes the account last. False when it did not exist.
+        Publishes `AccountDeleting` (a handler may veto), closes the account, publishes the durable
+        `AccountDeleted`, and deletes the account last. ``False`` when it did not exist.
         """
         ...
 
@@ -63,7 +65,7 @@ ACCOUNTS: Service[Accounts] = Service("accounts", "Stored accounts")
 
 
 class AccountStanding(Protocol):
-    """Whether an account may act, for callers whom no session speaks for."""
+    """The standing of accounts, for callers that authenticate without a session."""
 
     async def active(self, user_id: str) -> Account | None:
         """The account; ``None`` when it does not exist, is being deleted, or is banned."""
@@ -76,7 +78,7 @@ ACCOUNT_STANDING: Service[AccountStanding] = Service(
 
 
 class SecondFactor(Protocol):
-    """Checks the second factor of an account that has one."""
+    """Verifies the second factor of accounts that have one."""
 
     async def required(self, user_id: str) -> bool: ...
 
@@ -97,15 +99,15 @@ class AccountCreated(Fact):
 
 @dataclass(frozen=True, slots=True)
 class AccountDeleting(Step):
-    """An account is about to be deleted: stop what runs for it. Raise to refuse."""
+    """An account is about to be deleted: handlers stop its running work, and raise to refuse."""
 
     user_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class AccountDeleted(Fact):
-    """An account is gone: every plugin deletes what it stores for it. Delivered at least
-    once, also to plugins that were off then."""
+    """An account was deleted: every plugin deletes what it stores of it. Delivered at least once,
+    also to plugins that were off at that time."""
 
     durable: ClassVar[bool] = True
     erases: ClassVar[tuple[str, str] | None] = ("user_id", "user")

@@ -1,4 +1,4 @@
-"""Agents that users make: a model with instructions and tools under a name (agents.md)."""
+"""Agents that users create: a model with instructions and tools under a name (agents.md)."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,31 +18,33 @@ AGENTS_PERMISSIONS = PermissionGroup(
     },
     "Agents",
 )
-"""Declared by each plugin that asks for it: one may be there without the other."""
+"""Declared by each plugin that asks for it, since each of them may be installed without the
+others."""
 
 StoredAgent = Mapping[str, Any]
-"""A stored agent, the whole document (agents §3, §9): ``id`` is its public id (``agent_…``), ``_id`` the
-ObjectId by which access is granted; ``name``, ``instructions``, ``provider`` (an endpoint), ``model``,
-``model_parameters``, ``tools`` (names), ``tool_resources``, ``edges``, ``versions``, ``author`` (ObjectId).
-What was never set is absent."""
+"""A stored agent, the whole document (agents §3, §9): ``id`` is its public id (``agent_…``),
+``_id`` the ObjectId by which access is granted; ``name``, ``instructions``, ``provider`` (an
+endpoint), ``model``, ``model_parameters``, ``tools`` (names), ``tool_resources``, ``edges``,
+``versions``, ``author`` (ObjectId). Members that were never set are absent."""
 
 
 class StoredAgents(Protocol):
-    """Finds agents and says who may use them."""
+    """Finds agents, and decides on access to them."""
 
     async def find(self, agent_id: str) -> StoredAgent | None:
-        """An agent by its public id, whoever made it."""
+        """An agent by its public id, regardless of its author; ``None`` when there is none."""
         ...
 
     async def decide(
         self, principal: Principal, agent: StoredAgent, needed: int = VIEW, *, remote: bool = False
     ) -> Decision:
-        """May the caller do ``needed`` with it? ``remote``: from a program, by the rights on
-        ``remoteAgent``; who may share the agent may use it from there too (agents-api §2)."""
+        """A positive decision when the caller has the rights ``needed`` on the agent. ``remote``:
+        the caller is a program, and the rights on ``remoteAgent`` count; who may share the agent
+        may also use it that way (agents-api §2)."""
         ...
 
     async def reachable(self, principal: Principal) -> Sequence[StoredAgent]:
-        """The agents that the caller's programs may use, newest change first: VIEW on
+        """The agents that the caller's programs may use, last changed first: those with VIEW on
         ``remoteAgent`` (agents-api §3)."""
         ...
 
@@ -52,9 +54,9 @@ STORED_AGENTS: Service[StoredAgents] = Service("agents.stored", "Agents that use
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """A tool call of an agent is over: ``output`` is what the model was told. An attachment is a file
-    (``file_id``, ``filename``, ``filepath``, ``type``) or ``{type, <type>: …}``, each with
-    ``messageId``, ``toolCallId`` and ``conversationId`` (chat-stream §6.4)."""
+    """A tool call of an agent has ended: ``output`` is the text that the model received. An
+    attachment is a file (``file_id``, ``filename``, ``filepath``, ``type``) or ``{type, <type>:
+    …}``, each with ``messageId``, ``toolCallId`` and ``conversationId`` (chat-stream §6.4)."""
 
     call_id: str
     output: str
@@ -62,17 +64,17 @@ class ToolResult:
 
 
 AgentEvent = TextDelta | ReasoningDelta | ToolCallDelta | ToolResult | Finished | Usage
-"""What an agent does as a program sees it. ``index`` of `ToolCallDelta` numbers the calls of
-the whole run; the first piece of a call brings ``id`` and ``name``. `Finished` comes once, after
-all that was said: why the last answer ended, as ``stop``, ``length``, ``content_filter`` or
-``tool_calls``. `Usage` is the sum of all model calls and comes once, last; calls whose provider
-told nothing are in it as they were counted to be paid."""
+"""An event of a run as a program receives it. ``index`` of `ToolCallDelta` numbers the calls of the
+whole run; the first piece of a call has ``id`` and ``name``. `Finished` comes once, after all text,
+with the reason of the last answer's end: ``stop``, ``length``, ``content_filter`` or
+``tool_calls``. `Usage` is the sum over all model calls and comes once, last; calls whose provider
+reported no usage are included as they were counted for payment."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
-    """What a program wants of an agent. ``messages`` are in the OpenAI chat shape, the last
-    one from the user; ``body`` is what extensions see as the request's body."""
+    """The request of a program to an agent. ``messages`` are in the OpenAI chat shape, the last one
+    from the user; ``body`` is passed to extensions as the request's body."""
 
     agent: StoredAgent
     messages: Sequence[Mapping[str, Any]]
@@ -85,9 +87,9 @@ class AgentRuns(Protocol):
     """Runs an agent without a conversation: nothing is saved."""
 
     def run(self, principal: Principal, task: AgentTask) -> AsyncIterator[AgentEvent]:
-        """The run, tools and all. Closing the iterator ends it. What it used is told as
-        `UsageReported`. Raises `ModelFailure`, `ModelRefused`, `TurnRefused`; the first
-        event comes after the model was asked."""
+        """Run the agent, with its tools, and yield events. Closing the iterator ends the run. Usage
+        is published as `UsageReported`. Raises `ModelFailure`, `ModelRefused`, `TurnRefused`; the
+        first event comes after the first request to the model."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Pictures of people that are kept here."""
+"""Avatars that are stored on this server."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,14 +7,15 @@ from locutory import Service
 
 
 class Avatars(Protocol):
-    """Stores pictures of people."""
+    """Stores avatars of users."""
 
     async def fetch(
         self, user_id: str, name: str, url: str, headers: Mapping[str, str]
     ) -> str | None:
-        """Fetch a picture, cut it to a square, store it as ``name``; its address here, or
-        ``None`` when it cannot be had. ``headers`` are for the origin of ``url`` only; the
-        address comes from outside and must be guarded."""
+        """Fetch a picture, crop it to a square, store it as ``name``, and return its address on
+        this server, or ``None`` when that fails. ``headers`` are sent to the origin of ``url``
+        only. ``url`` comes from outside, so an implementation must guard against internal
+        addresses."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Chat turns: extension points of the agent loop, and what runs at the moment."""
+"""Turns: extension points of the agent loop, and the service of running turns."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ from locutory_contracts.models import ToolSchema
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A running turn as extensions see it. ``body`` is the request body (read-only);
-    ``options`` the chat-bar toggles (``ephemeralAgent``); ``agent`` the stored agent that
-    answers, its whole document (agents §3), ``None`` for a plain model."""
+    """A running turn as extensions see it. ``body`` is the request body (read-only); ``options``
+    the toggles of the input bar (``ephemeralAgent``); ``agent`` the stored agent that answers, its
+    whole document (agents §3), ``None`` for a plain model."""
 
     principal: Principal
     conversation_id: str
@@ -29,10 +29,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """Result of a tool: ``output`` goes to the model as text, ``error`` marks a failure that the model
-    should see. ``attachments`` go to the client and are saved with the answer: files (``file_id``,
-    ``filename``, ``filepath``, ``type``) or ``{type, <type>: …}``; ``messageId``, ``toolCallId`` and
-    ``conversationId`` are filled in (chat-stream §6.4)."""
+    """The result of a tool: ``output`` goes to the model as text, ``error`` marks a failure that
+    the model should see. ``attachments`` go to the client and are saved with the answer: files
+    (``file_id``, ``filename``, ``filepath``, ``type``) or ``{type, <type>: …}``; ``messageId``,
+    ``toolCallId`` and ``conversationId`` are filled in (chat-stream §6.4)."""
 
     output: str
     attachments: Sequence[Mapping[str, Any]] = ()
@@ -41,8 +41,8 @@ class ToolOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool that a model may call. ``run`` receives the parsed arguments; an exception
-    becomes an error result, never a broken turn. ``timeout`` in seconds."""
+    """A tool that a model may call. ``run`` receives the parsed arguments; an exception becomes an
+    error result and never ends the turn. ``timeout`` in seconds."""
 
     schema: ToolSchema
     run: Callable[[Mapping[str, Any], Turn], Awaitable[ToolOutcome]]
@@ -53,7 +53,7 @@ class ToolSource(Protocol):
     """Offers tools to turns."""
 
     async def tools(self, turn: Turn) -> Sequence[Tool]:
-        """The tools for this turn; empty when it asked for none of this source."""
+        """The tools for this turn; empty when it asks for none of this source."""
         ...
 
 
@@ -64,7 +64,7 @@ class ContextSource(Protocol):
     """Adds text to the instructions of a turn."""
 
     async def context(self, turn: Turn) -> str | None:
-        """Text for the system prompt, or ``None``. Slow or broken sources are left out."""
+        """Text for the system prompt, or ``None``. Sources that are slow or raise are left out."""
         ...
 
 
@@ -75,9 +75,10 @@ CONTEXT_SOURCES: Extension[ContextSource] = Extension(
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """One model call of a turn is over. ``input_tokens`` holds the cached ones too: ``cache_read`` and
-    ``cache_creation`` are parts of it. ``prices`` in USD per million tokens, empty where they are not known. ``context``
-    says what for: ``message``, ``incomplete`` (cut off), ``title``, ``memory``, … (balance §5)."""
+    """A model call of a turn has ended. ``input_tokens`` includes cached ones: ``cache_read`` and
+    ``cache_creation`` are parts of it. ``prices`` in USD per million tokens, empty when unknown.
+    ``context`` is the purpose: ``message``, ``incomplete`` (cut off), ``title``, ``memory``, …
+    (balance §5)."""
 
     model: str
     provider: str
@@ -91,15 +92,16 @@ class ModelUsed:
 
 
 class TurnObserver(Protocol):
-    """Watches turns. Called in the background; faults are logged, never felt."""
+    """Receives finished turns. Called in the background; faults are logged and do not affect the
+    turn."""
 
     async def finished(self, turn: Turn, outcome: "TurnOutcome") -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class TurnOutcome:
-    """How a turn ended: ``complete``, ``aborted`` or ``error``, with the saved messages
-    (``None`` where nothing was saved) and the model calls it made."""
+    """The outcome of a turn: ``complete``, ``aborted`` or ``error``, with the saved messages
+    (``None`` where nothing was saved) and its model calls."""
 
     status: str
     request_message: Mapping[str, Any] | None
@@ -120,11 +122,11 @@ class TurnCompanion(Protocol):
         messages: Sequence[Mapping[str, Any]],
         attach: Callable[[Mapping[str, Any]], None],
     ) -> None:
-        """Runs from the moment the model is asked. ``messages``: the branch up to and with the
-        user's new message, in the OpenAI chat shape. ``attach`` shows something to the user
-        beside the answer: an attachment ``{type, <type>: …}`` without its ids (chat-stream §6.4). It is
-        without effect once the answer is complete. The answer waits a few seconds for what still runs, then
-        goes on without it; an abort cancels it. Faults are logged, never felt."""
+        """Called when the model is asked. ``messages``: the branch up to and including the user's
+        new message, in the OpenAI chat shape. ``attach`` adds an attachment ``{type, <type>: …}``,
+        without its ids, to the answer that the user sees (chat-stream §6.4); it has no effect once
+        the answer is complete. The answer waits for running companions for a few seconds, then ends
+        without them; an abort cancels them. Faults are logged and do not affect the turn."""
         ...
 
 
@@ -143,8 +145,9 @@ class TurnStarting(Step):
 
 
 class TurnRefused(Exception):
-    """Stops a turn with an error event. ``payload`` is its text: words for the user, or JSON with a
-    ``type`` that clients have words for, such as ``{"type":"token_balance", …}`` (chat-stream §6.6)."""
+    """Stops a turn with an error event. ``payload`` is its text: a sentence for the user, or JSON
+    with a ``type`` that clients translate, such as ``{"type":"token_balance", …}`` (chat-stream
+    §6.6)."""
 
     def __init__(self, payload: str) -> None:
         super().__init__(payload)
@@ -153,12 +156,11 @@ class TurnRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UsageReported(Fact):
-    """Model calls of a turn are to be paid. Told once before the stream's last event, also
-    when there was none (``settles``: what was set aside for the turn is free again), and
-    again for calls that end later (a title, a companion).
-
-    A call whose provider told no usage is counted here; ``context`` is ``incomplete`` when it
-    was cut off. A call that failed costs nothing unless its provider told otherwise."""
+    """Model calls of a turn have to be paid for. Published once before the stream's last event,
+    even without calls (``settles``: the amount that was reserved for the turn is released), and
+    again for calls that end later (a title, a companion). A call whose provider reported no usage
+    is counted here; ``context`` is ``incomplete`` when it was cut off. A call that failed costs
+    nothing unless its provider reported usage."""
 
     turn: Turn
     usage: Sequence[ModelUsed]
@@ -167,17 +169,18 @@ class UsageReported(Fact):
 
 @dataclass(frozen=True, slots=True)
 class TurnFinished(Fact):
-    """A turn ended and is saved."""
+    """A turn has ended and is saved."""
 
     turn: Turn
     outcome: TurnOutcome
 
 
 class Generations(Protocol):
-    """What runs at the moment, on any worker."""
+    """The turns that are running at the moment, on any worker."""
 
     async def active(self, user: str, conversation_id: str) -> bool:
-        """Is a turn of this user running (or waiting for them) in that conversation?"""
+        """``True`` when a turn of this user is running in that conversation, or is waiting for
+        them."""
         ...
 
     async def stop_all(self, user: str) -> None:

@@ -12,7 +12,8 @@ NO_PARENT = "00000000-0000-0000-0000-000000000000"
 """``parentMessageId`` of a root message."""
 
 TITLE_NAMESPACE = "GEN_TITLE"
-"""Cache namespace of the one-shot title hand-over, key ``<user id>-<conversation id>``, 120 s."""
+"""Cache namespace in which a new title is kept until it is fetched once, key ``<user
+id>-<conversation id>``, for 120 s."""
 
 Document = dict[str, Any]
 """A stored document: dates are aware ``datetime``, ids ObjectId, text and numbers plain."""
@@ -20,7 +21,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ProjectSummary:
-    """The visible conversations of a project: their number, and which was used last."""
+    """The visible conversations of a project: their number, and the one that was used last."""
 
     count: int
     last_at: datetime | None
@@ -28,15 +29,15 @@ class ProjectSummary:
 
 
 class Conversations(Protocol):
-    """History of one user at a time: ``user`` is the owner's id, and another user's
-    documents are never found. Temporary: ``None`` leaves the retention fields alone."""
+    """The history of one user at a time: ``user`` is the owner's id, and another user's documents
+    are never found. ``temporary=None`` leaves the retention fields unchanged."""
 
     async def find(self, user: str, conversation_id: str) -> Document | None:
-        """The whole conversation document."""
+        """The whole conversation document, or ``None``."""
         ...
 
     async def owner(self, conversation_id: str) -> str | None:
-        """Whose conversation this is, for refusing a foreign id."""
+        """The owner's id of any conversation, or ``None``; used to refuse ids of other users."""
         ...
 
     async def save(
@@ -50,18 +51,19 @@ class Conversations(Protocol):
         replace_settings: bool = False,
         create: bool = True,
     ) -> Document | None:
-        """Upsert by owner and id (convos §3): ``messages`` follow what is stored, ``updatedAt`` moves,
-        expiry is set anew for a temporary chat, and a ``chatProjectId`` that is none of the owner's
-        is unset. ``replace_settings`` unsets the stored settings that
-        ``fields`` does not name; ``create=False`` never inserts and may return ``None``."""
+        """Upsert by owner and id (convos §3): ``messages`` are set to the stored ones,
+        ``updatedAt`` is renewed, the expiry of a temporary conversation starts again, and a
+        ``chatProjectId`` that is none of the owner's is unset. ``replace_settings`` unsets the
+        stored settings that ``fields`` does not name; ``create=False`` never inserts and may return
+        ``None``."""
         ...
 
     async def message(self, user: str, message_id: str) -> Document | None:
-        """One message document."""
+        """One message document, or ``None``."""
         ...
 
     async def messages(self, user: str, conversation_id: str) -> list[Document]:
-        """All messages of a conversation, ``createdAt`` ascending, whole documents."""
+        """All messages of a conversation as whole documents, by ascending ``createdAt``."""
         ...
 
     async def branch(self, user: str, conversation_id: str, message_id: str) -> list[Document]:
@@ -75,8 +77,8 @@ class Conversations(Protocol):
         *,
         temporary: bool | None = None,
     ) -> Document:
-        """Upsert on (``messageId``, user); ``conversationId`` must be a UUID, else
-        ``ValueError``. Members not given keep their stored value. Returns the document."""
+        """Upsert by (``messageId``, user) and return the document. Members that are not given keep
+        their stored value. ``ValueError`` when ``conversationId`` is not a UUID."""
         ...
 
     async def retain(self, user: str, temporary: bool | None) -> Mapping[str, Any]:
@@ -87,33 +89,36 @@ class Conversations(Protocol):
         self, user: str, conversation_id: str, fields: Mapping[str, Any]
     ) -> Document | None:
         """Set ``tags`` or ``chatProjectId`` (``None`` unsets) of an existing conversation;
-        ``updatedAt`` stays. The whole document, ``None`` when the user has none such."""
+        ``updatedAt`` stays. Return the whole document, ``None`` when the user has no such
+        conversation."""
         ...
 
     async def replace_tag(self, user: str, tag: str, new: str | None) -> int:
-        """Rename a tag in all conversations of a user, or take it away (``None``);
-        ``updatedAt`` stays. How many changed."""
+        """Rename a tag in all conversations of a user, or remove it (``None``); ``updatedAt``
+        stays. Return the number of changed conversations."""
         ...
 
     async def tag_counts(self, user: str, tags: Sequence[str]) -> Mapping[str, int]:
-        """Tag → number of the user's conversations that carry it, 0 included."""
+        """Tag → number of the user's conversations that have it, 0 included."""
         ...
 
     async def project_summary(self, user: str, project_id: str) -> ProjectSummary:
-        """Of the conversations that lists show: not archived, not temporary or expired."""
+        """The summary of the conversations of a project that lists show: those that are not
+        archived, temporary or expired."""
         ...
 
     async def leave_project(self, user: str, project_id: str) -> int:
-        """Unset the project of all its conversations; ``updatedAt`` stays. How many changed."""
+        """Unset the project of all its conversations; ``updatedAt`` stays. Return the number of
+        changed conversations."""
         ...
 
     async def add(
         self, user: str, conversation: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
     ) -> Document:
-        """Write a whole new conversation (a copy, an import) in bulk. Ids and dates are taken
-        as given and must be new; unknown fields are dropped, the deployment's retention is
-        applied, a ``chatProjectId`` of somebody else is left out. Messages need
-        ``messageId``, ``parentMessageId`` and ``createdAt``. Tells `ConversationsAdded`."""
+        """Insert a whole new conversation (a copy, an import) in bulk. Ids and dates are stored as
+        given and must be new; unknown fields are dropped, the deployment's retention is applied,
+        and a ``chatProjectId`` of another user is left out. Messages need ``messageId``,
+        ``parentMessageId`` and ``createdAt``. Publishes `ConversationsAdded`."""
         ...
 
 
@@ -124,7 +129,7 @@ CONVERSATIONS: Service[Conversations] = Service(
 
 @dataclass(frozen=True, slots=True)
 class MessageSaved(Fact):
-    """A message was written. ``message`` is its whole document."""
+    """A message was saved. ``message`` is its whole document."""
 
     user: str
     message: Mapping[str, Any]
@@ -132,10 +137,10 @@ class MessageSaved(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ConversationSaved(Fact):
-    """A conversation was written. ``conversation`` is its whole document; ``created`` on
-    insert. ``listed``: what lists show may have changed with it (it is new, was archived or
-    brought back, or its retention changed), so that counts have to be made anew.
-    ``left_project``: the project it was in before, when that changed."""
+    """A conversation was saved. ``conversation`` is its whole document; ``created``: it was
+    inserted. ``listed``: lists may have changed (it is new, was archived or unarchived, or its
+    retention changed), so that counts must be computed again. ``left_project``: its former project,
+    when that changed."""
 
     user: str
     conversation: Mapping[str, Any]
@@ -146,9 +151,9 @@ class ConversationSaved(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ConversationsAdded(Fact):
-    """Whole conversations were written at once: copies and imports. ``projects`` are the
-    distinct ones of all of them; of tags nothing is said, since a durable fact outlives what
-    it tells of (`Conversations.tag_counts`)."""
+    """Whole conversations were inserted at once: copies and imports. ``projects`` are the distinct
+    projects of all of them. Tags are not included, since they may change while a durable fact is
+    kept (`Conversations.tag_counts`)."""
 
     durable: ClassVar[bool] = True
     kept_days: ClassVar[int | None] = 30
@@ -159,8 +164,8 @@ class ConversationsAdded(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ConversationsDeleted(Fact):
-    """Conversations and their messages were deleted. ``all`` when it was everything the user
-    had; ``projects``: the distinct projects they were in."""
+    """Conversations and their messages were deleted. ``all``: these were all conversations of the
+    user; ``projects``: the distinct projects they were in."""
 
     durable: ClassVar[bool] = True
     kept_days: ClassVar[int | None] = 30
@@ -182,7 +187,7 @@ class MessagesDeleted(Fact):
 
 
 class SharedConversations(Protocol):
-    """Which conversations have a live shared link."""
+    """Finds the conversations that have a live shared link."""
 
     async def shared(self, user: str, conversation_ids: Sequence[str]) -> set[str]: ...
 
@@ -193,10 +198,10 @@ SHARED_CONVERSATIONS: Service[SharedConversations] = Service(
 
 
 class Projects(Protocol):
-    """The projects that conversations may be in."""
+    """The projects that conversations may belong to."""
 
     async def owns(self, user: str, project_id: str) -> bool:
-        """Is this (24-hex text) a project of the user?"""
+        """``True`` when the 24-hex id is that of a project of the user."""
         ...
 
 
@@ -205,8 +210,8 @@ PROJECTS: Service[Projects] = Service("conversations.projects", "Projects of con
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """Some documents of everybody's history, whole, in the order in which they changed.
-    ``position`` is where to go on, also when there was nothing; ``more``: ask again at once."""
+    """Some documents of all users' history, whole, in the order of their changes. ``position`` is
+    where the next call continues, also when there were none; ``more``: call again at once."""
 
     documents: Sequence[Document]
     position: str
@@ -214,16 +219,16 @@ class FeedPage:
 
 
 class HistoryFeed(Protocol):
-    """Everything that was ever saved, for building an index beside the database."""
+    """All saved documents, for building an index outside of the database."""
 
     async def changes(
         self, kind: Literal["conversations", "messages"], position: str | None, limit: int
     ) -> FeedPage:
-        """What changed since a position (``None``: from the beginning), oldest first.
+        """The changes since a position (``None``: from the beginning), oldest first.
 
-        At least once: a document comes again when it changes, and a few seconds' worth may
-        come twice. Temporary and expired documents come too. What `ConversationsAdded` names
-        may not come at all, since it keeps the dates it had elsewhere.
+        At least once: a document is returned again when it changes, and those of a few seconds may
+        be returned twice. Temporary and expired documents are included. Those of
+        `ConversationsAdded` may be missing, since they keep their original dates.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""An outside directory that people and groups can be picked from (contract roles §4.4, §4.7)."""
+"""An outside directory from which people and groups can be picked (contract roles §4.4, §4.7)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,37 +26,37 @@ class DirectoryEntry:
 
 
 class Directory(Protocol):
-    """Asks the directory in the name of the caller of a request, so that it decides itself what
-    the caller may see. Never raises: a caller who did not sign in there, a directory that is
-    not configured, refuses or does not answer within a few seconds finds nothing."""
+    """Searches a directory on behalf of the caller of a request, so that the directory decides what
+    the caller may see. Never raises: the result is empty when the caller did not sign in there, or
+    the directory is not configured, refuses or does not answer within a few seconds."""
 
     @property
     def source(self) -> str:
-        """What ``source`` says of its people and groups: ``entra``."""
+        """The value of ``source`` for its people and groups: ``entra``."""
         ...
 
     async def search(
         self, request: "Request", text: str, kinds: Collection[DirectoryKind], limit: int
     ) -> Sequence[DirectoryEntry]:
-        """At most ``limit`` people and as many groups that match ``text``, which is meant
-        literally; the directory's best matches first."""
+        """At most ``limit`` people and as many groups that match ``text`` literally; the
+        directory's best matches first."""
         ...
 
     async def find(
         self, request: "Request", kind: DirectoryKind, source_id: str
     ) -> DirectoryEntry | None:
-        """What the directory itself says of one id, which may be any text."""
+        """The entry with this id in the directory, or ``None``. ``source_id`` may be any text."""
         ...
 
     async def account(self, request: "Request", person: DirectoryEntry) -> str | None:
-        """The id of the account of a person that `find` told of, in the caller's tenant: the
-        one that is there, else a new one, at which the person will sign in. ``None`` where
-        the deployment wants no such account."""
+        """The account id, in the caller's tenant, of a person from `find`: of the existing account,
+        else of a new one with which the person will sign in. ``None`` where the deployment allows
+        no such account."""
         ...
 
     async def members(self, request: "Request", group: str) -> Collection[str] | None:
-        """The ``source_id`` of every person in a group that `find` told of, those of nested
-        groups too; ``None`` where it cannot be told."""
+        """The ``source_id`` of every person in a group from `find`, including nested groups;
+        ``None`` when it cannot be determined."""
         ...
 
 

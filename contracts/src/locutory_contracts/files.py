@@ -13,17 +13,18 @@ FileRecord = Mapping[str, Any]
 
 
 class FileMissing(Exception):
-    """The record is there, but what it stands for is not in the store any more."""
+    """The file has a record, but is not in the store any more."""
 
 
 class NotReadable(Exception):
-    """The store of this file cannot be read as a stream (a provider's own, for example)."""
+    """The store of this file does not support reading it as a stream (a provider's own store, for
+    example)."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """The bytes of a file. ``size`` in bytes, ``None`` when the store does not say. Whoever
-    opened it calls ``close`` when done, also when nothing was read."""
+    """The bytes of a file. ``size`` in bytes, ``None`` when the store does not report it. The
+    caller of `Files.open` calls ``close`` when done, also when nothing was read."""
 
     chunks: AsyncIterator[bytes]
     size: int | None
@@ -32,8 +33,8 @@ class OpenedFile:
 
 @dataclass(frozen=True, slots=True)
 class FilePreview:
-    """What can be shown of a file without its program. ``text`` and ``text_format`` (``html``
-    or ``text``) belong to ``ready``, ``error`` to ``failed``."""
+    """A preview of a file as text. ``text`` and ``text_format`` (``html`` or ``text``) belong to
+    the status ``ready``, ``error`` to ``failed``."""
 
     status: Literal["pending", "ready", "failed"]
     text: str | None = None
@@ -42,25 +43,26 @@ class FilePreview:
 
 
 class Files(Protocol):
-    """Files of one user at a time: ``user`` is the owner's id as text, and another user's
-    files are never found; an id of another form finds nothing. Who may see them is decided by
-    whoever asks."""
+    """The files of one user at a time: ``user`` is the owner's id as text, and another user's files
+    are never found, nor is an id of another form. The calling plugin decides who may see the files.
+    """
 
     async def find(self, user: str, file_ids: Sequence[str]) -> Mapping[str, FileRecord]:
-        """Records by ``file_id``, read at once; what does not exist is left out."""
+        """Records by ``file_id``, in one query; files that do not exist are left out."""
         ...
 
     async def open(self, record: FileRecord) -> OpenedFile:
-        """The bytes of a record that `find` gave. `FileMissing`, `NotReadable`."""
+        """The bytes of a record from `find`. Raises `FileMissing`, `NotReadable`."""
         ...
 
     async def address(self, record: FileRecord, filename: str) -> str | None:
-        """An address from which a browser downloads the file as ``filename``, good for a few
-        minutes and on another origin than ours; ``None`` when its store gives none."""
+        """An address from which a browser downloads the file as ``filename``, valid for a few
+        minutes and on another origin than the server's; ``None`` when the store has no such
+        addresses."""
         ...
 
     async def preview(self, user: str, file_id: str) -> FilePreview | None:
-        """The preview of a file, ``None`` when there is no such file. One that has been
+        """The preview of a file; ``None`` when there is no such file. A preview that has been
         pending for more than two minutes is marked failed (``orphaned``) first."""
         ...
 

@@ -1,11 +1,11 @@
-"""What is wrong with a body, in the words of LibreChat's validation (zod)."""
+"""Validation errors of bodies in the form of LibreChat's validation library (zod)."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 def json_type(value: Any) -> str:
-    """The name of a JSON value's type there: ``null``, ``boolean``, ``number``, ``string``,
+    """The name that zod has for a JSON value's type: ``null``, ``boolean``, ``number``, ``string``,
     ``array`` or ``object``."""
     if value is None:
         return "null"
@@ -19,8 +19,8 @@ def json_type(value: Any) -> str:
 
 
 def wrong_type(expected: str, received: str, path: Sequence[Any] = ()) -> dict[str, Any]:
-    """``{code, expected, received, path, message}`` of a member of a wrong type; ``received``
-    is ``undefined`` for one that is missing."""
+    """The issue ``{code, expected, received, path, message}`` of a member of a wrong type;
+    ``received`` is ``undefined`` for a missing member."""
     missing = received == "undefined"
     return {
         "code": "invalid_type",

@@ -1,8 +1,8 @@
 """The keys that LibreChat knows inside each section of ``librechat.yaml``.
 
-So that a key that nobody here reads yet can be told from one that is misspelt. ``*`` is any
-name; a key without keys of its own may hold anything. Some are LibreChat's former keys, which
-old files still hold.
+They distinguish a key that no plugin reads yet from a misspelt one. ``*`` is any name; a key
+without keys of its own may hold anything. Some are former keys of LibreChat, which old files still
+contain.
 """
 
 from typing import Any

@@ -1,5 +1,5 @@
-"""The environment variables that LibreChat knows, so that a misspelt one can be told from one
-that nobody here reads."""
+"""The environment variables that LibreChat knows; they distinguish a variable that no plugin reads
+from a misspelt one."""
 
 VARIABLES = """
 ADMIN_PANEL_PORT ADMIN_PANEL_SESSION_SECRET ADMIN_PANEL_URL AGENT_DEBUG_LOGGING

@@ -1,7 +1,8 @@
-"""The settings of a model as they are stored with a conversation, and in a preset (collections §3.2).
+"""The settings of a model as they are stored with a conversation, and in a preset (collections
+§3.2).
 
-Which of them a provider understands, and in what range, is the provider's business: another one has
-others under the same names.
+Each provider supports some of them, in ranges of its own; the meaning of a name may differ between
+providers.
 """
 
 # ruff: noqa: N815  (field names are those of the database)
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 
 
 class ModelSettings(BaseModel):
-    """A part of documents. What was never set is absent."""
+    """Base of the documents that contain model settings. Members that were never set are absent."""
 
     endpointType: str | None = None
     model: str | None = None

@@ -1,4 +1,4 @@
-"""Language models: providers, the catalogue over them, and the stream of an answer."""
+"""Language models: providers, the catalogue of all providers, and the events of an answer."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class ToolCallDelta:
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens of one model call as the provider reports them."""
+    """The tokens of one model call as the provider reports them."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -52,7 +52,7 @@ class Finished:
 
 @dataclass(slots=True)
 class ReasoningEnded:
-    """All text of this answer so far was reasoning: the model had not said where it began."""
+    """All text of this answer so far was reasoning; the model did not mark its beginning."""
 
 
 ModelEvent = TextDelta | ReasoningDelta | ReasoningEnded | ToolCallDelta | Usage | Finished
@@ -84,10 +84,10 @@ class ModelCall:
 
 
 class ModelFailure(Exception):
-    """A provider failed. ``status``: its HTTP status or 0; ``retryable``: another try may
-    help; ``retry_after``: the seconds after which the provider wants it, where it says so;
-    ``cut``: the answer broke off, what came of it is a part. The text is safe to show to the
-    user: it holds no key and no address of ours."""
+    """A provider failed. ``status``: its HTTP status, or 0; ``retryable``: another attempt may
+    succeed; ``retry_after``: the seconds after which the provider asks for it, or ``None``;
+    ``cut``: the answer broke off, and only a part of it was received. The text is safe to show to
+    the user: it contains no key and no internal address."""
 
     def __init__(
         self, message: str, status: int = 0, retryable: bool = False, cut: bool = False
@@ -100,11 +100,11 @@ class ModelFailure(Exception):
 
 
 class ModelRefused(Exception):
-    """A turn cannot start with these settings. ``payload`` is the error text of the wire:
-    mostly JSON ``{"type": …, "info": …}`` for which clients have words: ``no_user_key``,
+    """A turn cannot start with these settings. ``payload`` is the error text of the contract:
+    mostly JSON ``{"type": …, "info": …}`` that clients translate: ``no_user_key``,
     ``expired_user_key``, ``missing_model``, ``illegal_model_request``, … (endpoints §5, models §4).
-    ``violation``: the type under which it counts against the user, empty for none; ``denial``: a
-    refusal of the request itself, told in the form of chat-stream §4.3."""
+    ``violation``: the type of violation that is counted for the user, empty for none; ``denial``:
+    the request itself is refused, in the form of chat-stream §4.3."""
 
     def __init__(self, payload: str, violation: str = "", denial: bool = False) -> None:
         super().__init__(payload)
@@ -115,9 +115,10 @@ class ModelRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TitleSettings:
-    """How titles of an endpoint's conversations are made (endpoints §4.1). ``model`` and ``endpoint``:
-    which make them, ``None`` (or ``current_model``) for those of the turn; ``method``: ``completion``, ``functions`` or
-    ``structured``; ``timing``: ``immediate`` (with the turn) or ``final`` (after it)."""
+    """Settings for the titles of an endpoint's conversations (endpoints §4.1). ``model`` and
+    ``endpoint`` make the titles, ``None`` (or ``current_model``) stands for those of the turn;
+    ``method``: ``completion``, ``functions`` or ``structured``; ``timing``: ``immediate`` (with the
+    turn) or ``final`` (after it)."""
 
     enabled: bool = True
     model: str | None = None
@@ -130,11 +131,11 @@ class TitleSettings:
 
 
 class ChatModel(Protocol):
-    """An open line to one model with its settings."""
+    """A client for one model with its settings."""
 
     def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:
-        """The answer as it is made. Closing the iterator ends the provider's work.
-        Raises `ModelFailure`; retries happen inside, before the first event only."""
+        """Yield the events of the answer. Closing the iterator ends the provider's work. Raises
+        `ModelFailure`; only calls without an event so far are retried."""
         ...
 
 
@@ -166,23 +167,24 @@ class PreparedModel:
 
 
 class Provider(Protocol):
-    """A family of endpoints: fills the picker and opens models.
+    """A family of endpoints: lists its models and opens them.
 
-    One plugin may register several; each owns the endpoint names its ``entries`` give.
+    One plugin may register several; each owns the endpoint names in its ``entries``.
     """
 
     async def entries(self, principal: Principal | None) -> Mapping[str, Mapping[str, Any]]:
-        """Configured endpoints → entry of ``GET /api/endpoints`` without ``order``."""
+        """Configured endpoint → its entry in ``GET /api/endpoints``, without ``order``."""
         ...
 
     async def models(self, principal: Principal | None) -> Mapping[str, Sequence[str]]:
-        """Endpoint → model names. Never raises for an outage: falls back to defaults."""
+        """Endpoint → model names. Never raises when a provider is not available: the result then
+        has defaults."""
         ...
 
     async def open(
         self, endpoint: str, model: str, settings: Mapping[str, Any], principal: Principal
     ) -> ChatModel:
-        """A line to a model; raises `ModelRefused` for missing keys and the like."""
+        """A client for a model; raises `ModelRefused`, for example when a key is missing."""
         ...
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
@@ -193,13 +195,13 @@ class Provider(Protocol):
 MODELS_IN_USE: Extension[Callable[[], tuple[str, str] | None]] = Extension(
     "models.in-use", "A model that the operator names for a purpose: its endpoint and its name"
 )
-"""A server of models need not list those: the operator's word counts."""
+"""A server of models need not list these: the operator has configured them."""
 
 LLM_PROVIDERS: Extension[Provider] = Extension("models.providers", "Families of language models")
 
 
 class Catalogue(Protocol):
-    """All providers as one."""
+    """The endpoints and models of all providers."""
 
     async def entries(self, principal: Principal) -> Mapping[str, Mapping[str, Any]]:
         """The body of ``GET /api/endpoints``."""
@@ -212,16 +214,16 @@ class Catalogue(Protocol):
     async def prepare(
         self, body: Mapping[str, Any], principal: Principal, *, internal: bool = False
     ) -> PreparedModel:
-        """Settle endpoint, model, spec and parameters of a chat request body (chat-stream
-        §4.1). `ModelRefused` for illegal models, missing keys, spec errors. ``internal``: the
-        settings are the server's, not a client's (a title, a stored agent): no spec is asked
-        for."""
+        """Determine endpoint, model, spec and parameters of a chat request body (chat-stream §4.1).
+        Raises `ModelRefused` for illegal models, missing keys and wrong specs. ``internal``: the
+        settings are the server's, not a client's (a title, a stored agent), and no spec is
+        required."""
         ...
 
     def spec(self, body: Mapping[str, Any]) -> str | None:
-        """The model spec that a request body names for its endpoint. `ModelRefused`, a denial,
-        for a wrong one, and for none where specs are enforced; its text is ``No model spec selected``, ``Invalid model spec`` or
-        ``Model spec mismatch`` (endpoints §9)."""
+        """The model spec that a request body names for its endpoint. Raises `ModelRefused` as a
+        denial for a wrong spec, and for none where specs are enforced; its text is ``No model spec
+        selected``, ``Invalid model spec`` or ``Model spec mismatch`` (endpoints §9)."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What clients are offered: switches and tools, while a plugin serves what they stand for."""
+"""Capabilities, permissions and tools that are shown to clients only while a plugin serves them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ def _always() -> bool:
 @dataclass(frozen=True, slots=True)
 class AgentCapability:
     """A capability of agents, offered under LibreChat's name for it: ``web_search``,
-    ``execute_code``, ``file_search``, ``artifacts``, … (endpoints §1.1). Clients show its
-    switches only while it is offered. ``active``: is it served as things are configured? Cheap:
-    no database."""
+    ``execute_code``, ``file_search``, ``artifacts``, … (endpoints §1.1). Clients show its switches
+    only while it is offered. ``active`` returns ``True`` when it is served with the current
+    configuration; it must be fast and not use the database."""
 
     summary: str
     active: Callable[[], bool] = _always
@@ -54,11 +54,12 @@ INTERFACE_PERMISSIONS: Mapping[str, str] = {
     "peoplePicker": "PEOPLE_PICKER",
     "sharedLinks": "SHARED_LINKS",
 }
-"""Key of ``interface`` → the permission type that it is about (config-yaml §3)."""
+"""Key of ``interface`` → its permission type (config-yaml §3)."""
 
 
 def active_capabilities(services: Services) -> frozenset[str]:
-    """The names of the capabilities that are served now. One that cannot say counts as off."""
+    """The names of the capabilities that are served now. One whose ``active`` raises counts as
+    off."""
     return frozenset(
         name for name, offer in services.all(AGENT_CAPABILITIES).items() if _is_active(offer)
     )
@@ -72,8 +73,8 @@ def _is_active(offer: AgentCapability) -> bool:
 
 
 def served_permissions(declared: Iterable[str], services: Services) -> frozenset[str]:
-    """The permission types behind which there is something: those that enabled plugins declare,
-    and those of capabilities that are served."""
+    """The permission types of features that exist: those that enabled plugins declare, and those of
+    capabilities that are served."""
     capabilities = active_capabilities(services)
     of_capabilities = (kind for name in capabilities for kind in PERMISSIONS_OF.get(name, ()))
     return frozenset((*declared, *of_capabilities))
@@ -81,8 +82,8 @@ def served_permissions(declared: Iterable[str], services: Services) -> frozenset
 
 @dataclass(frozen=True, slots=True)
 class AgentTool:
-    """A tool that agents can be given. ``key`` stands in the agent's ``tools`` then, and
-    `has_tool` tells its source of tools; ``icon`` is an address."""
+    """A tool that agents can be given. ``key`` is its name in the agent's ``tools``, for which its
+    source of tools asks `has_tool`; ``icon`` is an address."""
 
     key: str
     name: str
@@ -91,7 +92,7 @@ class AgentTool:
 
 
 class AgentTools(Protocol):
-    """Names tools for the agent builder. Running them is the affair of a `ToolSource`."""
+    """Lists tools for the agent builder. A `ToolSource` runs them."""
 
     async def listed(self, principal: Principal) -> Sequence[AgentTool]:
         """The tools that the caller may give to their agents."""
@@ -104,6 +105,6 @@ AGENT_TOOLS: Extension[AgentTools] = Extension(
 
 
 def has_tool(turn: Turn, key: str) -> bool:
-    """Was the agent that answers given this tool?"""
+    """``True`` when the agent that answers this turn has the tool."""
     given: Any = None if turn.agent is None else turn.agent.get("tools")
     return isinstance(given, list) and key in given

@@ -1,8 +1,9 @@
-"""List prices of models in USD per million tokens, which are credits per token (contract
-balance §6): for whoever shows costs or charges them.
+"""List prices of models in USD per million tokens, which equal credits per token (contract balance
+§6), for plugins that show or charge costs.
 
-Providers change them; an operator's ``tokenConfig`` goes first. A line is a price and the names
-it is for; a name stands for every model whose own name contains it, and the longest name counts.
+Providers change them; an operator's ``tokenConfig`` takes precedence. A line is a price and the
+names it applies to; a name applies to every model whose own name contains it, and the longest such
+name counts.
 """
 
 import math
@@ -200,7 +201,7 @@ PRICES = _pairs("""
 2.5/12.5     nova-premier
 0.3/2.5      nova-2-lite
 """)
-"""Prompt and completion."""
+"""Prices of prompt and completion."""
 
 CACHE = _pairs("""
 3.75/0.3     claude-3.7-sonnet claude-3-7-sonnet claude-3.5-sonnet claude-3-5-sonnet
@@ -238,7 +239,7 @@ CACHE = _pairs("""
 2/0.2        gemini-3.1
 1.5/0.15     gemini-3.5-flash
 """)
-"""Writing to the provider's cache, and reading from it."""
+"""Prices of writing to and reading from the provider's cache."""
 
 LONG_PROMPT: Mapping[str, int] = {
     "gemini-3.1": 200_000,
@@ -254,7 +255,7 @@ LONG_PROMPT: Mapping[str, int] = {
     "grok-4.6": 200_000,
     "grok-4-6": 200_000,
 }
-"""Tokens of a prompt above which a model has the prices below."""
+"""The number of prompt tokens above which a model has the prices below."""
 
 LONG_PRICES = _pairs("""
 4/18         gemini-3.1
@@ -275,7 +276,7 @@ LONG_CACHE = _pairs("""
 """)
 
 UNKNOWN = 6.0
-"""Prompt and completion of a model that nobody knows."""
+"""The price of prompt and completion of a model that is in no table."""
 
 OLD_NAMES = (
     ("gpt-3.5-turbo-16k", "16k"),
@@ -286,12 +287,14 @@ OLD_NAMES = (
     ("gpt-4-32k", "32k"),
     ("gpt-4", "8k"),
 )
-"""Models without a line of their own, and whose prices they have; the first that fits."""
+"""(part of a name, name in the table) for models without a line of their own; the first match
+counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Credits per token. ``write`` and ``read`` of the provider's cache."""
+    """Prices of one model in credits per token; ``write`` and ``read`` are those of the provider's
+    cache."""
 
     prompt: float
     completion: float
@@ -301,8 +304,8 @@ class Rates:
 
 @lru_cache(maxsize=4096)
 def shown_prices(model: str) -> Mapping[str, float]:
-    """``prompt``, ``completion`` and, where its provider asks for them, ``cacheWrite`` and
-    ``cacheRead``, as clients are told. The mapping is shared: do not change it."""
+    """``prompt``, ``completion`` and, for models with cache prices, ``cacheWrite`` and
+    ``cacheRead``, as clients receive them. The mapping is shared: do not change it."""
     key = listed_name(model)
     found = (UNKNOWN, UNKNOWN) if key is None else (*PRICES[key], *CACHE.get(key, ()))
     return dict(zip(("prompt", "completion", "cacheWrite", "cacheRead"), found, strict=False))
@@ -310,7 +313,7 @@ def shown_prices(model: str) -> Mapping[str, float]:
 
 @lru_cache(maxsize=4096)
 def listed_name(model: str) -> str | None:
-    """The name in the table that a model goes by, or ``None``."""
+    """The name in the table that applies to a model, or ``None``."""
     name = model.lower()
     key = (_longest(name.rpartition("/")[2]) if "/" in name else None) or _longest(name)
     if key is not None:
@@ -327,8 +330,8 @@ def _longest(name: str) -> str | None:
 
 
 def listed_rates(model: str, prompt_tokens: int = 0) -> Rates:
-    """What the table says. ``prompt_tokens`` with the cached ones: a long prompt may have
-    other prices."""
+    """The prices in the table for a model. ``prompt_tokens`` includes cached ones: a long prompt
+    may have other prices."""
     key = listed_name(model)
     if key is None:
         return Rates(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)

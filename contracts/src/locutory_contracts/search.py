@@ -8,24 +8,24 @@ from locutory import Service
 
 
 class SearchFailed(Exception):
-    """The index cannot be asked at the moment."""
+    """The index is not available at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageHit:
-    """A message that matches, best first."""
+    """A matching message."""
 
     message_id: str
     conversation_id: str
 
 
 class Search(Protocol):
-    """Finds conversations and messages of one user by text. Every word may be the beginning
-    of one, and a slip of the pen is forgiven. The index may be a little behind: whoever asks
-    reads the documents again under the owner's filter. Raises `SearchFailed`."""
+    """Finds conversations and messages of one user by text. Every word matches the beginnings of
+    words, and small typing errors are tolerated. The index may be slightly out of date: callers
+    read the documents again with the owner's id as a filter. Raises `SearchFailed`."""
 
     async def conversations(self, user: str, text: str, limit: int) -> Sequence[str]:
-        """Ids of conversations whose title or tags match, best first."""
+        """The ids of conversations whose title or tags match, best first."""
         ...
 
     async def messages(self, user: str, text: str, limit: int) -> Sequence[MessageHit]:

@@ -1,4 +1,4 @@
-"""Signing people in by other ways than a password: social logins, OpenID Connect, SAML, LDAP."""
+"""Sign-in other than by password: social logins, OpenID Connect, SAML, LDAP."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,17 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who an identity provider says somebody is.
+    """An identity as an identity provider describes it.
 
-    ``provider`` is the account's ``provider`` value (``google``, ``openid``, ``ldap`` …),
-    ``key`` the field that holds the provider's id (``googleId``, ``openidId``, …),
-    ``subject`` that id, or "" where SAML tells one that the next sign-in will not have;
-    ``issuer`` the OpenID issuer without trailing slash, or ``None``. ``email``: the address,
-    or "" when the provider tells none; ``email_verified``: the provider vouches for it.
-    ``fields`` are further account fields: ``name``, ``username``, ``avatar``,
-    ``idOnTheSource``, ``tenantId``; ``role``, which is given to an account that exists, too.
-    ``issuer_configured``: the issuer is the one of the deployment's settings, so accounts
-    from before issuers were stored are its.
+    ``provider`` is the account's ``provider`` value (``google``, ``openid``, ``ldap`` …), ``key``
+    the field that holds the provider's id (``googleId``, ``openidId``, …), ``subject`` that id, or
+    "" where SAML gives an id that changes with each sign-in; ``issuer`` the OpenID issuer without
+    trailing slash, or ``None``. ``email``: the address, or "" when the provider gives none;
+    ``email_verified``: the provider has verified it. ``fields`` are further account fields:
+    ``name``, ``username``, ``avatar``, ``idOnTheSource``, ``tenantId``; ``role``, which an existing
+    account receives, too. ``issuer_configured``: the issuer is the one in the deployment's
+    settings, so accounts from before issuers were stored belong to it.
     """
 
     provider: str
@@ -49,9 +48,9 @@ class IdentityRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A session that was opened. ``cookies`` are complete ``Set-Cookie`` values;
-    ``account`` as the login answer shows it; ``second_factor`` is the temporary token when
-    the account still owes one, and then there is no access token and no cookie."""
+    """A session that was opened. ``cookies`` are complete ``Set-Cookie`` values; ``account`` has
+    the members of the login answer; ``second_factor`` is the temporary token when the second factor
+    is still missing, and then there is no access token and no cookie."""
 
     access_token: str | None
     account: Mapping[str, Any]
@@ -60,33 +59,33 @@ class OpenedSession:
 
 
 class SignIns(Protocol):
-    """Accounts for identities, and sessions for accounts."""
+    """Finds or creates accounts for identities, and opens and ends sessions."""
 
     async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
-        """The id of the account of an identity: found by provider id (and issuer), else by a
-        verified address of an account of the same provider, else created. An account that
-        has another id at the provider is found by its address in SAML only. None is created
-        without an address of the form ``x@y.z``. What the provider says is written as
-        contract oauth §4-§7 has it. ``address``: where the person comes from, whose ban
-        counts.
+        """The account id of an identity: found by provider id (and issuer), else by a verified
+        address of an account of the same provider, else created. An account with another id at the
+        provider is found by its address in SAML only. None is created without an address of the
+        form ``x@y.z``. The provider's data is stored as in contract oauth §4-§7. ``address``: the
+        IP address of the person, whose ban counts.
 
-        `IdentityRefused` when the deployment does not allow it; `HTTPError` with the
-        contract's answer for those who are banned, and 409, with a text for the person,
-        where a directory gives somebody the address of another account."""
+        Raises `IdentityRefused` when the deployment does not allow it; `HTTPError` with the
+        contract's answer for banned users, and 409, with a text for the person, when a directory
+        gives an identity the address of another account.
+        """
         ...
 
     async def expect(self, identity: Identity) -> str:
-        """The id of the account of somebody who need not have signed in yet, and of whom a
-        directory tells: ``subject`` is "" and ``fields`` hold ``idOnTheSource``. It is the
-        account with this id there, or else with this address; `adopt` finds it when that
-        person signs in. Accounts that are there are not changed; else one is created, with
-        an address that counts as unverified. Only in the tenant that ``fields`` name, or
-        among accounts without one.
+        """The account id of a person whom a directory lists and who need not have signed in yet:
+        ``subject`` is "" and ``fields`` contain ``idOnTheSource``. It is the account with this id,
+        or else with this address; `adopt` finds it when that person signs in. Existing accounts are
+        not changed; else one is created, with an address that counts as unverified. Only accounts
+        of the tenant in ``fields`` are found, without it those that have none.
 
-        `IdentityRefused` when the deployment wants no such account (``domain``), when there
-        is no address (``auth_failed``), or when it is that of an account whose owner never
-        showed that it is theirs (``unverified``), who is somebody else there
-        (``other_provider``), or which is being deleted (``closing``)."""
+        Raises `IdentityRefused` when the deployment does not allow such an account (``domain``),
+        when there is no address (``auth_failed``), or when the address is that of an account whose
+        owner has never verified it (``unverified``), that has another id in the directory
+        (``other_provider``), or that is being deleted (``closing``).
+        """
         ...
 
     async def open(
@@ -98,7 +97,7 @@ class SignIns(Protocol):
         address: str = "",
         agent: str = "",
     ) -> OpenedSession:
-        """Open a session for an account. ``address`` and ``agent`` (User-Agent) are shown in
+        """Open a session for an account. ``address`` (IP) and ``agent`` (User-Agent) are shown in
         the list of its sessions."""
         ...
 
@@ -111,11 +110,12 @@ SIGN_INS: Service[SignIns] = Service("accounts.sign-ins", "Accounts and sessions
 
 
 class PasswordCheck(Protocol):
-    """Checks a name and password elsewhere (a directory). When one is registered, local
-    passwords are not tried."""
+    """Checks a name and password elsewhere (in a directory). When one is registered, local
+    passwords are not checked."""
 
     async def check(self, name: str, password: str) -> str:
-        """The account id; `IdentityRefused` with the directory's message otherwise."""
+        """The account id; raises `IdentityRefused` with the directory's message when the check
+        fails."""
         ...
 
 
@@ -126,8 +126,8 @@ PASSWORD_CHECKS: Extension[PasswordCheck] = Extension(
 
 @dataclass(frozen=True, slots=True)
 class OutsideSession:
-    """A session that an identity provider keeps, as the browser proves it. ``id``: 24 hex
-    characters, the same until it ends, or ``None``; ``began``: when the person signed in."""
+    """A session that an identity provider keeps, identified by the request's cookies. ``id``: 24
+    hex characters, the same until it ends, or ``None``; ``began``: the moment of sign-in."""
 
     user_id: str
     id: str | None
@@ -136,7 +136,7 @@ class OutsideSession:
 
 @dataclass(frozen=True, slots=True)
 class OutsideAnswer:
-    """What ``POST /api/auth/refresh`` answers. ``cookies``: complete ``Set-Cookie`` values."""
+    """The response of ``POST /api/auth/refresh``. ``cookies``: complete ``Set-Cookie`` values."""
 
     status: int
     body: Mapping[str, Any] | str | None
@@ -146,7 +146,7 @@ class OutsideAnswer:
 
 @dataclass(frozen=True, slots=True)
 class OutsideEnd:
-    """What logging out adds: members of the answer, and ``Set-Cookie`` values."""
+    """Additions to the response of a logout: members of its body, and ``Set-Cookie`` values."""
 
     members: Mapping[str, Any] = field(default_factory=dict)
     cookies: Sequence[str] = ()
@@ -154,20 +154,21 @@ class OutsideEnd:
 
 class OutsideSessions(Protocol):
     """Sessions that an identity provider keeps. An entry is for requests whose cookie
-    ``token_provider`` is its name, and `AUTHENTICATORS` of that name reads their tokens.
-    Whether the account is closed or banned, or the session was ended, is checked by whoever
-    asks."""
+    ``token_provider`` is its name; the entry of `AUTHENTICATORS` with that name reads their tokens.
+    The caller checks whether the account is closed or banned, or the session was ended."""
 
     def session(self, request: "Request") -> OutsideSession | None:
-        """The session of a request; ``None`` without one. Costs no look-up."""
+        """The session of a request, without a look-up in the database; ``None`` when it has
+        none."""
         ...
 
     async def refresh(self, request: "Request") -> OutsideAnswer | None:
-        """New tokens; ``None`` when the usual refresh has to answer."""
+        """New tokens for a request; ``None`` when the default refresh has to answer."""
         ...
 
     async def end(self, request: "Request", account: Account) -> OutsideEnd:
-        """An account logs out, whatever its session. Faults do not keep it from that."""
+        """End the session of a request in which the account logs out. Faults do not prevent the
+        logout."""
         ...
 
 
@@ -177,10 +178,10 @@ OUTSIDE_SESSIONS: Extension[OutsideSessions] = Extension(
 
 
 class RoleNames(Protocol):
-    """Which roles exist."""
+    """Lists the stored roles."""
 
     async def names(self, tenant: str | None) -> Collection[str]:
-        """Names of the roles of a tenant."""
+        """The names of the roles of a tenant."""
         ...
 
 
@@ -188,7 +189,7 @@ ROLE_NAMES: Service[RoleNames] = Service("access.role-names", "Names of the stor
 
 
 class Memberships(Protocol):
-    """Membership in groups that come from a directory."""
+    """Membership in groups of a directory."""
 
     async def sync(self, user_id: str, source: str, group_ids: Collection[str]) -> None:
         """Make the account a member of the stored groups of ``source`` whose id there is in
@@ -203,7 +204,7 @@ MEMBERSHIPS: Service[Memberships] = Service(
 
 @dataclass(frozen=True, slots=True)
 class AccountSignedIn(Fact):
-    """Somebody signed in. ``provider`` says how."""
+    """A user signed in. ``provider``: the way of sign-in."""
 
     user_id: str
     provider: str

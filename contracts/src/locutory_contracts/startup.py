@@ -1,4 +1,4 @@
-"""Members of ``GET /api/config``: every plugin contributes its own (user §2)."""
+"""Members of ``GET /api/config``, to which every plugin contributes its own (user §2)."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,14 +7,15 @@ from locutory import Extension, Principal
 
 
 class StartupConfig(Protocol):
-    """Members for the client's startup configuration. Must be cheap: no database."""
+    """Members of the client's startup configuration. The methods must be fast and not use the
+    database."""
 
     def everyone(self) -> Mapping[str, Any]:
-        """Members that anonymous callers see too."""
+        """The members that anonymous callers see too."""
         ...
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
-        """Members added after login."""
+        """The members that are added after login."""
         ...
 
 

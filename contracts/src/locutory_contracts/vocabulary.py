@@ -1,6 +1,6 @@
-"""LibreChat's names, and the plugin that answers for each.
+"""LibreChat's names, and the plugin that serves each.
 
-Lets the kernel tell a key whose plugin is off (a note) from a key that nobody knows (an error
+With them the kernel distinguishes a key whose plugin is off (a note) from an unknown key (an error
 that names the nearest one), without knowing any feature itself.
 """
 

@@ -1,7 +1,7 @@
-"""Who calls, and what a route demands of them.
+"""The caller of a request, and the access that a route demands.
 
-Every route declares its access; the kernel applies it. Authentication and policy
-themselves come from plugins (`AUTHENTICATORS`, `POLICY`).
+Every route declares its access; the kernel applies it. Authentication and policy themselves come
+from plugins (`AUTHENTICATORS`, `POLICY`).
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An answer of the policy with its reason; truthy when allowed."""
+    """A decision of the policy and the reason for it; truthy when allowed."""
 
     allowed: bool
     reason: str
@@ -48,19 +48,21 @@ class Authenticator(Protocol):
     """Turns a request into a caller."""
 
     async def authenticate(self, request: "Request") -> Principal:
-        """The caller; raises `locutory.Unauthorized` with the contract's message."""
+        """Return the caller; raise `locutory.Unauthorized` with the contract's message when there
+        is none."""
         ...
 
 
 class Policy(Protocol):
-    """Decides what a role may do."""
+    """Decides which permissions and capabilities a caller has."""
 
     async def allows(self, principal: Principal, group: str, action: str) -> Decision:
-        """May the caller use ``action`` of permission group ``group``?"""
+        """A positive decision when the caller may use ``action`` of permission group ``group``."""
         ...
 
     async def holds(self, principal: Principal, capability: str) -> Decision:
-        """Does the caller hold an administrative capability such as ``manage:roles``?"""
+        """A positive decision when the caller holds an administrative capability such as
+        ``manage:roles``."""
         ...
 
 
@@ -73,26 +75,27 @@ POLICY: Service[Policy] = Service("kernel.policy", "Permissions and capabilities
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """Anybody; the reason is shown by ``locutory routes``."""
+    """Access for anybody, signed in or not; the reason is shown by ``locutory routes``."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class OptionalUser:
-    """Anybody; a valid session is recognised, an invalid one ignored."""
+    """Access for anybody; a valid session is recognised, an invalid one is ignored. The reason is
+    shown by ``locutory routes``."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A valid session."""
+    """Access with a valid session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Can:
-    """A valid session whose role has ``action`` of ``group``.
+    """Access with a valid session whose role has ``action`` of ``group``.
 
     ``refusal`` replaces the body of the 403 where the contract states another.
     """
@@ -104,14 +107,14 @@ class Can:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """A valid session that holds an administrative capability."""
+    """Access with a valid session that holds an administrative capability."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A valid API key with this scope."""
+    """Access with a valid API key that has this scope."""
 
     scope: str
 
@@ -121,7 +124,7 @@ Access = Public | OptionalUser | SignedIn | Can | Capability | ApiKey
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Default of one permission for the two system roles."""
+    """The defaults of one permission for the two system roles, USER and ADMIN."""
 
     user: bool
     admin: bool = True
@@ -130,7 +133,8 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class PermissionGroup:
-    """What the hook ``permissions`` returns: a group such as ``REPORTS`` and its actions."""
+    """A group of permissions such as ``REPORTS`` with its actions; the hook ``permissions`` returns
+    a list of these."""
 
     name: str
     actions: Mapping[str, Action]

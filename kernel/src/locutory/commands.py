@@ -1,5 +1,5 @@
-"""What commands of plugins need besides `locutory`: the database of a deployment beside its running
-server, and kernels of their own."""
+"""Helpers for the commands of plugins, beside `locutory`: opening the database of a deployment
+while its server runs, and building a kernel of one's own."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -20,8 +20,8 @@ __all__ = ["PHASES", "Kernel", "build", "fault", "opened", "read_sources", "set_
 
 @contextlib.asynccontextmanager
 async def opened(ctx: Context) -> AsyncIterator[None]:
-    """The database of a kernel that is not started; a running server goes on beside it.
-    `click.ClickException` when it does not answer."""
+    """Open the database of a kernel that is not started, and close it at the end; a running server
+    is not disturbed. Raises `click.ClickException` when the database does not answer."""
     try:
         ctx.database.use(await open_database(ctx.kernel, ctx.data_dir, create=False))
         try:
@@ -33,7 +33,8 @@ async def opened(ctx: Context) -> AsyncIterator[None]:
 
 
 def fault(error: PyMongoError) -> click.ClickException:
-    """What a command says and ends with when the database fails."""
+    """The exception with which a command ends when the database fails: the error and, where it has
+    one, its advice."""
     if advice := advice_of(error):
         return click.ClickException(f"{error}\n  → {advice}")
     return click.ClickException(f"The database does not answer: {error}")

@@ -1,4 +1,4 @@
-"""Errors of the kernel: those that stop a start, and those that become HTTP answers."""
+"""Errors of the kernel: those that stop a start, and those that become HTTP responses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,14 +7,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a deployment: where, owned by whom, what, and what to do."""
+    """One problem of a deployment: the place, the description, a suggested correction and the
+    plugin that it belongs to."""
 
     where: str
     text: str
     fix: str = ""
     plugin: str = "kernel"
     cause: BaseException | None = field(default=None, compare=False, repr=False)
-    """The fault of a plugin's code behind it, for its author."""
+    """The exception of a plugin's code that caused it, for its author."""
 
     def __str__(self) -> str:
         line = f"{self.where} [{self.plugin}]: {self.text}"
@@ -22,7 +23,8 @@ class Problem:
 
 
 class StartupError(Exception):
-    """The deployment is wrong; the server does not start. Carries every problem found."""
+    """The deployment has problems and the server does not start. ``problems`` holds every problem
+    found."""
 
     def __init__(self, problems: Problem | Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = (
@@ -32,8 +34,8 @@ class StartupError(Exception):
 
 
 class HTTPError(Exception):
-    """An answer given by raising it. ``body``: a mapping or list is sent as JSON, a
-    string as text, ``None`` as an empty body."""
+    """A response that is sent by raising it. ``body``: a mapping or list is sent as JSON, a string
+    as text, ``None`` as an empty body."""
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class BadRequest(HTTPError):
 
 
 class ServiceMissing(HTTPError):
-    """A service that no enabled plugin provides was asked for while serving a request."""
+    """503 for a request that needs a service which no enabled plugin provides."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -86,11 +88,12 @@ class ServiceMissing(HTTPError):
 
 
 class Veto(HTTPError):
-    """Raised by a handler of a step to stop the operation with an answer."""
+    """Raised by a handler of a step to stop the operation with a response."""
 
 
 def advice_of(error: Exception) -> str | None:
-    """What the operator does about a store's error (its attribute ``advice``). Such an error is
-    a sentence for people; the text of all others may hold addresses."""
+    """The attribute ``advice`` of a store's error: a sentence for the operator; ``None`` when it
+    has none. Only errors with advice have texts for people; those of others may contain addresses.
+    """
     advice = getattr(error, "advice", None)
     return advice if isinstance(advice, str) else None

@@ -1,4 +1,5 @@
-"""Events: steps take part in an operation and may veto it, facts report what happened."""
+"""Events: a step is part of an operation and may be vetoed, a fact reports something that has
+happened."""
 
 import asyncio
 from collections import defaultdict
@@ -14,19 +15,19 @@ log = structlog.get_logger("locutory.events")
 
 
 class Step:
-    """Base of events named …ing: published inside an operation. A handler that raises
-    vetoes the operation; `locutory.Veto` carries the answer."""
+    """Base of events named …ing: checked inside an operation. A handler that raises vetoes the
+    operation; `locutory.Veto` carries the response."""
 
 
 class Fact:
-    """Base of events named …ed: published afterwards. Faults of handlers are logged and
-    counted, never felt by the publisher.
+    """Base of events named …ed: published afterwards. Faults of handlers are logged and counted,
+    and never reach the publisher.
 
-    ``durable``: the fact is written to the outbox first, and every plugin that
-    subscribes to it receives it at least once, also one that was off or failed then.
-    A durable fact is a dataclass of JSON values. ``kept_days``: how long it waits for
-    plugins that are off; ``None``: for good. ``erases``: a member of this fact and one of
-    others; those that are kept for a while and have its value there are removed with it.
+    ``durable``: the fact is written to the outbox first, and every plugin that subscribes to it
+    receives it at least once, even one that was off or failed at that time. A durable fact is a
+    dataclass of JSON values. ``kept_days``: days for which it is kept for plugins that are off;
+    ``None``: without limit. ``erases``: (member of this fact, member of others): publishing this
+    fact deletes the facts with an expiry that have the same value there.
     """
 
     durable: ClassVar[bool] = False
@@ -39,14 +40,14 @@ E = TypeVar("E", bound=Step | Fact)
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """What the hook ``subscriptions`` returns: a handler for one event type."""
+    """A handler for one type of event; the hook ``subscriptions`` returns a list of these."""
 
     event: type[Any]
     handler: Callable[[Any], Awaitable[None]]
 
 
 class Outbox(Protocol):
-    """Where durable facts are kept until every subscriber has handled them."""
+    """Stores durable facts and delivers them to every subscriber."""
 
     async def publish(
         self, event: str, payload: dict[str, Any], kept_days: int | None = None
@@ -74,11 +75,11 @@ class Events:
         self._handlers[subscription.event].append((owner, subscription.handler))
 
     def subscribers(self, event: type[Any]) -> list[tuple[str, Callable[[Any], Awaitable[None]]]]:
-        """(plugin, handler) of an event type, in plugin order."""
+        """(plugin, handler) for each subscriber of an event type, in plugin order."""
         return list(self._handlers.get(event, ()))
 
     def durable_types(self) -> dict[str, type[Fact]]:
-        """Durable facts that somebody subscribes to, by name."""
+        """The durable facts that have subscribers, by class name."""
         return {
             kind.__name__: kind
             for kind in self._handlers
@@ -113,7 +114,7 @@ class Events:
     async def deliver(
         self, owner: str, handler: Callable[[Any], Awaitable[None]], fact: Fact
     ) -> bool:
-        """Run one handler; a fault is logged under its plugin and answered with ``False``."""
+        """Run one handler; ``False`` when it fails, which is logged and counted under its plugin."""
         try:
             await handler(fact)
         except Exception:

@@ -7,10 +7,10 @@ from typing import Any
 
 @cache
 def entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
-    """Those of a group, in the order of their names.
+    """The entry points of a group, sorted by name.
 
-    Read once, since looking through every package takes 15 ms and a start asks four times:
-    what is installed while a server runs is seen at the next start.
+    They are read once, since looking through every package takes 15 ms and a start needs four
+    groups: a package that is installed while a server runs is seen at the next start.
     """
     return tuple(sorted(_all().select(group=group), key=lambda point: point.name))
 

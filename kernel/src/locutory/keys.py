@@ -1,8 +1,7 @@
 """Keys under which plugins offer and find typed services.
 
-A key object, not the Protocol itself, names a promise: a Protocol cannot be
-passed as ``type[T]`` under a strict type checker, and two promises may share a
-Protocol.
+A promise is named by a key object and not by its Protocol: a Protocol cannot be passed as
+``type[T]`` under a strict type checker, and two promises may share a Protocol.
 """
 
 from typing import Generic, TypeVar

@@ -1,4 +1,4 @@
-"""What callers may do when no plugin decides, and who decides."""
+"""The policy of a kernel: that of a plugin, or defaults."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from locutory.services import Services
 
 
 class DefaultPolicy:
-    """Used when no plugin provides `POLICY`: the defaults that plugins declared.
+    """The policy when no plugin provides `POLICY`: the defaults that plugins declare.
 
     The role ``ADMIN`` holds every capability, every other role none.
     """

@@ -1,4 +1,4 @@
-"""Responses: JSON with the wire's dates and ids, text, and empty bodies."""
+"""Responses: JSON with dates and ids in the form of the contract, text, and empty bodies."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -14,7 +14,8 @@ _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 
 
 def iso(moment: datetime) -> str:
-    """``2026-01-31T12:00:00.123Z``: ISO 8601 UTC with milliseconds, as every date on the wire."""
+    """A moment as ``2026-01-31T12:00:00.123Z``: ISO 8601 in UTC with milliseconds, as every date in
+    the API. A moment without a time zone counts as UTC."""
     text = moment.isoformat(timespec="milliseconds")
     if text.endswith("+00:00"):
         return text[:-6] + "Z"
@@ -42,12 +43,12 @@ def _default(value: Any) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """JSON bytes of stored documents and plain values: ObjectId as hex, dates as `iso`."""
+    """The JSON bytes of stored documents and plain values: ObjectId as hex, dates as `iso`."""
     return orjson.dumps(value, default=_default, option=_OPTIONS)
 
 
 class JSON(Response):
-    """A JSON body. ``content`` is encoded once; ``bytes`` are taken as encoded already."""
+    """A response with a JSON body. ``content`` is encoded once; ``bytes`` count as encoded already."""
 
     media_type = "application/json; charset=utf-8"
 
@@ -56,20 +57,20 @@ class JSON(Response):
 
 
 class Text(Response):
-    """A plain text body as Express sends it (``text/html``)."""
+    """A response with a text body, labelled ``text/html`` as Express does."""
 
     media_type = "text/html"
 
 
 class Empty(Response):
-    """A status without body or content type."""
+    """A response with a status, and without a body or content type."""
 
     def __init__(self, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(None, status_code, headers)
 
 
 def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """A response from data: text for a string, empty for ``None``, JSON for the rest."""
+    """A response from data: text for a string, empty for ``None``, JSON for everything else."""
     plain = dict(headers) if headers else None
     if body is None:
         return Empty(status, plain)

@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Provide:
-    """What the hook ``services`` returns: a value offered under a key.
+    """A value offered under a key; the hook ``services`` returns a list of these.
 
     ``name`` is required for an `Extension` entry and ignored for a `Service`.
     """
@@ -26,21 +26,23 @@ class Provide:
 
 @dataclass(slots=True)
 class Gathered(Generic[R]):
-    """Outcome of asking every entry of an extension: answers and failures by entry name."""
+    """The outcome of `Services.gather`: results and failures by entry name."""
 
     results: dict[str, R] = field(default_factory=dict)
     failures: dict[str, BaseException] = field(default_factory=dict)
 
 
 class Services:
-    """Typed look-up of what plugins provide. Filled at build time, read-only afterwards."""
+    """Typed look-up of the services and extension entries of plugins. Filled at build time,
+    read-only afterwards."""
 
     def __init__(self) -> None:
         self._single: dict[str, tuple[str, Any]] = {}
         self._many: dict[str, dict[str, tuple[str, Any]]] = {}
 
     def provide(self, offer: Provide, owner: str) -> None:
-        """Register an offer of plugin ``owner``; a double one is a `StartupError`."""
+        """Register an offer of plugin ``owner``; a second one of the same service or entry name is
+        a `StartupError`."""
         if isinstance(offer.key, Service):
             taken = self._single.get(offer.key.name)
             if taken is not None:
@@ -66,7 +68,8 @@ class Services:
         return None if found is None else cast(T, found[1])
 
     def get(self, key: Service[T]) -> T:
-        """The service; `ServiceMissing` (503 on a request) when it is switched off."""
+        """The service; raises `ServiceMissing` (503 on a request) when no enabled plugin provides
+        it."""
         found = self._single.get(key.name)
         if found is None:
             raise ServiceMissing(key.name)
@@ -82,7 +85,7 @@ class Services:
         return None if found is None else cast(T, found[1])
 
     def owner(self, key: Key[Any], name: str = "") -> str | None:
-        """The plugin behind a service or an extension entry."""
+        """The plugin that provides a service or an extension entry; ``None`` when there is none."""
         found = (
             self._single.get(key.name)
             if isinstance(key, Service)
@@ -91,7 +94,7 @@ class Services:
         return None if found is None else found[0]
 
     def offers(self) -> list[tuple[str, str, str]]:
-        """(key name, entry name or '', owner) of everything provided, sorted."""
+        """(key name, entry name or "", plugin) of every service and extension entry, sorted."""
         single = [(name, "", owner) for name, (owner, _) in self._single.items()]
         many = [
             (name, entry, owner)
@@ -106,8 +109,8 @@ class Services:
         call: Callable[[T], Awaitable[R]],
         timeout: float = 5.0,
     ) -> Gathered[R]:
-        """Ask every entry at once; a slow (over ``timeout`` seconds) or broken one is a
-        failure of its own and never breaks the others."""
+        """Call every entry concurrently. One that raises or takes more than ``timeout`` seconds
+        becomes a failure in the result and does not affect the others."""
         entries = self.all(key)
         outcome: Gathered[R] = Gathered()
 

@@ -120,7 +120,8 @@ class KernelConfig(OutgoingSettings):
 
     @property
     def drain_seconds(self) -> float:
-        """What running work gets of ``shutdown_seconds``; the rest is for closing down."""
+        """The part of ``shutdown_seconds`` for running work; the rest, at most 5 seconds, is for
+        closing."""
         return self.shutdown_seconds - min(5.0, self.shutdown_seconds / 2)
 
     @property
@@ -133,14 +134,14 @@ class KernelConfig(OutgoingSettings):
 
     @property
     def is_https(self) -> bool:
-        """Do people reach the server by https, as one of its public addresses says? An address
-        without a scheme counts as such, unless it is this machine."""
+        """``True`` when one of the public addresses uses https. An address without a scheme counts
+        as https, unless it is this machine."""
         return any(map(_is_https, (self.domain_server, self.domain_client)))
 
     @model_validator(mode="after")
     def _own_port(self) -> Self:
-        """Addresses that nobody gave name the port that is listened on: links would lead
-        elsewhere."""
+        """Use the configured port in public addresses that are not set, so that links lead to this
+        server."""
         if self.port not in (0, _PORT):
             for name in {"domain_client", "domain_server"} - self.model_fields_set:
                 object.__setattr__(self, name, f"http://localhost:{self.port}")

@@ -1,1 +1,1 @@
-"""The configuration of a deployment: read, checked, taken again."""
+"""The configuration of a deployment: reading, validating and reloading it."""

@@ -1,4 +1,5 @@
-"""The configuration as a whole, checked: everything that is wrong at once, and what is odd."""
+"""Validation of the whole configuration: it collects all errors, warnings and notes before it
+fails."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,8 +38,8 @@ _SHOWN = 12
 
 @dataclass(slots=True)
 class Configuration:
-    """The validated configuration. ``warnings`` are sentences about what may be wrong,
-    ``notes`` about what is right and has no effect here."""
+    """The validated configuration. ``warnings`` are sentences about settings that may be wrong,
+    ``notes`` about settings that are right but have no effect here."""
 
     kernel: KernelConfig
     plugins: dict[str, BaseModel] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Configuration:
     notes: list[str] = field(default_factory=list)
 
     def log_warnings(self) -> None:
-        """Warnings and notes to the log."""
+        """Write the warnings and notes to the log."""
         for warning in self.warnings:
             log.warning("config.warning", text=warning)
         for note in self.notes:
@@ -55,8 +56,8 @@ class Configuration:
 
 
 def vocabulary() -> dict[str, dict[str, Any]]:
-    """Names that installed packages know (entry points ``locutory.vocabulary``), merged:
-    ``sections`` with the plugin of each, ``keys`` inside of them, ``variables``."""
+    """The names that installed packages declare (entry points ``locutory.vocabulary``), merged:
+    ``sections`` (section → its plugin), ``keys`` (section → nested keys) and ``variables``."""
     merged: dict[str, dict[str, Any]] = {}
     for point in entry_points("locutory.vocabulary"):
         for kind, words in point.load().items():
@@ -71,9 +72,11 @@ def validate(
     *,
     may_bypass: bool = True,
 ) -> Configuration:
-    """Check everything for the enabled plugins; raises one `StartupError` with all problems.
+    """Validate the configuration for the enabled plugins; raises one `StartupError` with all
+    problems.
 
-    ``may_bypass``: CONFIG_BYPASS_VALIDATION counts.
+    ``may_bypass``: honour CONFIG_BYPASS_VALIDATION, which turns the problems of ``librechat.yaml``
+    into warnings and its content into nothing.
     """
     problems: list[Problem] = []
     kernel = _settings("kernel", KernelConfig, {}, sources, problems, "")

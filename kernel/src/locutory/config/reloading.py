@@ -1,4 +1,5 @@
-"""Taking a changed configuration while the server runs, and saying what of it waits."""
+"""Applying a changed configuration while the server runs, and naming the settings that need a
+restart."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,10 @@ log = structlog.get_logger("locutory")
 
 
 def reload(kernel: "Kernel", sources: Sources | None = None) -> None:
-    """Take the configuration again: plugins take what stands in their ``reloads``, the rest
-    waits for a restart, and is named in the log. A wrong or unreadable configuration is
-    reported and changes nothing, whatever CONFIG_BYPASS_VALIDATION says: that is for a start,
-    and would throw away what works."""
+    """Read the configuration again. Plugins apply the settings in their ``reloads``; all others
+    wait for a restart and are named in the log. A wrong or unreadable configuration is logged and
+    changes nothing, whatever CONFIG_BYPASS_VALIDATION says: at a start it allows an empty
+    configuration, here that would replace one that works."""
     try:
         sources = sources or read_sources(may_bypass=False)
         checked = validate(sources, kernel.plugins, kernel.installed, may_bypass=False)
@@ -56,8 +57,9 @@ def waiting(
     now: tuple[Sources, Configuration],
     plugins: Sequence[Plugin],
 ) -> list[str]:
-    """Names of settings that differ from those at the start, and that no ``reload`` takes: the
-    kernel's, those of plugins, keys of the file, which plugins are on."""
+    """The names of settings that differ from those at the start and that no ``reload`` applies:
+    settings of the kernel and of plugins, keys of the file, and the lists of enabled and disabled
+    plugins."""
     (old, was), (new, is_now) = started, now
     found = [name for name in NAMES if old.environment.get(name) != new.environment.get(name)]
     found += [
@@ -92,7 +94,8 @@ def _settings(
 
 
 def _changed(key: str, old: Any, new: Any, inner: Iterable[str] | None) -> Iterator[str]:
-    """The section when it changed; of one with known keys those that changed."""
+    """The name of the section when it changed; for a section with known keys, the keys that
+    changed."""
     if inner is None:
         if old != new:
             yield key

@@ -1,4 +1,4 @@
-"""Which of the installed plugins are on."""
+"""Selection of the plugins that are on among those that are installed."""
 
 import re
 from importlib.metadata import EntryPoint, PackageNotFoundError, requires
@@ -10,8 +10,9 @@ from locutory.plugins.plugin import Plugin
 
 
 def load_plugins(sources: Sources, *, safe: bool = False) -> list[Plugin]:
-    """The enabled plugins; disabled ones are not imported. ``safe`` ignores third parties: only
-    plugins that the distribution ``locutory`` names among its requirements are loaded."""
+    """The enabled plugins; disabled ones are not imported. With ``safe``, only plugins of
+    distributions that the distribution ``locutory`` requires are loaded. Raises `StartupError` with
+    all problems."""
     points = discovery.available()
     names, problems = discovery.choose(points, sources.yaml.get("plugins"))
     if safe:
@@ -36,8 +37,9 @@ def _normal(name: str) -> str:
 
 
 def _bundled() -> set[str]:
-    """Names of the distributions that belong to Locutory; anybody may begin a name with
-    ``locutory-``."""
+    """The normalised names of the distributions that ``locutory`` requires. A prefix would not do:
+    any distribution may be called ``locutory-…``. `StartupError` when ``locutory`` itself is not
+    installed as one."""
     try:
         wanted = requires("locutory") or ()
     except PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Where the configuration comes from: the environment, ``.env`` and ``librechat.yaml``.
+"""The sources of the configuration: the environment, ``.env`` and ``librechat.yaml``.
 
-What is there and cannot be read stops the start: an empty configuration in its place would
-switch on what the file switches off, and let in whom it keeps out.
+A source that exists and cannot be read stops the start: an empty configuration in its place would
+enable what the file disables, and admit users whom it excludes.
 """
 
 import os
@@ -36,10 +36,10 @@ _LARGEST = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the configuration comes from, read but not yet validated.
+    """The sources of the configuration, read but not yet validated.
 
-    ``notes`` are warnings about it; ``places`` line and column of each key of the file at
-    ``path``; ``lost`` the lines of ``.env`` that say nothing: place and first word.
+    ``notes`` are warnings about the sources; ``places`` the line and column of each key of the file
+    at ``path``; ``lost`` the lines of ``.env`` that assign nothing, as (place, first word).
     """
 
     environment: Environment
@@ -50,7 +50,8 @@ class Sources:
     lost: tuple[tuple[str, str], ...] = ()
 
     def place(self, path: KeyPath) -> str:
-        """`` (librechat.yaml:3:5)``, where a key or what holds it is; "" when nobody knows."""
+        """The suffix `` (librechat.yaml:3:5)`` with the position of a key, or of the nearest key
+        that contains it; "" when neither is known."""
         while path and path not in self.places:
             path = path[:-1]
         line, column = self.places.get(path, (0, 0))
@@ -65,9 +66,9 @@ def read_sources(
 ) -> Sources:
     """Read ``.env`` (the process environment wins) and the file of ``CONFIG_PATH``.
 
-    Without a configuration file, the configuration is empty. `StartupError` for one that
-    cannot be read, or is empty; with ``CONFIG_BYPASS_VALIDATION=true`` that is a note, unless
-    ``may_bypass`` is off.
+    Without a configuration file, the configuration is empty. Raises `StartupError` for a file that
+    cannot be read or is empty; with ``CONFIG_BYPASS_VALIDATION=true`` and ``may_bypass`` that
+    becomes a note.
     """
     process = dict(os.environ if environ is None else environ)
     with _named(str(env_file)):
@@ -112,7 +113,7 @@ def _parsed(text: str, location: str) -> tuple[dict[str, Any], Places]:
 
 @contextmanager
 def _named(location: str) -> Iterator[None]:
-    """What cannot be read stops the start, under the name of its file."""
+    """Turn `Unreadable`, raised inside, into a `StartupError` whose problems name the file."""
     try:
         yield
     except Unreadable as error:
@@ -131,7 +132,7 @@ def _text(location: str, environment: Environment, *, required: bool) -> str | N
 
 
 def _misnamed() -> list[str]:
-    """Notes on files that were meant to be the configuration file."""
+    """Notes on files whose names resemble that of the configuration file."""
     try:
         names = [path.name for path in Path().iterdir()]
     except OSError:

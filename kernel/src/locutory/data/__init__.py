@@ -1,1 +1,1 @@
-"""Where state is kept: the database, and what workers share."""
+"""Stored and shared state: the database, the outbox, the cache and Redis."""

@@ -1,4 +1,5 @@
-"""A small key-value cache with expiry, in the process; `locutory_redis` has one for several."""
+"""A small key-value cache with expiry, inside the process; `locutory_redis` has one that several
+workers share."""
 
 import asyncio
 import time
@@ -13,11 +14,11 @@ class Cache(Protocol):
     async def set(self, namespace: str, key: str, value: Any, ttl: float | None = None) -> None: ...
 
     async def add(self, namespace: str, key: str, value: Any, ttl: float | None = None) -> bool:
-        """Set only when absent; true for the one caller that did."""
+        """Set only when absent; ``True`` for the one caller that did."""
         ...
 
     async def pop(self, namespace: str, key: str) -> Any:
-        """Read and delete at once."""
+        """Return the value (``None`` when absent) and delete it, in one step."""
         ...
 
     async def delete(self, namespace: str, key: str) -> None: ...
@@ -25,13 +26,14 @@ class Cache(Protocol):
     async def increment(
         self, namespace: str, key: str, by: float = 1, ttl: float | None = None
     ) -> float:
-        """Add to a number (absent counts as 0), return the sum. A ``ttl`` starts anew, ``None``
-        leaves the end as it is."""
+        """Add to a number (an absent one counts as 0) and return the sum. A ``ttl`` restarts the
+        expiry, ``None`` keeps it."""
         ...
 
 
 class MemoryCache:
-    """`Cache` of one process; holds at most ``capacity`` entries, the oldest go first."""
+    """`Cache` of one process; holds at most ``capacity`` entries, of which the oldest are dropped
+    first."""
 
     def __init__(self, capacity: int = 100_000) -> None:
         self._entries: dict[tuple[str, str], tuple[Any, float | None]] = {}

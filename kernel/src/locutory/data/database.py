@@ -45,7 +45,7 @@ class Database:
         self.name = "LibreChat"
 
     def use(self, client: DatabaseClient) -> None:
-        """Work on what a client has opened; `close` closes it."""
+        """Use an opened client; `close` closes it."""
         self._client = client
         self.name = client.get_default_database(self.name).name
 
@@ -58,7 +58,7 @@ class Database:
 
     @property
     def collections(self) -> CollectionsByName:
-        """All collections, by name."""
+        """Access to the collections by name."""
         return self.client[self.name]
 
     def __getitem__(self, document: type[Document]) -> Collection:
@@ -143,18 +143,19 @@ def _in_background(*, key: Mapping[str, Any], **options: Any) -> IndexModel:
 
 
 def configured_address(config: KernelConfig) -> str:
-    """``MONGO_URI``, or what a blank one means. May hold a password: never log it."""
+    """``MONGO_URI``, or the address of the built-in database when it is blank. It may contain a
+    password: never log it."""
     return (config.mongo_uri or "").strip() or f"{EMBEDDED}:"
 
 
 def address_problems(config: KernelConfig) -> list[Problem]:
-    """What is wrong with ``MONGO_URI``, as far as that can be said without opening it."""
+    """The problems of ``MONGO_URI`` that can be found without opening the database."""
     fault = address_fault(configured_address(config), entry_points(GROUP))
     return [] if fault is None else [Problem("MONGO_URI", str(fault), fault.fix)]
 
 
 def check_data_dir(data_dir: Path) -> None:
-    """`StartupError` when there is something else than a folder in its place."""
+    """Raise `StartupError` when the path exists and is not a folder."""
     if data_dir.exists() and not data_dir.is_dir():
         fix = "name a folder: it is made if it is not there"
         raise StartupError(Problem("LOCUTORY_DATA_DIR", f"{data_dir} is no folder", fix))
@@ -163,8 +164,8 @@ def check_data_dir(data_dir: Path) -> None:
 async def open_database(
     config: KernelConfig, data_dir: Path, *, address: str | None = None, create: bool = True
 ) -> DatabaseClient:
-    """Open the configured database, or that of another ``address``; `StartupError` says what
-    to change. ``create``: make it if need be."""
+    """Open the configured database, or the one at another ``address``. ``create``: create a missing
+    one. `StartupError` with a suggested correction when that fails."""
     check_data_dir(data_dir)
     pool = {
         "appname": "locutory",

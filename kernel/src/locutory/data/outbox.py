@@ -1,8 +1,8 @@
 """Durable facts: stored first, then delivered to every subscriber at least once.
 
-Collection ``locutory_outbox``: ``{_id, event, payload, createdAt, expiresAt?, done:
-[plugin]}``. A fact stays in the collection (``Fact.kept_days``, else for good), so that a
-plugin that was off when it happened finds it when it is next on. Handlers are idempotent.
+Collection ``locutory_outbox``: ``{_id, event, payload, createdAt, expiresAt?, done: [plugin]}``. A
+fact stays in the collection for ``Fact.kept_days``, or without limit, so that a plugin that was off
+at that time receives it when it is next on. Handlers are idempotent.
 """
 
 from datetime import timedelta
@@ -64,7 +64,7 @@ class DatabaseOutbox:
             self._delivering.discard(entry["_id"])
 
     async def erase(self, member: str, value: Any) -> None:
-        """Remove the facts kept for a while whose payload has this value in a member."""
+        """Delete the facts with an expiry whose payload has this value in a member."""
         entries = self._database[OutboxEntry]
         await entries.delete_many({f"payload.{member}": value, "expiresAt": {"$ne": None}})
 

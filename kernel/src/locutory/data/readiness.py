@@ -1,4 +1,4 @@
-"""Whether the stores of a running server answer: what ``/readyz`` says after the start."""
+"""Watching the stores of a running server, for the answer of ``/readyz`` after the start."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -15,14 +15,14 @@ log = structlog.get_logger("locutory.health")
 
 LOOK_SECONDS = 2.0
 FAULT_SECONDS = 1.0
-"""Between two looks, while all is well and while it is not."""
+"""Seconds between two checks: while all stores answer, and while one does not."""
 
 _PATIENCE = 2.0
 
 
 class Readiness:
-    """Reads from the database and Redis now and then. ``fault`` says what does not answer; it
-    is empty while everything does."""
+    """Checks the database and Redis periodically. ``fault`` is a sentence about the store that does
+    not answer, and empty while all do."""
 
     def __init__(self, database: Database, redis: "RedisServer | None") -> None:
         self._database = database
@@ -30,13 +30,13 @@ class Readiness:
         self.fault = ""
 
     async def watch(self) -> None:
-        """Look for ever."""
+        """Check the stores until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(FAULT_SECONDS if self.fault else LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Look once, and log a change."""
+        """Check the stores once; log when the outcome changes."""
         fault = await self._fault()
         if fault and not self.fault:
             log.error("ready.lost", reason=fault)

@@ -1,6 +1,7 @@
-"""Redis, which lets several workers share caches, limits, streams and announcements.
+"""Redis, through which several workers share caches, limits, streams and announcements.
 
-The package ``locutory-redis`` does the work, and is imported only where ``USE_REDIS`` is on."""
+The package ``locutory-redis`` does the work, and is imported only when ``USE_REDIS`` is on.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -18,9 +19,9 @@ _FIX = "set REDIS_URI=redis://host:6379"
 
 
 class Broadcast(Protocol):
-    """A channel to all workers of a server, made by ``ctx.broadcast(channel, heard)``. ``heard``
-    is called with each text that a worker announces, and with ``""`` when some may have been
-    missed; without Redis there are no others, and nothing is heard."""
+    """A channel to all workers of a server, returned by ``ctx.broadcast(channel, heard)``.
+    ``heard`` is called with each text that a worker announces, and with ``""`` when announcements
+    may have been missed. Without Redis there are no other workers, and it is never called."""
 
     async def announce(self, text: str) -> None:
         """Send a text to every worker."""
@@ -29,7 +30,7 @@ class Broadcast(Protocol):
 
 class _Alone:
     async def announce(self, text: str) -> None:
-        """There is nobody to tell."""
+        """Do nothing: without Redis there are no other workers."""
 
 
 class Broadcasts:
@@ -42,7 +43,7 @@ class Broadcasts:
     def open(
         self, channel: str, heard: Callable[[str], None], log: structlog.stdlib.BoundLogger
     ) -> Broadcast:
-        """A channel, whose log lines go to ``log``."""
+        """A channel on which ``heard`` receives announcements; it logs to ``log``."""
         if self._redis is None:
             return _Alone()
         from locutory_redis import RedisBroadcast
@@ -68,7 +69,8 @@ class _Listening(Protocol):
 
 
 def key_prefix(config: KernelConfig, environment: Environment) -> str:
-    """The prefix of every Redis key (contract kernel §16.8)."""
+    """The prefix of every Redis key (contract kernel §16.8). `StartupError` when both settings for
+    it are set."""
     if config.redis_key_prefix and config.redis_key_prefix_var:
         text = "set together with REDIS_KEY_PREFIX_VAR"
         raise StartupError(Problem("REDIS_KEY_PREFIX", text, "keep one of the two"))
@@ -76,7 +78,7 @@ def key_prefix(config: KernelConfig, environment: Environment) -> str:
 
 
 def redis_problems(config: KernelConfig) -> list[Problem]:
-    """What is wrong with the settings of Redis when ``USE_REDIS`` is on."""
+    """The problems of the Redis settings; empty when ``USE_REDIS`` is off."""
     if not config.use_redis:
         return []
     if not config.redis_uri:
@@ -93,7 +95,8 @@ def redis_problems(config: KernelConfig) -> list[Problem]:
 
 
 def connect_redis(config: KernelConfig, environment: Environment) -> "RedisServer | None":
-    """The server (not connected yet) when ``USE_REDIS`` is on."""
+    """The server, not connected yet; ``None`` when ``USE_REDIS`` is off. `StartupError` when its
+    settings are wrong."""
     prefix = key_prefix(config, environment)
     if not config.use_redis:
         return None
@@ -110,7 +113,7 @@ def connect_redis(config: KernelConfig, environment: Environment) -> "RedisServe
 
 
 async def check_redis(redis: "RedisServer | None") -> None:
-    """`StartupError` when Redis is used and does not answer."""
+    """Raise `StartupError` when Redis is used and does not answer."""
     if redis is None:
         return
     try:

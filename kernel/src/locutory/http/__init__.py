@@ -1,1 +1,1 @@
-"""From a request to an endpoint and back."""
+"""Serving HTTP requests: routing, access, limits, validation and error responses."""

@@ -1,4 +1,4 @@
-"""The error controller: what a fault of an endpoint becomes (contract kernel §10)."""
+"""The error controller: turning exceptions of endpoints into responses (contract kernel §10)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +22,8 @@ _DUPLICATE = 11000
 
 
 class ErrorController:
-    """Turns exceptions into answers. ``redis``: the exception types that mean that Redis does
-    not answer."""
+    """Turns exceptions into responses. ``redis``: the exception types that mean that Redis does not
+    answer."""
 
     def __init__(self, redis: tuple[type[Exception], ...] = ()) -> None:
         self._redis = redis
@@ -67,7 +67,8 @@ class ErrorController:
         return answer(500, UNKNOWN_ERROR if failure is None else failure)
 
     def _unreachable(self, error: Exception) -> str | None:
-        """What is wrong with the store that does not answer, if that is what the error means."""
+        """A sentence about the store that does not answer; ``None`` when the error has another
+        cause."""
         if isinstance(error, ConnectionFailure):
             return str(error) if advice_of(error) else "The database is not reachable"
         return "Redis is not reachable" if isinstance(error, self._redis) else None
@@ -100,5 +101,5 @@ def _duplicate_fields(error: DuplicateKeyError | BulkWriteError) -> str | None:
 
 
 def _is_too_big(error: Exception) -> bool:
-    """Did the database driver refuse a number of more than 64 bits?"""
+    """``True`` when the database driver refused a number of more than 64 bits."""
     return isinstance(error, OverflowError) and "8-byte" in str(error)

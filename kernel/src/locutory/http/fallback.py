@@ -1,4 +1,4 @@
-"""The keys under which plugins serve what is not an API route, and say what to do first."""
+"""Keys for plugins that serve pages outside the API, and for hints to the operator after a start."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 class Pages(Protocol):
-    """Serves files and pages: called for every method on every path outside ``/api`` that
-    no route matches (contract kernel §7)."""
+    """Serves files and pages: called for every method and path that no route matches, except paths
+    of the API (contract kernel §7)."""
 
     async def serve(self, request: "Request") -> Response: ...
 

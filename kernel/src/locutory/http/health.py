@@ -21,7 +21,7 @@ class Health:
     def __init__(
         self, not_ready: Callable[[], str | None], metrics: Metrics, secret: str | None
     ) -> None:
-        """``not_ready``: why the server is not ready, ``None`` when it is."""
+        """``not_ready`` returns the reason why the server is not ready, ``None`` when it is ready."""
         self._not_ready = not_ready
         self._metrics = metrics
         self._secret = secret
@@ -41,7 +41,8 @@ class Health:
         return None
 
     async def scrape(self, request: "Request") -> Response:
-        """``GET /metrics``: the text exposition format, for whoever knows the secret."""
+        """``GET /metrics``: the metrics in Prometheus' text format, for callers that send the
+        secret."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if (
             not self._secret

@@ -23,7 +23,8 @@ _SWEEP_SECONDS = 60.0
 
 
 def by_ip(request: "Request") -> str | None:
-    """The caller's address; IPv6 by its /64, since one caller owns at least that much."""
+    """The caller's address; an IPv6 address by its /64 network, since one caller owns at least that
+    much."""
     try:
         address = ipaddress.ip_address(request.ip)
     except ValueError:
@@ -36,7 +37,7 @@ def by_ip(request: "Request") -> str | None:
 
 
 def by_user(request: "Request") -> str | None:
-    """The caller's account id; anonymous requests are not counted."""
+    """The caller's account id; ``None``, which is not counted, for anonymous requests."""
     return None if request.principal is None else request.principal.id
 
 
@@ -70,15 +71,15 @@ class LimitExceeded(Fact):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Outcome of one limit: whether it let the request pass, and the headers to send."""
+    """The outcome of one limit: ``allowed``, and the headers to send."""
 
     allowed: bool
     headers: dict[str, str]
 
 
 class LocalWindows(MemoryStorage):
-    """The library's storage without its sweep over all keys at every hit, which would let
-    many addresses slow down everybody; no `await` inside, so no lock either."""
+    """The library's storage without its sweep over all keys at every hit, with which many addresses
+    would slow down every request. It needs no lock, since it never awaits."""
 
     _swept = 0.0
 
@@ -97,7 +98,7 @@ class LocalWindows(MemoryStorage):
 
 
 class RateLimits:
-    """Counts requests for the limits of one kernel, in the process or in a storage that all
+    """Counts requests against the limits of one kernel, in the process or in a storage that all
     workers share."""
 
     def __init__(self, storage: Storage | None = None) -> None:
@@ -118,6 +119,6 @@ class RateLimits:
         return Verdict(allowed, headers)
 
     async def clear(self, limit: Limit, key: str) -> None:
-        """Forget what ``key`` has used of ``limit``."""
+        """Reset the count of ``key`` for ``limit``."""
         item = RateLimitItemPerSecond(limit.amount, limit.seconds, namespace=limit.name)
         await self._strategy.clear(item, key)

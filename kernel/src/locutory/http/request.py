@@ -23,7 +23,7 @@ _MAX_PAIRS = 1000
 T = TypeVar("T")
 
 SYSTEM_TENANT = "__SYSTEM__"
-"""No tenant of anybody: upstream's own work runs under it."""
+"""The tenant under which LibreChat runs its own work; no account belongs to it."""
 _TENANT = re.compile(r"[-a-zA-Z0-9_.]{1,128}")
 _ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
@@ -32,15 +32,16 @@ _current: ContextVar["Request"] = ContextVar("request")
 
 
 async def check_caller_waits() -> None:
-    """`ClientDisconnect` when whoever sent the request that is being served has hung up: before
-    work that costs much and would be for nobody. Outside of a request nothing happens."""
+    """Raise `ClientDisconnect` when the client of the current request has closed the connection.
+    For use before expensive work; outside of a request it does nothing."""
     request = _current.get(None)
     if request is not None and await request.is_disconnected():
         raise ClientDisconnect
 
 
 def request_id(headers: Mapping[bytes, bytes]) -> str:
-    """What a proxy calls the request, unless it is long, odd or looks like a token."""
+    """The id that a proxy gave the request, or a new UUID when there is none, it is too long, has
+    unusual characters or looks like a token."""
     given = headers.get(b"x-request-id") or headers.get(b"x-correlation-id")
     if given is not None:
         text = given.decode("latin-1")
@@ -50,11 +51,11 @@ def request_id(headers: Mapping[bytes, bytes]) -> str:
 
 
 class Request(StarletteRequest):
-    """A Starlette request plus what the edge found out.
+    """A Starlette request with what the dispatcher adds.
 
-    ``payload`` is the parsed, operator-free JSON or form body (``{}`` when empty);
-    ``principal`` the caller or ``None``; ``ip`` the client address behind trusted
-    proxies; ``id`` the request id of the logs.
+    ``payload`` is the parsed JSON or form body without MongoDB operators (``{}`` when empty);
+    ``principal`` the caller or ``None``; ``ip`` the client address behind trusted proxies; ``id``
+    the request id of the logs.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, kernel: "Kernel") -> None:
@@ -74,16 +75,17 @@ class Request(StarletteRequest):
 
     @property
     def caller(self) -> Principal:
-        """The authenticated caller; 401 when there is none."""
+        """The authenticated caller; raises `Unauthorized` when there is none."""
         if self.principal is None:
             raise Unauthorized("No auth token")
         return self.principal
 
     @property
     def named_tenant(self) -> str | None:
-        """The tenant that the proxy names in ``X-Tenant-Id``, where it is trusted
-        (``TRUST_TENANT_HEADER``); what is no tenant is ignored (contract kernel §9). For whoever
-        is not signed in yet: of everybody else the account tells."""
+        """The tenant that the proxy names in ``X-Tenant-Id``, where that header is trusted
+        (``TRUST_TENANT_HEADER``); ``None`` when it is not or the name is invalid (contract kernel
+        §9). For callers who are not signed in yet; the tenant of others is that of their account.
+        """
         if not self.kernel.config.trust_tenant_header:
             return None
         value = self.headers.get("x-tenant-id", "").strip()
@@ -91,8 +93,8 @@ class Request(StarletteRequest):
 
     @property
     def cookies(self) -> dict[str, str]:
-        """Cookies by name, percent-decoded; of several with one name the first. ``j:`` values
-        stay text: objects from a cookie would find their way into database filters."""
+        """Cookies by name, percent-decoded; of several with one name, the first. Values with the
+        prefix ``j:`` stay text: objects from a cookie could reach database filters."""
         if self._plain_cookies is None:
             found: dict[str, str] = {}
             # Not by the standard library, whose time grows with the square of a quoted value.
@@ -108,9 +110,9 @@ class Request(StarletteRequest):
 
     @property
     def query(self) -> dict[str, str | list[str]]:
-        """Flat query: a repeated key becomes a list, nothing nests, keys that start with
-        ``$`` or contain ``.`` are gone, as is what follows the thousandth pair (contract
-        kernel §3)."""
+        """The query as a flat dictionary: a repeated key becomes a list, and nothing nests. Keys
+        that start with ``$`` or contain ``.`` are dropped, as is everything after the thousandth
+        pair (contract kernel §3)."""
         if self._simple_query is None:
             found: dict[str, str | list[str]] = {}
             raw = cast(bytes, self.scope.get("query_string", b""))
@@ -134,32 +136,34 @@ class Request(StarletteRequest):
         return value[0] if isinstance(value, list) else value
 
     def query_flag(self, name: str) -> bool:
-        """A boolean query value: true only for 'true' in any case."""
+        """A boolean query value: ``True`` only for 'true', in any case."""
         return (self.query_text(name) or "").strip().lower() == "true"
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The body as an object; 400 when it is a list."""
+        """The body as an object; raises `BadRequest` when it is a list."""
         if not isinstance(self.payload, dict):
             raise BadRequest("The request body must be a JSON object", "INVALID_BODY")
         return self.payload
 
     def text(self, name: str) -> str | None:
-        """A text member of the body, ``None`` when absent or null; 400 for another type,
-        so that nothing but text ever reaches a database filter."""
+        """A text member of the body, ``None`` when absent or null. Raises `BadRequest` for another
+        type, so that nothing but text reaches a database filter."""
         value = self.fields.get(name)
         if value is None or isinstance(value, str):
             return value
         raise BadRequest(f"{name} must be a string", "INVALID_BODY")
 
     def valid(self, kind: type[T]) -> T:
-        """The body or the query as the model that the route names as its ``body`` or ``query``;
-        or what a check of the route has kept, by its type."""
+        """The body or the query as an instance of the route's ``body`` or ``query`` model, or the
+        object of this type that a check of the route has stored with `keep`. `TypeError` when there
+        is none."""
         found = self._kept.get(kind)
         if found is None:
             raise TypeError(f"neither the route nor its checks say what {kind.__name__} is")
         return cast(T, found)
 
     def keep(self, value: object) -> None:
-        """Keep what a check of the route has found, for its endpoint to get with `valid`."""
+        """Store an object for `valid`, by its type: a check of the route hands it on to the
+        endpoint."""
         self._kept[type(value)] = value

@@ -1,4 +1,4 @@
-"""What the routes of a path have in common, said once."""
+"""Groups of routes with a common prefix and common options."""
 
 from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
@@ -13,7 +13,7 @@ from locutory.http.validation import Invalid
 
 
 class Options(TypedDict, total=False):
-    """Arguments of `Route` that a `RouteGroup` hands on."""
+    """The arguments of `Route` that a `RouteGroup` passes on."""
 
     access: Access
     gates: tuple[Gate, ...]
@@ -32,11 +32,11 @@ class Options(TypedDict, total=False):
 
 
 class RouteGroup:
-    """What routes have in common: ``RouteGroup("/api/things", access=SignedIn(), …)``, then
-    ``group.get("/{thing_id}", self.read, "One thing")`` makes a `Route`.
+    """The common options of several routes: ``RouteGroup("/api/things", access=SignedIn(), …)``,
+    then ``group.get("/{thing_id}", self.read, "One thing")`` makes a `Route`.
 
-    A route's own arguments replace those of its group; only ``responses`` adds to them.
-    ``access`` must be said by one of the two.
+    A route's own arguments replace those of its group; only ``responses`` are merged. The group or
+    the route must give ``access``.
     """
 
     def __init__(self, prefix: str, **common: Unpack[Options]) -> None:
@@ -44,12 +44,12 @@ class RouteGroup:
         self._common = common
 
     def but(self, **other: Unpack[Options]) -> "RouteGroup":
-        """The same group with other defaults."""
+        """A copy of the group with other defaults."""
         options: Options = {**self._common, **other}
         return RouteGroup(self._prefix, **options)
 
     def get(self, path: str, endpoint: Endpoint, summary: str, **own: Unpack[Options]) -> Route:
-        """A route for GET, and HEAD."""
+        """A route for GET and HEAD."""
         return self._route("GET", path, endpoint, summary, own)
 
     def post(self, path: str, endpoint: Endpoint, summary: str, **own: Unpack[Options]) -> Route:

@@ -1,9 +1,9 @@
-"""Routes as data, and the table that finds them.
+"""Routes as data, and the table that finds the route of a request.
 
-A path without parameters is found by one dictionary look-up; others walk a trie in
-which literal segments win over parameters. Matching ignores case and a trailing slash
-(contract kernel §3); parameter values keep their case and are percent-decoded one by
-one, so that an encoded slash stays inside its parameter.
+A path without parameters is found by one dictionary look-up; others walk a trie in which literal
+segments win over parameters. Matching ignores case and a trailing slash (contract kernel §3);
+parameter values keep their case and are percent-decoded one by one, so that an encoded slash stays
+inside its parameter.
 """
 
 import re
@@ -34,8 +34,8 @@ _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response in the documentation: what it means, and by media type a model, an example or,
-    for files and streams, ``None``."""
+    """A response in the documentation: its meaning, and by media type a model, an example or, for
+    files and streams, ``None``."""
 
     text: str
     content: Mapping[str, Any] = field(default_factory=dict)
@@ -119,8 +119,8 @@ def _segments(path: str) -> list[str]:
 
 
 def _split(path: str) -> list[str]:
-    """The segments of a requested path: one trailing slash does not count, doubled slashes
-    leave empty segments, which no parameter matches."""
+    """The segments of a requested path. One trailing slash is ignored; doubled slashes leave empty
+    segments, which no parameter matches."""
     parts = path.split("/")[1:]
     if parts and not parts[-1]:
         parts.pop()
@@ -168,8 +168,8 @@ class RouteTable:
         self._all: list[tuple[str, Route]] = []
 
     def add(self, route: Route, owner: str) -> None:
-        """Register a route; two plugins on one path and method are a `StartupError`
-        unless one of them declares itself a fallback."""
+        """Register a route. Raises `StartupError` for a wrong declaration, and for two plugins on
+        one path and method unless one of them declares its route a fallback."""
         _check_declaration(route, owner)
         names: list[str] = []
         segments = _segments(route.path)
@@ -208,8 +208,8 @@ class RouteTable:
             slot[method] = entry
 
     def match(self, method: str, path: str, raw_path: bytes | None = None) -> Match | None:
-        """The route for a method and path, or ``None``. HEAD finds GET. 400 when a parameter
-        is not percent-encoded UTF-8."""
+        """The route for a method and path, or ``None``. HEAD finds GET. Raises `BadRequest` when
+        the path of a route with parameters is not percent-encoded UTF-8."""
         if method == "HEAD":
             method = "GET"
         # An encoded slash belongs to its parameter and must not become a separator.
@@ -254,7 +254,7 @@ class RouteTable:
         return None if rest is None else (rest, [*values, "/".join(parts[at:])])
 
     def all(self) -> list[tuple[str, Route]]:
-        """(plugin, route) of every route in force, sorted by path; overridden fallbacks left out."""
+        """(plugin, route) of every route in use, sorted by path; replaced fallbacks are left out."""
         serving = {id(entry.route) for slot in self._slots(self._root) for entry in slot.values()}
         return sorted(
             (pair for pair in self._all if id(pair[1]) in serving),

@@ -1,5 +1,5 @@
-"""Bodies and queries as the models that a route names: read before its endpoint, and what is
-wrong with them as a sentence."""
+"""Validation of bodies and queries with the models of a route, before its endpoint is called, and
+wording of the errors."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 Invalid = Callable[[ValidationError], HTTPError]
-"""Makes the answer for a body or a query that a model refuses."""
+"""Makes the error response for a body or a query that a model refuses."""
 
 _WORDS = {
     "missing": "{where} is required",
@@ -33,11 +33,12 @@ _WORDS = {
 
 
 class NoBody(BaseModel):
-    """As the ``body`` of a route: its endpoint reads none."""
+    """As the ``body`` of a route: its endpoint reads no body."""
 
 
 class Once:
-    """For the field of a query, ``Annotated[str, Once()]``: a repeated key counts as none."""
+    """Marks the field of a query, ``Annotated[str, Once()]``: when its key is repeated, it counts
+    as absent."""
 
 
 def _is_true(value: Any) -> bool:
@@ -45,7 +46,7 @@ def _is_true(value: Any) -> bool:
 
 
 QueryFlag = Annotated[bool, BeforeValidator(_is_true)]
-"""A switch in a query: on only for 'true', in any case; everything else is off."""
+"""A boolean query parameter: ``True`` only for 'true', in any case."""
 
 
 def _whole(value: Any) -> Any:
@@ -57,9 +58,9 @@ WholeNumber = Annotated[int, BeforeValidator(_whole)]
 
 
 def max_entries(count: int) -> BeforeValidator:
-    """The size of a dictionary in a body, looked at before what is in it: by itself pydantic looks
-    afterwards, and makes an error of each of a million wrong entries. (Lists have ``max_length``,
-    or ``fail_fast``.)"""
+    """A validator for the maximum number of entries of a dictionary in a body. It runs before the
+    entries are validated: pydantic's own check runs afterwards, and would make an error of each of
+    a million wrong entries. (Lists have ``max_length``, or ``fail_fast``.)"""
 
     def check(value: Any) -> Any:
         if isinstance(value, dict) and len(value) > count:
@@ -71,12 +72,12 @@ def max_entries(count: int) -> BeforeValidator:
 
 
 def wording(error: ValidationError, texts: Mapping[str, str] | None = None) -> str:
-    """The first thing that is wrong, as a sentence.
+    """The first error as a sentence.
 
-    ``texts`` says it in the words of a contract, by member, or by member and kind of error:
-    ``"tag"``, ``"tag.string_too_long"``. A text holds for the members inside of its own too,
-    ``""`` for all that no other text is for; numbers of items are left out. The text of a
-    `ValueError` that a validator of a plugin raises is the sentence itself.
+    ``texts`` are the sentences of a contract, by member, or by member and type of error: ``"tag"``,
+    ``"tag.string_too_long"``. A text also applies to the members inside of its own, ``""`` to
+    everything without another text; indexes of items are left out. The text of a `ValueError` that
+    a plugin's validator raises is the sentence itself.
     """
     first = _first(error)
     text = _stated(first, texts or {})
@@ -94,7 +95,8 @@ def _first(error: ValidationError) -> ErrorDetails:
 
 
 def _stated(first: ErrorDetails, texts: Mapping[str, str]) -> str | None:
-    """What the plugin says about an error."""
+    """The sentence of the plugin for an error: that of a `ValueError`, else the most specific one
+    of ``texts``; ``None`` when there is none."""
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     names = [part for part in first["loc"] if isinstance(part, str)]
@@ -113,9 +115,9 @@ def refusal(
     *,
     code: str = "INVALID_BODY",
 ) -> Invalid:
-    """A renderer: 400 ``{member: sentence}`` with the sentence of `wording`. Without a member
-    ``{message, code, status}``, which is also the answer where ``message`` is the member and
-    nothing is said in ``texts``."""
+    """A function that makes the response 400 ``{member: sentence}`` with the sentence of `wording`.
+    The response is ``{message, code, status}`` without a member, and also where ``member`` is
+    ``message`` and ``texts`` has no sentence for the error."""
 
     def render(error: ValidationError) -> HTTPError:
         text = wording(error, texts)
@@ -131,8 +133,8 @@ _wrong_body, _wrong_query = refusal(), refusal(code="INVALID_QUERY")
 
 
 def read(route: "Route", request: "Request") -> None:
-    """Put body and query, as the models of the route, where `Request.valid` finds them; raises
-    what the route's ``invalid`` makes of a problem."""
+    """Validate the body and the query with the models of the route, and store them for
+    `Request.valid`. Raises the error that the route's ``invalid`` makes."""
     default = _wrong_body
     try:
         if route.body is not None and route.body is not NoBody:
@@ -146,7 +148,8 @@ def read(route: "Route", request: "Request") -> None:
 
 
 def refused(route: "Route") -> HTTPError | None:
-    """What a body that is no object or list at all would get."""
+    """The error response for a body that is neither an object nor a list; ``None`` when the route
+    has no model of a body, or its model accepts that."""
     try:
         if route.body is not None and route.body is not NoBody:
             route.body.model_validate(0)
@@ -156,8 +159,8 @@ def refused(route: "Route") -> HTTPError | None:
 
 
 def read_query(model: type[M], query: Mapping[str, str | list[str]]) -> M:
-    """A query as a model. Of a repeated key the first counts, unless its field takes several,
-    or says `Once`."""
+    """The query as an instance of a model. The first value of a repeated key counts, unless its
+    field is a list, or is marked with `Once`. Raises `ValidationError`."""
     lists, once = _several(model)
     given: dict[str, Any] = {}
     for name, value in query.items():
@@ -172,7 +175,7 @@ def read_query(model: type[M], query: Mapping[str, str | list[str]]) -> M:
 
 @cache
 def _several(model: type[BaseModel]) -> tuple[frozenset[str], frozenset[str]]:
-    """The names of the fields that take several values, and of those that stand once."""
+    """The names of the fields that are lists, and of those marked with `Once`."""
     lists, once = set(), set()
     for name, field in model.model_fields.items():
         kinds = (field.annotation, *get_args(field.annotation))

@@ -1,1 +1,1 @@
-"""What plugins are, how they are found, and what they are given."""
+"""Plugins: their base class, their discovery, and the context of their hooks."""

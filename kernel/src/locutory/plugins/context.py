@@ -1,4 +1,4 @@
-"""What the kernel hands to the hooks of a plugin."""
+"""The context that the kernel passes to the hooks of a plugin."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,15 +29,15 @@ T = TypeVar("T")
 
 
 class Routes(Protocol):
-    """The routes of a server, to look at. Complete once every plugin's hooks have run."""
+    """Read access to the routes of a server. Complete once every plugin's hooks have run."""
 
     def match(self, method: str, path: str, raw_path: bytes | None = None) -> Match | None:
-        """The route that serves a request, with its plugin and its path parameters; ``None``
-        when there is none."""
+        """The route that serves a request, with its plugin and its path parameters; ``None`` when
+        there is none."""
         ...
 
     def all(self) -> list[tuple[str, Route]]:
-        """(plugin, route) of all of them, sorted by path."""
+        """(plugin, route) of every route in use, sorted by path."""
         ...
 
 
@@ -104,13 +104,13 @@ class Context(Generic[ConfigT]):
     )
 
     def section(self, name: str) -> Any:
-        """The raw value of a top-level key of ``librechat.yaml``, or ``None`` (contract
-        config-yaml §1)."""
+        """The raw value of a top-level key of ``librechat.yaml``, or ``None`` (contract config-yaml
+        §1)."""
         return self.yaml.get(name)
 
     def config_ref(self, read: "Callable[[Context[ConfigT]], T]") -> ConfigRef[T]:
-        """What ``read`` makes of the configuration, now and after each reload. What it raises
-        at a reload is logged, and leaves the value as it was."""
+        """The result of ``read(context)``, which is computed again at each reload. An exception of
+        ``read`` at a reload is logged, and the value stays as it was."""
         ref = ConfigRef(read(self))
         self.refs.append((ref, read))
         return ref

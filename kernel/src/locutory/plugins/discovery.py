@@ -15,8 +15,8 @@ GROUP = "locutory.plugins"
 
 
 def available() -> dict[str, EntryPoint]:
-    """Installed plugins by name, not imported. Two packages with one name are a
-    `StartupError`: which of them runs would be chance."""
+    """The entry points of installed plugins by name, not imported. Two distributions with a plugin
+    of the same name are a `StartupError`, since chance would decide which one runs."""
     found: dict[str, EntryPoint] = {}
     for point in entry_points(GROUP):
         other = found.setdefault(point.name, point)
@@ -29,9 +29,10 @@ def available() -> dict[str, EntryPoint]:
 
 
 def choose(installed: Iterable[str], section: Any) -> tuple[list[str], list[Problem]]:
-    """Names of the enabled plugins from the configuration key ``plugins``.
+    """The names of the enabled plugins according to the configuration key ``plugins``, and the
+    problems of that key.
 
-    ``disabled: [a]`` takes all but those, ``enabled: [a]`` only those; not both.
+    ``disabled: [a]`` enables all others, ``enabled: [a]`` only those; not both.
     """
     names = sorted(installed)
     if section is None:
@@ -89,10 +90,10 @@ def load(points: Mapping[str, EntryPoint], names: Sequence[str]) -> list[Plugin]
 
 
 def order(plugins: Iterable[Plugin]) -> list[Plugin]:
-    """Plugins after those whose services they need or want; ties by name.
+    """The plugins in order: each after those whose services it needs or wants, else by name.
 
-    A cycle of ``needs``, a missing or a double provider is a `StartupError`. A ``want``
-    that would close a cycle only loses its say in the order.
+    A cycle of ``needs``, a missing provider or two providers of a service are a `StartupError`. An
+    entry of ``wants`` that would close a cycle is ignored.
     """
     ordered = sorted(plugins, key=lambda p: p.name)
     by_name = {plugin.name: plugin for plugin in ordered}
@@ -132,7 +133,7 @@ def order(plugins: Iterable[Plugin]) -> list[Plugin]:
 
 
 def _reaches(before: Mapping[str, set[str]], start: str, goal: str) -> bool:
-    """Does ``start`` already come after ``goal``?"""
+    """``True`` when ``start`` comes after ``goal`` already, or is ``goal``."""
     stack, seen = [start], set()
     while stack:
         name = stack.pop()

@@ -33,8 +33,9 @@ _ITEMS: Mapping[str, type[Any]] = {
 
 
 def _check_hooks(plugin: Plugin) -> None:
-    """A method with the name of a hook that is not marked would never be called, nor one that
-    is marked and has another name."""
+    """Raise `StartupError` for a method that has the name of a hook and is not marked, which would
+    never be called, for a marked one with another name, and for one with other parameters than
+    ``ctx``."""
     hooks = [name for name in vars(Hooks) if not name.startswith("_")]
     for name, method in inspect.getmembers(type(plugin), callable):
         marked, wrong, fix = hasattr(method, "locutory_impl"), "", ""
@@ -53,7 +54,7 @@ def _check_hooks(plugin: Plugin) -> None:
 
 @dataclass(slots=True)
 class Contributions:
-    """What plugins contributed, each with its owner."""
+    """Everything that plugins contributed, with the plugin that owns it."""
 
     documents: dict[str, list[type[Document]]] = field(default_factory=dict)
     permissions: dict[str, PermissionGroup] = field(default_factory=dict)
@@ -63,12 +64,12 @@ class Contributions:
     checks: list[tuple[str, Check]] = field(default_factory=list)
     commands: dict[str, list[Any]] = field(default_factory=dict)
     offered: dict[str, set[str]] = field(default_factory=dict)
-    """By plugin: the names of the keys that it offers in this configuration."""
+    """By plugin: the names of the keys that it offers with this configuration."""
     owners: dict[str, str] = field(default_factory=dict)
     """By collection: the plugin that owns it."""
 
     def add_document(self, owner: str, document: type[Document]) -> None:
-        """A collection belongs to one plugin."""
+        """Register a document class; `StartupError` when another plugin owns its collection."""
         collection = collection_name(document)
         other = self.owners.setdefault(collection, owner)
         if other != owner:
@@ -77,8 +78,8 @@ class Contributions:
         self.documents.setdefault(owner, []).append(document)
 
     def add_group(self, owner: str, group: PermissionGroup) -> None:
-        """A permission group may be declared again with the same actions: by plugins that can
-        do without each other."""
+        """Register a permission group. Several plugins may declare it with the same actions, so
+        that each works without the other; different actions are a `StartupError`."""
         known = self.permissions.setdefault(group.name, group)
         other = self.permission_owners.setdefault(group.name, owner)
         if known.actions != group.actions:
@@ -89,8 +90,8 @@ class Contributions:
 def closed_routes(
     routes: Iterable[tuple[str, Route]], groups: Mapping[str, PermissionGroup]
 ) -> list[str]:
-    """A sentence for each permission that routes ask for and nobody can have: its group is
-    that of a plugin that is off, or misspelt."""
+    """A sentence for each permission that routes ask for and no plugin declares, because the plugin
+    of its group is off or its name is misspelt."""
     asked: dict[tuple[str, str, str], int] = {}
     for owner, route in routes:
         access = route.access
@@ -112,7 +113,8 @@ def _hint(group: str, groups: Mapping[str, PermissionGroup]) -> str:
 
 
 class HookRunner:
-    """One plugin manager per kernel; pluggy checks hook names and arguments."""
+    """Calls the hooks of the plugins of one kernel, with a plugin manager of pluggy, which checks
+    their names and arguments."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self.plugins = tuple(plugins)
@@ -129,7 +131,8 @@ class HookRunner:
                 ) from None
 
     def call(self, name: str, plugin: Plugin, context: Context) -> list[Any]:
-        """One hook of one plugin; ``[]`` when it has none. A fault is a `StartupError`."""
+        """The items that one hook of one plugin returns; ``[]`` when it has no such hook. A fault
+        is a `StartupError`."""
         others = [other for other in self.plugins if other is not plugin]
         caller = self.manager.subset_hook_caller(name, others)
         try:
@@ -148,7 +151,7 @@ class HookRunner:
             ) from error
 
     def each(self, name: str, contexts: Mapping[str, Context]) -> Iterator[tuple[str, Any]]:
-        """(plugin, item) of everything a hook returns, in plugin order."""
+        """(plugin, item) of every item that a hook returns, in plugin order."""
         for plugin in self.plugins:
             for item in self._items(name, plugin, contexts[plugin.name]):
                 yield plugin.name, item
@@ -164,7 +167,8 @@ class HookRunner:
     def gather(
         self, contexts: Mapping[str, Context], register: Mapping[str, Callable[[str, Any], None]]
     ) -> Contributions:
-        """Call all hooks. ``register`` takes the items of services, subscriptions and routes."""
+        """Call all hooks. ``register`` maps "services", "subscriptions" and "routes" to functions
+        that take a plugin and an item."""
         found = Contributions()
         for plugin in self.plugins:
             context = contexts[plugin.name]
@@ -190,8 +194,9 @@ class HookRunner:
 
 
 def _check_offers(plugin: Plugin, offers: Iterable[Provide]) -> None:
-    """What is offered may depend on the configuration; it is declared, and without the hook
-    nothing ever is."""
+    """Raise `StartupError` when a plugin offers a key that it does not declare in ``provides``, or
+    declares keys and has no hook ``services``. It need not offer all of them: that may depend on
+    the configuration."""
     declared = {key.name for key in plugin.provides}
     text = fix = ""
     for offer in offers:

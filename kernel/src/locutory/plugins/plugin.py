@@ -1,4 +1,4 @@
-"""What a plugin is: a class with hooks that return data."""
+"""The base class of plugins, their hooks, and the types that hooks return."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -38,15 +38,15 @@ PHASES: tuple[Phase, ...] = Phase.__args__  # type: ignore[attr-defined]
 
 
 class NoConfig(BaseModel):
-    """A plugin without settings."""
+    """The settings of a plugin without settings."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseTask:
-    """Work in a start-up phase. ``undo`` runs at shutdown, in reverse order; when
-    ``drain`` is given it runs before connections are closed."""
+    """Work in a start-up phase. ``undo`` runs at shutdown, in reverse order; ``drain`` runs before
+    that, while connections are still open."""
 
     phase: Phase
     name: str
@@ -57,7 +57,7 @@ class PhaseTask:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Periodic work, every ``seconds``. ``exclusive``: on one server at a time."""
+    """Periodic work, every ``seconds``. ``exclusive``: it runs on one server at a time."""
 
     name: str
     seconds: float
@@ -67,14 +67,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A look at the deployment for ``locutory doctor`` and the phase "startup checks".
+    """A check of the deployment for ``locutory doctor`` and the phase "startup checks".
 
-    ``run`` returns ``None`` when all is well, else a sentence that says what to change. With
-    ``migrate`` it is about stored data that ``locutory migrate`` brings into today's form:
-    ``migrate`` does that, may be called again, and returns a sentence that says what it did.
-    ``offline``: it asks nobody and changes nothing, so ``locutory config check`` and a reload
-    run it too; it may be made anew with a new context. ``advisory``: what it says is a hint and no
-    fault, and ``locutory doctor`` may end well with it.
+    ``run`` returns ``None`` when all is well, else a sentence that tells the operator what to
+    change. With ``migrate``, the check is about stored data of an older form: ``migrate`` converts
+    it for ``locutory migrate``, may be called repeatedly, and returns a sentence about the changes.
+    ``offline``: it asks no other service and changes nothing, so ``locutory config check`` and a
+    reload run it too; it may be created again with a new context. ``advisory``: its sentence is a
+    hint, with which ``locutory doctor`` may still succeed.
     """
 
     name: str
@@ -87,13 +87,14 @@ class Check:
 class Plugin:
     """Base of every plugin.
 
-    Class attributes declare it; methods marked with `hook` contribute. An instance lives as long
-    as its kernel: the hook ``setup`` makes its objects, and the others find them on ``self``.
+    Class attributes declare it; methods marked with `hook` contribute. An instance lives as long as
+    its kernel: the hook ``setup`` creates its objects, and the others find them on ``self``.
 
-    ``sections`` are the top-level keys of ``librechat.yaml`` that it reads, each with a model
-    of what it reads of it (``None``: anything): keys that no model has are pointed out.
-    ``reloads`` are the settings, sections and keys of these (``registration.allowedDomains``)
-    that a reload takes, by ``ctx.config_ref`` or the hook ``reload``; of others the operator is told that they need a restart.
+    ``sections`` are the top-level keys of ``librechat.yaml`` that it reads, each with a model of
+    the part that it reads (``None``: anything); keys that are in no model are reported. ``reloads``
+    are the settings, sections and keys of sections (``registration.allowedDomains``) that a reload
+    applies, by ``ctx.config_ref`` or the hook ``reload``; for all others the log names a restart as
+    necessary.
     """
 
     name: ClassVar[str]
@@ -109,27 +110,28 @@ class Plugin:
 class Hooks:
     """The hook specifications, in the order in which they are called.
 
-    ``setup`` and ``services`` are called together, plugin by plugin, so that a plugin finds there
-    what those before it offer; each of the others of all plugins before the next one of any.
-    Plugins stand in the order of their dependencies. Hooks are synchronous and called once, at
-    build; ``reload`` later. An implementation may omit ``ctx``."""
+    ``setup`` and ``services`` are called together, plugin by plugin, so that a plugin finds in
+    ``setup`` the services of those before it. Each of the other hooks is called for all plugins
+    before the next hook. Plugins are in the order of their dependencies. Hooks are synchronous and
+    called once, when the kernel is built, except ``reload``. An implementation may omit ``ctx``.
+    """
 
     @_spec
     def setup(self, ctx: Context[Any]) -> None:
-        """Make the plugin's objects, and keep them on ``self`` for the other hooks. Nothing is
-        open yet: neither the database nor a connection."""
+        """Create the plugin's objects, and store them on ``self`` for the other hooks. Neither the
+        database nor any other connection is open yet."""
 
     @_spec
     def services(self, ctx: Context[Any]) -> Iterable[Provide]:  # type: ignore[empty-body]
-        """Services and extension entries that the plugin offers."""
+        """The services and extension entries that the plugin offers."""
 
     @_spec
     def documents(self, ctx: Context[Any]) -> Iterable[type[Document]]:  # type: ignore[empty-body]
-        """Beanie documents of the collections that the plugin owns."""
+        """The Beanie documents of the collections that the plugin owns."""
 
     @_spec
     def permissions(self, ctx: Context[Any]) -> Iterable[PermissionGroup]:  # type: ignore[empty-body]
-        """Permission groups that the plugin's routes ask for. Several plugins may declare the
+        """The permission groups that the plugin's routes ask for. Several plugins may declare the
         same group with the same actions."""
 
     @_spec
@@ -154,10 +156,11 @@ class Hooks:
 
     @_spec
     def commands(self, ctx: Context[Any]) -> Iterable["click.Command"]:  # type: ignore[empty-body]
-        """Commands of ``locutory``, shown as ``locutory <plugin> <command>``; those of a group
-        as ``locutory <group> <command>``, where several plugins may add to one group."""
+        """Commands of ``locutory``, shown as ``locutory <plugin> <command>``. Those of a click
+        group are shown as ``locutory <group> <command>``; several plugins may add to one group."""
 
     @_spec
     def reload(self, ctx: Context[Any]) -> None:
-        """The configuration was read again (SIGHUP); ``ctx`` carries the new values, and what
-        came from ``ctx.config_ref`` is new already. What the plugin takes stands in ``reloads``."""
+        """Apply a configuration that was read again (SIGHUP). ``ctx`` has the new values, and
+        references of ``ctx.config_ref`` are up to date already. ``reloads`` names the settings that
+        this applies."""

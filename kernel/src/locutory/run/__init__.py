@@ -1,1 +1,1 @@
-"""A server from its start to its end."""
+"""The life of a server: build, start-up phases, background work, shutdown."""

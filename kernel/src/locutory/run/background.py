@@ -21,7 +21,7 @@ _SHORTEST_LEASE = 5.0  # seconds; clocks of several servers differ a little
 
 
 class Lease(Document):
-    """Who runs an exclusive job: ``{_id: job, holder, until}``."""
+    """The server that runs an exclusive job: ``{_id: job, holder, until}``."""
 
     holder: str
 
@@ -30,7 +30,7 @@ class Lease(Document):
 
 
 class Background:
-    """Runs tasks so that a fault is logged under its owner and never lost."""
+    """Runs the background tasks of a kernel; a fault is logged under the plugin that owns the task."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -75,7 +75,7 @@ class Background:
                     renewing.cancel()
 
     async def _renew(self, lease: str, job: Job, owner: str) -> None:
-        """Keep the lease while a run takes longer than a period."""
+        """Renew the lease while a job runs for longer than its period."""
         while True:
             await asyncio.sleep(job.seconds)
             await self._attempt(lambda: self._take_lease(lease, job), job, owner)
@@ -106,7 +106,7 @@ class Background:
         return True
 
     async def stop(self) -> None:
-        """Cancel everything, wait for it, and let other servers take over its jobs."""
+        """Cancel all tasks, wait for their end, and release the exclusive jobs to other servers."""
         tasks = set(self._tasks)
         while tasks:  # again: a library may swallow a cancellation on its way
             for task in tasks:

@@ -54,13 +54,14 @@ def default_data_dir(environment: Mapping[str, str]) -> Path:
 
 
 class Kernel:
-    """One server: plugins, registry, database, routes. An ASGI application.
+    """One server with its plugins, services, database and routes; an ASGI application.
 
     Args:
         sources: the configuration as read.
         plugins: plugin instances; their order does not matter.
         data_dir: folder for secrets and the built-in database.
-        writes: off for a command that only looks: it makes no database and keeps no secrets.
+        installed: names of the installed plugins, for messages.
+        writes: ``False`` for a command that only reads: no database is created, no secrets are stored.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Kernel:
         return (self.readiness.fault or None) if self.lifecycle.ready else ""
 
     def make_context(self, plugin: Plugin, checked: configuration.Configuration) -> Context:
-        """What the hooks of a plugin are given."""
+        """The context of the hooks of a plugin, with the settings of ``checked``."""
         log = structlog.get_logger(f"locutory.{plugin.name}", plugin=plugin.name)
         return Context(
             plugin=plugin.name,
@@ -202,15 +203,15 @@ class Kernel:
         self.configuration.log_warnings()
 
     async def _catch_up(self) -> None:
-        """Deliver what plugins missed while they were off. A slow handler does not hold up
-        the start: it goes on in the background."""
+        """Deliver the durable facts that plugins missed while they were off. After
+        ``_CATCH_UP_SECONDS`` the start continues, and the delivery goes on in the background."""
         work = self._outbox.deliver_pending()
         task = self.background.spawn(work, owner=KERNEL, name="outbox")
         await asyncio.wait([task], timeout=_CATCH_UP_SECONDS)
 
     async def advice(self, *, offline: bool = False) -> list[tuple[str, str]]:
-        """Owner and sentence of every check that finds something, also told to the log; with
-        ``offline`` only of those that ask nobody."""
+        """(plugin, sentence) of every check that finds something, which is also logged; with
+        ``offline`` only of the checks that are offline."""
         self.dispatcher.proxy_watch.forget()
         found = []
         for owner, check in self.contributions.checks:
@@ -238,7 +239,7 @@ class Kernel:
         self.background.spawn(self.readiness.watch(), owner=KERNEL, name="readiness")
 
     async def open(self) -> None:
-        """Phases 1 to 9. On failure everything done so far is undone."""
+        """Run phases 1 to 9. On failure everything done so far is undone."""
         try:
             await self.lifecycle.run(PHASES[:9])
         except BaseException:
@@ -246,7 +247,7 @@ class Kernel:
             raise
 
     async def finish(self) -> None:
-        """Phases 10 and 11; afterwards the server is ready."""
+        """Run phases 10 and 11; afterwards the server is ready."""
         await self.lifecycle.run(PHASES[9:])
         log.info(
             "start.ready",
@@ -257,7 +258,7 @@ class Kernel:
             self.on_ready()
 
     async def start(self) -> None:
-        """All eleven phases. On failure everything done so far is undone."""
+        """Run all eleven phases. On failure everything done so far is undone."""
         await self.open()
         try:
             await self.finish()
@@ -266,12 +267,12 @@ class Kernel:
             raise
 
     async def stop(self) -> None:
-        """Drain what runs, then undo every phase in reverse."""
+        """Let running work finish, then undo every phase in reverse."""
         await self.lifecycle.drain(self.config.drain_seconds)
         await self.lifecycle.undo()
 
     def reload(self, sources: configuration.Sources | None = None) -> None:
-        """Take the configuration again; see `reloading.reload`."""
+        """Apply a configuration that was read again; see `reloading.reload`."""
         reload(self, sources)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,7 +17,7 @@ KERNEL = "kernel"
 
 
 class Lifecycle:
-    """Runs phase tasks; remembers what was done, to undo it in reverse order."""
+    """Runs phase tasks, and records them so that they can be undone in reverse order."""
 
     def __init__(self) -> None:
         self._tasks: list[tuple[str, PhaseTask]] = []
@@ -26,8 +26,8 @@ class Lifecycle:
         self.ready = False
 
     def add(self, owner: str, task: PhaseTask) -> None:
-        """Register a task of a plugin (or of 'kernel') for its phase; `StartupError` when there
-        is no such phase, since it would never run."""
+        """Register a task of a plugin (or of 'kernel') for its phase; `StartupError` when there is
+        no such phase, since the task would never run."""
         if task.phase not in PHASES:
             text = f"{task.name}: there is no phase '{task.phase}'"
             fix = nearest(task.phase, PHASES) or f"the phases are: {', '.join(PHASES)}"
@@ -70,7 +70,7 @@ class Lifecycle:
             ) from error
 
     async def drain(self, seconds: float) -> None:
-        """Let running work end: every ``drain``, at most ``seconds`` in all."""
+        """Let running work finish: call every ``drain`` at once, each for at most ``seconds``."""
         self.ready = False
         work = [(owner, task, task.drain) for owner, task in self._done if task.drain is not None]
         results = await asyncio.gather(
@@ -81,7 +81,7 @@ class Lifecycle:
                 log.error("stop.drain_failed", plugin=owner, task=task.name, exc_info=result)
 
     async def undo(self) -> None:
-        """Undo what was done, last first; a fault does not keep the rest from being undone."""
+        """Undo the tasks that were run, last first; a fault is logged and does not stop the rest."""
         while self._done:
             owner, task = self._done.pop()
             if task.undo is None:

@@ -1,4 +1,4 @@
-"""A kernel as a process starts, reloads and stops it."""
+"""Starting, reloading and stopping a kernel as a process."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ log = structlog.get_logger("locutory")
 
 
 class Process:
-    """The kernel for `locutory_httpserver.lifespan.Lifespan`. Why a start failed stays in
-    ``kernel.failure``, for the command that reports it."""
+    """The kernel for `locutory_httpserver.lifespan.Lifespan`. The exception of a failed start is
+    kept in ``kernel.failure``, for the command that reports it."""
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
@@ -26,7 +26,7 @@ class Process:
         self.shutdown_seconds = kernel.config.shutdown_seconds
 
     def failed(self, error: Exception) -> None:
-        """Keep the error; log it unless a command reports it."""
+        """Keep the exception, and log it unless a command reports it."""
         self._kernel.failure = error
         if not isinstance(error, StartupError):
             log.error("start.failed", exc_info=error)
@@ -34,11 +34,11 @@ class Process:
             log.error("start.failed", reason=str(error))
 
     async def drain(self) -> None:
-        """Let running work end."""
+        """Let running work finish."""
         await self._kernel.lifecycle.drain(self._kernel.config.drain_seconds)
 
     async def reread(self) -> None:
-        """Read the configuration again, take it, and look at it; faults go to the log."""
+        """Read and apply the configuration again, run the offline checks, and log all faults."""
         try:
             sources = await asyncio.to_thread(read_sources, may_bypass=False)
         except StartupError as error:

@@ -20,7 +20,7 @@ from locutory_httpserver.logs import set_up_logs
 
 
 def report(error: StartupError, *, starting: bool) -> None:
-    """Show every problem, of a start that failed or of another command."""
+    """Print every problem of a failed start or of another command."""
     count = len(error.problems)
     what = "Locutory cannot start" if starting else "Error"
     click.secho(f"{what}: {count} problem{'s' if count > 1 else ''}.", fg="red", err=True)
@@ -36,7 +36,8 @@ def report(error: StartupError, *, starting: bool) -> None:
 
 
 def _show_cause(error: BaseException) -> None:
-    """Where in its code a plugin failed: the last place, or all of them with DEBUG_CONSOLE."""
+    """Print the place in a plugin's code where it failed: the last stack frame, or all of them with
+    DEBUG_CONSOLE."""
     if os.environ.get("DEBUG_CONSOLE", "").lower() == "true":
         lines = "".join(traceback.format_exception(error)).splitlines()
     elif isinstance(error, SyntaxError):
@@ -68,17 +69,18 @@ def _group(command: click.Command, owner: str) -> click.Group:
 
 
 def _joined(one: click.Group, other: click.Group) -> click.Group:
-    """A group of what two plugins contribute under one name; of one command, the first."""
+    """The group with the commands of two groups of one name; of commands with the same name, those
+    of the first."""
     commands = {**other.commands, **one.commands}
     return click.Group(one.name, commands, help=one.help or other.help)
 
 
 class _Commands(click.Group):
-    """Built-in commands and those of plugins: a group that a plugin contributes stands under
-    its own name (``locutory user …``), together with groups that others call the same, single
-    commands under the plugin's (``locutory balance add``).
+    """Built-in commands and those of plugins. A group that a plugin contributes has its own name
+    (``locutory user …``), and is joined with groups of other plugins that have the same name;
+    single commands are in a group named after the plugin (``locutory balance add``).
 
-    Plugins are imported only when the first word is none of ours, or for the help.
+    Plugins are imported only for the help, and when the first word is no built-in command.
     """
 
     def _contributed(self, ctx: click.Context) -> dict[str, click.Group]:

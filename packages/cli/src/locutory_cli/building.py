@@ -1,4 +1,4 @@
-"""Kernels of a process: for a server, and for commands."""
+"""Building kernels in a process of their own: for a server, and for commands."""
 
 import gc
 import sys
@@ -11,14 +11,16 @@ from locutory.errors import Problem, StartupError
 from locutory.run.kernel import Kernel, build
 
 _TURN_SECONDS = 0.001
-"""How long the event loop waits for its turn beside a thread that computes; 5 ms is usual."""
+"""The time that the event loop waits for the interpreter while another thread computes; Python's
+default is 5 ms."""
 
 _GARBAGE = (20_000, 10, 20)
 
 
 def built(sources: configuration.Sources, **options: Any) -> Kernel:
-    """A kernel for a process that does nothing else. Nothing of what is imported is garbage: to
-    look for it costs a fifth of the start, and later 0.1 s at once, while every stream waits."""
+    """Build a kernel in a process that does nothing else, without garbage collection: imports leave
+    no garbage, and searching for it costs a fifth of the start, and later 0.1 s at once, during
+    which every stream waits."""
     gc.disable()
     try:
         return build(sources, **options)
@@ -28,8 +30,8 @@ def built(sources: configuration.Sources, **options: Any) -> Kernel:
 
 
 def tune_process() -> None:
-    """Let the interpreter interrupt the event loop seldom: what is there now is never looked
-    through for garbage, and the documents of a long list not as often as they come."""
+    """Reduce interruptions of the event loop: existing objects are excluded from garbage
+    collection, which runs less often for new ones."""
     sys.setswitchinterval(_TURN_SECONDS)
     gc.set_threshold(*_GARBAGE)
     gc.freeze()
@@ -39,7 +41,7 @@ def without_broken(
     sources: configuration.Sources, **options: Any
 ) -> tuple[Kernel, tuple[Problem, ...]]:
     """A kernel for a command, without the plugins whose code fails and those that need them, and
-    what is wrong with these. One broken plugin must not blind the commands that would help; a
+    the problems of these. One broken plugin must not disable the commands that help to repair it; a
     server does not start with it."""
     left_out: list[Problem] = []
     while True:
@@ -60,7 +62,7 @@ def without_broken(
 
 
 def _without(yaml: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]:
-    """The configuration with plugins switched off."""
+    """The configuration with some plugins switched off."""
     section = dict(yaml.get("plugins") or {})
     if section.get("enabled") is not None:
         section["enabled"] = [name for name in section["enabled"] if name not in names]

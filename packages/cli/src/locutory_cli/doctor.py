@@ -1,4 +1,4 @@
-"""``locutory doctor``: look after a deployment."""
+"""``locutory doctor``: check a deployment."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""``locutory plugins`` and ``locutory routes``: look at a deployment."""
+"""``locutory plugins`` and ``locutory routes``: inspect a deployment."""
 
 import json
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def plugins(context: click.Context) -> None:
 
 
 def _summary(point: EntryPoint, plugin: Plugin | None) -> str:
-    """What a plugin does; for one that is off, what its package says."""
+    """The summary of a plugin; for one that is off, that of its distribution."""
     if plugin is not None:
         return plugin.summary
     return (point.dist.metadata["Summary"] or "") if point.dist is not None else ""
@@ -100,7 +100,7 @@ def why(name: str) -> None:
 
 
 def _partners(plugins: Sequence[Plugin], plugin: Plugin, key: str, consumers: bool) -> list[str]:
-    """Plugins on the other side of a key: its consumers, or its providers."""
+    """The names of the plugins on the other side of a key: its consumers, or its providers."""
     return [
         other.name
         for other in plugins

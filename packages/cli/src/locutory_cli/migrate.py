@@ -1,4 +1,4 @@
-"""``locutory migrate``: bring a database, of ours or of LibreChat, into today's form."""
+"""``locutory migrate``: convert a database of Locutory or LibreChat to the current form."""
 
 import asyncio
 import sys

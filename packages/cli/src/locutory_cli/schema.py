@@ -13,9 +13,9 @@ _REFERENCE = "#/$defs/"
 def schema_of(
     plugins: Iterable[Plugin], installed: Iterable[str], words: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """One schema of every section and of the settings of every plugin that is on. Definitions
-    stand at its root, those of a model under ``<plugin>.<name>``. As the server does, it takes
-    unknown keys where a model does."""
+    """One schema of every section and of the settings of every plugin that is on. Definitions are
+    at its root, those of a model under ``<plugin>.<name>``. Like the server, it accepts unknown
+    keys where a model does."""
     definitions: dict[str, Any] = {}
     sections: dict[str, list[dict[str, Any]]] = {key: [] for key in words.get("sections", {})}
     names = {"type": "array", "items": {"type": "string"}}
@@ -50,7 +50,7 @@ def schema_of(
 
 
 def _schema(model: type[BaseModel], owner: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference to the schema of a model, which is put among the definitions."""
+    """A reference to the schema of a model, which is added to the definitions."""
     prefix = f"{_REFERENCE}{owner}."
     found = model.model_json_schema(ref_template=prefix + "{model}")
     inner = found.pop("$defs", {})
@@ -62,8 +62,8 @@ def _schema(model: type[BaseModel], owner: str, definitions: dict[str, Any]) -> 
 
 
 def _section(found: list[dict[str, Any]], words: Any) -> dict[str, Any]:
-    """What several plugins read of one section, and the other names that are known in it, which
-    an editor can offer."""
+    """The schema of one section, from the models of several plugins and the other known names in
+    it, which an editor can offer."""
     others = [_names(words)] if isinstance(words, Mapping) else []
     every = [*found, *others]
     return {"allOf": every} if len(every) > 1 else {**every[0]} if every else {}

@@ -60,7 +60,8 @@ def _address(config: KernelConfig, sockets: Sequence[socket.socket]) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Ends with status 0 when a signal asked it to end; says when it is open for everybody."""
+    """uvicorn's server, which ends with status 0 when a signal ended it, and calls ``welcome`` when
+    it is open and the kernel ready."""
 
     def __init__(self, config: uvicorn.Config, welcome: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
@@ -68,7 +69,7 @@ class _Server(uvicorn.Server):
         self._ready = False
 
     def ready(self) -> None:
-        """The kernel has finished its start; the sockets may not be open yet."""
+        """Note that the kernel has finished its start; call ``welcome`` if the sockets are open."""
         self._ready = True
         if self.started:
             self._saying = asyncio.ensure_future(self._welcome())
@@ -91,7 +92,7 @@ class _Server(uvicorn.Server):
 
 
 def _welcome(kernel: Kernel, address: str, steps: Sequence[str] = ()) -> None:
-    """Where the server is, and what to do next, once it is ready."""
+    """Print the address of the server and the next steps, when it is ready."""
     uri = configured_address(kernel.config)
     place = kernel.data_dir if uri == "sqlite:" else uri.partition("?")[0]
     database = "MongoDB at MONGO_URI" if uri.startswith("mongodb") else f"built in, {place}"
@@ -111,13 +112,15 @@ def _welcome(kernel: Kernel, address: str, steps: Sequence[str] = ()) -> None:
 
 
 async def _next_steps(kernel: Kernel) -> list[str]:
-    """What plugins say that the operator does next; a plugin that fails says nothing."""
+    """The next steps for the operator according to plugins; those of a plugin that fails are
+    missing."""
     gathered = await kernel.services.gather(NEXT_STEPS, lambda step: step(), timeout=5)
     return [step for step in gathered.results.values() if step]
 
 
 class WholeNumber(click.IntRange):
-    """``click.IntRange``, whose messages call everything else no "integer range"."""
+    """``click.IntRange`` with the name "whole number" in its messages, instead of "integer
+    range"."""
 
     name = "whole number"
 
@@ -184,7 +187,8 @@ def _run(
 
 
 def _bind(config: KernelConfig) -> list[socket.socket]:
-    """Sockets for every address of ``HOST``, before anything is started."""
+    """Sockets for every address of ``HOST``, opened before anything is started. `StartupError` when
+    that fails."""
     sockets: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(
@@ -216,7 +220,7 @@ def _bind(config: KernelConfig) -> list[socket.socket]:
 
 
 def _free_port(host: str) -> int:
-    """The first port from 3081 on that nobody uses."""
+    """The first port from 3081 to 3180 that is free; 0 when there is none."""
     for port in range(3081, 3181):
         with contextlib.suppress(OSError), socket.create_server((host, port)):
             return port

@@ -1,4 +1,4 @@
-"""``locutory database``: copy a database to another one, back it up, restore it, look for damage."""
+"""``locutory database``: copy, back up, restore and check a database."""
 
 import asyncio
 import contextlib
@@ -31,14 +31,15 @@ _ADDRESS = click.option(
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open database, and its ``name`` for people: a file, or an address without its account."""
+    """An open database, and its ``name`` for messages: a file, or an address without its
+    credentials."""
 
     database: Any
     name: str
 
 
 class Opening:
-    """Opens the databases of a command, and shows how far it is."""
+    """Opens the databases of a command, and shows its progress."""
 
     def __init__(self) -> None:
         sources = configuration.read_sources()
@@ -55,8 +56,8 @@ class Opening:
     async def database(
         self, address: str | None, word: str = "--address", *, create: bool = False
     ) -> AsyncIterator[Opened]:
-        """The database of an address, or the configured one; ``word``: where on the command line
-        the address stands, for the one who has to correct it."""
+        """The database of an address, or the configured one. ``word``: the argument with the
+        address, which a `StartupError` names."""
         try:
             client: Any = await open_database(
                 self._config, self._data_dir, address=address, create=create
@@ -77,14 +78,14 @@ class Opening:
             await client.close()
 
     def show(self, progress: Progress) -> None:
-        """The last line, written over again on a terminal."""
+        """Overwrite the last line on a terminal with the progress."""
         if not self._terminal:
             return
         done = f"{progress.done:,} of {max(progress.done, progress.total):,}"
         click.echo(f"\r\x1b[K  {progress.stage} {progress.collection}: {done}", nl=False, err=True)
 
     def clear(self) -> None:
-        """Take that line away."""
+        """Clear that line."""
         if self._terminal:
             click.echo("\r\x1b[K", nl=False, err=True)
 

@@ -1,4 +1,4 @@
-"""Several worker processes behind one port: their supervisor, and what each of them runs."""
+"""Several worker processes behind one port: their supervisor, and the application of each."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ _FORCED_SECONDS = 10.0
 
 
 def prepare(*, safe: bool) -> None:
-    """Leave in the environment what `create` needs in the workers to come."""
+    """Set the environment variables that `create` needs in the workers."""
     os.environ[_SUPERVISOR] = str(os.getpid())
     if safe:
         os.environ[_SAFE] = "1"
@@ -45,8 +45,8 @@ def create() -> Kernel:
 
 
 def _end_with(supervisor: int) -> None:
-    """End this process when its supervisor has ended, however that came: nobody else would,
-    and the port would stay taken."""
+    """End this process when its supervisor has ended, for whatever reason; otherwise it would keep
+    the port."""
 
     def watch() -> None:
         while os.getppid() == supervisor:
@@ -59,7 +59,7 @@ def _end_with(supervisor: int) -> None:
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, which says when every worker serves; ``welcome`` is called once."""
+    """uvicorn's supervisor, which calls ``welcome`` once, when every worker serves requests."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Supervisor(Multiprocess):
         self._safe = safe
 
     def handle_hup(self) -> None:
-        """Replace each worker by one with the new configuration, if that is right."""
+        """Replace each worker by one with the new configuration, if that is valid."""
         try:
             build(configuration.read_sources(may_bypass=False), safe=self._safe, writes=False)
         except StartupError as error:
@@ -91,7 +91,7 @@ class Supervisor(Multiprocess):
             self._welcome = None
 
     def _answers(self) -> bool:
-        """Has the start of the worker that gets this request come to its end?"""
+        """``True`` when the worker that receives this request has finished its start."""
         host, port = self.sockets[0].getsockname()[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
         try:

@@ -1,4 +1,4 @@
-"""Reads YAML and ``.env`` as the libraries of Node do, and finds what is wrong in it."""
+"""Reading of YAML and ``.env`` as the libraries of Node do, and of settings, with all errors."""
 
 from locutory_configfile.env_file import EnvFile, read_env
 from locutory_configfile.env_text import arithmetic, flag, from_text

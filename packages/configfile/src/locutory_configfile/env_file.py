@@ -17,9 +17,9 @@ _WORD = re.compile(r"[^\S\n]*(?:export[^\S\n]+)?(\w*)")
 
 @dataclass(slots=True)
 class EnvFile:
-    """``values`` by name; of a name that is there twice the last. ``doubled``: the lines of
-    such a name when its values differ. ``lost``: number and first word of lines that say
-    nothing."""
+    """The content of a file of variables. ``values`` by name; for a repeated name the last value.
+    ``doubled``: the lines of a repeated name whose values differ. ``lost``: number and first word
+    of lines that assign nothing."""
 
     values: dict[str, str] = field(default_factory=dict)
     doubled: dict[str, list[int]] = field(default_factory=dict)
@@ -27,7 +27,8 @@ class EnvFile:
 
 
 def read_env(text: str) -> EnvFile:
-    """What a file of variables says. ``${NAME}`` stays as it is: passwords may look like it."""
+    """The variables in the text of a file. ``${NAME}`` is not replaced, since passwords may look
+    like it."""
     found = EnvFile()
     lines: dict[str, list[int]] = {}
     for line, name, value in _entries(re.sub(r"\r\n?", "\n", text)):

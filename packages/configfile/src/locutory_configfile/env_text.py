@@ -1,4 +1,4 @@
-"""How the text of an environment variable is read: LibreChat's booleans, arithmetic, lists."""
+"""Conversion of the text of an environment variable: LibreChat's booleans, arithmetic, lists."""
 
 import ast
 import math
@@ -33,7 +33,8 @@ def arithmetic(text: str) -> float:
 
 
 def flag(text: str | None) -> bool:
-    """LibreChat's booleans: trimmed, case-insensitive 'true' is true, all else false."""
+    """A boolean of LibreChat: ``True`` for 'true', trimmed and in any case, ``False`` for all
+    else."""
     return text is not None and text.strip().lower() == "true"
 
 
@@ -56,7 +57,8 @@ def _whole(text: str) -> int:
 
 
 def from_text(annotation: Any, text: str) -> Any:
-    """An environment text as a value for a field: booleans, arithmetic, comma lists."""
+    """The text of an environment variable as a value of a field's type: booleans, arithmetic,
+    comma-separated lists, else text. ``ValueError`` when it cannot be converted."""
     kind = kind_of(annotation)
     if kind is bool:
         return flag(text)

@@ -1,17 +1,17 @@
-"""What is wrong with a file or a value of it, and how it is said."""
+"""Errors in a file or in a value of it, and their wording."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
-"""Where something stands: the keys, and the numbers of list items, that lead to it."""
+"""The position of a value: the keys and the indexes of list items that lead to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong: its place (line and column from 1, or the path inside the value), what,
-    and what to do about it."""
+    """One error: its position (line and column from 1, or the path inside the value), its
+    description, and a suggested correction."""
 
     text: str
     fix: str = ""
@@ -21,12 +21,12 @@ class Fault:
 
     @property
     def mark(self) -> str:
-        """``:3:5``, to put behind the name of the file; "" when the place is not known."""
+        """``:3:5``, to append to the name of the file; "" when the position is not known."""
         return f":{self.line}:{self.column}" if self.line else ""
 
 
 class Unreadable(ValueError):
-    """A file that cannot be read; carries everything that was found wrong."""
+    """A file that cannot be read; ``faults`` has all errors that were found."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
@@ -34,11 +34,11 @@ class Unreadable(ValueError):
 
 
 def dotted(path: Path) -> str:
-    """A place inside the value as people write it: ``endpoints.custom.0.name``."""
+    """A path inside the value in dotted form: ``endpoints.custom.0.name``."""
     return ".".join(map(str, path))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the closest known word, or nothing."""
+    """A hint that names the closest known word; "" when none is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""

@@ -1,4 +1,4 @@
-"""Settings: fields of pydantic models that know their environment variable."""
+"""Settings: fields of pydantic models with the name of their environment variable."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,8 +14,8 @@ Environment = Mapping[str, str]
 def env(
     name: str, default: Any, description: str, *, words: Sequence[str] = (), **extra: Any
 ) -> Any:
-    """A settings field that an environment variable fills. Blank means unset. ``words``: what
-    a text must be to count; the operator is told of others."""
+    """A settings field that an environment variable fills. A blank variable counts as unset.
+    ``words``: the only effective texts; other texts cause a warning."""
     if callable(default):
         extra["default_factory"] = default
     else:
@@ -39,8 +39,8 @@ def env_name(field: FieldInfo) -> str | None:
 
 
 def env_text(field: FieldInfo, environment: Environment) -> str:
-    """What the environment says for a settings field; "" when nothing. A variable may have
-    several spellings: the first that is set counts."""
+    """The text that the environment has for a settings field; "" when it has none. For a variable
+    with several spellings, the first that is set counts."""
     extra = field.json_schema_extra
     names = extra.get("spellings") if isinstance(extra, dict) else None
     spellings = names if isinstance(names, list) else [env_name(field)]
@@ -49,19 +49,19 @@ def env_text(field: FieldInfo, environment: Environment) -> str:
 
 
 def allowed_words(field: FieldInfo) -> list[str]:
-    """What the text of a settings field must be to count; empty when anything does."""
+    """The only effective texts of a settings field; empty when every text is effective."""
     extra = field.json_schema_extra
     words = extra.get("words") if isinstance(extra, dict) else None
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
 def is_flag(field: FieldInfo) -> bool:
-    """Is it on or off?"""
+    """``True`` for a boolean field."""
     return kind_of(field.annotation) is bool
 
 
 class BadVariables(ValueError):
-    """Environment variables that cannot be read: ``problems`` by name. ``found`` are the
+    """Environment variables that cannot be converted: ``problems`` by name. ``found`` has the
     values of the others."""
 
     def __init__(self, problems: dict[str, str], found: dict[str, Any]) -> None:
@@ -71,7 +71,8 @@ class BadVariables(ValueError):
 
 
 def environment_values(model: type[BaseModel], environment: Environment) -> dict[str, Any]:
-    """Values for a settings model from the environment; `BadVariables` names all wrong ones."""
+    """The values for a settings model from the environment; raises `BadVariables` with all
+    errors."""
     found: dict[str, Any] = {}
     problems: dict[str, str] = {}
     for name, field in model.model_fields.items():

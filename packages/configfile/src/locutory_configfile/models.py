@@ -1,7 +1,7 @@
-"""A value of a configuration file against the pydantic models that read it.
+"""Validation of a value of a configuration file with the pydantic models that read it.
 
-`faults_of` says what one model does not accept. Models may tolerate unknown keys; `unread` finds
-those that none of several models has, so that none of them needs to look for them.
+`faults_of` returns the errors of one model. Models may tolerate unknown keys; `unread` finds the
+keys that are in none of several models, so that no model needs to check for them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +16,12 @@ from pydantic.fields import FieldInfo
 from locutory_configfile.faults import Fault, Path, nearest
 
 Words = Mapping[str, Any] | None
-"""Keys that are known without a model, each with those inside of it; ``*`` is any key."""
+"""Keys that are known without a model, each with its nested keys; ``*`` stands for any key."""
 
 
 def faults_of(model: type[BaseModel], value: Any) -> list[Fault]:
-    """What is wrong with ``value`` according to a model, each with its path. A missing key
-    names the one that was written instead of it."""
+    """The errors of ``value`` according to a model, each with its path. The error of a missing key
+    names a similar key that was written instead of it."""
     try:
         model.model_validate(value)
     except ValidationError as error:
@@ -48,15 +48,15 @@ def faults_of(model: type[BaseModel], value: Any) -> list[Fault]:
 
 
 def said(message: str) -> str:
-    """What a validator said, without pydantic's heading."""
+    """The message of a validator, without pydantic's prefix."""
     return message.removeprefix("Value error, ")
 
 
 def unread(
     value: Any, types: Sequence[Any], words: Words, path: Path
 ) -> Iterator[tuple[Path, str | None]]:
-    """Keys below ``path`` that none of the models and other ``types`` has: the place, and a
-    hint ("" when nothing is near). The hint of what ``words`` knows is ``None``."""
+    """Yield the keys below ``path`` that are in none of the models and other ``types``: the path,
+    and a hint ("" when no known key is similar). The hint is ``None`` for keys in ``words``."""
     arms = list(_arms(types))
     if any(arm in (Any, object, dict, Mapping) for arm in arms):
         return
@@ -102,8 +102,8 @@ def _is(arm: Any, kind: Any) -> bool:
 
 
 def _known(types: Sequence[Any]) -> tuple[dict[str, list[Any]], list[Any]]:
-    """The keys of all models among the types, with the types of their values; and the types of
-    any other key."""
+    """The keys of all models among the types, with the types of their values; and the types of the
+    values of all other keys."""
     known: dict[str, list[Any]] = {}
     others: list[Any] = []
     for arm in _arms(types):
@@ -120,7 +120,7 @@ def _known(types: Sequence[Any]) -> tuple[dict[str, list[Any]], list[Any]]:
 
 
 def known_keys(model: type[BaseModel]) -> list[str]:
-    """The keys that a model has, as they are written in the file."""
+    """The keys of a model as they are written in the file."""
     return list(_known([model])[0])
 
 
@@ -149,7 +149,7 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def _inside(value: Any, loc: tuple[str | int, ...]) -> Path:
-    """The place of an error without what pydantic adds for the parts of unions."""
+    """The path of an error without the parts that pydantic adds for members of unions."""
     path: Path = ()
     for number, part in enumerate(loc, 1):
         here = isinstance(value, Mapping) and part in value

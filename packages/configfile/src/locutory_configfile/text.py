@@ -1,4 +1,4 @@
-"""The text of a file: all of it in UTF-8, or an error that says where it is not."""
+"""The text of a file, which must be UTF-8; errors name the position of a wrong byte."""
 
 from pathlib import Path as FilePath
 
@@ -8,8 +8,9 @@ _LARGEST = 8 * 1024 * 1024
 
 
 def file_text(path: FilePath) -> str | None:
-    """The text of a file; ``None`` when there is none. `Unreadable` for one that is there and
-    cannot be read: a folder, a link to nothing, no permission, another encoding."""
+    """The text of a file; ``None`` when it does not exist. Raises `Unreadable` for one that exists
+    and cannot be read: a folder, a dangling link, no permission, another encoding, or too many
+    bytes."""
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
@@ -28,7 +29,8 @@ def file_text(path: FilePath) -> str | None:
 
 
 def decoded(data: bytes) -> str:
-    """Bytes as UTF-8, without a byte order mark."""
+    """Decode UTF-8, without a byte order mark. Raises `Unreadable` with the position of a wrong
+    byte."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

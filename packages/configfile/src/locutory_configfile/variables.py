@@ -1,4 +1,4 @@
-"""Environment variables that say something else than was meant."""
+"""Warnings about environment variables with values or names that are probably mistakes."""
 
 import difflib
 import re
@@ -12,12 +12,13 @@ from locutory_configfile.fields import Environment, allowed_words, env_name, is_
 
 _OWN = "LOCUTORY_"
 _OF_PROCESSES = frozenset({"LOCUTORY_SAFE", "LOCUTORY_DATABASE_URI", "LOCUTORY_SUPERVISOR"})
-"""What a master process tells its workers."""
+"""Variables that a master process passes to its workers."""
 _SIMILAR = 0.88
 
 
 def doubtful(models: Iterable[type[BaseModel]], environment: Environment) -> Iterator[str]:
-    """Sentences about switches that are neither on nor off, such as ``ALLOW_X=1``."""
+    """Yield sentences about switches that are neither true nor false, such as ``ALLOW_X=1``, and
+    about texts without effect."""
     for model in models:
         for field in model.model_fields.values():
             name = env_name(field) or ""
@@ -32,8 +33,8 @@ def doubtful(models: Iterable[type[BaseModel]], environment: Environment) -> Ite
 
 
 def misspelt(known: set[str], environment: Environment, used: str) -> Iterator[str]:
-    """Sentences about variables that nobody knows, and whose name is close to one of ``known``.
-    ``used`` is text in which ``${NAME}`` makes a name known."""
+    """Yield sentences about unknown variables whose name is close to one of ``known``, or begins
+    with ``LOCUTORY_``. ``used`` is text in which ``${NAME}`` makes a name known."""
     named = set(re.findall(r"\$\{(\w+)\}", used))
     for name in sorted(set(environment) - known - named - _OF_PROCESSES):
         if name.startswith(_OWN) and not name.startswith(f"{_OWN}TEST_"):
@@ -53,7 +54,7 @@ def misspelt(known: set[str], environment: Environment, used: str) -> Iterator[s
 
 
 def http_address(text: str) -> bool:
-    """Is it a complete ``http://`` or ``https://`` address?"""
+    """``True`` for a complete ``http://`` or ``https://`` address."""
     try:
         parts = urlsplit(text.strip())
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -1,8 +1,8 @@
-"""YAML as js-yaml 4 reads it: scalars of YAML 1.2, every key a text.
+"""YAML as js-yaml 4 reads it: scalars of YAML 1.2, every key a string.
 
-What that library refuses is refused here, with its place: a key that is there twice, several
-documents, tabs, more than a hundred levels. Values are built from the parser's events, since
-the libraries that build them take the last of doubled keys, and bound no nesting.
+Content that that library refuses is refused here, with its position: repeated keys, several
+documents, tabs, more than a hundred levels. Values are built from the parser's events, since the
+libraries that build them accept repeated keys, and do not limit nesting.
 """
 
 import math
@@ -38,7 +38,7 @@ Places = dict[Path, tuple[int, int]]
 
 
 def plain_value(text: str) -> Any:
-    """What a scalar without quotes stands for. ``ValueError``: a date that there is not."""
+    """The value of a scalar without quotes. ``ValueError`` for a date that does not exist."""
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):
@@ -62,7 +62,8 @@ def plain_value(text: str) -> Any:
 
 
 def _key(value: Any) -> str | None:
-    """A key as JavaScript writes it; ``None`` for what is no text, number or word."""
+    """A key as JavaScript writes it; ``None`` for anything but a string, number, boolean or
+    null."""
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, bool):
@@ -71,7 +72,8 @@ def _key(value: Any) -> str | None:
 
 
 class _Builder:
-    """Values from the events of one file; ``faults`` are those that reading survives."""
+    """Builds values from the events of one file; ``faults`` are the errors after which reading can
+    continue."""
 
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = iter(yaml.parse(text, _Loader))
@@ -82,7 +84,7 @@ class _Builder:
         self.places: Places = {}
 
     def build(self) -> Any:
-        """The document; ``None`` when there is none."""
+        """The document; ``None`` when there is none. Raises `Unreadable`."""
         next(self._events)  # the start of the stream
         if isinstance(next(self._events), yaml.StreamEndEvent):
             return None
@@ -192,8 +194,8 @@ class _Builder:
 
 
 def read_yaml(text: str) -> tuple[Any, Places]:
-    """The value of a YAML file (``None``: it holds nothing), and the places of what is in it.
-    `Unreadable` says what cannot be read."""
+    """The value of a YAML file (``None`` when it is empty), and the positions of its keys and
+    items. Raises `Unreadable` with all errors."""
     builder = _Builder(text)
     if wrong := Reader.NON_PRINTABLE.search(text):
         start = wrong.start()

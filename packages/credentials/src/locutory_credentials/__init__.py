@@ -1,5 +1,5 @@
-"""The secrets of a deployment: where they come from, what is encrypted with them, and the record of
-which secrets a database belongs to."""
+"""The secrets of a deployment: their sources, the ciphers with them, and the record of the secrets
+that belong to a database."""
 
 from locutory_credentials.ciphers import Credentials
 from locutory_credentials.fingerprints import COLLECTION, record_fingerprints

@@ -1,4 +1,4 @@
-"""The record of which secrets a database belongs to (collections §3.7)."""
+"""The record of the secrets that belong to a database (collections §3.7)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,8 +18,8 @@ COLLECTION = "librechatCredentialMetadata"
 def _accepted(
     credentials: Credentials, environment: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
-    """Acceptable fingerprints, the one to write first. LibreChat hashes the text of the
-    environment, so the letter case of a hexadecimal key counts."""
+    """The acceptable fingerprints of each secret, the one to write first. LibreChat hashes the text
+    of the environment, so the letter case of a hexadecimal key matters."""
     texts = {
         "CREDS_KEY": credentials.creds_key.hex(),
         "CREDS_IV": credentials.creds_iv.hex(),
@@ -44,12 +44,12 @@ async def record_fingerprints(
     *,
     database_is_new: bool,
 ) -> list[str]:
-    """Remember which secrets a database belongs to, as LibreChat does.
+    """Record which secrets belong to a database, as LibreChat does.
 
-    ``collection`` is `COLLECTION` of that database. ``database_is_new``: it has no account yet; only then is a missing record written. An
-    existing record is never changed. Returns the names of secrets that differ from the
-    record, each also a warning in the log: what was stored with the former ones cannot be
-    read.
+    ``collection`` is `COLLECTION` of that database. ``database_is_new``: nothing is stored in it
+    yet; only then is a missing record written. An existing record is never changed. Returns the
+    names of secrets that differ from the record, each also logged as a warning: values encrypted
+    with the former secrets cannot be read.
     """
     expected = _accepted(credentials, environment)
     record = await collection.find_one({"_id": "primary"})

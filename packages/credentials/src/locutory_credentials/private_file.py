@@ -1,4 +1,4 @@
-"""Files that only this account can read."""
+"""Files that only the operating system account of the server can read."""
 
 import os
 import tempfile
@@ -6,8 +6,9 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str, *, replace: bool = False) -> None:
-    """Write a file that only this account can read: whole or not at all, also after a power
-    cut and between processes. ``FileExistsError`` when it exists and is not to be replaced."""
+    """Write a file that only this operating system account can read. Writing is atomic, even with a
+    power failure and between processes. ``FileExistsError`` when the file exists and ``replace`` is
+    not set."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:

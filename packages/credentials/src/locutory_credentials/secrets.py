@@ -18,7 +18,7 @@ log = structlog.get_logger("locutory.secrets")
 NAMES = ("CREDS_KEY", "CREDS_IV", "JWT_SECRET", "JWT_REFRESH_SECRET")
 HEX_DIGITS = {"CREDS_KEY": 64, "CREDS_IV": 32}
 MINIMUM_STORED = 32
-"""Fewest characters of a JWT secret in a file; one from the environment is taken as it is."""
+"""The minimum length of a JWT secret in a file; one from the environment may have any length."""
 FILE = "secrets.env"
 
 # SHA-256 of the values that LibreChat's documentation printed for years: everybody has them.
@@ -33,8 +33,8 @@ _PUBLISHED = frozenset(
 
 
 class SecretsUnusable(Exception):
-    """Some secrets cannot be used. ``faults``: where, what, and what to do about it; values are
-    never part of them."""
+    """Some secrets cannot be used. ``faults``: (place, description, suggested correction); they
+    never contain values."""
 
     def __init__(self, faults: Sequence[tuple[str, str, str]]) -> None:
         self.faults = tuple(faults)
@@ -62,7 +62,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _generated(path: Path, *, writes: bool) -> dict[str, str]:
-    """The secrets of this data directory; made by the first process that asks, and kept if
+    """The secrets of this data directory; the first process generates them, and stores them if
     ``writes``."""
     if not path.exists():
         fresh = {name: secrets.token_hex(HEX_DIGITS.get(name, 64) // 2) for name in NAMES}
@@ -89,7 +89,7 @@ def _generated(path: Path, *, writes: bool) -> dict[str, str]:
 def _gather(
     environment: Mapping[str, str], data_dir: Path, *, writes: bool
 ) -> tuple[dict[str, str], dict[str, Path]]:
-    """Value of each secret, and the file of those that are not from the environment."""
+    """The value of each secret, and the file of those that are not from the environment."""
     values = {name: value for name in NAMES if (value := environment.get(name, "")).strip()}
     for name in HEX_DIGITS.keys() & values.keys():
         values[name] = values[name].strip()
@@ -111,10 +111,10 @@ def load_credentials(
 ) -> Credentials:
     """The secrets of this deployment.
 
-    Each is taken from the environment; a blank one from LibreChat's file of temporary
-    credentials, if there is one; else from ``secrets.env`` in the data directory, which is
-    made with random values when needed (mode 0600). `SecretsUnusable` lists every secret that
-    is malformed; values are never shown. Without ``writes`` nothing is made or changed on disk.
+    Each is taken from the environment; a blank one from LibreChat's file of temporary credentials,
+    if it exists; else from ``secrets.env`` in the data directory, which is generated when needed
+    (mode 0600). Raises `SecretsUnusable` with every secret that is malformed. Without ``writes``
+    nothing is written to disk.
     """
     values, origins = _gather(environment, data_dir, writes=writes)
     faults = []
@@ -145,5 +145,5 @@ def load_credentials(
 
 
 def fingerprint(value: str) -> str:
-    """SHA-256 of a secret, in hexadecimal digits."""
+    """The SHA-256 of a secret, in hexadecimal digits."""
     return hashlib.sha256(value.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What is asked of a database, and how one is opened."""
+"""The database interface that the server uses, and the opening of databases by address."""
 
 from locutory_database.collections import (
     Collection,

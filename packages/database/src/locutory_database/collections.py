@@ -1,9 +1,9 @@
-"""What the server uses of a database: the part of pymongo's asynchronous interface that every
-database has, a MongoDB server as well as an embedded one.
+"""The interface of a database: the part of pymongo's asynchronous interface that every database
+has, a MongoDB server as well as an embedded one.
 
-The methods mean what pymongo's documentation says, filters, updates and pipelines what MongoDB's
-says; what an embedded database lacks of them raises ``OperationFailure`` with the operator's name.
-A method that is not here may be missing in one of the databases, so plugins use only these.
+Methods behave as in pymongo's documentation, filters, updates and pipelines as in MongoDB's; an
+operator that an embedded database does not support raises ``OperationFailure`` with its name.
+Methods that are not listed here may be missing in one of the databases, so plugins use only these.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -20,21 +20,21 @@ from pymongo.results import (
 )
 
 Raw = dict[str, Any]
-"""A document as it is stored."""
+"""A stored document."""
 
 Spec = Mapping[str, Any]
 """A filter, an update, or a stage of a pipeline."""
 
 
 class ResultCursor(Protocol):
-    """What comes out of a query or a pipeline, read while it is asked for."""
+    """The results of a query or a pipeline, fetched during iteration."""
 
     def __aiter__(self) -> AsyncIterator[Raw]: ...
     async def to_list(self, length: int | None = ...) -> list[Raw]: ...
 
 
 class Cursor(ResultCursor, Protocol):
-    """The matches of a filter."""
+    """The documents that match a filter."""
 
     def sort(self, key_or_list: Any, direction: Any = ...) -> Self: ...
     def skip(self, skip: int) -> Self: ...
@@ -44,7 +44,7 @@ class Cursor(ResultCursor, Protocol):
 
 
 class Collection(Protocol):
-    """The documents of one kind."""
+    """A collection of documents."""
 
     @property
     def name(self) -> str: ...

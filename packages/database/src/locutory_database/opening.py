@@ -1,8 +1,8 @@
-"""How a database is opened, chosen by the scheme of its address.
+"""Opening a database by the scheme of its address.
 
 ``mongodb:`` and ``mongodb+srv:`` are servers to connect to; any other scheme is opened by an
-installed package, through an entry point of the group ``locutory.databases`` that has the
-scheme's name.
+installed package, through an entry point of the group ``locutory.databases`` that has the scheme's
+name.
 """
 
 import re
@@ -28,8 +28,9 @@ _OTHERS = "or install a package that opens it (those of this repository: python3
 
 
 class DatabaseUnusable(Exception):
-    """An address that nothing opens, or a database that cannot be used: a sentence, and in
-    ``fix`` what to do. ``missing``: it is not there, and was not to be made."""
+    """An address that no package opens, or a database that cannot be used. The text is a sentence,
+    ``fix`` a suggested correction. ``missing``: the database does not exist, and was not to be
+    created."""
 
     def __init__(self, text: str, fix: str, *, missing: bool = False) -> None:
         super().__init__(text)
@@ -38,10 +39,10 @@ class DatabaseUnusable(Exception):
 
 
 class Opener(Protocol):
-    """What an entry point names."""
+    """The function that an entry point of `GROUP` names."""
 
     async def __call__(self, address: str, data_dir: Path, *, create: bool) -> DatabaseClient:
-        """Open the database of an address. ``create``: make it if it is not there, else
+        """Open the database of an address. ``create``: create a missing database, else raise
         ``FileNotFoundError``. May raise ``PyMongoError``, ``OSError`` or ``ValueError`` with a
         sentence for the operator."""
 
@@ -68,8 +69,9 @@ def _scheme(address: str) -> str:
 def address_fault(
     address: str, openers: Iterable[EntryPoint] | None = None
 ) -> DatabaseUnusable | None:
-    """What is wrong with an address, as far as that can be said without opening it. It is not
-    repeated, since it may hold a password. ``openers``: instead of looking for installed ones."""
+    """The problem of an address that can be found without opening it, or ``None``. Its text never
+    contains the address, which may contain a password. ``openers``: entry points to use instead of
+    the installed ones."""
     scheme = _scheme(address)
     if ":" not in address or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
         return DatabaseUnusable("it is not a database address", _FIX)
@@ -97,8 +99,9 @@ async def open_database(
     create: bool = True,
     openers: Iterable[EntryPoint] | None = None,
 ) -> DatabaseClient:
-    """Open the database of an address; `DatabaseUnusable` when that fails. ``create``: make it
-    if need be. ``options``: of pymongo's client, for servers. ``openers``: as above."""
+    """Open the database of an address; raises `DatabaseUnusable` when that fails. ``create``:
+    create a missing database. ``options``: of pymongo's client, for servers. ``openers``: as in
+    `address_fault`."""
     if (fault := address_fault(address, openers)) is not None:
         raise fault
     try:

@@ -1,4 +1,4 @@
-"""Work that many events ask for, done now and then."""
+"""Work that many events request, done at intervals."""
 
 from locutory_debounce.task import DebouncedTask, NoteCollection
 

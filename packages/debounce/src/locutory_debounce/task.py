@@ -1,4 +1,4 @@
-"""A debounced task: done at once, but in a burst of requests only now and then."""
+"""A debounced task: it runs at once, but only at intervals during a burst of requests."""
 
 import asyncio
 import time
@@ -9,19 +9,20 @@ from typing import Any, Protocol
 from structlog.stdlib import BoundLogger
 
 _PAUSE = 0.5
-"""Seconds between two runs for one key at least; ten times as long as a run takes."""
+"""Minimum seconds between two runs for one key; the pause is at least ten times as long as a
+run."""
 _LONGEST_PAUSE = 60.0
-"""After failures."""
+"""Maximum seconds between two runs after failures."""
 
 
 class Notes(Protocol):
-    """What was found in a `NoteCollection`."""
+    """The result of a query in a `NoteCollection`."""
 
     async def to_list(self) -> list[Any]: ...
 
 
 class NoteCollection(Protocol):
-    """The collection of the notes: an asynchronous one of MongoDB, or the like."""
+    """The collection of the notes: an asynchronous one of MongoDB, or one with the same methods."""
 
     def find(self, filter: Mapping[str, Any]) -> Notes: ...
     async def update_one(
@@ -33,8 +34,8 @@ class NoteCollection(Protocol):
 
 @dataclass(slots=True)
 class _Pending:
-    """A key for which the task ran a moment ago. ``again``: something happened since;
-    ``noted``: the database knows."""
+    """A key for which the task ran recently. ``again``: it was requested since; ``noted``: that is
+    stored in the database."""
 
     again: bool = False
     noted: bool = False
@@ -44,11 +45,11 @@ class _Pending:
 
 
 class DebouncedTask:
-    """Calls ``run(key)`` after every request for it, soon.
+    """Calls ``run(key)`` soon after every request for it.
 
-    The first request is served before it returns. Of those that follow shortly after, one
-    run at the end serves all. Such a late run is noted in the database first, so that a crash
-    does not lose it. ``notes`` gives the collection; it is called when the collection is needed.
+    The first request runs the task before it returns. Those that follow shortly after share one run
+    at the end. Such a late run is noted in the database first, so that a crash does not lose it.
+    ``notes`` returns the collection; it is called when the collection is needed.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class DebouncedTask:
         self._pending: dict[str, _Pending] = {}
 
     async def request(self, key: str) -> None:
-        """Something happened to what the key names."""
+        """Request a run for a key."""
         pending = self._pending.get(key)
         if pending is not None:
             pending.again = True
@@ -81,7 +82,7 @@ class DebouncedTask:
             pending.task = asyncio.create_task(self._run_late(key, pending))
 
     async def flush(self, key: str) -> None:
-        """Do now what is to be done later, for somebody who reads."""
+        """Run the task now if a run for the key is pending, for callers that read its result."""
         pending = self._pending.get(key)
         if pending is not None and (pending.again or pending.running.locked()):
             async with pending.running:
@@ -89,7 +90,7 @@ class DebouncedTask:
                     await self._run(key, pending)
 
     def waiting(self) -> list[str]:
-        """The keys for which the task is to run, later or at this moment."""
+        """The keys for which a run is pending or in progress."""
         return [
             key
             for key, pending in self._pending.items()
@@ -97,14 +98,15 @@ class DebouncedTask:
         ]
 
     async def forget(self, prefix: str) -> None:
-        """For keys that begin so nothing is to be done any more."""
+        """Cancel the pending runs of all keys with this prefix."""
         for key, pending in self._pending.items():
             if key.startswith(prefix):
                 pending.again = pending.noted = False
         await self._notes().delete_many({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}})
 
     async def catch_up(self) -> None:
-        """Do what a process left behind when it stopped. A failure waits for the next start."""
+        """Do the runs that an earlier process has noted. One that fails is tried again at the next
+        start."""
         for row in await self._notes().find({}).to_list():
             try:
                 await self._run_for(str(row["_id"]))
@@ -113,12 +115,12 @@ class DebouncedTask:
                 self._log.exception("debounce.failed", key=row["_id"])
 
     async def flush_all(self) -> None:
-        """Do everything that waits; for an orderly shutdown."""
+        """Do all pending runs; for an orderly shutdown."""
         for key in list(self._pending):
             await self.flush(key)
 
     async def stop(self) -> None:
-        """End what runs."""
+        """Cancel the background tasks of all keys."""
         tasks = [pending.task for pending in self._pending.values() if pending.task is not None]
         for task in tasks:
             task.cancel()

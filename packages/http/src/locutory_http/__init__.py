@@ -1,4 +1,4 @@
-"""Outgoing connections: the way through proxies, trusted authorities, and the guard that keeps
+"""Outgoing connections: routing through proxies, trusted authorities, and the guard that keeps
 requests of users away from the server's own network."""
 
 from locutory_http.bodies import BodyTooLarge

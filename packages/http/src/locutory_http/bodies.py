@@ -1,4 +1,4 @@
-"""Bodies of answers: unpacked in small pieces, and no larger than what was agreed."""
+"""Response bodies: decompressed in small pieces, and limited in size."""
 
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx2
 
 ACCEPTED = "gzip, deflate"
-"""What is asked for. Of others a few bytes become gigabytes in one piece."""
+"""The accepted encodings. With others, a few bytes could become gigabytes in one piece."""
 
 _PIECE = 64 * 1024
 _GZIP, _ZLIB, _RAW = 31, 15, -15
@@ -14,11 +14,12 @@ _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
 
 
 class BodyTooLarge(httpx2.RequestError):
-    """An answer has more bytes than the client takes."""
+    """A response has more bytes than the client accepts."""
 
 
 class _Unpacker:
-    """Unpacks pieces; none that it gives is larger than `_PIECE`."""
+    """Decompresses a body piece by piece; no piece that it returns is larger than `_PIECE`
+    bytes."""
 
     def __init__(self, window: int) -> None:
         self._window = window
@@ -84,9 +85,9 @@ class _Unreadable(httpx2.AsyncByteStream):
 
 
 def bounded(response: httpx2.Response, most: int | None) -> httpx2.Response:
-    """The response with a body that is packed no more, and that raises `BodyTooLarge` after
-    ``most`` bytes. Reading raises `httpx2.DecodingError` for a way of packing that was not
-    asked for; status and headers hold all the same."""
+    """The response with a decompressed body, which raises `BodyTooLarge` after ``most`` bytes.
+    Reading raises `httpx2.DecodingError` for an encoding that was not accepted; status and headers
+    are available in any case."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     packed = encoding not in ("", "identity")
     stream = response.stream

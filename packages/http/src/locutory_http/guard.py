@@ -57,7 +57,7 @@ class AddressRefused(httpcore2.ConnectError):
 
 
 def forbidden(address: Address) -> bool:
-    """May users not reach this address?"""
+    """``True`` when users may not reach this address."""
     if not address.is_global:
         return True
     return any(
@@ -74,7 +74,7 @@ def parse(text: str) -> Address | None:
 
 
 async def system_resolve(host: str, port: int) -> list[str]:
-    """Addresses of a name as the operating system finds them."""
+    """The addresses of a name as the operating system resolves them."""
     found = await asyncio.get_running_loop().getaddrinfo(
         host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
     )
@@ -82,13 +82,13 @@ async def system_resolve(host: str, port: int) -> list[str]:
 
 
 class Guard:
-    """Decides where requests with a user-given address may go.
+    """Decides which hosts requests with a user-given address may reach.
 
     Args:
         allowed: ``host:port`` or ``[ipv6]:port`` entries of the operator that are let
             through although they are private; compared with the host as written and with
             the address that it resolves to.
-        resolve: how names are looked up.
+        resolve: function that resolves names.
     """
 
     def __init__(self, allowed: Iterable[str] = (), resolve: Resolve = system_resolve) -> None:
@@ -96,7 +96,7 @@ class Guard:
         self._resolve = resolve
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Checked addresses of a host, in the resolver's order.
+        """The checked addresses of a host, in the resolver's order.
 
         Raises `AddressRefused` when any of them is forbidden, ``OSError`` when there are none.
         """
@@ -114,9 +114,9 @@ class Guard:
         return found
 
     async def check(self, url: str) -> None:
-        """Check an address before anything is sent to it. Raises `AddressRefused` for a
-        forbidden one and for what is no plain http or https address; a name that cannot
-        be resolved passes, since the connection will fail by itself."""
+        """Check a URL before anything is sent to it. Raises `AddressRefused` for a forbidden one
+        and for anything but a plain http or https URL; a name that cannot be resolved passes, since
+        the connection will fail anyway."""
         try:
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -173,5 +173,5 @@ class GuardedBackend(httpcore2.AnyIOBackend):
         raise failure
 
     async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
-        """Never: a user cannot name a socket of this machine."""
+        """Raise `AddressRefused`: users cannot name a socket of this machine."""
         raise AddressRefused("unix sockets are not reachable")

@@ -1,4 +1,4 @@
-"""Makes every client and every context for connections that the server opens."""
+"""Factory of the HTTP clients for all connections that the server opens."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,14 +18,14 @@ from locutory_http.transport import (
 from locutory_http.trust import Trust, refused_certificate
 
 HOPS = 5
-"""Redirects that `Outgoing.download` follows."""
+"""The maximum number of redirects that `Outgoing.download` follows."""
 
 
 class Outgoing:
     """Outgoing connections of one deployment.
 
-    No client follows redirects by itself, or looks at the environment: ``proxies`` and
-    ``trust`` hold all that counts.
+    No client follows redirects by itself, or reads the environment: ``proxies`` and ``trust`` have
+    all settings.
     """
 
     def __init__(self, proxies: Proxies | None = None, trust: Trust | None = None) -> None:
@@ -40,13 +40,13 @@ class Outgoing:
         direct: bool = False,
         limits: httpx2.Limits = LIMITS,
     ) -> dict[str, Any]:
-        """Arguments of an `httpx2.AsyncClient`, or of a class made from it.
+        """The arguments of an `httpx2.AsyncClient`, or of a class derived from it.
 
         Args:
             timeout: seconds for each step: connecting, waiting for bytes, sending.
-            most: bytes of an answer at most; more raise `BodyTooLarge`.
+            most: maximum bytes of a response; more raise `BodyTooLarge`.
             direct: never through a proxy, for servers that belong to the deployment.
-            limits: of connections.
+            limits: maximum numbers of connections.
         """
         proxies = Proxies() if direct else self.proxies
         return {
@@ -78,14 +78,15 @@ class Outgoing:
         *,
         most: int | None = None,
     ) -> httpx2.AsyncClient:
-        """A client for addresses of users: only to what a `Guard` lets through, and never
-        through a proxy, where the guard cannot look."""
+        """A client for addresses of users: it only reaches hosts that a `Guard` allows, and never
+        uses a proxy, since the guard could not check its connections."""
         made = self.options(timeout)
         made["transport"] = GuardedTransport(Guard(allowed), self.trust.context, most=most)
         return httpx2.AsyncClient(**made)
 
     def download(self, url: str, seconds: float, most: int) -> bytes:
-        """What an address of the operator holds, redirects followed; blocks.
+        """The body at an address of the operator, of at most ``most`` bytes; follows redirects, and
+        blocks. ``seconds`` is the timeout of each step.
 
         Raises ``OSError`` with the reason.
         """
@@ -106,7 +107,7 @@ class Outgoing:
         return body
 
     def _get(self, url: str, seconds: float, most: int) -> tuple[int, bytes, str | None]:
-        """Status, body, and the address of a redirect."""
+        """Status, body, and the address of a redirect or ``None``."""
         parsed = httpx2.URL(url)
         proxy = self.proxies.of(parsed.scheme, parsed.host, parsed.port)
         context = self.trust.context

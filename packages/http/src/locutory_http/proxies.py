@@ -1,4 +1,4 @@
-"""Which proxy a request goes through (`PROXY`, `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`)."""
+"""Selection of the proxy of a request (`PROXY`, `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`)."""
 
 import ipaddress
 import re
@@ -23,7 +23,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Its address without credentials."""
+        """The address of the proxy without credentials."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
@@ -34,9 +34,10 @@ class Proxy:
 
 
 def parse_proxy(text: str) -> Proxy:
-    """A proxy as people write it: without a scheme it is one of HTTP.
+    """Parse the address of a proxy; without a scheme it is an HTTP proxy.
 
-    Raises ``ValueError``, whose text holds nothing of the address: that may hold a password.
+    Raises ``ValueError`` with a text that contains nothing of the address, which may contain a
+    password.
     """
     text = text.strip()
     if "://" not in text:
@@ -63,7 +64,7 @@ def parse_proxy(text: str) -> Proxy:
 
 @dataclass(frozen=True, slots=True)
 class _Exception:
-    """An entry of `NO_PROXY`. ``port`` 0 is any."""
+    """An entry of `NO_PROXY`. ``port`` 0 stands for any."""
 
     host: str
     port: int = 0
@@ -83,7 +84,8 @@ class _Exception:
 
 
 def _plain(host: str) -> str:
-    """A host as it is compared: lower case, no brackets, zone or final dot, IDNA-encoded."""
+    """A host in the form in which hosts are compared: lower case, IDNA-encoded, without brackets,
+    zone or final dot."""
     host = host.strip().strip("[]").partition("%")[0].lower().removesuffix(".")
     if host.isascii():
         return host
@@ -94,9 +96,9 @@ def _plain(host: str) -> str:
 
 
 def _exception(entry: str) -> _Exception | None:
-    """One entry: a host, ``.domain``, ``*.domain``, an address or a network of addresses,
-    each but a network with or without ``:port``; ``*`` for everything. ``None`` for what
-    is none of these."""
+    """Parse one entry: a host, ``.domain``, ``*.domain``, an address or a network of addresses,
+    each but a network with or without ``:port``; ``*`` for everything. ``None`` for anything else.
+    """
     entry = entry.partition("://")[2] or entry
     try:
         bare = re.sub(r"[\[\]]", "", entry) if "/" in entry else entry
@@ -118,7 +120,7 @@ def _exception(entry: str) -> _Exception | None:
 
 
 class Proxies:
-    """The proxies of a deployment, and what is reached without them.
+    """The proxies of a deployment, and the hosts that are reached without them.
 
     Args:
         http: for addresses that begin with http.
@@ -135,11 +137,11 @@ class Proxies:
         self._of = lru_cache(maxsize=1024)(self._find)
 
     def __bool__(self) -> bool:
-        """Is there any?"""
+        """``True`` when there is any proxy."""
         return any(self._by_scheme.values())
 
     def of(self, scheme: str, host: str, port: int | None = None) -> Proxy | None:
-        """The proxy for a destination; ``None``: none."""
+        """The proxy for a destination, or ``None``."""
         return self._of(scheme, host, port)
 
     def _find(self, scheme: str, host: str, port: int | None) -> Proxy | None:

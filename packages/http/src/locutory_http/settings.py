@@ -1,4 +1,4 @@
-"""The environment variables of outgoing connections. The kernel's settings hold them."""
+"""The environment variables of outgoing connections, which the kernel's settings inherit."""
 
 from functools import cached_property
 from typing import Any
@@ -18,8 +18,8 @@ def _variable(name: str, description: str, *spellings: str, **extra: Any) -> Any
 
 
 class OutgoingSettings(BaseModel):
-    """How connections to the outside are made. Of several spellings of a variable the first
-    that is set counts; proxies are left out of the representation, they may hold passwords."""
+    """Settings of outgoing connections. Of several spellings of a variable the first that is set
+    counts. Proxies are left out of the representation, since they may contain passwords."""
 
     proxy: str = _variable(
         "PROXY",
@@ -69,7 +69,7 @@ class OutgoingSettings(BaseModel):
 
     @cached_property
     def outgoing(self) -> Outgoing:
-        """What makes clients for connections to the outside."""
+        """The factory of clients with these settings."""
         http, https = self.proxy or self.http_proxy, self.proxy or self.https_proxy
         proxies = Proxies(
             parse_proxy(http) if http else None,

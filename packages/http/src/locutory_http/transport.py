@@ -1,4 +1,4 @@
-"""The way of a request: directly, through a proxy, or past the guard; what its errors say."""
+"""Transports of requests: direct or through a proxy, or guarded; and the texts of their errors."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -20,8 +20,7 @@ PROXY_REFUSES = 407
 
 
 class CertificateNotTrusted(httpx2.ConnectError):
-    """The other side shows a certificate that is not trusted. ``reason``: what is wrong with
-    it, in the words of OpenSSL."""
+    """The server's certificate is not trusted. ``reason``: the error in the words of OpenSSL."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the server's certificate is not trusted: {reason}")
@@ -30,8 +29,8 @@ class CertificateNotTrusted(httpx2.ConnectError):
 
 @contextmanager
 def explained(proxy: Proxy | None = None) -> Iterator[None]:
-    """Errors of connections that say what failed. They name the proxy, never the destination
-    or credentials."""
+    """Raise connection errors with a text that says what failed. It names the proxy, never the
+    destination or credentials."""
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
@@ -49,8 +48,8 @@ def _explain(error: httpx2.TransportError, proxy: Proxy | None) -> NoReturn:
 
 
 class RoutedTransport(httpx2.AsyncBaseTransport):
-    """Sends each request the way that the deployment's settings say: directly, or through
-    the proxy for its address. Bodies have ``most`` bytes (`locutory_http.bodies`)."""
+    """Sends each request as the deployment's settings require: directly, or through the proxy for
+    its address. Bodies have at most ``most`` bytes (`locutory_http.bodies`)."""
 
     def __init__(
         self,
@@ -67,7 +66,7 @@ class RoutedTransport(httpx2.AsyncBaseTransport):
         self._ways: dict[tuple[Proxy | None, bool], httpx2.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request; errors are httpx2's, see `explained`."""
+        """Send one request; raises errors of httpx2, see `explained`."""
         url = request.url
         proxy = self._proxies.of(url.scheme, url.host, url.port)
         way = self._way(proxy, url.scheme != "http")
@@ -101,7 +100,7 @@ class RoutedTransport(httpx2.AsyncBaseTransport):
 
 
 def as_httpx(proxy: Proxy, context: ssl.SSLContext) -> httpx2.Proxy:
-    """The proxy as httpx2 takes it."""
+    """The proxy as an object of httpx2."""
     secure = context if proxy.scheme == "https" else None
     return httpx2.Proxy(proxy.url, auth=proxy.auth, ssl_context=secure)
 
@@ -122,7 +121,8 @@ class _Body(httpx2.AsyncByteStream):
 
 
 def _translated(error: Exception) -> Exception:
-    """httpx2's error of the same name; refusals are connection errors."""
+    """The error of httpx2 with the same name, which is a connection error for refused addresses;
+    the error itself when there is none."""
     for kind in type(error).__mro__:
         name = getattr(httpx2, kind.__name__, None)
         if kind.__module__.startswith("httpcore2") and isinstance(name, type):
@@ -134,7 +134,7 @@ def _translated(error: Exception) -> Exception:
 class GuardedTransport(httpx2.AsyncBaseTransport):
     """A transport whose connections a `Guard` has checked.
 
-    Never goes through a proxy: that would connect where the guard cannot look.
+    It never uses a proxy, which would connect where the guard cannot check.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request; errors are httpx2's."""
+        """Send one request; raises errors of httpx2."""
         raw = httpcore2.Request(
             method=request.method,
             url=httpcore2.URL(

@@ -1,4 +1,4 @@
-"""Which certificates are trusted (`NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`, `SSL_CERT_DIR`)."""
+"""Trusted certificates (`NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`, `SSL_CERT_DIR`)."""
 
 import re
 import ssl
@@ -14,12 +14,12 @@ _CERTIFICATE = re.compile(
 )
 _REFUSED = re.compile(r"certificate verify failed: (.+?)\.? \(_ssl\.c:\d+\)", re.DOTALL)
 _UNKNOWN_ISSUER = re.compile(r"issuer certificate|self.signed certificate|verify the first")
-"""In OpenSSL's words for a chain that ends in nothing that is trusted."""
+"""OpenSSL's texts for a chain that does not end in a trusted certificate."""
 
 
 def refused_certificate(error: BaseException | None) -> str | None:
-    """What is wrong with the certificate that made a connection fail; ``None`` when it failed
-    for another reason. Looks through the causes of the error."""
+    """The reason why a certificate was refused, when that made a connection fail; ``None`` when it
+    failed for another reason. Searches the causes of the error."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -35,8 +35,8 @@ def refused_certificate(error: BaseException | None) -> str | None:
 
 
 def authorities(path: str) -> tuple[list[bytes], str | None]:
-    """The certificates in a file, each in PEM, and what is wrong with it or ``None``. Those
-    that can be read count although others in the file cannot, as in Node."""
+    """The certificates in a file, each in PEM, and a description of what is wrong with the file, or
+    ``None``. Readable certificates count even if others in the file are unreadable, as in Node."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -62,14 +62,14 @@ def _text(certificate: bytes) -> str:
 
 
 class Trust:
-    """Makes contexts of TLS, and keeps the usual one: loading roots takes time and memory.
+    """Makes TLS contexts, and caches the default one, since loading roots takes time and memory.
 
     Args:
         file: roots in place of the system's (`SSL_CERT_FILE`).
         folder: a hashed folder of them (`SSL_CERT_DIR`).
-        extra: a file of more authorities, whichever the roots are (`NODE_EXTRA_CA_CERTS`).
+        extra: a file of additional authorities, for any roots (`NODE_EXTRA_CA_CERTS`).
 
-    ``warnings`` tells what cannot be read: that is left out, as Node does.
+    ``warnings`` are sentences about files that cannot be read: they are ignored, as in Node.
     """
 
     def __init__(self, file: str = "", folder: str = "", extra: str = "") -> None:
@@ -90,7 +90,7 @@ class Trust:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """The context for clients, one for all."""
+        """The default context for clients, which all of them share."""
         if self._context is None:
             self._context = self.make()
         return self._context
@@ -98,13 +98,13 @@ class Trust:
     def make(
         self, *, authority: str | None = None, verify: bool = True, name: str | None = None
     ) -> ssl.SSLContext:
-        """A context of one's own, for another protocol than HTTP.
+        """A separate context, for protocols other than HTTP.
 
         Args:
             authority: a file of certificates that are trusted in place of all others.
                 ``OSError`` or ``ValueError`` when it cannot be read.
             verify: check the certificate and its name.
-            name: that the certificate must have, in place of the server's.
+            name: the name that the certificate must have, in place of the server's.
         """
         context = bare_context() if name is None else _NamedContext(name)
         if authority is not None:
@@ -156,13 +156,12 @@ class _NamedContext(ssl.SSLContext):
 
 
 def bare_context() -> ssl.SSLContext:
-    """A context that checks everything and trusts nobody yet."""
+    """A context that checks everything and has no trusted roots yet."""
     return _lenient(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 def _lenient(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Without `VERIFY_X509_STRICT`, which Python 3.13 switches on: authorities that people
-    make themselves often lack an Authority Key Identifier, and Node takes them. Everything
-    else is checked as before."""
+    """Unset `VERIFY_X509_STRICT`, which Python 3.13 sets: self-made authorities often lack an
+    Authority Key Identifier, and Node accepts them. All other checks remain."""
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context

@@ -1,1 +1,2 @@
-"""The HTTP server below the kernel: connections, proxies in front, and finished answers."""
+"""The HTTP server below the kernel: connections, proxies in front, and the final form of
+responses."""

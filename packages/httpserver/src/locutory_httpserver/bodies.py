@@ -36,22 +36,24 @@ _DISCARDED = 24 * 1024 * 1024
 
 
 class ClientGone(Exception):
-    """The client hung up before its request was complete."""
+    """The client closed the connection before its request was complete."""
 
 
 def too_large() -> BodyRefused:
-    """413, a compatible improvement over upstream's lost error."""
+    """The 413 for a body that is too large; a compatible improvement, since LibreChat's error is
+    lost."""
     return BodyRefused(
         413, {"message": "request entity too large"}, headers={"connection": "close"}
     )
 
 
 class Body:
-    """A JSON or form body, read in two steps: `early` takes what is small and simple before
-    access is checked, as upstream does with all; `late` takes the rest afterwards, so that
-    strangers cause no work. Both raise 400, 408, 413 or 415.
+    """A JSON or form body, read in two steps: `early` reads a small and simple body before access
+    is checked, as LibreChat does with all; `late` reads the rest afterwards, so that callers who
+    are not signed in cause no work. Both raise `BodyRefused` (400, 408, 413 or 415), or
+    `ClientGone`.
 
-    ``seconds``: until the body must be complete.
+    ``seconds``: time in which the body must be complete.
     """
 
     def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], seconds: float) -> None:
@@ -69,11 +71,11 @@ class Body:
         self._data = bytearray()
         self._complete = False
         self.pending = False
-        """Is there something left for `late`?"""
+        """``True`` when `late` has to read the body."""
 
     async def early(self) -> Any:
-        """The value without operators; ``{}`` for a body of another kind, and while it is
-        `pending`."""
+        """The value without MongoDB operators; ``{}`` for a body of another type, and for one that
+        is now `pending`."""
         if self._none:
             return {}
         codec = _codec(self._parameters, self._is_json)
@@ -85,8 +87,8 @@ class Body:
         return {}
 
     async def late(self, limit: int, signed_in: bool, turn: asyncio.Semaphore) -> Any:
-        """The value of what is pending, parsed in a thread, one body at a ``turn``. ``limit``
-        in bytes, before and after inflating."""
+        """The value of a pending body, parsed in a thread, one body at a time per ``turn``.
+        ``limit`` in bytes, before and after decompression."""
         if not signed_in:
             limit = min(limit, STRANGERS_BYTES)
         if not await self._read(limit):
@@ -103,7 +105,8 @@ class Body:
         return self._value(plain)
 
     async def _read(self, limit: int) -> bool:
-        """Read until the body is complete, or larger than ``limit`` (false)."""
+        """Read until the body is complete, or larger than ``limit`` bytes; ``False`` in the latter
+        case."""
         if self._declared > limit:
             return False
         while not self._complete and len(self._data) <= limit:
@@ -131,7 +134,7 @@ class Body:
         return chunk
 
     def _plain(self, codec: str, limit: int) -> bytes | None:
-        """The body inflated, in UTF-8; ``None`` when that is larger than ``limit``."""
+        """The body decompressed, in UTF-8; ``None`` when that is larger than ``limit`` bytes."""
         plain = inflate(bytes(self._data), self._encoding, limit)
         if plain is None or codec == "utf-8":
             return plain
@@ -162,8 +165,8 @@ def _codec(parameters: bytes, is_json: bool) -> str:
 
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes | None:
-    """A gzip, deflate or br body, unpacked, or ``None`` when that is more than ``limit``
-    bytes; 415 for another encoding, 400 for data that is damaged or cut off."""
+    """Decompress a gzip, deflate or br body; ``None`` when the result has more than ``limit``
+    bytes. Raises `BodyRefused`: 415 for another encoding, 400 for damaged or incomplete data."""
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "deflate", "br"):

@@ -1,4 +1,4 @@
-"""What every response gets on its way out: ETag and 304, compression."""
+"""The last steps of every response: ETag and 304, compression."""
 
 import asyncio
 import gzip
@@ -56,7 +56,7 @@ def _is_fresh(tag: str, headers: Mapping[bytes, bytes]) -> bool:
 
 
 def _encoding(accepted: bytes) -> str | None:
-    """The better of br and gzip that the client accepts."""
+    """The encoding for a response, br before gzip; ``None`` when the client accepts neither."""
     if b"br" not in accepted and b"gzip" not in accepted:
         return None
     offered = {}

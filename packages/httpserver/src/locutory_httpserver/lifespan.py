@@ -18,29 +18,29 @@ _FORCED_SECONDS = 5.0
 
 
 class Startable(Protocol):
-    """What has a lifespan."""
+    """A server that `Lifespan` can start, reload and stop."""
 
     shutdown_seconds: float
-    """How long a shutdown may take before the process is ended."""
+    """The time after which a shutdown is ended by killing the process."""
 
     async def open(self) -> None:
-        """Get ready to listen. Raises when that fails, with everything undone."""
+        """Prepare for listening. Raises when that fails, after undoing everything."""
         ...
 
     async def finish(self) -> None:
-        """Do what follows, while requests come in. Raises when that fails."""
+        """Do the rest of the start, while requests are served already. Raises when that fails."""
         ...
 
     def failed(self, error: Exception) -> None:
-        """A start failed: say so."""
+        """Report that a start failed."""
         ...
 
     async def reread(self) -> None:
-        """Read the configuration again, and take what changed."""
+        """Read the configuration again, and apply changes."""
         ...
 
     async def drain(self) -> None:
-        """End what runs, such as streams, at the latest after some seconds."""
+        """Let running work such as streams finish, and cancel it after some seconds."""
         ...
 
     async def close(self) -> None:
@@ -55,7 +55,7 @@ class Lifespan:
         self._server = server
 
     async def serve(self, receive: Receive, send: Send) -> None:
-        """The lifespan protocol: opens, finishes in the background, drains and closes."""
+        """Serve the lifespan protocol: open, finish in the background, drain and close."""
         await receive()
         try:
             await self._server.open()
@@ -78,7 +78,7 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _handle_signals(self, draining: list[asyncio.Task[None]]) -> None:
-        """SIGHUP reloads. Signals that stop the server first end what runs: the server waits
+        """Let SIGHUP reload. Let signals that stop the server end running work first: uvicorn waits
         for open connections, and streams close only when their work has ended."""
         if threading.current_thread() is not threading.main_thread():
             return
@@ -129,7 +129,8 @@ class Lifespan:
 
 
 def _exit_in(seconds: float) -> None:
-    """The hard end of a shutdown that hangs (contract kernel §15), even of a blocked loop."""
+    """End the process after ``seconds`` (contract kernel §15), even when its event loop is
+    blocked."""
 
     def leave() -> None:
         log.error("stop.timeout", seconds=seconds)

@@ -1,4 +1,4 @@
-"""Structured logs: readable lines on a terminal, JSON lines on demand; secrets masked."""
+"""Structured logs: readable lines on a terminal, or JSON lines; secrets are masked."""
 
 import asyncio
 import logging
@@ -17,15 +17,15 @@ _HARMLESS = frozenset({"tokens", "input_tokens", "output_tokens", "token_count",
 
 
 def is_secret(name: str) -> bool:
-    """Does a setting or log key of this name hold a secret?"""
+    """``True`` when a setting or log key of this name contains a secret."""
     return name not in _HARMLESS and _SECRET.search(name) is not None
 
 
 def mask_secrets(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Replace the value of every key that looks like a secret, at any depth, and the
-    password of every address."""
+    """Replace the value of every key that looks like a secret, at any depth, and the credentials in
+    every URL."""
     for key, value in event.items():
         event[key] = _masked(key, value)
     return event
@@ -44,8 +44,8 @@ def _masked(key: str, value: Any) -> Any:
 
 
 def set_up_logs(*, json: bool, debug: bool, quiet: bool = False) -> None:
-    """Configure structlog and the standard library's logging for a server process.
-    ``quiet`` leaves only errors."""
+    """Configure structlog and the standard library's logging for a server process. With ``quiet``
+    only errors are logged."""
     level = logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -86,7 +86,7 @@ def set_up_logs(*, json: bool, debug: bool, quiet: bool = False) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Is it something that we do not report ourselves?"""
+    """``False`` for records about events that Locutory reports itself."""
     if record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError):
         return False  # a request that a forced stop has cut off
     return not str(record.msg).startswith(("Application startup failed", "ASGI callable returned"))

@@ -51,7 +51,7 @@ class Metrics:
         pair[1].observe(seconds)
 
     async def watch_loop(self) -> None:
-        """Look for ever how late the event loop is."""
+        """Measure the delay of the event loop until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + _LOOK_SECONDS
@@ -59,11 +59,11 @@ class Metrics:
             self._loop_lag.set(max(0.0, loop.time() - due))
 
     def watch_failures(self, failures: Mapping[str, int]) -> None:
-        """Show how often the event handlers of each plugin have failed."""
+        """Add the number of failures of each plugin's event handlers to the metrics."""
         self.registry.register(_Failures(failures))
 
     def text(self) -> bytes:
-        """All metrics in the text exposition format."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)
 
 

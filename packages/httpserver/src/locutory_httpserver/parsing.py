@@ -1,4 +1,4 @@
-"""JSON and form bodies as values, operator removal, and what parsing them would cost.
+"""JSON and form bodies as values, removal of operators, and estimates of the cost of parsing.
 
 Follows contract kernel §3, rows 5 to 9.
 """
@@ -24,7 +24,7 @@ _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class BodyRefused(Exception):
-    """A body that is not taken: the status, the JSON ``body`` and the ``headers`` to answer."""
+    """A body that is refused: the status, the JSON ``body`` and the ``headers`` of the response."""
 
     def __init__(
         self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -41,8 +41,9 @@ def bad_request(message: str) -> BodyRefused:
 
 
 def json_values(body: bytes, many: int) -> int:
-    """How many values a JSON text holds at most, objects and lists twice, counted at the speed
-    of a search in bytes. Up to ``many``, what looks like values inside of texts counts too."""
+    """An upper bound of the number of values in a JSON text, which counts objects and lists twice,
+    computed as fast as a search in bytes. Results up to ``many`` may include characters inside of
+    strings."""
     found = _separators(body)
     if found <= many:
         return found
@@ -58,20 +59,21 @@ def _separators(body: bytes) -> int:
 
 
 def form_parts(body: bytes) -> int:
-    """How many fields and brackets a form holds, and how many encoded bytes, which cost a tenth
-    of those."""
+    """The number of fields and brackets of a form, plus a tenth of the number of encoded bytes,
+    which cost a tenth of a field."""
     brackets = body.count(b"[") + body.count(b"%5B") + body.count(b"%5b")
     return body.count(b"&") + brackets + body.count(b"%") // 10
 
 
 def may_hold_operators(body: bytes) -> bool:
-    """Can a key of this JSON text start with ``$``, or hold ``.`` or NUL? A search instead of
-    a walk through its values."""
+    """``False`` when no key of this JSON text can start with ``$``, or contain ``.`` or NUL. A
+    search in bytes, which is faster than a walk through the values."""
     return b"." in body or b"$" in body or b"\\u" in body
 
 
 def parse_json(body: bytes) -> Any:
-    """A JSON object or array; empty is ``{}``; 400 with the contract's body otherwise."""
+    """A JSON object or array; ``{}`` for an empty body. Raises `BodyRefused` (400 with the
+    contract's body) for anything else."""
     if not body:
         return {}
     if body.startswith(_BOM):
@@ -88,8 +90,8 @@ def parse_json(body: bytes) -> Any:
 
 
 def _halved(body: bytes) -> Any:
-    """JSON in which somebody cut a text inside an emoji: browsers send such halves as they
-    are, and they become U+FFFD here, as they would in any UTF-8."""
+    """Parse JSON with a string that was cut inside of an emoji. Browsers send such lone surrogates
+    as they are; they become U+FFFD, as UTF-8 cannot represent them."""
     try:
         text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
         return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
@@ -98,8 +100,8 @@ def _halved(body: bytes) -> Any:
 
 
 def parse_form(body: bytes) -> dict[str, Any]:
-    """A urlencoded form. ``a[b]=1`` nests, ``a[]=1`` and ``a[0]=1`` make a list, a repeated
-    key becomes a list."""
+    """Parse a urlencoded form. ``a[b]=1`` nests, ``a[]=1`` and ``a[0]=1`` make a list, a repeated
+    key becomes a list. Raises `BodyRefused`."""
     if body.count(b"&") >= _MAX_FORM_FIELDS:
         raise BodyRefused(413, {"message": "too many parameters"})
     try:
@@ -130,7 +132,7 @@ def parse_form(body: bytes) -> dict[str, Any]:
 
 
 def _lists(value: Any) -> Any:
-    """Mappings whose keys are all empty or small numbers, as lists."""
+    """Convert mappings whose keys are all empty or small numbers to lists."""
     if not isinstance(value, dict):
         return value
     inner = {key: _lists(item) for key, item in value.items()}
@@ -142,8 +144,8 @@ def _lists(value: Any) -> Any:
 
 
 def drop_operators(value: Any) -> Any:
-    """Delete, at any depth, keys that start with ``$`` or contain ``.``; returns ``value``.
-    Keys with a NUL go too: no database can store them."""
+    """Delete, at any depth, keys that start with ``$`` or contain ``.``, and return ``value``. Keys
+    with a NUL are deleted too, since no database can store them."""
     stack = [value]
     while stack:
         item = stack.pop()

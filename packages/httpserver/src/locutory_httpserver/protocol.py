@@ -1,7 +1,8 @@
-"""The HTTP protocol of the server process: uvicorn's, with every message read as it is framed.
+"""The HTTP protocol of the server process: uvicorn's, with every message read according to its
+framing headers.
 
-uvicorn's httptools flavour costs a third of its h11 flavour (40 against 120 µs a request, 3
-against 7 µs a piece of a stream), but leaves some messages half read: see `Protocol`.
+uvicorn's httptools flavour costs a third of its h11 flavour (40 against 120 µs a request, 3 against
+7 µs a piece of a stream), but leaves some messages half read: see `Protocol`.
 """
 
 import asyncio
@@ -21,13 +22,13 @@ _FRAMING = (b"content-length", b"transfer-encoding", b"connection")
 
 
 class Protocol(HttpToolsProtocol):
-    """One answer for each request of a connection, in order, with the body that its framing
+    """One response for each request of a connection, in order, with the body that its framing
     headers announce.
 
-    Offers to change the protocol (``Upgrade``) are ignored, as RFC 9110 §7.8 allows. What is no
-    request is answered after the requests before it, then the connection is closed: 400; 431 for
-    a head or trailer larger than `MAX_HEAD_BYTES` or `MAX_HEADERS`; 408 for a head that is not complete after the
-    kernel's ``http_headers_timeout_ms``.
+    Offers to change the protocol (``Upgrade``) are ignored, as RFC 9110 §7.8 allows. Anything that
+    is not a request is answered after the requests before it, then the connection is closed: 400;
+    431 for a head or trailer larger than `MAX_HEAD_BYTES` or `MAX_HEADERS`; 408 for a head that is
+    not complete after the kernel's ``http_headers_timeout_ms``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -88,8 +89,9 @@ class Protocol(HttpToolsProtocol):
                 self._ignore_offer()
 
     def _ignore_offer(self) -> None:
-        """Read on behind a head. To httptools a request with an offer ends there, whatever it
-        announces; so another parser is given the same framing without the offer."""
+        """Continue after a head with an offer to upgrade. httptools ends such a request there,
+        whatever its framing headers announce, so a new parser receives the same framing headers
+        without the offer."""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         lines = [b"POST / HTTP/%b" % self.scope["http_version"].encode()]
@@ -172,7 +174,7 @@ class Protocol(HttpToolsProtocol):
             self._waiting = None
 
     def _refuse(self, status: int, text: bytes) -> None:
-        """Answer what cannot be read, once the requests before it have been answered, and close."""
+        """Answer unreadable bytes, after the requests before them have been answered, and close."""
         self._stop_waiting()
         if self._last_words is not None or self.transport.is_closing():
             return
@@ -201,6 +203,6 @@ class Protocol(HttpToolsProtocol):
 
 
 def _give_up(cycle: RequestResponseCycle) -> None:
-    """What the application waits for does not come any more."""
+    """Report a disconnect to the application, since the rest of its request will not arrive."""
     cycle.disconnected = not cycle.response_complete
     cycle.message_event.set()

@@ -1,5 +1,5 @@
-"""Reverse proxies in front: the client's address, the path that they pass on, and what is wrong
-with them."""
+"""Reverse proxies in front of the server: the client's address, the path that they pass on, and
+advice on wrong settings."""
 
 import ipaddress
 from collections.abc import MutableMapping, Sequence
@@ -35,7 +35,7 @@ class ProxyTrust:
         self._known: dict[str, bool] = {}
 
     def trusts(self, peer: str) -> bool:
-        """Is this the address of a proxy that is believed?"""
+        """``True`` when this is the address of a trusted proxy."""
         verdict = self._known.get(peer)
         if verdict is None:
             try:
@@ -51,8 +51,8 @@ class ProxyTrust:
         return verdict
 
     def client(self, peer: str, forwarded: str | None) -> str:
-        """The client's address: walks ``X-Forwarded-For`` (all its lines, joined by commas)
-        from the right, one entry a trusted hop; the peer itself when nothing is believed."""
+        """The client's address: walks ``X-Forwarded-For`` (all its lines, joined by commas) from
+        the right, one entry per trusted hop; the peer's own address when it is not trusted."""
         if not forwarded or not self.trusts(peer):
             return peer
         address = peer
@@ -66,7 +66,7 @@ class ProxyTrust:
 
 @lru_cache(maxsize=_MEMORY)
 def _bare(entry: str) -> str:
-    """An address without its port: ``[::1]:80``, ``1.2.3.4:80``; empty when it is none."""
+    """An address without its port: ``[::1]:80``, ``1.2.3.4:80``; "" when it is not an address."""
     if entry.startswith("["):
         entry = entry[1:].split("]", 1)[0]
     elif entry.count(":") == 1:
@@ -79,8 +79,8 @@ def _bare(entry: str) -> str:
 
 
 class ProxyWatch:
-    """Notices that a proxy hides its clients' addresses: says so once in the log, and in a file
-    of the data folder for ``locutory doctor``."""
+    """Detects a proxy that hides its clients' addresses: warns once in the log, and in a file of
+    the data folder for ``locutory doctor``."""
 
     def __init__(self, data_dir: Path, *, is_https: bool) -> None:
         self._file = data_dir / "proxy-advice"
@@ -89,7 +89,7 @@ class ProxyWatch:
         self._said: set[str] = set()
 
     def look(self, peer: str, *, is_trusted: bool, is_forwarded: bool) -> None:
-        """Take note of one request."""
+        """Take one request into account."""
         if is_trusted and is_forwarded:
             self._is_https = False
         elif is_trusted and self._is_https:
@@ -114,13 +114,13 @@ class ProxyWatch:
             file.write(f"{advice}\n")
 
     async def advice(self) -> str | None:
-        """What was noticed since the server started, a line each."""
+        """The warnings since the server started, one per line; ``None`` when there are none."""
         if not self._file.exists():
             return None
         return self._file.read_text("utf-8").strip().replace("\n", "\n         ")
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Delete the recorded warnings."""
         self._file.unlink(missing_ok=True)
 
 
@@ -132,8 +132,8 @@ def _is_private(peer: str) -> bool:
 
 
 def prefix_of(address: str) -> str:
-    """The path of a public address, without a slash at its end. "" at the root, and for a path
-    that is one of the server's own."""
+    """The path of a public address, without a trailing slash. "" at the root, and for a path that
+    is one of the server's own."""
     try:
         path = urlsplit(address).path.rstrip("/")
     except ValueError:
@@ -143,8 +143,8 @@ def prefix_of(address: str) -> str:
 
 
 def take_off(prefix: str, scope: MutableMapping[str, Any]) -> None:
-    """Make the path of a request the server's own, where a proxy passes its sub-directory on, or
-    a slash too many at the start."""
+    """Convert the path of a request to the server's own, when a proxy passes its sub-directory on,
+    or when it starts with more than one slash."""
     path: str = scope["path"]
     raw: bytes = scope.get("raw_path") or path.encode()
     start = prefix.encode()

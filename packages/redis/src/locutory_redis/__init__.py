@@ -1,4 +1,4 @@
-"""What the workers of a server share through Redis."""
+"""State that the workers of a server share through Redis."""
 
 from locutory_redis.broadcast import RedisBroadcast
 from locutory_redis.cache import RedisCache

@@ -1,7 +1,7 @@
 """Announcements to all workers, through Redis publish/subscribe.
 
-One that is lost is not sent again: whoever listens takes `""` to mean that anything may have changed,
-and is told that after every interruption.
+A lost announcement is not sent again. Listeners therefore receive `""` after every interruption,
+which means that anything may have changed.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ class RedisBroadcast:
     Args:
         redis: the server that the workers share.
         channel: its name, without the prefix.
-        heard: called with each text that a worker announces, this one too; with ``""`` when
-            listening begins and when it was interrupted.
+        heard: called with each text that a worker announces, including this one; with ``""`` when
+            listening begins and after an interruption.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class RedisBroadcast:
         self._task = asyncio.create_task(self._listen(), name=f"redis: {self._channel}")
 
     async def stop(self) -> None:
-        """End listening."""
+        """Stop listening."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
     async def announce(self, text: str) -> None:
-        """Send a text to every worker. A fault of Redis is logged."""
+        """Send a text to every worker. A Redis error is logged."""
         try:
             await self._redis.client.publish(self._channel, text)
         except (RedisError, OSError) as error:

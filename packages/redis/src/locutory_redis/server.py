@@ -13,8 +13,8 @@ from locutory_redis.cache import RedisCache
 
 
 def address_fault(address: str, *, is_cluster: bool = False) -> str:
-    """What is wrong with an address, ``""`` when nothing is. It is not repeated, since it may
-    hold a password."""
+    """The problem of an address, ``""`` when there is none. It does not contain the address, which
+    may contain a password."""
     several = re.search(r",\s*\w+://", address)
     hosts = address.partition("?")[0].rpartition("@")[2]
     if is_cluster or several or "," in hosts:
@@ -32,8 +32,8 @@ class RedisServer:
     Args:
         address: such as ``redis://host:6379``.
         prefix: begins every key, before ``::``; empty for none.
-        username: instead of the address's.
-        password: instead of the address's.
+        username: replaces the address's.
+        password: replaces the address's.
 
     Attributes:
         client: the client of the library ``redis``.
@@ -42,7 +42,7 @@ class RedisServer:
     """
 
     unreachable: tuple[type[Exception], ...] = (RedisConnectionError, RedisTimeoutError)
-    """What the client raises when the server does not answer."""
+    """The exceptions of the client when the server does not answer."""
 
     def __init__(
         self, address: str, prefix: str = "", *, username: str = "", password: str = ""
@@ -58,7 +58,7 @@ class RedisServer:
         return f"{self.prefix}::{name}" if self.prefix else name
 
     def limit_storage(self) -> RedisStorage:
-        """Where the library ``limits`` counts requests for all workers."""
+        """A storage in which the library ``limits`` counts requests for all workers."""
         return RedisStorage(
             "async+redis://",  # unused: the pool carries address and password
             implementation="redispy",
@@ -67,7 +67,7 @@ class RedisServer:
         )
 
     async def ping(self) -> None:
-        """Raises one of `unreachable` when the server does not answer."""
+        """Raise one of `unreachable` when the server does not answer."""
         await self.client.ping()
 
     async def close(self) -> None:

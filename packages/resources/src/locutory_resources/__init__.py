@@ -1,4 +1,4 @@
-"""For plugins whose things can be shared."""
+"""Helpers for plugins whose resources can be shared."""
 
 from locutory_resources.ownership import OwnedResources, OwnershipTransfer
 from locutory_resources.rights import (

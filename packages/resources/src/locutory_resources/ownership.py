@@ -12,15 +12,15 @@ from locutory_contracts.accounts import ACCOUNTS
 
 
 class OwnedResources(Protocol):
-    """The resources of one kind, as the plugin that stores them gives them."""
+    """The resources of one kind, implemented by the plugin that stores them."""
 
     @property
     def collection(self) -> Collection:
-        """Documents with the ``author``, an ObjectId."""
+        """The collection of the resources, whose ``author`` is an ObjectId."""
         ...
 
     async def remove(self, resource_ids: Sequence[ObjectId]) -> None:
-        """Delete resources with everything that belongs to them, entries included."""
+        """Delete resources with everything that belongs to them, including their entries."""
         ...
 
     async def transfer(self, resource_id: ObjectId, user: ObjectId, heir: ObjectId) -> None:
@@ -28,14 +28,14 @@ class OwnedResources(Protocol):
         ...
 
     async def anonymise(self, user: ObjectId) -> None:
-        """Let what is left of the resources no longer name the user."""
+        """Remove the user's id from everything that remains of the resources."""
         ...
 
 
 class OwnershipTransfer:
-    """Deletes the resources that nobody else owns. Those with another owner stay and pass to
-    them: nothing names the account any more. ``pending``: a collection of the plugin for
-    ``{_id: the resource's, user}``."""
+    """Deletes the resources of an account that nobody else owns. Those with another owner are kept
+    and transferred to them: nothing names the account any more. ``pending`` returns a collection of
+    the plugin for ``{_id: the resource's, user}``."""
 
     def __init__(
         self,
@@ -50,7 +50,8 @@ class OwnershipTransfer:
         self._services = services
 
     async def note(self, user: str) -> None:
-        """Note which resources of others the user alone owns, before their entries go."""
+        """Record the resources by other authors that only this user owns, before their entries are
+        deleted."""
         access, accounts = self._services.find(ACCESS), self._services.find(ACCOUNTS)
         if access is None:
             return
@@ -74,8 +75,8 @@ class OwnershipTransfer:
             await self._pending().bulk_write(writes, ordered=False)
 
     async def carry_out(self, user: str) -> None:
-        """Delete, or hand over. Does the same when it runs again, before or after the
-        account's entries are removed."""
+        """Delete or transfer the resources of the user. Idempotent, whether the account's entries
+        are still stored or not."""
         key = ObjectId(user)
         written = await self._owned.collection.find({"author": key}, {"_id": 1}).to_list()
         noted = await self._pending().find({"user": user}, {"_id": 1}).to_list()

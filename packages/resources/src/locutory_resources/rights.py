@@ -18,21 +18,21 @@ NO_PERMISSION = {"message": "Forbidden: Insufficient permissions"}
 
 
 def missing(kind: str) -> dict[str, str]:
-    """The body for a path that names no resource."""
+    """The body of the 404 for a path that names no resource."""
     return {"error": "Not Found", "message": f"{kind} not found"}
 
 
 def refused(kind: str) -> dict[str, str]:
-    """The body for callers who lack the right on a resource."""
+    """The body of the 403 for callers who lack the right on a resource."""
     return {"error": "Forbidden", "message": f"Insufficient permissions to access this {kind}"}
 
 
 class CallerRights:
-    """Asks the service `ACCESS`. While no plugin provides it, everybody reaches exactly what
-    they wrote themselves. A plugin derives from it to look up its resources.
+    """Asks the service `ACCESS` for rights. While no plugin provides it, users reach exactly the
+    resources of which they are the author. A plugin derives from it to look up its resources.
 
-    ``kind``: the name of the resources' `ResourceKind`; ``permission``: the permission group
-    whose USE lets callers in at all; ``capability``: the one of those who may do everything.
+    ``kind``: the name of the resources' `ResourceKind`; ``permission``: the permission group whose
+    USE callers need for any resource; ``capability``: the one that gives all rights.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class CallerRights:
         return self._services.find(ACCESS)
 
     async def use(self, principal: Principal) -> None:
-        """403 unless the caller's role may use such resources at all; for routes that the kernel
-        has checked for another permission."""
+        """Raise a 403 unless the caller's role may use such resources at all; for routes that the
+        kernel has checked for another permission."""
         if not await self._policy.allows(principal, self._permission, "USE"):
             raise HTTPError(403, NO_PERMISSION)
 
@@ -75,7 +75,7 @@ class CallerRights:
     async def decide(
         self, principal: Principal, resource: Mapping[str, Any], needed: int
     ) -> Decision:
-        """The decision about ``needed`` rights of the caller on a stored resource, of which
+        """The decision about the ``needed`` rights of the caller on a stored resource, of which
         ``_id`` and ``author`` are read."""
         shared = self.shared
         if shared is not None:
@@ -86,7 +86,7 @@ class CallerRights:
 
     @contextmanager
     def checking(self) -> Iterator[None]:
-        """Around a check: a fault is logged and answered with 500, refusals pass."""
+        """Around a check: log a fault and raise a 500; let `HTTPError` pass."""
         try:
             yield
         except HTTPError:
@@ -96,7 +96,7 @@ class CallerRights:
             raise HTTPError(500, FAILED) from None
 
     def demand(self, decision: Decision, resource_id: object) -> None:
-        """403 unless the decision is in favour of the caller."""
+        """Raise a 403 unless the decision is in favour of the caller."""
         if not decision:
             self._log.debug(
                 "resources.refused", kind=self.kind, id=str(resource_id), reason=decision.reason

@@ -38,7 +38,7 @@ def _uri(port: int, password: str | None, options: str) -> str:
 
 
 async def open_embedded(_address: str, data_dir: Path, *, create: bool) -> "EmbeddedClient":
-    """What the entry point ``embedded`` of ``locutory.databases`` names."""
+    """Open the database for the entry point ``embedded`` of ``locutory.databases``."""
     if sys.platform == "win32":
         raise StartupError(
             Problem("embedded:", "this database needs Linux or macOS", "use another address")
@@ -95,7 +95,7 @@ class EmbeddedDatabase:
         return self._child.process_id if self._child else None
 
     def exists(self) -> bool:
-        """Does the data directory hold a database?"""
+        """``True`` when the data directory contains a database."""
         return self._folder.storage.is_dir() and any(self._folder.storage.iterdir())
 
     async def start(self) -> str:
@@ -159,8 +159,8 @@ class EmbeddedDatabase:
                 await client.admin.command("updateUser", USER, pwd=password, roles=["root"])
 
     async def _signs_in(self, child: Child, password: str, *, alone: bool = False) -> bool:
-        """Does the database accept the password? ``alone``: and know no other account, which
-        somebody could have made while a new database stood open."""
+        """``True`` when the database accepts the password. ``alone``: and has no other account,
+        which somebody could have created while a new database was unprotected."""
         async with self._client(child, password) as client:
             try:
                 await client.admin.command("hello")

@@ -76,8 +76,8 @@ def _command_line(process: int) -> str:
 
 
 async def knock(port: int) -> bool:
-    """Does anything listen on this port? SecantusDB's listening thread notices a stop only at
-    its next connection, or after two seconds: this is also how it is helped."""
+    """``True`` when a process listens on this port. The connection also helps to stop SecantusDB,
+    whose listening thread notices a stop only at its next connection, or after two seconds."""
     try:
         _, writer = await asyncio.open_connection(HOST, port)
         writer.close()

@@ -1,6 +1,6 @@
 """Test kit for plugins: a real kernel on a real database, served over real HTTP.
 
-A plugin of pytest: see docs/guides/testing.md.
+It is a plugin of pytest: see docs/guides/testing.md.
 """
 
 from locutory_testing.server import Serve, Server, SignIn

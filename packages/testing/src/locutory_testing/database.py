@@ -1,4 +1,4 @@
-"""Databases for tests: as many as they ask for, each by its name."""
+"""Named databases for tests."""
 
 import os
 import tempfile
@@ -13,29 +13,29 @@ from locutory_database import CollectionsByName
 
 
 class Databases:
-    """Named databases: files of a folder, or databases of one server."""
+    """Named databases: files in a folder, or databases of one server."""
 
     def __init__(self, place: Path | str, *, durable: bool = False) -> None:
         """``place``: the folder, or the address of the server without a database. ``durable``:
-        writes to a file wait for the disk; a test that loses the machine's power has lost more
-        than its data."""
+        writes to a file wait for the disk, which tests do not need unless they simulate a power
+        failure."""
         self._place = place
         self._options = "" if durable else "?synchronous=off"
 
     def address(self, name: str) -> str:
-        """``MONGO_URI`` of a database."""
+        """The value of ``MONGO_URI`` for a database."""
         if isinstance(self._place, Path):
             return f"sqlite:{self._place / name}.sqlite{self._options}"
         return urlunsplit(urlsplit(self._place)._replace(path=f"/{name}"))
 
     @property
     def are_files(self) -> bool:
-        """Are these files, and not databases of a server?"""
+        """``True`` for files, ``False`` for databases of a server."""
         return isinstance(self._place, Path)
 
     @asynccontextmanager
     async def opened(self, name: str) -> AsyncIterator[CollectionsByName]:
-        """The collections of a database, beside a server or without one."""
+        """The collections of a database, which a server may be using."""
         client = await open_database(KernelConfig(), Path(), address=self.address(name))
         try:
             yield client[name]
@@ -47,8 +47,8 @@ class Databases:
 def session_databases(*, durable: bool = False) -> Iterator[Databases]:
     """Databases in a temporary folder that is removed at the end; ``durable`` as in `Databases`.
 
-    ``LOCUTORY_TEST_MONGO_URI`` names a server to use instead, which is left as it is found.
-    Synchronous, so that a session fixture can hold it.
+    ``LOCUTORY_TEST_MONGO_URI`` names a server to use instead, which is not cleaned up. Synchronous,
+    so that a session fixture can use it.
     """
     given = os.environ.get("LOCUTORY_TEST_MONGO_URI", "").strip()
     if given:

@@ -1,4 +1,4 @@
-"""pytest fixtures: ``databases`` (those of a session) and ``serve``."""
+"""pytest fixtures: ``databases`` (for a session) and ``serve``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +23,12 @@ structlog.configure(
 
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
-    """Databases that live as long as the test session."""
+    """Databases that exist as long as the test session."""
     with session_databases() as opened:
         yield opened
 
 
 @pytest.fixture
 def serve(databases: Databases, tmp_path: Path) -> Serve:
-    """``async with serve("auth", environment={...}, yaml={...}) as server: ...``"""
+    """Return `Serve`: ``async with serve("auth", environment={...}, yaml={...}) as server: ...``"""
     return Serve(databases, tmp_path)

@@ -19,12 +19,12 @@ _PEM = serialization.Encoding.PEM
 
 
 class Authority:
-    """A certificate authority of its own.
+    """A certificate authority for tests.
 
     Args:
-        folder: where its files go.
-        key_identifiers: put the identifiers of keys into certificates; authorities that
-            people make themselves often have none.
+        folder: for its files.
+        key_identifiers: put the identifiers of keys into certificates; self-made authorities
+            often have none.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Authority:
         )
         certificate = self._signed(made)
         self.file = folder / f"{name.replace(' ', '-').lower()}.pem"
-        """Its certificate, in PEM."""
+        """The file of its certificate, in PEM."""
         self.file.write_bytes(certificate.public_bytes(_PEM))
 
     def _builder(
@@ -95,8 +95,7 @@ def _general(name: str) -> x509.GeneralName:
 
 @dataclass
 class LocalServer:
-    """Something that listens on a free port of 127.0.0.1 while a test runs. Whoever derives
-    from it writes `converse`."""
+    """A server on a free port of 127.0.0.1 while a test runs. Subclasses implement `converse`."""
 
     port: int = field(default=0, init=False)
     _running: set["asyncio.Task[Any]"] = field(default_factory=set, init=False)
@@ -107,7 +106,7 @@ class LocalServer:
 
     @asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Self]:
-        """Serve; afterwards every connection has ended."""
+        """Serve; at the end every connection is closed."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
@@ -134,7 +133,7 @@ class LocalServer:
 @dataclass
 class ForwardProxy(LocalServer):
     """An HTTP proxy. ``seen``: the first line of every request, ``CONNECT host:port`` or an
-    absolute address. ``password``: "user:password" that it demands."""
+    absolute address. ``password``: the "user:password" that it requires."""
 
     password: str = ""
     seen: list[str] = field(default_factory=list)
@@ -146,11 +145,11 @@ class ForwardProxy(LocalServer):
 
     @property
     def url(self) -> str:
-        """Its address, with the password if it demands one."""
+        """The address of the proxy, with the password if it requires one."""
         return f"http://{self.password}@{self.place}" if self.password else f"http://{self.place}"
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request, passed on."""
+        """Forward one request."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         method, target, _ = head.split("\r\n", 1)[0].split(" ")
         self.seen.append(f"{method} {target}")

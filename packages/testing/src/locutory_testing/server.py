@@ -73,8 +73,8 @@ class SignIn(Plugin):
 
 @dataclass(slots=True)
 class Server:
-    """A running server: its kernel, its address, a client bound to it, and the name of its
-    database, which another server may share."""
+    """A running server: its kernel, its address, a client for it, and the name of its database,
+    which another server may share."""
 
     kernel: Kernel
     url: str
@@ -82,7 +82,7 @@ class Server:
     database: str
 
     def connect(self, bearer: str | None = None) -> httpx2.AsyncClient:
-        """Another client with a cookie jar of its own; close it with ``async with``."""
+        """Another client with its own cookies; close it with ``async with``."""
         headers = {"user-agent": BROWSER}
         if bearer is not None:
             headers["authorization"] = f"Bearer {bearer}"
@@ -92,7 +92,8 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Starts and stops without uvicorn's pauses, which would be most of a test's time."""
+    """uvicorn's server without the pauses at start and stop, which would take most of a test's
+    time."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -167,8 +168,8 @@ class Serve:
         yaml: Mapping[str, Any] | None = None,
         database: str | None = None,
     ) -> AsyncIterator[Server]:
-        """A started server. ``database`` names a database to share or keep between
-        servers; without it the database is new, and dropped at the end."""
+        """Start a server. ``database`` names a database to share or keep between servers; without
+        it the database is new, and dropped at the end."""
         installed = discovery.available()
         names = [plugin for plugin in plugins if isinstance(plugin, str)]
         loaded = discovery.load(installed, names)

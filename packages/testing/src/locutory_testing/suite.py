@@ -1,4 +1,4 @@
-"""What every plugin must hold: subclass `PluginSuite` in its tests."""
+"""Tests that every plugin must pass: subclass `PluginSuite` in the plugin's tests."""
 
 import re
 from pathlib import Path
@@ -58,7 +58,7 @@ class PluginSuite:
                     assert answer.status_code == 401, f"{method} {route.path}"
 
     async def test_routes_are_documented(self, serve: Serve) -> None:
-        """Every route has a summary, and its path stands in the README as code."""
+        """Every route has a summary, and its path is in the README as code."""
         words = self._code_words()
         async with serve(self.plugin) as server:
             for owner, route in server.kernel.routes.all():
@@ -67,7 +67,7 @@ class PluginSuite:
                     assert route.path in words, f"`{route.path}` is not in {self.readme}"
 
     def test_settings_are_documented(self) -> None:
-        """Every setting has a description, and stands in the README as code."""
+        """Every setting has a description, and is in the README as code."""
         plugin = self.load()
         words = self._code_words()
         for name, field in plugin.Config.model_fields.items():
@@ -86,8 +86,8 @@ class PluginSuite:
             assert not naming or self.plugin in told, f"{naming} outlive the accounts they name"
 
     def _code_words(self) -> set[str]:
-        """The words of the README's code, in lines and in blocks; a path is one word, and a name
-        is one without the value that is given to it."""
+        """The words of the README's code spans and blocks; a path is one word, and a name with a
+        value (``NAME=value``) counts without the value too."""
         found: set[str] = set()
         for span in re.findall(r"```.*?```|`[^`\n]+`", self.readme.read_text("utf-8"), re.DOTALL):
             for word in re.split(r"[\s,|]+", span.strip("`")):

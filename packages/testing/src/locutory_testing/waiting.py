@@ -1,7 +1,7 @@
-"""Waiting for what a test expects, however slow the machine is.
+"""Waiting for an expected condition, on machines of any speed.
 
-No test says how long something may take: a busy machine takes ten times as long. What never
-comes is noticed after `PATIENCE`, which is far more than anything needs.
+No test limits a duration, since a busy machine takes ten times as long. A missing result is noticed
+after `PATIENCE`, which is far more than any test needs.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 PATIENCE = 120.0
-"""Seconds until a test gives up."""
+"""Seconds until a test fails."""
 
 
 async def until(condition: Callable[[], Any], what: str = "it did not happen") -> Any:
-    """The first true value of ``condition()``, which may return an awaitable.
+    """Wait for a true value of ``condition()``, which may return an awaitable, and return it.
 
-    ``AssertionError`` with ``what`` when there is none for `PATIENCE`.
+    ``AssertionError`` with ``what`` when there is none for `PATIENCE` seconds.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -33,7 +33,7 @@ async def until(condition: Callable[[], Any], what: str = "it did not happen") -
 
 
 def wait_until(condition: Callable[[], Any], what: str = "it did not happen") -> Any:
-    """`until`, for tests and fixtures that are not asynchronous."""
+    """`until` for synchronous tests and fixtures."""
     deadline = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < deadline, what
@@ -42,8 +42,8 @@ def wait_until(condition: Callable[[], Any], what: str = "it did not happen") ->
 
 
 def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, what: str) -> None:
-    """Return when somebody listens on a port of 127.0.0.1; ``AssertionError`` when the process
-    that should do so has ended, or does not for `PATIENCE`."""
+    """Return when a port of 127.0.0.1 accepts connections; ``AssertionError`` when the process that
+    should listen has ended, or does not listen for `PATIENCE` seconds."""
 
     def listens() -> bool:
         assert process.poll() is None, f"{what} did not start"
@@ -57,7 +57,7 @@ def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, what: str
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses at the moment."""
+    """A port of 127.0.0.1 that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,7 +1,7 @@
 """The layout of an archive: names of its members, and its manifest.
 
-A ZIP as ``mongodump`` writes a folder: ``<database>/<collection>.bson`` and
-``<collection>.metadata.json``. Behind them ``manifest.json`` says what must be there.
+A ZIP of the files that ``mongodump`` writes into a folder: ``<database>/<collection>.bson`` and
+``<collection>.metadata.json``. The last member, ``manifest.json``, lists the others.
 """
 
 import base64
@@ -29,7 +29,8 @@ _JSON = JSONOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
 _UNESCAPED = "$&+=:@"
-"""What Go's ``url.PathEscape``, and so mongodump, leaves as it is besides letters and ``-_.~``."""
+"""The characters that Go's ``url.PathEscape``, and so mongodump, does not escape, besides letters,
+digits and ``-_.~``."""
 _LONGEST, _KEPT = 238, 208
 
 
@@ -47,19 +48,19 @@ class Entry:
 
     @property
     def documents_member(self) -> str:
-        """The member that holds its documents, one behind the other."""
+        """The name of the member with its documents, one after the other."""
         return f"{self.file}.bson"
 
     @property
     def metadata_member(self) -> str:
-        """The member that holds its options and indexes."""
+        """The name of the member with its options and indexes."""
         return f"{self.file}.metadata.json"
 
 
 @dataclass(slots=True)
 class Manifest:
-    """What an archive holds. ``made_at`` is in UTC; ``source``: ``kind`` and ``version`` of what
-    served the database; ``one_moment``: are the collections of the same moment?"""
+    """The content of an archive. ``made_at`` is in UTC; ``source``: ``kind`` and ``version`` of the
+    database's server; ``one_moment``: ``True`` when all collections are of the same moment."""
 
     database: str
     made_at: str
@@ -69,14 +70,15 @@ class Manifest:
     left_out: list[str] = field(default_factory=list)
 
     def encode(self) -> bytes:
-        """As it stands in the archive."""
+        """The manifest as a member of the archive."""
         return json.dumps(
             {"kind": KIND, "format": FORMAT, **asdict(self)}, ensure_ascii=False, indent=1
         ).encode()
 
     @classmethod
     def decode(cls, text: bytes) -> "Manifest":
-        """`TransferError` for one that is damaged, of something else, or of a newer version."""
+        """Parse a manifest; raises `TransferError` for one that is damaged, of something else, or
+        of a newer version."""
         try:
             given = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -130,7 +132,7 @@ def _entry(given: Any) -> Entry:
 
 
 def file_of(database: str, collection: str) -> str:
-    """The path of a collection's members without their endings, as mongodump has it."""
+    """The path of a collection's members without their endings, as in mongodump."""
     folder = quote(database, safe=_UNESCAPED).replace(".", "%2E")
     name = quote(collection, safe=_UNESCAPED)
     if len(name) > _LONGEST:
@@ -140,7 +142,7 @@ def file_of(database: str, collection: str) -> str:
 
 
 def encode_metadata(described: Described, indexes: list[dict[str, Any]]) -> bytes:
-    """Options and indexes of a collection as mongorestore reads them."""
+    """The options and indexes of a collection in the form that mongorestore reads."""
     content = {
         "indexes": indexes,
         "uuid": described.uuid,
@@ -154,7 +156,8 @@ def encode_metadata(described: Described, indexes: list[dict[str, Any]]) -> byte
 
 
 def decode_metadata(name: str, text: bytes) -> tuple[Described, list[dict[str, Any]]]:
-    """The collection ``name`` and its indexes; `TransferError` if that is not what it is."""
+    """Parse the metadata of the collection ``name``: its options and its indexes. Raises
+    `TransferError`."""
     try:
         content = json_util.loads(text, json_options=_JSON)
         options = dict(content.get("options") or {})

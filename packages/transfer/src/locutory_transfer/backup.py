@@ -33,9 +33,9 @@ async def backup(
 ) -> BackupReport:
     """Write all collections of a database into a new file that only its owner may read.
 
-    The file has its name when all of it is on the disk, not before. `TransferError` when one
-    of that name is there (unless ``replace``), when it cannot be written, or when the database
-    is an unfinished copy; ``PyMongoError`` when the database does not answer.
+    The file gets its name only when all of it is on the disk. `TransferError` when a file of that
+    name exists (unless ``replace``), when it cannot be written, or when the database is an
+    unfinished copy; ``PyMongoError`` when the database does not answer.
     """
     await refuse_unfinished(database)
     writer = ArchiveWriter(path, replace=replace)

@@ -1,4 +1,4 @@
-"""Looking for damage in a database, by what it has for that itself."""
+"""Checking a database for damage, with its own means."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,10 @@ from locutory_transfer.state import unfinished
 
 
 async def check(database: Database) -> list[str]:
-    """What is wrong with a database, a sentence for each fault; nothing for a sound one.
+    """The faults of a database, a sentence for each; empty for a sound one.
 
-    A database with a method ``check`` is asked by it, a server by its command ``validate``,
-    collection by collection (which holds up writes to each while it runs).
+    A database with a method ``check`` is checked by it, a server by its command ``validate``,
+    collection by collection (which delays writes to each while it runs).
     """
     text = await unfinished(database)
     problems = [] if text is None else [f"The database is {text}."]

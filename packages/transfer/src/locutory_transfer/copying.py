@@ -1,4 +1,4 @@
-"""Copying a database into another one, of whatever kind; broken off, it is taken up again."""
+"""Copying a database into another one of any kind; an interrupted copy can be continued."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from locutory_transfer.reports import (
 from locutory_transfer.state import begin, end, refuse_unfinished
 
 ROUNDS = 3
-"""How often what has changed meanwhile is copied again, before it is reported."""
+"""The number of times that changed collections are copied again before they are reported."""
 
 
 async def copy(
@@ -29,22 +29,22 @@ async def copy(
     skip_damaged: bool = False,
     progress: ProgressCallback = ignore_progress,
 ) -> CopyReport:
-    """Make an empty database hold what another one holds: collections, documents, indexes.
+    """Copy a database into an empty one: collections, documents, indexes.
 
-    ``origin`` names the source for people, the same at each attempt; it is kept in the target
-    (so no password). An attempt that was broken off at any moment is taken up by the next one
-    of the same origin, which also copies what has changed: documents that were added, replaced
-    or removed. At the end counts and hashes of all documents of both are compared. Where they
-    still differ after `ROUNDS`, since somebody writes to the source, the report names the
-    collections, and the target remains marked as unfinished.
+    ``origin`` names the source in messages, the same at each attempt; it is stored in the target,
+    so it must not contain a password. An attempt that was interrupted at any moment is continued by
+    the next one of the same origin, which also copies changes: documents that were added, replaced
+    or removed. At the end counts and hashes of all documents of both are compared. If they still
+    differ after `ROUNDS`, because somebody writes to the source, the report names the collections,
+    and the target remains marked as unfinished.
 
-    ``skip_damaged``: copy what can be read of a damaged built-in database; the report tells what
+    ``skip_damaged``: copy the readable part of a damaged built-in database; the report names what
     was left out.
 
     `TransferError`: the target is not empty and no unfinished copy of ``origin``; the source is
-    unfinished itself, or cannot skip what is damaged; the target refuses a document or a unique
-    index, or does not return documents as they were written. ``PyMongoError``: one of them does
-    not answer, or is damaged.
+    unfinished itself, or cannot skip damage; the target refuses a document or a unique index, or
+    does not return documents as they were written. ``PyMongoError``: one of them does not answer,
+    or is damaged.
     """
     # Not hasattr(source, …): for the driver every name is a collection's.
     if skip_damaged and not hasattr(type(source), "salvage"):
@@ -70,7 +70,7 @@ class _Copy:
     _lost: dict[str, list[str]] = field(default_factory=dict)
 
     def _documents(self, name: str) -> AsyncIterator[list[bytes]]:
-        """Those of the source."""
+        """The documents of the source in batches."""
         if not self.skip_damaged:
             return batches(raw(self.source, name))
         given: Any = self.source
@@ -78,9 +78,9 @@ class _Copy:
         return batches_of(given.salvage(name, lost))
 
     async def prepare(self, *, resumed: bool) -> None:
-        """A target without indexes: those that expire documents or refuse doubles must not work
-        on what is incomplete. Of a new one the empty collections go, which a server that was
-        started on it has made."""
+        """Remove the indexes of a continued target: those that expire documents or refuse
+        duplicates must not act on incomplete data. In a new target, drop the empty collections that
+        a server has created when it was started on it."""
         wanted = (await survey(self.source)).collections
         for name in (await survey(self.target)).collections:
             if not resumed and name in wanted:
@@ -89,7 +89,7 @@ class _Copy:
                 await self.target.get_collection(name).drop_indexes()
 
     async def documents(self) -> None:
-        """Copy until both hold the same, or `ROUNDS` are over."""
+        """Copy until both hold the same documents, or `ROUNDS` are over."""
         read: dict[str, Fingerprint] = {}
         pending: list[str] = []
         for _ in range(ROUNDS):
@@ -107,7 +107,7 @@ class _Copy:
         self.report.damaged = [line for _, lines in sorted(self._lost.items()) for line in lines]
 
     async def _collection(self, described: Described) -> Fingerprint:
-        """Copy what differs of one collection; what the source had."""
+        """Copy the differences of one collection; return the fingerprint of what was read."""
         name = described.name
         if self.skip_damaged:  # to compare documents one by one needs all of them
             await self.target.drop_collection(name)
@@ -128,8 +128,8 @@ class _Copy:
         return found
 
     async def _same(self, name: str, read: Fingerprint) -> bool:
-        """Do both hold the same documents? `TransferError` when they do not although nothing
-        has changed in the source since it was read."""
+        """``True`` when both hold the same documents. `TransferError` when they do not although
+        nothing has changed in the source since it was read."""
         total = read.documents
         written = batches(raw(self.target, name))
         target = await fingerprint(name, written, total, self.progress)
@@ -147,7 +147,8 @@ class _Copy:
         return False
 
     async def indexes(self) -> None:
-        """Make them; the report has a sentence for each that the target does not take."""
+        """Create the indexes; the report has a sentence for each that the target refuses.
+        `TransferError` when it refuses a unique one."""
         faults = []
         for name, described in (await survey(self.source)).collections.items():
             definitions = await list_indexes(self.source, name)

@@ -21,10 +21,10 @@ ANY: CodecOptions[dict[str, Any]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="replace",
 )
-"""Decodes whatever a database may hold, to show or to test it."""
+"""Decodes anything that a database may hold, to show or to check it."""
 
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024 + 16 * 1024
-"""MongoDB's limit, with what its servers allow above it for themselves."""
+"""MongoDB's limit, with the reserve that its servers allow themselves above it."""
 
 BATCH_DOCUMENTS = 1000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -33,9 +33,9 @@ _FIXED = {
     0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0,
     0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0,
 }  # fmt: skip
-"""Bytes of the values that always have as many, by the type of BSON."""
+"""The sizes of values with a fixed size in bytes, by BSON type."""
 _COUNTED = {0x02: 4, 0x03: 0, 0x04: 0, 0x05: 5, 0x0C: 16, 0x0D: 4, 0x0E: 4, 0x0F: 0}
-"""Bytes of the values that begin with a count, in addition to it."""
+"""The bytes in addition to the length that a value begins with, by BSON type."""
 _REGEX = 0x0B
 
 
@@ -50,7 +50,7 @@ def _end_of_value(raw: bytes, kind: int, at: int) -> int:
 
 
 def identity(raw: bytes) -> bytes:
-    """The type of a document's ``_id`` and its bytes; `TransferError` if there is none."""
+    """The type of a document's ``_id`` and its bytes; `TransferError` when there is none."""
     at = 4
     while at < len(raw) - 1:
         kind = raw[at]
@@ -63,12 +63,12 @@ def identity(raw: bytes) -> bytes:
 
 
 def shown_identity(raw: bytes) -> str:
-    """A document's ``_id`` for a message."""
+    """A document's ``_id`` as text for a message, at most 200 characters."""
     return repr(bson.decode(raw, ANY).get("_id"))[:200]
 
 
 def with_identities(identities: Iterable[bytes]) -> RawBSONDocument:
-    """The filter for documents with these, exactly as they are in BSON."""
+    """A filter for the documents with these ids, exactly as they are in BSON."""
     elements = b"".join(
         b"%c%d\0%b" % (each[0], number, each[1:]) for number, each in enumerate(identities)
     )
@@ -83,14 +83,15 @@ def _document(elements: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Fingerprint:
-    """Of documents in any order: two are equal if the documents are, byte by byte."""
+    """A fingerprint of documents in any order: two are equal if the documents are equal, byte by
+    byte."""
 
     documents: int = 0
     size: int = 0
     total: int = 0
 
     def add(self, batch: Iterable[bytes]) -> None:
-        """Count documents in."""
+        """Add documents."""
         # The sum of hashes, not their exclusive or: a document that is there twice counts twice.
         for raw in batch:
             self.documents += 1
@@ -100,12 +101,12 @@ class Fingerprint:
 
     @property
     def amount(self) -> Amount:
-        """Without the hash."""
+        """The number of documents and bytes, without the hash."""
         return Amount(self.documents, self.size)
 
 
 def is_well_formed(raw: bytes) -> bool:
-    """Can the document be decoded?"""
+    """``True`` when the document can be decoded."""
     try:
         bson.decode(raw, ANY)
     except (bson.errors.BSONError, ValueError, TypeError, OverflowError, RecursionError):
@@ -119,14 +120,14 @@ def batches(
     projection: Mapping[str, Any] | None = None,
     session: Any = None,
 ) -> AsyncIterator[list[bytes]]:
-    """The documents of a raw collection, never more at once than memory should hold."""
+    """The documents of a raw collection in batches of limited size."""
     options = {} if session is None else {"session": session}
     cursor = collection.find(filter or {}, projection, batch_size=BATCH_DOCUMENTS, **options)
     return batches_of(cursor)
 
 
 async def batches_of(cursor: Any) -> AsyncIterator[list[bytes]]:
-    """The documents of a cursor over raw ones, which is closed in the end."""
+    """The documents of a cursor over raw ones in batches; the cursor is closed at the end."""
     batch: list[bytes] = []
     size = 0
     try:

@@ -1,4 +1,4 @@
-"""Writing documents into a collection, and comparing what is in it."""
+"""Writing documents into a collection, and comparing its content."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
@@ -22,8 +22,8 @@ _DUPLICATE = 11000
 
 
 async def insert(collection: Any, batch: list[bytes]) -> bool:
-    """Write new documents; false when some of them are there already, and then the others are
-    written. `TransferError` names one that is refused."""
+    """Insert new documents; ``False`` when some of them exist already, and then the others are
+    inserted. `TransferError` names a document that is refused."""
     documents = [RawBSONDocument(each, RAW) for each in batch]
     try:
         await collection.insert_many(documents, ordered=False)
@@ -44,8 +44,9 @@ async def insert(collection: Any, batch: list[bytes]) -> bool:
 
 
 async def put(collection: Any, documents: list[bytes]) -> None:
-    """Make the collection hold these documents as they are, whether older versions of them or
-    they themselves are there or not. Broken off, it may have removed an old one only."""
+    """Make the collection hold exactly these documents, whether they, older versions of them or
+    neither are stored. When it is interrupted, an old version may be removed and the new one
+    missing."""
     wanted = {identity(each): each for each in documents}
     missing = dict(wanted)
     stale: set[bytes] = set()
@@ -63,7 +64,7 @@ async def put(collection: Any, documents: list[bytes]) -> None:
 async def _with(
     collection: Any, identities: list[bytes], projection: Mapping[str, Any] | None = None
 ) -> AsyncIterator[bytes]:
-    """The documents of the collection that have these."""
+    """The documents of the collection that have these ids."""
     for some in _portions(identities):
         async for batch in batches(collection, with_identities(some), projection):
             for each in batch:
@@ -76,13 +77,14 @@ async def _remove(collection: Any, identities: list[bytes]) -> None:
 
 
 def _portions(identities: list[bytes]) -> Iterator[list[bytes]]:
-    """The former built-in database reads all documents for a longer list."""
+    """Split a list into portions of 100: the former built-in database scans all documents for a
+    longer list."""
     for at in range(0, len(identities), 100):
         yield identities[at : at + 100]
 
 
 async def remove_others(target: Any, source: Any) -> None:
-    """Remove the documents of the target that the source does not have."""
+    """Delete the documents of the target that the source does not have."""
     only_id = {"_id": 1}
     async for batch in batches(target, projection=only_id):
         wanted = [identity(each) for each in batch]
@@ -93,7 +95,7 @@ async def remove_others(target: Any, source: Any) -> None:
 async def fingerprint(
     name: str, documents: AsyncIterator[list[bytes]], total: int, progress: ProgressCallback
 ) -> Fingerprint:
-    """Of all documents of a collection, as they are read now."""
+    """The fingerprint of all documents of a collection, as they are read now."""
     found = Fingerprint()
     async for batch in documents:
         found.add(batch)

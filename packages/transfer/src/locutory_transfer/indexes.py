@@ -1,4 +1,4 @@
-"""Collections and indexes: as they are listed, and made again elsewhere."""
+"""Collections and indexes: listing them, and creating them in another database."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from locutory_transfer.interface import Database, Described, server_of
 from locutory_transfer.reports import TransferError
 
 _OF_THE_SERVER = frozenset({"v", "ns", "key"})
-"""What a listed index has and one to make does not need."""
+"""The members of a listed index that are not options for creating one."""
 
 
 async def list_indexes(database: Database, name: str) -> list[dict[str, Any]]:
-    """The definitions, that of ``_id`` among them. Those of the built-in database ask for
-    ``background``, last: it does not keep that option, with which the server and LibreChat declare
-    every index, and some databases take one without it for another index."""
+    """The definitions of the indexes, including that of ``_id``. Those of the built-in database get
+    the option ``background``, last: it does not store that option, with which the server and
+    LibreChat declare every index, and some databases treat an index without it as another one."""
     collection = database.get_collection(name, codec_options=ANY)
     found = [dict(document) async for document in await collection.list_indexes()]
     kept = (await server_of(database))["kind"] != "sqlite"
@@ -34,7 +34,8 @@ def _is_of_id(definition: Mapping[str, Any]) -> bool:
 
 
 async def create(database: Database, described: Described) -> list[str]:
-    """Make an empty collection; what of its options the database does not take."""
+    """Create an empty collection; return a sentence when the database refuses its options, and the
+    collection was created without them. `TransferError` when it cannot be created."""
     try:
         await database.create_collection(described.name, **described.options)
     except CollectionInvalid:
@@ -56,8 +57,8 @@ async def make_indexes(
     definitions: Iterable[Mapping[str, Any]],
     options: Mapping[str, Any],
 ) -> list[str]:
-    """Make the indexes of a collection that has these options; a sentence for each that is
-    refused. `TransferError` when a unique one is, after the others were made."""
+    """Create the indexes of a collection that has these options; return a sentence for each that is
+    refused. When a unique one is, raise `TransferError` after creating the others."""
     notes: list[str] = []
     fatal: list[str] = []
     for definition in definitions:
@@ -88,7 +89,7 @@ def _model(definition: Mapping[str, Any], *, has_collation: bool) -> IndexModel:
 
 
 def reason(error: BaseException) -> str:
-    """The text of an error without the server's answer behind it."""
+    """The text of an error without the server's response that follows it."""
     details = getattr(error, "details", None)
     text = details.get("errmsg") if isinstance(details, Mapping) else None
     return str(text or error)

@@ -1,4 +1,4 @@
-"""What this package needs of a database, and what it finds in one."""
+"""The interface of databases that this package needs, and surveys of their content."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from locutory_transfer.documents import RAW
 
 STATE = "locutory_copies"
-"""The collection in which a target says that it is not complete."""
+"""The collection in which a target is marked as incomplete."""
 
 
 class Database(Protocol):
@@ -16,23 +16,23 @@ class Database(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the database."""
 
     @property
     def client(self) -> Any:
-        """Its client."""
+        """The client of the database."""
 
     def get_collection(self, name: str, *, codec_options: Any = None) -> Any:
         """A collection, read with these options."""
 
     async def list_collections(self) -> Any:
-        """A cursor over descriptions."""
+        """A cursor over descriptions of all collections."""
 
     async def create_collection(self, name: str, **options: Any) -> Any:
-        """Make an empty collection."""
+        """Create an empty collection."""
 
     async def drop_collection(self, name: str) -> Any:
-        """Remove a collection; one that is not there is fine."""
+        """Delete a collection; does nothing for one that does not exist."""
 
     async def command(self, command: Any, value: Any = 1) -> Any:
         """Run a command."""
@@ -40,7 +40,7 @@ class Database(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A collection with its options, and its number on a server that has one."""
+    """A collection with its options, and its UUID where the server has one."""
 
     name: str
     options: dict[str, Any]
@@ -49,19 +49,19 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The collections to transfer, by name, and what is left out, each with the reason."""
+    """The collections to transfer, by name, and those that are left out, each with the reason."""
 
     collections: dict[str, Described]
     left_out: list[str]
 
 
 def raw(database: Database, name: str) -> Any:
-    """A collection whose documents stay bytes."""
+    """A collection whose documents are returned as bytes."""
     return database.get_collection(name, codec_options=RAW)
 
 
 async def survey(database: Database) -> Survey:
-    """The collections, without views and those of the database itself."""
+    """The collections of a database, without views and those of the server itself."""
     found: dict[str, Described] = {}
     left_out: list[str] = []
     async for document in await database.list_collections():
@@ -85,7 +85,7 @@ async def holding_documents(database: Database) -> list[str]:
 
 
 async def server_of(database: Database) -> dict[str, str]:
-    """``kind`` and ``version`` of what serves a database, for a manifest."""
+    """``kind`` and ``version`` of a database's server, for a manifest."""
     info = await database.client.server_info()
     kind = "sqlite" if info.get("locutorySqlite") else "mongodb"
     if kind == "mongodb" and not is_mongodb(info):
@@ -94,5 +94,6 @@ async def server_of(database: Database) -> dict[str, str]:
 
 
 def is_mongodb(info: Mapping[str, Any]) -> bool:
-    """Is this a build of MongoDB's own sources, and not of a server that speaks its protocol?"""
+    """``True`` for a build of MongoDB's own sources, ``False`` for other servers with its
+    protocol."""
     return bool(str(info.get("gitVersion", "")).strip("0"))

@@ -1,4 +1,4 @@
-"""Reading a whole database at one moment, where it can do so."""
+"""Reading a whole database at one moment, where it supports that."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -12,8 +12,8 @@ from locutory_transfer.interface import Database, is_mongodb, raw, survey
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A database to read, with the session that all reads must name. ``one``: do they all see
-    the same moment?"""
+    """A database to read, with the session that all reads must use. ``one``: ``True`` when all of
+    them see the same moment."""
 
     database: Database
     session: Any
@@ -22,7 +22,7 @@ class Moment:
 
 @contextlib.asynccontextmanager
 async def moment(database: Database) -> AsyncIterator[Moment]:
-    """The database as it is now, for as long as the block runs. Of one that has no snapshots
+    """The database as it is now, for as long as the block runs. In a database without snapshots
     each cursor sees its own moment."""
     # Not hasattr(database, …): for the driver every name is a collection's.
     if hasattr(type(database), "snapshot"):
@@ -39,7 +39,7 @@ async def moment(database: Database) -> AsyncIterator[Moment]:
 
 
 async def _snapshot_session(database: Database) -> Any:
-    """A session whose moment is fixed; ``None`` where the server does not have them."""
+    """A session with a fixed moment; ``None`` where the server does not support it."""
     client = database.client
     info = await client.server_info()
     if not is_mongodb(info):

@@ -1,4 +1,5 @@
-"""Reading an archive that nobody vouches for: bounded memory, and no member that is not named."""
+"""Reading an archive that is not trusted: memory is bounded, and members that are not in the
+manifest are refused."""
 
 import hashlib
 import io
@@ -24,7 +25,8 @@ from locutory_transfer.interface import Described
 from locutory_transfer.reports import TransferError
 
 _AT_ONCE = 8 * 1024 * 1024
-"""Bytes that are read at once. The list of members is read so: it can name 40,000 collections."""
+"""The maximum bytes of one read. The list of members is read in one, and can name 40,000
+collections."""
 _MANIFEST_BYTES = 64 * 1024 * 1024
 _METADATA_BYTES = 16 * 1024 * 1024
 _CHUNK = 1024 * 1024
@@ -33,14 +35,15 @@ _FAULTS = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError,
     ValueError, OverflowError, IndexError, MemoryError,
 )  # fmt: skip
-"""What Python's readers raise for damaged files; `NotImplementedError` is a `RuntimeError`."""
+"""The exceptions that Python's readers raise for damaged files; `NotImplementedError` is a
+`RuntimeError`."""
 
 
 class _BoundedFile(io.BufferedReader):
     """A file that is never read into memory as a whole, whatever its headers say."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """``BadZipFile`` where more is asked for than memory should hold."""
+        """Read; raises ``BadZipFile`` when more bytes are requested than memory should hold."""
         if size is None or size < 0:
             size = _AT_ONCE
         if size > _AT_ONCE:
@@ -53,11 +56,11 @@ def _damaged(text: str) -> TransferError:
 
 
 class ArchiveReader:
-    """An open archive, whose members are those of its ``manifest``. A context manager. Not for
-    the event loop: its methods block."""
+    """An open archive, whose members are those of its ``manifest``. A context manager. Its methods
+    block, so do not call them on the event loop."""
 
     def __init__(self, path: Path) -> None:
-        """`TransferError` for a file that is no archive of this version."""
+        """Open an archive; `TransferError` for a file that is no archive of this version."""
         try:
             self._file = _BoundedFile(io.FileIO(path))
         except OSError as error:
@@ -89,7 +92,8 @@ class ArchiveReader:
         self._compare_names()
 
     def _checked(self) -> dict[str, zipfile.ZipInfo]:
-        """The members by name: each once, none inside another, none encrypted."""
+        """The members by name; `TransferError` when two have one name, one is inside another, or
+        one is encrypted."""
         found: dict[str, zipfile.ZipInfo] = {}
         end = 0
         for info in sorted(self._zip.infolist(), key=lambda info: info.header_offset):
@@ -125,7 +129,7 @@ class ArchiveReader:
         self._file.close()
 
     def _small(self, name: str, most: int) -> bytes:
-        """A member as a whole."""
+        """The whole content of a member."""
         if self._members[name].file_size > most:
             raise _damaged(f"the member {name!r} is too large")
         found = b"".join(self._chunks(name, most))
@@ -134,7 +138,8 @@ class ArchiveReader:
         return found
 
     def _chunks(self, name: str, most: int) -> Iterator[bytes]:
-        """The content of a member; an error as soon as it has more than ``most`` bytes."""
+        """The content of a member in pieces; `TransferError` as soon as it has more than ``most``
+        bytes."""
         left = most
         stream = self._read(name, lambda: self._zip.open(self._members[name]))
         with stream:
@@ -152,14 +157,14 @@ class ArchiveReader:
             raise _damaged(f"the member {name!r} cannot be read ({error})") from error
 
     def metadata(self, entry: Entry) -> tuple[Described, list[dict[str, Any]]]:
-        """The collection and its indexes."""
+        """The description of a collection, and its indexes."""
         content = self._small(entry.metadata_member, _METADATA_BYTES)
         if hashlib.sha256(content).hexdigest() != entry.metadata_sha256:
             raise _damaged(f"the indexes of {entry.name} are not those that were backed up")
         return decode_metadata(entry.name, content)
 
     def batches(self, entry: Entry) -> Iterator[list[bytes]]:
-        """The documents of a collection, some at once."""
+        """The documents of a collection in batches."""
         rest = b""
         batch: list[bytes] = []
         size = 0
@@ -180,8 +185,8 @@ class ArchiveReader:
             yield batch
 
     def verify(self, entry: Entry, seen: Callable[[int], None]) -> Fingerprint:
-        """Read a collection as a whole and compare it with the manifest; its fingerprint.
-        ``seen`` is told how many documents were read, now and then."""
+        """Read a whole collection, compare it with the manifest, and return its fingerprint.
+        ``seen`` is called repeatedly with the number of documents that were read."""
         fingerprint = Fingerprint()
         digest = hashlib.sha256()
         for batch in self.batches(entry):
@@ -202,7 +207,7 @@ class ArchiveReader:
 
 
 def _length(content: bytes, at: int, name: str) -> int:
-    """The bytes of the document that begins there; 0 if that is not yet known."""
+    """The length of the document that begins at ``at``, in bytes; 0 when it is not known yet."""
     if len(content) - at < 4:
         return 0
     length = int.from_bytes(content[at : at + 4], "little")

@@ -1,4 +1,4 @@
-"""What the functions of this package tell: progress, results, and errors for people."""
+"""The results of this package: progress, reports, and errors for users."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 class TransferError(Exception):
-    """Why something cannot be done, in a sentence or two for the one who asked for it."""
+    """An operation is not possible; the text is a sentence or two for the user who requested it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """``done`` of ``total`` documents of a collection; the total is an estimate and may be
-    passed. ``stage``: ``reading``, ``writing`` or ``verifying``."""
+    exceeded. ``stage``: ``reading``, ``writing`` or ``verifying``."""
 
     stage: str
     collection: str
@@ -24,12 +24,12 @@ ProgressCallback = Callable[[Progress], None]
 
 
 def ignore_progress(_progress: Progress) -> None:
-    """For those who do not want to know."""
+    """Ignore progress; the default callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much of a collection there is: documents, and their bytes as BSON."""
+    """The size of a collection: documents, and their bytes as BSON."""
 
     documents: int
     bytes: int
@@ -47,7 +47,8 @@ def _lines(collections: dict[str, Amount], left_out: list[str], notes: list[str]
 
 @dataclass(slots=True)
 class BackupReport:
-    """``one_moment``: is all of it of one moment, or each collection of its own?"""
+    """The result of a backup. ``one_moment``: ``True`` when all collections are of the same
+    moment."""
 
     path: Path
     one_moment: bool
@@ -55,7 +56,7 @@ class BackupReport:
     left_out: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """For a terminal."""
+        """The report as lines for a terminal."""
         moment = (
             "All collections are of one moment."
             if self.one_moment
@@ -67,24 +68,24 @@ class BackupReport:
 
 @dataclass(slots=True)
 class RestoreReport:
-    """``kept``: collections that the archive does not have and that stay as they were;
-    ``notes``: what the database does not take: options, and indexes that are not unique."""
+    """The result of a restore. ``kept``: collections that are not in the archive and were not
+    changed; ``notes``: options, and indexes that are not unique, that the database refused."""
 
     collections: dict[str, Amount] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """For a terminal."""
+        """The report as lines for a terminal."""
         kept = [f"Kept as it was: {name} is not in the archive" for name in self.kept]
         return _lines(self.collections, [], [*kept, *self.notes])
 
 
 @dataclass(slots=True)
 class CopyReport:
-    """``changed``: collections in which the source has changed while they were copied; while
-    there are any, the copy is not complete, and copying again catches up. ``damaged``: what was
-    left out because it cannot be read."""
+    """The result of a copy. ``changed``: collections of the source that changed while they were
+    copied; while there are any, the copy is incomplete, and copying again completes it.
+    ``damaged``: what was left out because it is unreadable."""
 
     collections: dict[str, Amount] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
@@ -94,11 +95,11 @@ class CopyReport:
 
     @property
     def complete(self) -> bool:
-        """Do source and target hold the same?"""
+        """``True`` when source and target hold the same documents, apart from damaged ones."""
         return not self.changed
 
     def lines(self) -> list[str]:
-        """For a terminal."""
+        """The report as lines for a terminal."""
         notes = [*self.notes, *(f"Left out: {each}" for each in self.damaged)]
         if self.changed:
             notes.append(

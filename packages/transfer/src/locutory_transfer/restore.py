@@ -1,4 +1,4 @@
-"""Restoring an archive, after all of it was verified."""
+"""Restoring an archive, after verifying all of it."""
 
 import asyncio
 from pathlib import Path
@@ -32,11 +32,11 @@ async def restore(
 ) -> RestoreReport:
     """Fill a database with the collections of an archive, whatever database it was made from.
 
-    Nothing is written before the whole archive was read and found to be what its manifest says.
-    `TransferError` when it is not; when the database has documents, unless ``replace`` (then
-    collections of the archive take the place of those of the same names, and the others stay);
-    when the database refuses documents or unique indexes; when what is read back is not what
-    was written. A restore that was broken off begins anew when it is called again.
+    Nothing is written before the whole archive was read and matches its manifest. `TransferError`
+    when it does not; when the database has documents, unless ``replace`` (then collections of the
+    archive replace those of the same names, and the others are kept); when the database refuses
+    documents or unique indexes; when documents are not read back as they were written. An
+    interrupted restore starts from the beginning when it is called again.
     """
     reader = await in_thread(lambda: ArchiveReader(path))
     try:
@@ -60,7 +60,7 @@ async def restore(
 
 
 async def _verified(reader: ArchiveReader, entry: Entry, progress: ProgressCallback) -> Content:
-    """What a collection of the archive holds, compared with the manifest."""
+    """The content of a collection of the archive, compared with the manifest."""
     loop = asyncio.get_running_loop()
 
     def seen(done: int) -> None:

@@ -1,4 +1,4 @@
-"""What a database says of itself while it is being filled: it is not complete."""
+"""The mark of a database that is being filled and is incomplete."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,20 +18,20 @@ async def _read(database: Database) -> dict[str, Any] | None:
 
 
 def _text(state: dict[str, Any]) -> str:
-    """What the database holds, in words."""
+    """A description of the unfinished content."""
     what = _NAMES.get(state.get("kind", ""), "unfinished data")
     return f"{what} of {state.get('origin')}"
 
 
 async def unfinished(database: Database) -> str | None:
-    """What a copy or restore that was broken off has left, in words (`an unfinished copy of
-    <origin>`); ``None`` for a database that is complete. A server should not start on it."""
+    """A description of an interrupted copy or restore (`an unfinished copy of <origin>`); ``None``
+    for a complete database. A server should not start on an incomplete one."""
     state = await _read(database)
     return None if state is None else _text(state)
 
 
 async def refuse_unfinished(database: Database) -> None:
-    """`TransferError` for a source that is not complete."""
+    """Raise `TransferError` for a source that is not complete."""
     text = await unfinished(database)
     if text is not None:
         raise TransferError(f"The database is {text}: finish that first, by the same command.")
@@ -40,9 +40,9 @@ async def refuse_unfinished(database: Database) -> None:
 async def begin(
     database: Database, kind: str, origin: str, identity: str, *, replace: bool = False
 ) -> bool:
-    """Mark a database as being filled from ``origin``; is that the continuation of an earlier
-    attempt from the same ``identity``? `TransferError` when it holds other documents, unless
-    ``replace``."""
+    """Mark a database as being filled from ``origin``. Return ``True`` when that continues an
+    earlier attempt from the same ``identity``. `TransferError` when the database holds other
+    documents, unless ``replace``."""
     state = await _read(database)
     if state is not None and (state.get("kind"), state.get("identity")) == (kind, identity):
         return True
@@ -77,5 +77,5 @@ async def begin(
 
 
 async def end(database: Database) -> None:
-    """The database is complete."""
+    """Mark the database as complete."""
     await database.drop_collection(STATE)

@@ -1,4 +1,4 @@
-"""Writing an archive: one file that is either complete or not there."""
+"""Writing an archive: one file that is either complete or does not exist."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What ``work`` returns. When the caller is cancelled it is waited for: files are closed
-    by nobody while a thread still uses them."""
+    """Run ``work`` in a thread and return its result. A cancelled caller waits for it, so that
+    files are not closed while a thread still uses them."""
     task = asyncio.get_running_loop().run_in_executor(None, work)
     try:
         return await asyncio.shield(task)
@@ -34,7 +34,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def naming_faults(path: Path) -> Iterator[None]:
-    """`TransferError` in the place of an error of the file system."""
+    """Raise `TransferError` in place of an error of the file system."""
     try:
         yield
     except OSError as error:
@@ -48,8 +48,7 @@ def naming_faults(path: Path) -> Iterator[None]:
 
 
 class _File(io.RawIOBase):
-    """The file under a ZIP. Once it is given up, what the ZIP still wants to write at its end
-    goes nowhere."""
+    """The file under a ZIP. Once it is given up, further writes of the ZIP are discarded."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = io.FileIO(descriptor, "w", closefd=False)
@@ -75,8 +74,9 @@ class _File(io.RawIOBase):
 
 
 class ArchiveWriter:
-    """An archive that is being written, beside ``path`` until `finish`. A context manager; what
-    is left without `finish` leaves nothing behind. Not for the event loop: its methods block."""
+    """An archive that is being written, beside ``path`` until `finish`. A context manager, which
+    leaves no file behind when it ends without `finish`. Its methods block, so do not call them on
+    the event loop."""
 
     def __init__(self, path: Path, *, replace: bool) -> None:
         self.path = path
@@ -138,7 +138,7 @@ class ArchiveWriter:
         self._descriptor = -1
 
     def collection(self, database: str, name: str, metadata: bytes) -> "CollectionWriter":
-        """Begin a collection; the one before must be closed."""
+        """Begin a collection; the previous one must be closed."""
         file = file_of(database, name)
         if file in self._names:
             raise TransferError(f"The name of the collection {name} has a double in the archive.")
@@ -149,7 +149,7 @@ class ArchiveWriter:
         return CollectionWriter(self, stream, name, file, metadata)
 
     def give_up(self) -> None:
-        """From now on nothing is written."""
+        """Discard everything that is written from now on."""
         self._file.given_up = True
 
     @staticmethod
@@ -164,7 +164,7 @@ class ArchiveWriter:
             stream.write(content)
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest and give the file its name, when it is on the disk."""
+        """Write the manifest and, when the file is on the disk, give it its name."""
         with naming_faults(self.path):
             self._write(MANIFEST, manifest.encode())
             self._zip.close()
@@ -181,7 +181,7 @@ class ArchiveWriter:
         self._close()
 
     def _name_anew(self) -> None:
-        """The name without replacing a file that has appeared meanwhile."""
+        """Give the file its name without replacing a file that has appeared meanwhile."""
         try:
             os.link(self._part, self.path)
         except FileExistsError:
@@ -194,7 +194,7 @@ class ArchiveWriter:
 
 
 class CollectionWriter:
-    """The documents of one collection on their way into an archive."""
+    """Writes the documents of one collection into an archive."""
 
     def __init__(
         self, writer: ArchiveWriter, stream: IO[bytes], name: str, file: str, metadata: bytes
@@ -226,7 +226,7 @@ class CollectionWriter:
 
     @property
     def entry(self) -> Entry:
-        """What was written, for the manifest."""
+        """The entry of the manifest for the documents that were written."""
         return Entry(
             self._name,
             self._file,

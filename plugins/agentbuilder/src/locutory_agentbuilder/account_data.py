@@ -1,4 +1,4 @@
-"""What is kept of an account: its agents."""
+"""The account data of this plugin: the agents of a user."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -27,7 +27,7 @@ from locutory_contracts.accounts import ACCOUNTS
 from locutory_resources import OwnershipTransfer
 
 _LOCAL = frozenset({"avatar", "tool_resources"})
-"""What only this server knows: files, by their paths and ids."""
+"""The members that are valid on one server only: files, by their paths and ids."""
 _COPIED = tuple(name for name in SETTABLE if name not in _LOCAL)
 _COMPANIONS = "companions"
 _ID_CHARACTERS = 21

@@ -41,28 +41,28 @@ class CodeSessions(_Open):
 
 
 class AgentsEndpoint(_Open):
-    """What this plugin reads of ``endpoints.agents``."""
+    """The part of ``endpoints.agents`` that this plugin reads."""
 
     capabilities: Any = Field(None, description="What agents may be given")
     statefulCodeSessions: CodeSessions | None = None  # noqa: N815
 
 
 class EndpointsSection(_Open):
-    """What this plugin reads of ``endpoints``."""
+    """The part of ``endpoints`` that this plugin reads."""
 
     agents: AgentsEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the deployment allows agents (``endpoints.agents``, contract endpoints §4.4)."""
+    """The deployment's settings for agents (``endpoints.agents``, contract endpoints §4.4)."""
 
     capabilities: frozenset[str] | None = None
-    """``None``: LibreChat's defaults, which hold all that is asked for here."""
+    """``None``: LibreChat's defaults, which include every capability that is asked for here."""
     code_environments: tuple[str, ...] = CODE_ENVIRONMENTS
 
     def offers(self, capability: str) -> bool:
-        """Is a capability on?"""
+        """``True`` when a capability is on."""
         return self.capabilities is None or capability in self.capabilities
 
 

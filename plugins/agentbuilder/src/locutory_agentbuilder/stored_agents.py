@@ -22,17 +22,18 @@ class StoredAgentService:
         self._access_control = access_control
 
     async def find(self, agent_id: str) -> StoredAgent | None:
-        """See the contract."""
+        """An agent by its public id, without its versions, or ``None``."""
         return await self._agents.by_id(agent_id, WITHOUT_VERSIONS)
 
     async def decide(
         self, principal: Principal, agent: StoredAgent, needed: int = VIEW, *, remote: bool = False
     ) -> Decision:
-        """See the contract."""
+        """The decision about rights on an agent, or with ``remote`` on its use by programs."""
         return await self._access_control.decide(principal, agent, needed, remote=remote)
 
     async def reachable(self, principal: Principal) -> Sequence[StoredAgent]:
-        """See the contract. While nothing can be shared: what the caller wrote."""
+        """The agents of the caller's tenant that their programs may use, last changed first. While
+        nothing can be shared: those of which the caller is the author."""
         shared = self._access_control.shared
         wanted: dict[str, Any] = {"author": object_id(principal.id)}
         if shared is not None:

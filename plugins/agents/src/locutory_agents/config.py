@@ -121,7 +121,8 @@ class MessageFilter(_Open):
 
 
 class AgentsLimits(_Open):
-    """What this plugin reads of ``endpoints.agents``; a number that is none counts as absent."""
+    """The part of ``endpoints.agents`` that this plugin reads; an invalid number counts as
+    absent."""
 
     recursionLimit: Any = Field(None, description="Steps of a turn, 50 unless set")
     maxRecursionLimit: Any = Field(None, description="Steps that an agent may ask for")
@@ -135,13 +136,13 @@ class AgentsLimits(_Open):
 
 
 class EveryEndpoint(_Open):
-    """What this plugin reads of ``endpoints.all``."""
+    """The part of ``endpoints.all`` that this plugin reads."""
 
     maxToolResultChars: Any = Field(None, description="Longest result of a tool, characters")
 
 
 class EndpointsLimits(_Open):
-    """What this plugin reads of ``endpoints``."""
+    """The part of ``endpoints`` that this plugin reads."""
 
     agents: AgentsLimits | None = None
     all: EveryEndpoint | None = None

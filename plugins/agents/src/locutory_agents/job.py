@@ -16,11 +16,12 @@ ACTIVE = frozenset({RUNNING, WAITING})
 
 @dataclass(slots=True)
 class TurnRecord:
-    """What any worker must know of a turn to serve its readers, and to save it when its owner
-    is gone. Filled in three steps: from the request, when the model is known, as it runs.
+    """The data of a turn that any worker needs to serve its readers, and to save it when its owner
+    has disappeared. Filled in three steps: from the request, when the model is known, and as it
+    runs.
 
-    Stores keep `to_json`; the name in brackets is the member there, and one that is not
-    always there is left out while it has its default.
+    Stores keep `to_json`; the name in brackets is the member there, and a member that may be
+    missing is left out while it has its default.
     """
 
     conversation_id: str = ""

@@ -30,7 +30,8 @@ ALGORITHMS = (
 
 LONGEST = 16 * 1024
 BELIEVED_SECONDS = 60.0
-"""Whose token it is, is looked up this often at most; whether the owner may still act, always."""
+"""The minimum seconds between two look-ups of a token's owner; their standing is checked on each
+request."""
 
 _MOST_KNOWN = 10_000
 
@@ -50,8 +51,9 @@ class NotAcceptable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What a token must say. ``issuer`` has no slash at its end; ``own_issuer``: it is the
-    one that people sign in with, so accounts from before issuers were stored are its."""
+    """The claims that a token must have. ``issuer`` has no trailing slash; ``own_issuer``: it is
+    the issuer of the deployment's sign-in, so accounts from before issuers were stored belong to
+    it."""
 
     issuer: str
     audience: str

@@ -1,4 +1,4 @@
-"""What is kept of an account: its API keys, and what it asked by them a while ago."""
+"""The account data of this plugin: API keys, and recent requests made with them."""
 
 from bson import ObjectId
 

@@ -1,5 +1,5 @@
-"""Who sends a request: the owner of the API key, or of the access token of an OpenID issuer, in
-``Authorization`` (contracts api-keys §3, agents-api §1)."""
+"""Authentication by ``Authorization``: the owner of an API key, or of an access token of an OpenID
+issuer (contracts api-keys §3, agents-api §1)."""
 
 import re
 from typing import TYPE_CHECKING

@@ -126,7 +126,7 @@ class AgentsEndpoint(_Part):
 
 
 class EndpointsSection(_Part):
-    """What this plugin reads of ``endpoints``; the rest is other plugins'."""
+    """The part of ``endpoints`` that this plugin reads; other plugins read the rest."""
 
     agents: AgentsEndpoint | None = None
 
@@ -140,7 +140,7 @@ def remote_auth(endpoints: Any) -> Mapping[str, Any]:
 
 
 def keys_enabled(endpoints: Any) -> bool:
-    """Are API keys accepted? So long as nothing says otherwise."""
+    """``True`` when API keys are accepted, which is the default."""
     switch = remote_auth(endpoints).get("apiKey")
     return not (isinstance(switch, Mapping) and switch.get("enabled") is False)
 

@@ -1,4 +1,4 @@
-"""Whether the owner of a key may act at the moment."""
+"""The check that the owner of a key may act at the moment."""
 
 from locutory import Services
 from locutory_contracts.accounts import ACCOUNT_STANDING, ACCOUNTS, Account

@@ -1,4 +1,4 @@
-"""What is kept beside an account: sessions, one-time tokens, used codes, bans."""
+"""The data beside an account: sessions, one-time tokens, used codes, bans."""
 
 from bson import ObjectId
 

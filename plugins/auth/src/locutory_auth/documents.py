@@ -120,12 +120,12 @@ class Token(Document):
 
 
 class Rotation(Document):
-    """How far the refresh token of a session has turned; ``_id`` is the session's.
+    """The rotation state of a session's refresh token; ``_id`` is the session's.
 
-    Private to this plugin, since a session document must stay as LibreChat knows it.
-    ``current``: hash of the current token, which can be signed again from ``serial`` and
-    ``issuedAt``. ``recent``: hashes of tokens replaced a moment ago, each good ``until``.
-    ``seenAt``, ``ip`` and ``userAgent`` are of the last sign-in or refresh.
+    Private to this plugin, since a session document must stay as LibreChat knows it. ``current``:
+    hash of the current token, which can be signed again from ``serial`` and ``issuedAt``.
+    ``recent``: hashes of recently replaced tokens, each valid ``until``. ``seenAt``, ``ip`` and
+    ``userAgent`` are of the last sign-in or refresh.
     """
 
     user: PydanticObjectId

@@ -60,14 +60,14 @@ class Passwords:
         return await self._run(_bcrypt, token)
 
     async def verify(self, password: str, stored: str | None) -> bool:
-        """Does the password fit? With ``None`` (no such account, or one without a password)
-        the answer is no after the same amount of work."""
+        """``True`` when the password matches the hash. With ``None`` (no such account, or one
+        without a password) the result is ``False`` after the same amount of work."""
         nobody = _NOBODY_ARGON2 if self._argon2 else _NOBODY_BCRYPT
         fits = await self._run(_fits, password, stored or nobody)
         return fits and bool(stored)
 
     def outdated(self, stored: str) -> bool:
-        """Should the hash be replaced now that the password is at hand?"""
+        """``True`` when the hash should be replaced while the password is available."""
         if not self._argon2:
             return False
         return not stored.startswith("$argon2id$") or ARGON2.check_needs_rehash(stored)

@@ -123,7 +123,8 @@ class PasswordReset:
         )
 
     async def _within(self, user: ObjectId, tenant: str | None) -> bool:
-        """Is that an account of the tenant that the proxy names, if it names one?"""
+        """``True`` when the account belongs to the tenant that the proxy names, or the proxy names
+        none."""
         if tenant is None:
             return True
         chosen = {"_id": user, "tenantId": tenant}

@@ -45,12 +45,12 @@ class SignInStartup:
         self._everyone = {key: value for key, value in members.items() if value is not None}
 
     def everyone(self) -> Mapping[str, Any]:
-        """See the contract."""
+        """The members that anonymous callers see too, with the current state of registration."""
         open_now = self._policy.open
         if self._everyone["registrationEnabled"] is not open_now:
             self._everyone = {**self._everyone, "registrationEnabled": open_now}
         return self._everyone
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
-        """See the contract."""
+        """The members that are added after login."""
         return {"allowAccountDeletion": self._deletion or principal.role == ADMIN_ROLE}

@@ -1,4 +1,4 @@
-"""What is kept of an account: its balance, and the record of what it used."""
+"""The account data of this plugin: the balance of a user, and the record of their usage."""
 
 from bson import ObjectId
 

@@ -1,5 +1,5 @@
-"""May a turn begin? Checks the balance and sets the price of the prompt aside (contract
-balance §4)."""
+"""Admission of turns: checking the balance and holding the price of the prompt (contract balance
+§4)."""
 
 import asyncio
 import random

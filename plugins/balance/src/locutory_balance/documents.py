@@ -63,7 +63,7 @@ class Transaction(Document):
 
 
 class Hold(Document):
-    """What the running turns of a user have set aside; ``_id`` is the user. ``version`` rises
+    """The amounts that the running turns of a user hold; ``_id`` is the user. ``version`` rises
     with every change; each of ``holds`` is ``{id, amount, until}``."""
 
     version: int

@@ -1,7 +1,7 @@
-"""What running turns have set aside, so that many at once cannot spend the same credits.
+"""Amounts that running turns hold, so that several at once cannot spend the same credits.
 
-The balance itself is untouched until a turn is over: a server that dies leaves a hold that
-runs out, and LibreChat on the same database sees the balance that it expects.
+The balance itself is unchanged until a turn is over: a server that stops unexpectedly leaves a hold
+that expires, and LibreChat on the same database sees the balance that it expects.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Holds:
         self._database = database
 
     async def read(self, user: ObjectId, moment: datetime) -> Held:
-        """What is held at ``moment``."""
+        """The unexpired holds of a user at ``moment``."""
         found = await self._database[Hold].find_one({"_id": user}, {"version": 1, "holds": 1})
         if found is None:
             return Held(None, ())

@@ -1,4 +1,4 @@
-"""When a refill is due (contract balance §4)."""
+"""The moments at which refills are due (contract balance §4)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ def next_refill(last: datetime, value: float, unit: str) -> datetime | None:
 
 
 def due(record: Mapping[str, Any], moment: datetime) -> bool:
-    """Does the balance record refill, and has the time come?"""
+    """``True`` when the balance record has a refill and it is due."""
     amount, value = record.get("refillAmount"), record.get("refillIntervalValue")
     if record.get("autoRefillEnabled") is not True or not is_number(amount) or amount <= 0:  # type: ignore[operator]
         return False

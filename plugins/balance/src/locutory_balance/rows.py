@@ -13,7 +13,7 @@ from locutory_contracts.prices import Rates
 
 ABORTED = "incomplete"
 ABORTED_FACTOR = 1.15
-"""What the answer of an aborted call costs more: the provider goes on for a while."""
+"""The surcharge for the answer of an aborted call, since the provider continues for a while."""
 
 _CACHE_BESIDE_INPUT = frozenset({"bedrock"})
 """Providers whose input tokens do not include the cached ones."""

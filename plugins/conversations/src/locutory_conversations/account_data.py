@@ -1,4 +1,4 @@
-"""What is kept of an account: its conversations, messages and tool results."""
+"""The account data of this plugin: conversations, messages and tool results of a user."""
 
 from collections.abc import AsyncIterator, MutableMapping
 

@@ -25,7 +25,7 @@ class ImportLimits(BaseModel):
 
 
 class RateLimits(BaseModel):
-    """What this plugin reads of ``rateLimits``."""
+    """The part of ``rateLimits`` that this plugin reads."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -33,7 +33,7 @@ class RateLimits(BaseModel):
 
 
 class InterfaceRetention(BaseModel):
-    """What this plugin reads of ``interface``."""
+    """The part of ``interface`` that this plugin reads."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""Which chats expire, and which are shown (contract convos §2.1 and §3)."""
+"""The expiry and visibility of conversations (contract convos §2.1 and §3)."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -54,7 +54,8 @@ LISTED_COLUMNS = dict.fromkeys(("chatProjectId", "isArchived", "isTemporary", "e
 
 
 def is_visible(row: Mapping[str, Any], moment: datetime) -> bool:
-    """Does the retention rule let this conversation be shown at ``moment`` (`visible`)?"""
+    """``True`` when the retention rule allows to show this conversation at ``moment``
+    (`visible`)."""
     temporary, expires = row.get("isTemporary"), row.get("expiredAt")
     if temporary is True:
         return False
@@ -62,5 +63,5 @@ def is_visible(row: Mapping[str, Any], moment: datetime) -> bool:
 
 
 def is_listed(row: Mapping[str, Any], moment: datetime) -> bool:
-    """Does the list show this conversation at ``moment``: not archived, and visible?"""
+    """``True`` when lists show this conversation at ``moment``: it is not archived, and visible."""
     return row.get("isArchived") is not True and is_visible(row, moment)

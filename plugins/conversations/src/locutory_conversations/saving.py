@@ -163,7 +163,7 @@ def _copied(defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_project_id(value: Any) -> bool:
-    """Is this the id of a chat project: 24 hexadecimal digits as text?"""
+    """``True`` for the id of a chat project: 24 hexadecimal digits as text."""
     return isinstance(value, str) and len(value) == 24 and ObjectId.is_valid(value)
 
 

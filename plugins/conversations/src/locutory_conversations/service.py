@@ -220,7 +220,8 @@ class History:
         return await self._store.conversations.find_one(key, LISTED_COLUMNS)
 
     async def _foreign(self, user: str, before: Document | None, project: Any) -> bool:
-        """Is this not a project of the user? One that the conversation is in already is."""
+        """``True`` when this is not a project of the user. The current project of the conversation
+        counts as one."""
         if not project or (before is not None and before.get("chatProjectId") == project):
             return False
         return not await self._projects.may_use(user, project)

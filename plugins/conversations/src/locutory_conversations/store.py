@@ -47,7 +47,7 @@ def key_of(user: str, conversation_id: str) -> dict[str, str]:
 
 
 def is_uuid(value: Any) -> bool:
-    """Is this a UUID in its usual form, whatever its version?"""
+    """``True`` for a UUID of any version in its usual form."""
     if not isinstance(value, str) or len(value) != 36:
         return False
     try:

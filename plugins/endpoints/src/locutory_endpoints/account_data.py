@@ -1,4 +1,4 @@
-"""What is kept of an account: its keys of providers."""
+"""The account data of this plugin: the user's keys of providers."""
 
 from locutory_contracts.account_data import AccountData
 from locutory_endpoints.keystore import KeyStore

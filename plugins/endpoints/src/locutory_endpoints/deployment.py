@@ -44,17 +44,17 @@ class CustomEndpoint:
 
     @property
     def user_key(self) -> bool:
-        """Does every user bring their own key?"""
+        """``True`` when every user provides their own key."""
         return self.api_key == USER_PROVIDED
 
     @property
     def user_url(self) -> bool:
-        """Does every user bring their own address?"""
+        """``True`` when every user provides their own address."""
         return self.base_url == USER_PROVIDED
 
     @property
     def openrouter(self) -> bool:
-        """Does this endpoint speak OpenRouter's dialect?"""
+        """``True`` when this endpoint uses OpenRouter's dialect."""
         panel = (self.params or {}).get("defaultParamsEndpoint")
         if panel in ("anthropic", "google"):
             return False
@@ -103,8 +103,8 @@ class Deployment:
         return {**own, **common}
 
     def chosen(self, endpoint: str, model: str) -> bool:
-        """Did the operator name this model, as a default of its endpoint or for titles? Then
-        the endpoint's server need not list it."""
+        """``True`` when the operator names this model, as a default of its endpoint or for titles.
+        The endpoint's server need not list it then."""
         custom = self.custom.get(endpoint)
         if custom is not None and model in custom.models:
             return True
@@ -187,7 +187,7 @@ def read_deployment(ctx: Context[EndpointsConfig]) -> Deployment:
 
 
 def _wrong(item: Any, others: Mapping[str, CustomEndpoint]) -> str:
-    """Why an item of ``endpoints.custom`` cannot be read; "" when it can."""
+    """The errors of an item of ``endpoints.custom``; "" when it is valid."""
     faults = [
         ": ".join(filter(None, (dotted(fault.path), fault.text)))
         + (f" ({fault.fix})" if fault.fix else "")
@@ -199,7 +199,8 @@ def _wrong(item: Any, others: Mapping[str, CustomEndpoint]) -> str:
 
 
 def _needs_key(url: str) -> bool:
-    """Is a server further away than the own machine and network, by the look of its name?"""
+    """``True`` when the name of a server suggests that it is outside of this machine and its
+    network."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
         return not ipaddress.ip_address(host).is_private

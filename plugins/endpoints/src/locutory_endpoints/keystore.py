@@ -32,7 +32,7 @@ class KeyStore:
         self._credentials = credentials
 
     async def expiry(self, user: str, name: str) -> datetime | str | None:
-        """When the key expires: a date, ``"never"``, or ``None`` without a key."""
+        """The expiry of a key: a date, ``"never"``, or ``None`` without a key."""
         found = await self._database[UserKey].find_one(
             {"userId": ObjectId(user), "name": name}, {"_id": 0, "expiresAt": 1}
         )

@@ -45,7 +45,7 @@ class KeyBody(BaseModel):
 
 
 class ExpiryQuery(BaseModel):
-    """Which key."""
+    """The key to look up."""
 
     name: str = Field("", description="Endpoint that the key is for")
 

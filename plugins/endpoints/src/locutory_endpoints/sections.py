@@ -1,8 +1,8 @@
 # ruff: noqa: N815  (keys of the file)
-"""What ``librechat.yaml`` may hold under ``endpoints`` and ``modelSpecs``.
+"""The permitted content of ``librechat.yaml`` under ``endpoints`` and ``modelSpecs``.
 
-Strict at the root of ``endpoints`` and in ``customParams``, tolerant elsewhere
-(config-yaml §1). These models only check: the raw values are what is used.
+Strict at the root of ``endpoints`` and in ``customParams``, tolerant elsewhere (config-yaml §1).
+These models only validate: the raw values are used.
 """
 
 import ipaddress
@@ -155,7 +155,7 @@ class Assistants(Common):
 
 
 class CodeSessions(_Tolerant):
-    """Which code environments may be chosen."""
+    """The code environments that may be chosen."""
 
     allowedEnvironments: (
         Annotated[list[Literal["user", "agent-user", "conversation"]], Field(min_length=1)] | None
@@ -172,7 +172,7 @@ class Agents(Common):
 
 
 class ModelList(_Tolerant):
-    """Where the models of a custom endpoint come from."""
+    """The sources of a custom endpoint's models."""
 
     default: Annotated[list[ModelEntry], Field(min_length=1)] | None = None
     fetch: StrictBool | None = None
@@ -189,7 +189,7 @@ class ModelList(_Tolerant):
 
 
 class CustomParams(BaseModel):
-    """How parameters of a custom endpoint are named, shown and sent."""
+    """Names, display and transmission of a custom endpoint's parameters."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -48,7 +48,7 @@ class _Memo:
     body: bytes = b""
 
     def is_from(self, sources: tuple[object, ...]) -> bool:
-        """Was this made of these very objects?"""
+        """``True`` when this was made of these very objects."""
         kept = self.sources
         return len(kept) == len(sources) and all(a is b for a, b in zip(kept, sources, strict=True))
 
@@ -234,7 +234,7 @@ class ModelCatalogue:
         return {}
 
     def spec(self, body: Mapping[str, Any]) -> str | None:
-        """See the contract."""
+        """The name of the model spec for a request body, or ``None``. Raises `ModelRefused`."""
         name, endpoint = body.get("spec"), body.get("endpoint")
         specs = self._deployment.specs
         chosen = specs.choose(name if isinstance(name, str) else None, str(endpoint))
@@ -314,7 +314,7 @@ class ModelCatalogue:
         return names[0] if len(names) == 1 else None
 
     def _named(self, endpoint: str, model: str) -> bool:
-        """Does the operator name this model somewhere?"""
+        """``True`` when the operator names this model somewhere."""
         uses = self._services.all(MODELS_IN_USE).values()
         return self._deployment.chosen(endpoint, model) or any(
             use() == (endpoint, model) for use in uses

@@ -18,7 +18,7 @@ class ModelStartup:
         return {}
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
-        """When titles are made, and the model specs if there are any."""
+        """The timing of titles, and the model specs if there are any."""
         deployment = self._config_ref.current
         section = deployment.section
         timing = (

@@ -96,5 +96,5 @@ class LdapConfig(BaseModel):
 
     @property
     def configured(self) -> bool:
-        """Do passwords belong to a directory?"""
+        """``True`` when passwords belong to a directory."""
         return bool(self.ldap_url and self.ldap_user_search_base)

@@ -63,7 +63,7 @@ def _unescaped(text: str) -> str:
 
 
 def identity_of(config: LdapConfig, person: Person) -> Identity | None:
-    """Who this is; ``None`` when no attribute identifies the person."""
+    """The identity of a person; ``None`` when no attribute identifies them."""
     subject = person.steady(config.ldap_id, "uid", "sAMAccountName", "mail")
     if not subject:
         return None

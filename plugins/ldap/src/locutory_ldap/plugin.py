@@ -29,11 +29,11 @@ class LdapStartup:
         self._members = {"ldap": ldap}
 
     def everyone(self) -> Mapping[str, Any]:
-        """See the contract."""
+        """The members that anonymous callers see too."""
         return self._members
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
-        """See the contract."""
+        """No members."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""What results of a directory mean, in words for the log."""
+"""The results of a directory in words for the log."""
 
 import re
 from collections.abc import Mapping
@@ -36,14 +36,14 @@ _LONGEST = 200
 
 
 def said(result: Mapping[str, Any]) -> str:
-    """What the directory says of a request: its result and its own words."""
+    """The directory's response to a request: the name of its result and its message."""
     own = " ".join(str(result.get("message") or "").replace("\0", "").split())[:_LONGEST]
     name = str(result.get("description"))
     return f"{name}: {own}" if own else name
 
 
 def refused_bind(result: Mapping[str, Any]) -> str:
-    """Why a name and a password were not taken."""
+    """The reason why a name and a password were refused."""
     if result.get("result") != INVALID_CREDENTIALS:
         return said(result)
     found = _DATA.search(str(result.get("message") or ""))
@@ -55,7 +55,7 @@ def refused_bind(result: Mapping[str, Any]) -> str:
 
 
 def must_change(result: Mapping[str, Any]) -> bool:
-    """Was the password taken, but only to be changed?"""
+    """``True`` when the password was accepted, but must be changed."""
     return _MUST_CHANGE in (result.get("controls") or ()) or (
         _policy_error(result) == _CHANGE_AFTER_RESET
     )

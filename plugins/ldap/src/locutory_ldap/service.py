@@ -43,7 +43,8 @@ class DirectoryCheck:
         self._threads = ThreadPoolExecutor(config.connections, "ldap")
 
     async def check(self, name: str, password: str) -> str:
-        """See the contract. 500 when the directory does not answer."""
+        """The account id for a name and password. Raises `IdentityRefused` when they are wrong, and
+        a 500 when the directory does not answer."""
         name = name.strip()
         # Before anything is asked: a bind without password succeeds anonymously.
         if not name or not password.strip() or "\0" in name + password:
@@ -81,7 +82,8 @@ class DirectoryCheck:
         return await adopt(other, may_register=True)
 
     async def reach(self) -> str | None:
-        """What keeps the directory from answering, for the deployment's checks."""
+        """A sentence about the fault that keeps the directory from answering, for the deployment's
+        checks; ``None`` when it answers."""
         try:
             await self._run(self._directory.reach)
         except (DirectoryDown, TimeoutError) as failure:
@@ -101,6 +103,6 @@ class DirectoryCheck:
 
 
 def _told(refusal: HTTPError | IdentityRefused) -> str:
-    """What the person is told, for the log."""
+    """The text of a refusal as the person receives it, for the log."""
     body = refusal.body if isinstance(refusal, HTTPError) else None
     return str(body.get("message") or body) if isinstance(body, dict) else str(refusal)

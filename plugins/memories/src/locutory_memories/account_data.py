@@ -1,4 +1,4 @@
-"""What is kept of an account: its memories."""
+"""The account data of this plugin: the memories of a user."""
 
 from collections.abc import AsyncIterator, MutableMapping
 from datetime import UTC, datetime
@@ -42,7 +42,8 @@ class MemoryData(AccountData):
             yield record
 
     async def restore(self, user: str, record: Record, ids: MutableMapping[str, str]) -> bool:
-        """See the contract. A memory whose key exists stays as it is."""
+        """Restore one memory; one whose key exists is not changed. Raises `ValueError` for an
+        invalid one."""
         config = self._config.current
         key, value, agent = record.get("key"), record.get("value"), record.get("agentId")
         if (

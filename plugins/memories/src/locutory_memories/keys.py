@@ -1,4 +1,4 @@
-"""What keys and values may be (contract memories §1, §2)."""
+"""The permitted keys and values (contract memories §1, §2)."""
 
 import re
 
@@ -10,7 +10,7 @@ _FORBIDDEN = "nothing"
 
 
 def is_well_formed(key: str) -> bool:
-    """Is this a key that may be created by hand?"""
+    """``True`` for a key that may be created by hand."""
     return _KEY.fullmatch(key) is not None
 
 

@@ -74,27 +74,27 @@ class SocialSettings(BaseModel):
 
     @property
     def google_configured(self) -> bool:
-        """Are client id and secret set?"""
+        """``True`` when client id and secret are set."""
         return bool(self.google_client_id and self.google_client_secret)
 
     @property
     def github_configured(self) -> bool:
-        """Are client id and secret set?"""
+        """``True`` when client id and secret are set."""
         return bool(self.github_client_id and self.github_client_secret)
 
     @property
     def discord_configured(self) -> bool:
-        """Are client id and secret set?"""
+        """``True`` when client id and secret are set."""
         return bool(self.discord_client_id and self.discord_client_secret)
 
     @property
     def facebook_configured(self) -> bool:
-        """Are client id and secret set?"""
+        """``True`` when client id and secret are set."""
         return bool(self.facebook_client_id and self.facebook_client_secret)
 
     @property
     def apple_configured(self) -> bool:
-        """Are client, team, key and key file set?"""
+        """``True`` when client, team, key and key file are set."""
         key = self.apple_key_id and self.apple_private_key_path
         return bool(self.apple_client_id and self.apple_team_id and key)
 
@@ -257,7 +257,8 @@ class OpenIdSettings(BaseModel):
 
     @property
     def openid_configured(self) -> bool:
-        """Is OpenID sign-in complete, as the startup configuration shows it (user §2.1)?"""
+        """``True`` when OpenID sign-in is completely configured, as the startup configuration shows
+        it (user §2.1)."""
         secret = self.openid_client_secret or self.openid_use_pkce
         return bool(
             self.openid_client_id and self.openid_issuer and self.openid_session_secret and secret
@@ -285,7 +286,7 @@ class OpenIdSettings(BaseModel):
 
 
 class SocialSection(BaseModel):
-    """What this plugin reads of ``registration``."""
+    """The part of ``registration`` that this plugin reads."""
 
     model_config = ConfigDict(extra="allow")
 

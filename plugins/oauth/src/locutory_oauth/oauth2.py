@@ -35,7 +35,8 @@ def authorization_url(
     verifier: str | None,
     more: Mapping[str, str] | None = None,
 ) -> str:
-    """Where a browser asks for a code. ``verifier``: of PKCE, whose challenge is sent."""
+    """The address at which a browser requests a code. ``verifier``: of PKCE, whose challenge is
+    sent."""
     client = OAuth2Client(
         None,
         client_id=client_id,

@@ -252,7 +252,7 @@ class ProviderEndpoints:
 
 
 def _texts(fields: Mapping[str, object]) -> dict[str, str]:
-    """Members that are text. A parameter that comes twice is none: which one would count?"""
+    """The members that are text. A repeated parameter is left out, since it is ambiguous."""
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 

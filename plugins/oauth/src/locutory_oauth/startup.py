@@ -1,4 +1,4 @@
-"""What the ways to sign in add to the client's startup configuration (contract user §2.1)."""
+"""The members of sign-in methods in the client's startup configuration (contract user §2.1)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,9 +38,9 @@ class OAuthStartup:
         self._reuse = config.openid_reuse_tokens
 
     def everyone(self) -> Mapping[str, Any]:
-        """See the contract."""
+        """The members that anonymous callers see too."""
         return self._everyone
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
-        """See the contract."""
+        """The members that are added after login."""
         return {"openidReuseTokens": self._reuse}

@@ -40,7 +40,7 @@ def joined_text(value: Any) -> str:
 
 
 def is_address(value: Any) -> bool:
-    """Is this an e-mail address, with nothing around it?"""
+    """``True`` for the text of an e-mail address and nothing else."""
     return (
         isinstance(value, str)
         and len(value) <= LONGEST_ADDRESS

@@ -185,7 +185,7 @@ def _response(
 
 
 def _message(content: Any) -> str:
-    """What the example of an error says to people."""
+    """The message in the example of an error; "" when it has none."""
     found = content
     for name in ("error", "message"):
         if isinstance(found, Mapping):

@@ -1,4 +1,4 @@
-"""What is kept of an account: its presets."""
+"""The account data of this plugin: the presets of a user."""
 
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from datetime import UTC, datetime

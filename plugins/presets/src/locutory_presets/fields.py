@@ -1,4 +1,4 @@
-"""What a body may set in a preset, and of which type (contract presets, collection)."""
+"""The members of a preset that a body may set, and their types (contract presets, collection)."""
 
 import math
 from collections.abc import Callable, Mapping

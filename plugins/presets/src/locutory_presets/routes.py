@@ -35,7 +35,7 @@ class SaveBody(PresetFields):
 
 
 class DeleteBody(BaseModel):
-    """Which preset; no body at all means every preset."""
+    """The preset to delete; no body at all means every preset."""
 
     preset_id: PresetId = Field(None, alias="presetId", description="The preset")
 
@@ -113,7 +113,7 @@ class PresetRoutes:
 
 
 def _sent_something(request: Request) -> bool:
-    """Did the request have a body of more than ``{}``?"""
+    """``True`` when the request had a body of more than ``{}``."""
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > _EMPTY_OBJECT:
         return True

@@ -61,12 +61,12 @@ class Presets:
             yield row
 
     async def has(self, user: str, preset_id: str) -> bool:
-        """Does the user have this preset?"""
+        """``True`` when the user has this preset."""
         key = {"presetId": preset_id, "user": user}
         return await self._presets.find_one(key, {"_id": 1}) is not None
 
     async def has_default(self, user: str) -> bool:
-        """Has the user chosen a default?"""
+        """``True`` when the user has chosen a default."""
         key = {"user": user, "defaultPreset": True}
         return await self._presets.find_one(key, {"_id": 1}) is not None
 

@@ -1,4 +1,4 @@
-"""What is kept of an account: its projects."""
+"""The account data of this plugin: the projects of a user."""
 
 from collections.abc import AsyncIterator, MutableMapping
 from datetime import UTC, datetime

@@ -31,7 +31,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is asked for. ``field``: one of `SORT_FIELDS`."""
+    """A requested page. ``field``: one of `SORT_FIELDS`."""
 
     limit: int = 25
     field: str = LAST

@@ -67,7 +67,7 @@ Description = Annotated[str, BeforeValidator(_description)]
 
 
 class ListQuery(BaseModel):
-    """Which projects, in which order."""
+    """The projects to list, and their order."""
 
     limit: Annotated[int, BeforeValidator(_limit)] = Field(
         _PAGE, description=f"Rows of a page, 1 to {_LARGEST_PAGE}"
@@ -90,14 +90,14 @@ class CreateBody(BaseModel):
 
 
 class UpdateBody(BaseModel):
-    """What to change."""
+    """The members to change."""
 
     name: Name = Field("", description="A new name")
     description: Description = Field("", description="What it is for")
 
 
 class AssignBody(BaseModel):
-    """Where a conversation goes."""
+    """The project that a conversation is assigned to."""
 
     project_id: str | None = Field(
         None, alias="projectId", description="The project; null or empty: out of any"

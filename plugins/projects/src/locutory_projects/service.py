@@ -40,7 +40,7 @@ class Projects:
         return self._database[ChatProject]
 
     async def owns(self, user: str, project_id: str) -> bool:
-        """Is this (24-hex text) a project of the user?"""
+        """``True`` when the 24-hex id is that of a project of the user."""
         key = key_of(user, project_id)
         return key is not None and await self._projects.find_one(key, {"_id": 1}) is not None
 

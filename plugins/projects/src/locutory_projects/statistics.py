@@ -52,7 +52,7 @@ class Statistics:
             await self.debounced_recount.request(f"{user}:{project_id}")
 
     async def flush(self, user: str, project_id: str | None = None) -> None:
-        """Do now what is to be done later, for somebody who reads: one project, or all."""
+        """Do the pending counts of one project, or of all, for callers that read them."""
         if project_id is not None:
             await self.debounced_recount.flush(f"{user}:{project_id}")
             return
@@ -148,8 +148,8 @@ class Statistics:
 
 
 def shown(conversation: Mapping[str, Any]) -> bool:
-    """Do lists show this conversation: not archived, not temporary, not expired (contract
-    convos §2.1)?"""
+    """``True`` when lists show this conversation: it is not archived, temporary or expired
+    (contract convos §2.1)."""
     if conversation.get("isArchived") is True:
         return False
     temporary, expires = conversation.get("isTemporary"), conversation.get("expiredAt")

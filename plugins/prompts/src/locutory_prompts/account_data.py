@@ -1,4 +1,4 @@
-"""What is kept of an account: its prompts."""
+"""The account data of this plugin: the prompts of a user."""
 
 import hashlib
 from collections.abc import AsyncIterator, MutableMapping

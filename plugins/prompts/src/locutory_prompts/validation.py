@@ -24,7 +24,7 @@ class InvalidFields(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a text member must look like. Lengths are in UTF-16 units, as browsers count."""
+    """The rules for a text member. Lengths are in UTF-16 units, as browsers count."""
 
     longest: int
     shortest: int = 0

@@ -1,4 +1,4 @@
-"""What is kept of an account: its grants, its access entries, and its place in groups."""
+"""The account data of this plugin: grants, access entries, and memberships in groups."""
 
 from bson import ObjectId
 

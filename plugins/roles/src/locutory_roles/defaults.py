@@ -45,8 +45,9 @@ _BASELINE: tuple[tuple[str, tuple[str, ...], frozenset[str]], ...] = (
 
 
 def shown_permissions(stored: Mapping[str, Any], served: Collection[str]) -> dict[str, Any]:
-    """What a client is told of a role: nothing is allowed of what no plugin serves, so that it
-    hides it. What is stored stays for the day when something does."""
+    """The permissions of a role as clients receive them: those that no plugin serves are all off,
+    so that clients hide the feature. The stored ones are kept for the time when a plugin serves
+    them."""
     return {
         kind: actions
         if kind in served or not isinstance(actions, Mapping)
@@ -56,7 +57,8 @@ def shown_permissions(stored: Mapping[str, Any], served: Collection[str]) -> dic
 
 
 def default_permissions(role: str, groups: Mapping[str, PermissionGroup]) -> Permissions:
-    """What a new ``ADMIN`` or ``USER`` may do: LibreChat's table, then what plugins declare."""
+    """The permissions of a new ``ADMIN`` or ``USER``: LibreChat's table, then the plugins'
+    declarations."""
     admin = role == ADMIN_ROLE
     found: Permissions = {
         name: {action: admin or action in allowed for action in actions}

@@ -1,5 +1,5 @@
-"""What signing in through an identity provider asks: which roles there are, and to keep
-membership in a directory's groups up to date (contract oauth §5.3)."""
+"""Services for sign-in through an identity provider: the names of roles, and updates of membership
+in a directory's groups (contract oauth §5.3)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -23,7 +23,8 @@ class StoredRoleNames:
         self._database = database
 
     async def names(self, tenant: str | None) -> Collection[str]:
-        """See the contract. A tenant without system roles of its own uses the common ones."""
+        """The names of a tenant's roles. A tenant without system roles of its own uses the common
+        ones."""
         rows = self._database[Role].find({"tenantId": tenant}, {"_id": 0, "name": 1})
         found = [row["name"] async for row in rows]
         return [*found, *(name for name in SYSTEM_ROLES if name not in found)]
@@ -49,8 +50,9 @@ class DirectoryMemberships:
         self._log = log
 
     async def sync(self, user_id: str, source: str, group_ids: Collection[str]) -> None:
-        """See the contract; nothing for an account that does not exist. Accounts are members
-        by their id in the directory, else by their id here (collections.md)."""
+        """Update an account's membership in the groups of ``source``; does nothing for an account
+        that does not exist. Accounts are members by their id in the directory, else by their id
+        here (collections.md)."""
         account = await self._services.get(ACCOUNTS).find(user_id)
         if account is None or not source or source == _LOCAL:
             return

@@ -82,11 +82,11 @@ class AccessRole(Document):
 
 
 class AclEntry(Document):
-    """What one principal may do with one resource.
+    """The rights of one principal on one resource.
 
-    ``principalId`` is the ObjectId of a user or group, or a role's name; an entry for
-    everybody has neither it nor ``principalModel``. ``permBits`` is a copy of the access
-    role's, made when it was granted.
+    ``principalId`` is the ObjectId of a user or group, or a role's name; an entry for everybody has
+    neither it nor ``principalModel``. ``permBits`` is a copy of the access role's, made when it was
+    granted.
     """
 
     principalType: str

@@ -75,8 +75,8 @@ class GrantStore:
         self._changes = 0
 
     async def holder(self, principal: Principal, capability: str) -> str | None:
-        """Which of the caller's principals holds the capability: 'role X', 'user X' or
-        'group X'.
+        """The principal of the caller that holds the capability: 'role X', 'user X' or 'group X';
+        ``None`` when none does.
 
         A grant counts in its own tenant, or everywhere when it names none.
         """
@@ -99,7 +99,7 @@ class GrantStore:
         return holder
 
     async def _held(self, kind: str, identities: Sequence[Any]) -> dict[Any, Held]:
-        """What each of some principals of one kind was granted, in one query at most."""
+        """The capabilities granted to each of some principals of one kind, in one query at most."""
         moment = time.monotonic()
         known: dict[Any, Held] = {}
         unknown: list[Any] = []

@@ -172,6 +172,6 @@ class GroupStore:
 
 
 def source_id(account: Mapping[str, Any]) -> str | None:
-    """What an account is called in the directory it comes from, if in any."""
+    """The id of an account in the directory that it comes from, or ``None``."""
     value = account.get("idOnTheSource")
     return value if isinstance(value, str) and value else None

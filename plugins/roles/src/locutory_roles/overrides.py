@@ -1,4 +1,4 @@
-"""What ``librechat.yaml`` says about permissions, applied at every start (contract roles §3)."""
+"""The permissions in ``librechat.yaml``, applied at every start (contract roles §3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class Overrides:
     memory: MemoryPermissions | None = None
 
     def changes(self, defaults: Permissions, stored: Mapping[str, Any]) -> Permissions:
-        """What to write into a system role, given its defaults and its stored permissions.
-        Types that the file does not name keep what is stored."""
+        """The permissions to write into a system role, given its defaults and its stored ones.
+        Types that the file does not name are not changed."""
         found: Permissions = {}
         for kind, permissions in self.named.items():
             standard = defaults.get(kind, {})
@@ -48,7 +48,7 @@ class Overrides:
         return found
 
     def names(self, role: str, kind: str, action: str) -> bool:
-        """Does the file decide about a permission of a role?"""
+        """``True`` when the file decides about a permission of a role."""
         if role not in SYSTEM_ROLES:
             return False
         return action in self.named.get(kind, {}) or (

@@ -21,7 +21,7 @@ _SHARING = ("USE", "CREATE", "SHARE", "SHARE_PUBLIC")
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    """What is not sent stays as it is."""
+    """Remove the default from a schema, since a member that is not sent is not changed."""
     del schema["default"]
 
 
@@ -43,7 +43,7 @@ class Kind:
         return create_model(f"{words}Permissions", **fields)
 
     def invalid(self, error: ValidationError) -> HTTPError:
-        """What is wrong with a body, in zod's words."""
+        """The error response for a wrong body, in zod's words."""
         return self.refused(issues_of(error))
 
     def refused(self, issues: list[dict[str, Any]]) -> HTTPError:

@@ -13,7 +13,8 @@ class RolePolicy:
         self._grants = grants
 
     async def allows(self, principal: Principal, group: str, action: str) -> Decision:
-        """May the caller's role use ``action`` of permission type ``group``?"""
+        """A positive decision when the caller's role has ``action`` of permission type
+        ``group``."""
         role = await self._roles.find(principal.role, principal.tenant)
         if role is None:
             return Decision(False, f"role {principal.role} does not exist")
@@ -22,7 +23,8 @@ class RolePolicy:
         return Decision(False, f"role {role.name} lacks {group}.{action}")
 
     async def holds(self, principal: Principal, capability: str) -> Decision:
-        """Does the caller, or the caller's role, hold a capability or a broader one?"""
+        """A positive decision when the caller, their role or a group holds a capability or a
+        broader one."""
         holder = await self._grants.holder(principal, capability)
         if holder is not None:
             return Decision(True, f"{holder} holds {capability}")

@@ -1,4 +1,4 @@
-"""What is kept of an account: the entries of its history in the index."""
+"""The account data of this plugin: the entries of a user's history in the index."""
 
 from locutory_contracts.account_data import AccountData
 from locutory_search.service import SearchService

@@ -50,7 +50,7 @@ class Backend(Search, Protocol):
         ...
 
     async def is_available(self) -> bool:
-        """May users search?"""
+        """``True`` when users may search."""
         ...
 
     async def advice(self) -> str | None:

@@ -61,5 +61,5 @@ class SearchConfig(BaseModel):
 
     @property
     def is_on(self) -> bool:
-        """May users search? LibreChat's search needs SEARCH=true."""
+        """``True`` when users may search. LibreChat's search needs SEARCH=true."""
         return bool(self.search) if self.uses_meilisearch else self.search is not False

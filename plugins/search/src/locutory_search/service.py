@@ -29,7 +29,7 @@ class SearchService:
 
     @property
     def job_needed(self) -> bool:
-        """Does this server keep Meilisearch in step?"""
+        """``True`` when this server keeps Meilisearch up to date."""
         return self.config.is_on and self.config.uses_meilisearch and not self.config.meili_no_sync
 
     async def start(self) -> None:
@@ -51,7 +51,7 @@ class SearchService:
             await self.backend.stop()
 
     async def is_available(self) -> bool:
-        """Does the client show its search box?"""
+        """``True`` when the client shows its search box."""
         return self.backend is not None and await self.backend.is_available()
 
     async def message_saved(self, fact: MessageSaved) -> None:

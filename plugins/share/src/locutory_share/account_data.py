@@ -1,4 +1,4 @@
-"""What is kept of an account: its links."""
+"""The account data of this plugin: the links of a user."""
 
 from locutory_contracts.account_data import AccountData
 from locutory_share.service import SharedLinks

@@ -1,4 +1,4 @@
-"""Which messages a target stands for (contract share §5)."""
+"""The messages that a target stands for (contract share §5)."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ def parent_of(message: Mapping[str, Any]) -> str:
 
 
 def created(message: Mapping[str, Any]) -> datetime:
-    """When a message was made; long ago when it does not say."""
+    """The creation date of a message; `_EARLIEST` when it has none."""
     moment = message.get("createdAt")
     return moment if isinstance(moment, datetime) else _EARLIEST
 
@@ -54,8 +54,9 @@ def up_to_level(messages: Sequence[Document], target: str) -> list[Document]:
 
 
 def branch_end(messages: Sequence[Document], target: str) -> str:
-    """Where the branch of ``target`` ends now: its newest child, that one's newest child, and
-    so on. When the chat went on beside it (an answer was made again), from there."""
+    """The id of the message with which the branch of ``target`` ends now: its newest child, that
+    one's newest child, and so on. When the conversation continued beside it (an answer was
+    regenerated), from there."""
     children = _children(messages)
     at = target if children.get(target) else _continued_beside(messages, children, target)
     seen = {target, at}

@@ -84,7 +84,7 @@ class InterfaceLinks(_Section):
 
 
 class Settings:
-    """What the configuration says at the moment; a reload changes it.
+    """The current configuration; a reload changes it.
 
     ``files_by_default``: new links include files. ``files_off``: no link serves any.
     """

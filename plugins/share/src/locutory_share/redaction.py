@@ -1,7 +1,7 @@
-"""What readers see of files, attachments and content parts (contract share §3).
+"""The visible parts of files, attachments and content parts for readers (contract share §3).
 
-Everything that names the owner, their storage or their sign-ins elsewhere is taken out, and
-addresses of files become those of the link.
+Everything that names the owner, their storage or their sign-ins elsewhere is removed, and addresses
+of files are replaced by those of the link.
 """
 
 import re
@@ -45,7 +45,7 @@ def without_markers(text: str) -> str:
 
 
 def file_route(share_id: str, file_id: str) -> str:
-    """Where readers of a link load a file."""
+    """The path from which readers of a link load a file."""
     return f"/api/share/{quote(share_id, safe='')}/files/{quote(file_id, safe='')}"
 
 

@@ -87,7 +87,7 @@ def _plain(value: Any) -> str:
 
 
 def is_unchanged(snapshot: Snapshot, record: Mapping[str, Any]) -> bool:
-    """Is a file still the one that was published, as far as can be told without its bytes?"""
+    """``True`` when a file is still the one that was published, as far as its record shows."""
     if snapshot.get("previewRevision") != record.get("previewRevision"):
         return False
     sizes = (snapshot.get("bytes"), record.get("bytes"))

@@ -18,7 +18,7 @@ class ShareStartup:
         return {}
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:
-        """What the share dialog offers."""
+        """The settings for the share dialog."""
         settings = self._settings
         return {
             "sharedLinksEnabled": settings.enabled,

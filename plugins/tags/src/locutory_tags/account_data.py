@@ -1,4 +1,4 @@
-"""What is kept of an account: its bookmarks."""
+"""The account data of this plugin: the bookmarks of a user."""
 
 from collections.abc import AsyncIterator, MutableMapping
 

@@ -32,7 +32,7 @@ _TAG = {
 
 
 def _unfit(tag: str) -> str | None:
-    """What keeps a text from being the name of a bookmark."""
+    """The reason why a text cannot be the name of a bookmark, or ``None``."""
     if not tag:
         return "must be a text that is not empty"
     if len(tag) > LONGEST_TAG:

@@ -1,1 +1,1 @@
-"""What a signed-in user keeps: profile, terms, preferences, favourites, tool keys (user.md)."""
+"""The data of signed-in users: profile, terms, preferences, favourites, tool keys (user.md)."""

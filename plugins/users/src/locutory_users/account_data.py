@@ -1,4 +1,4 @@
-"""What is kept beside an account: starred tools and secrets of tools."""
+"""The data beside an account: starred tools and secrets of tools."""
 
 from locutory_contracts.account_data import AccountData
 from locutory_users.plugin_keys import PluginKeys

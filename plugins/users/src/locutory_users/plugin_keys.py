@@ -31,7 +31,7 @@ _WEB_SEARCH_SETTINGS = (
 
 
 def is_mcp(plugin_key: str) -> bool:
-    """Does the key belong to an MCP server?"""
+    """``True`` when the key belongs to an MCP server."""
     return plugin_key.startswith(MCP_PREFIX) or MCP_DELIMITER in plugin_key
 
 

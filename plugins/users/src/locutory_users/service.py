@@ -1,4 +1,4 @@
-"""What users do with their account (contract user §4–§7)."""
+"""The operations of users on their account (contract user §4–§7)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

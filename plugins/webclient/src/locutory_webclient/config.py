@@ -114,7 +114,7 @@ class Terms(Policy):
 
 
 class Currency(_Section):
-    """How costs are shown."""
+    """The currency in which costs are shown."""
 
     code: str
     rate: float = Field(gt=0)

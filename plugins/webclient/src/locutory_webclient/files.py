@@ -81,7 +81,7 @@ class ClientFile:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How files are sent: cache seconds (``None`` outside production), brotli, gzip."""
+    """Settings for sending files: cache seconds (``None`` outside production), brotli, gzip."""
 
     max_age: int | None
     s_max_age: int = 0
@@ -140,7 +140,7 @@ def scan(roots: list[Path], delivery: Delivery) -> dict[str, ClientFile]:
 
 
 def accepts(header: str, coding: str) -> bool:
-    """Does ``Accept-Encoding`` allow a coding? ``q=0`` refuses it."""
+    """``True`` when ``Accept-Encoding`` allows a coding. ``q=0`` refuses it."""
     anything = False
     for item in header.split(","):
         name, _, rest = item.partition(";")
@@ -156,7 +156,8 @@ def accepts(header: str, coding: str) -> bool:
 
 
 def is_current(headers: Headers, etag: str, modified: float) -> bool:
-    """Does the caller have this version? ``If-None-Match`` wins over the date."""
+    """``True`` when the caller has this version. ``If-None-Match`` takes precedence over the
+    date."""
     tags = headers.get("if-none-match")
     if tags is not None:
         plain = etag.removeprefix("W/")
@@ -173,7 +174,7 @@ def is_current(headers: Headers, etag: str, modified: float) -> bool:
 
 
 def is_range(header: str) -> bool:
-    """Is it a ``Range`` of bytes that means something? Others are ignored (RFC 9110 §14.2)."""
+    """``True`` for a valid ``Range`` of bytes. Others are ignored (RFC 9110 §14.2)."""
     unit, _, ranges = header.strip().lower().partition("=")
     if unit != "bytes":
         return False

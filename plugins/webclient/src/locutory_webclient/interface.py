@@ -90,7 +90,7 @@ def _off(value: Any) -> Any:
 
 
 def public_interface(interface: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What strangers may see of it; ``None`` when that is nothing."""
+    """The members for callers who are not signed in; ``None`` when there are none."""
     found = {
         name: interface[name] for name in ("privacyPolicy", "termsOfService") if name in interface
     }

@@ -20,7 +20,7 @@ _ASSET = re.compile(
 
 
 def is_asset(path: str) -> bool:
-    """Does the path end in the suffix of a static asset?"""
+    """``True`` when the path ends in the suffix of a static asset."""
     dot = path.rfind(".")
     return dot != -1 and _ASSET.fullmatch(path, dot) is not None
 
@@ -59,7 +59,7 @@ def _delivery(ctx: Context[WebClientConfig]) -> Delivery:
 
 
 def client_folder(ctx: Context) -> Path:
-    """Where the built client lies: CLIENT_DIST, else ``client`` in the data folder."""
+    """The folder of the built client: CLIENT_DIST, else ``client`` in the data folder."""
     chosen: Path | None = ctx.config.client_dist
     return (chosen or ctx.data_dir / "client").expanduser().absolute()
 

@@ -1,1 +1,2 @@
-"""What an agent consists of: checks of what users set, and what is derived from it."""
+"""The parts of an agent: validation of the fields that users set, and the fields derived from
+them."""

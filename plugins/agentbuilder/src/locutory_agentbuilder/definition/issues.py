@@ -1,4 +1,4 @@
-"""What is wrong with a body, in the form of LibreChat's answers (contract agents §5)."""
+"""Validation errors of a body, in the form of LibreChat's responses (contract agents §5)."""
 
 from collections.abc import Iterable
 from typing import Any

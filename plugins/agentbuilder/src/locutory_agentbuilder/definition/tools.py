@@ -19,7 +19,8 @@ def kept_tools(names: Iterable[str]) -> list[str]:
 
 
 def is_mcp(name: str) -> bool:
-    """Does a name stand for tools of an MCP server? Names of actions end with a domain."""
+    """``True`` for a name that stands for tools of an MCP server. Names of actions end with a
+    domain."""
     return _MCP in name and name.rfind(_MCP) > name.rfind(_ACTION)
 
 

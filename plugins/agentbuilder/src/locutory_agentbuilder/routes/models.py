@@ -48,13 +48,13 @@ class ListQuery(BaseModel):
 
 
 class RevertBody(BaseModel):
-    """Which version to go back to."""
+    """The version to go back to."""
 
     version_index: int = Field(description="Its place in the list of versions, from 0")
 
 
 def invalid_agent(error: ValidationError) -> HTTPError:
-    """What is wrong with the fields of an agent."""
+    """The 400 for wrong fields of an agent, with an issue for each."""
     details = issues_of(error.errors(include_url=False))
     return HTTPError(400, {"error": "Invalid request data", "details": details})
 

@@ -1,1 +1,1 @@
-"""What this plugin itself offers at its extension points."""
+"""The entries of this plugin at its own extension points."""

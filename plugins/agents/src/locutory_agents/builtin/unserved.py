@@ -23,7 +23,7 @@ _CAPABILITIES: Mapping[str, str] = {
 """Memories are not among them: where they are off a chat only knows less of its user."""
 _MCP = "MCP servers"
 _CLEARED = "sys__clear__sys"
-"""What LibreChat's client sends for no server at all."""
+"""The value that LibreChat's client sends when no server is chosen."""
 
 
 def _wanted(turn: Turn) -> Iterator[str]:

@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.06
 
 
 class IdempotencyKeys:
-    """Which request started which job."""
+    """Finds the job that a request id has started."""
 
     def __init__(self, cache: Cache, turns: TurnManager, log: BoundLogger) -> None:
         self._cache = cache

@@ -88,7 +88,7 @@ def _text(content: Any) -> Any:
 
 
 def _says(content: Any) -> bool:
-    """Is there anything in an assistant's content? Parts without text count as nothing."""
+    """``True`` when an assistant's content is not empty. Parts without text do not count."""
     if isinstance(content, str):
         return bool(content.strip())
     return any(part.get("type") != "text" or part.get("text") for part in content or ())

@@ -67,7 +67,7 @@ class AgentRunner:
 
 
 def _question(task: AgentTask, tokens: TokenCounter) -> Question:
-    """What the task's messages ask; `ModelFailure` when they ask nothing."""
+    """The question in the task's messages; `ModelFailure` when there is none."""
     messages = [dict(message) for message in task.messages]
     system = [str(message.get("content") or "") for message in messages if _is_system(message)]
     history, current = _split(paired([m for m in messages if not _is_system(m)]), tokens)

@@ -1,4 +1,4 @@
-"""Who answers: a model with instructions and tools."""
+"""The agent that answers: a model with instructions and tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -57,7 +57,7 @@ class Call:
 
     @property
     def arguments(self) -> str:
-        """What has come of its arguments: JSON text."""
+        """The arguments received so far: JSON text."""
         return "".join(self.pieces)
 
 

@@ -22,7 +22,7 @@ from locutory_contracts.models import TokenCounter
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What other plugins add to an agent's turn: tools, and text for the system prompt."""
+    """The additions of other plugins to an agent's turn: tools, and text for the system prompt."""
 
     turn: Turn
     tools: Sequence[Tool]
@@ -31,8 +31,8 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an agent is asked. ``history`` may be left out of a prompt that is too long,
-    ``current`` may not; ``system`` are instructions besides the agent's own; ``headers`` name
+    """The question to an agent. ``history`` may be left out of a prompt that is too long,
+    ``current`` may not; ``system`` are instructions besides the agent's own; ``headers`` identify
     the turn, as in `ModelCall.headers_context`."""
 
     history: Sequence[Item]
@@ -56,7 +56,7 @@ class RunBuilder:
         return token_counter(self._services)
 
     async def offer(self, turn: Turn) -> Offer:
-        """What other plugins add; broken and slow ones are left out."""
+        """The additions of other plugins; those of sources that are slow or raise are left out."""
         tools, context = await asyncio.gather(
             offered(self._services, turn, self._log),
             added_context(self._services, turn, self._log),

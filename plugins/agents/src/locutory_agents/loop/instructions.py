@@ -13,7 +13,7 @@ from locutory_contracts.chat import CONTEXT_SOURCES, Turn
 
 CONTEXT_SECONDS = 5.0
 CONTEXT_CHARACTERS = 100_000
-"""What one source may add; the rest is cut."""
+"""The maximum characters of one source; the rest is cut."""
 
 _VARIABLE = re.compile(
     r"\{\{\s*(current_date|current_datetime|iso_datetime|current_user)\s*\}\}", re.IGNORECASE
@@ -61,7 +61,8 @@ def with_variables(text: str, body: Mapping[str, Any], account: Mapping[str, Any
 
 
 async def added_context(services: Services, turn: Turn, log: BoundLogger) -> str:
-    """What context sources say; broken and slow ones are left out."""
+    """The text of all context sources, joined by blank lines; sources that are slow or raise are
+    left out, and longer texts are cut."""
     if not services.all(CONTEXT_SOURCES):
         return ""
     gathered = await services.gather(

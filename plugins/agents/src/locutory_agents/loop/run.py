@@ -36,19 +36,19 @@ class Steer(Protocol):
 
 
 class Steers(Protocol):
-    """Where a run gets what its user adds to it."""
+    """A source of the messages that the user adds to a run."""
 
     @property
     def armed(self) -> bool:
-        """True when one should not wait for the next tool boundary."""
+        """``True`` when a steer should not wait for the next tool boundary."""
         ...
 
     def take(self) -> Sequence[Steer]:
-        """All that wait, in order; they count as applied."""
+        """Return all waiting steers, in order; they count as applied."""
         ...
 
     def on_armed(self, interrupt: Callable[[], None]) -> None:
-        """Have ``interrupt`` called when one is armed."""
+        """Set the function that is called when a steer is armed."""
         ...
 
 

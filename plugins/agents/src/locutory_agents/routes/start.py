@@ -22,8 +22,8 @@ from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT
 from locutory_contracts.models import ModelRefused
 
 PREPARE_SECONDS = 0.25
-"""How long the answer waits for the model to be settled, so that a refusal of the settings
-(spec errors) can still be the answer; afterwards it becomes an error event."""
+"""The seconds for which the response waits until the model is determined, so that a refusal of the
+settings (spec errors) can still be the response; afterwards it becomes an error event."""
 
 FOREIGN = orjson.dumps(
     {"type": "convo_access", "error": "User not authorized for this conversation"}

@@ -10,7 +10,7 @@ from locutory_agents.stream.protocol import reply, unavailable
 
 
 class Status:
-    """How a conversation's turn stands."""
+    """The state of a conversation's turn."""
 
     def __init__(self, deps: RouteDeps) -> None:
         self._deps = deps

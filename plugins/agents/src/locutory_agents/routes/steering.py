@@ -154,7 +154,7 @@ class Steering:
         )
 
     async def arm(self, request: Request) -> Response:
-        """Do not wait for a tool boundary any longer."""
+        """Apply a steer without waiting for a tool boundary."""
         return await self._deps.limited(
             request, lambda: self._answered(request, self._arm(request))
         )

@@ -17,7 +17,7 @@ MAX_READERS = 100
 
 
 AGAIN_SECONDS = 5.0
-"""How long a reader whose feed broke off waits for the store."""
+"""The seconds for which a reader whose feed broke off waits for the store."""
 
 
 class Stream:
@@ -74,8 +74,8 @@ class Stream:
         await self._deps.turns.store.leave(feed)
 
     async def _again(self, feed: Feed) -> Feed | Terminal:
-        """Where a reader goes on whose feed broke off: the feed as the store has it now, else
-        the event that sends the reader away."""
+        """The continuation for a reader whose feed broke off: the feed as the store has it now,
+        else the event that ends the reader's stream."""
         turns, job = self._deps.turns, feed.job
         found, reason = None, "terminal_payload_missing"
         if not turns.draining:

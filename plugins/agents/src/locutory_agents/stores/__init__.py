@@ -1,1 +1,1 @@
-"""Where jobs live: the interface of a store, one in memory, one in Redis."""
+"""Stores of jobs: their interface, one in memory, one in Redis."""

@@ -1,7 +1,7 @@
-"""Where jobs live: what a store of running turns promises.
+"""The interface of stores of running turns.
 
-A store is chosen by name (setting ``job_store``); a plugin adds one by offering a
-`JobStore` under `JOB_STORES`. The bundled ones are ``memory`` and ``redis``.
+A store is chosen by name (setting ``job_store``); a plugin adds one by offering a `JobStore` under
+`JOB_STORES`. The bundled ones are ``memory`` and ``redis``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -117,7 +117,8 @@ class JobStore(Protocol):
         ...
 
     async def ask(self, job: Job, command: Command, timeout: float) -> Mapping[str, Any] | None:
-        """Have the job's owner run a command; ``None`` when it does not answer in time."""
+        """Let the job's owner run a command, and return its answer; ``None`` when it does not
+        answer in ``timeout`` seconds."""
         ...
 
     async def orphans(self) -> Sequence[Job]:

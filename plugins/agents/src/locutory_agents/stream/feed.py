@@ -18,11 +18,11 @@ class Feed:
 
     @property
     def transcript(self) -> Transcript:
-        """What the log says, up to its end."""
+        """The transcript of the log, up to its end."""
         return self._transcript
 
     def resume_state(self) -> dict[str, Any]:
-        """What a client needs to show the turn so far and go on (chat-stream §6.8)."""
+        """The state with which a client shows the turn so far and continues (chat-stream §6.8)."""
         self.log.read(self.log.end)  # text that is pending becomes part of the log
         transcript, record = self.transcript, self.job.record
         state: dict[str, Any] = {

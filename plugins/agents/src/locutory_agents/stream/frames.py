@@ -61,7 +61,7 @@ def parse(frames: bytes) -> list[dict[str, Any]]:
 
 
 class Delta(NamedTuple):
-    """What surrounds the text of a delta event of one run step."""
+    """The bytes around the text of a delta event of one run step."""
 
     head: bytes
     tail: bytes

@@ -74,8 +74,8 @@ class EventLog:
         self._bytes -= sum(map(len, dropped))
 
     def skip(self) -> None:
-        """What came before this log is known from a snapshot: a reader that wants it from
-        the start gets that."""
+        """Mark the events before this log as known from a snapshot, which readers from the start
+        receive."""
         self._base = max(1, self._base)
 
     def touch(self) -> None:

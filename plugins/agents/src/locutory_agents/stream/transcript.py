@@ -1,7 +1,7 @@
-"""What a turn has produced so far: content parts, run steps, usage (chat-stream §6.3, §6.8).
+"""The output of a turn so far: content parts, run steps, usage (chat-stream §6.3, §6.8).
 
-The turn writes it as it goes; a worker that only follows a turn rebuilds it from the
-events. Text is kept in pieces and joined when somebody asks.
+The turn writes it as it runs; a worker that only follows a turn rebuilds it from the events. Text
+is kept in pieces and joined on demand.
 """
 
 from collections.abc import Iterable, Mapping

@@ -35,7 +35,7 @@ class TurnControl:
         self._runtime = runtime
 
     async def ask(self, job: Job, command: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Have a job's owner run a command. Returns its answer, ``None`` when none comes."""
+        """Let a job's owner run a command, and return its answer; ``None`` when none comes."""
         return await self._runtime.store.ask(job, command, ASK_SECONDS)
 
     async def stop(self, job: Job, reason: str) -> Mapping[str, Any] | None:

@@ -1,9 +1,8 @@
-"""How a turn ends: claim the end, write what there is, notify the readers.
+"""Ending a turn: claim the end, save the messages, notify the readers.
 
-A turn ends once. Whoever wants to end it claims the end in the job store first (completion,
-an abort, a failure, shutdown); the one that gets it seals the recorder, saves, and
-publishes the last event. A replaced turn has lost its record already and only cleans up.
-Whatever goes wrong on the way, the stream ends.
+A turn ends once. Completion, an abort, a failure or shutdown first claims the end in the job store;
+the one that gets it seals the recorder, saves, and publishes the last event. A replaced turn has
+lost its record already and only cleans up. The stream ends whatever fails on the way.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from locutory_agents.turns.writer import SaveFailed
 from locutory_contracts.chat import TurnOutcome, UsageReported
 
 REPORT_SECONDS = 5.0
-"""How long the last event waits for the charge of the turn."""
+"""The seconds for which the last event waits for the charge of the turn."""
 
 _INTERRUPTED = {SHUTDOWN: payloads.SHUT_DOWN, STALE: payloads.TIMED_OUT}
 

@@ -49,9 +49,9 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a caller asked for. ``user_message_id`` and ``response_id`` are the ids that are
-    saved; ``existing``: the user's message is stored already, and stays as it is;
-    ``edited_id`` names the answer that ``edit`` changes."""
+    """The request of a caller. ``user_message_id`` and ``response_id`` are the ids that are saved;
+    ``existing``: the user's message is stored already, and is not changed; ``edited_id`` is the
+    answer that ``edit`` changes."""
 
     body: Mapping[str, Any]
     endpoint: str

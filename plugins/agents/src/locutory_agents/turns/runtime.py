@@ -18,7 +18,8 @@ from locutory_contracts.models import TokenCounter
 OBSERVER_SECONDS = 30.0
 
 KEEP_SECONDS = 300.0
-"""How long errors, and with STREAM_KEEP_COMPLETED_JOBS every end, can still be read."""
+"""The seconds for which errors, and with STREAM_KEEP_COMPLETED_JOBS every end, can still be
+read."""
 
 
 @dataclass(frozen=True, slots=True)

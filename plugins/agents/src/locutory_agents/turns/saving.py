@@ -1,4 +1,4 @@
-"""When a turn is written to the history: its question at once, its answer as it ends."""
+"""Saving a turn to the history: its question at once, its answer when it ends."""
 
 import asyncio
 from collections.abc import Mapping

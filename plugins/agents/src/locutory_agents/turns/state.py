@@ -59,5 +59,5 @@ class TurnState:
 
     @property
     def seconds(self) -> float:
-        """How long the turn has been running."""
+        """The seconds since the turn started."""
         return time.monotonic() - self._started

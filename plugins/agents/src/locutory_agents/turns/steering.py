@@ -85,8 +85,8 @@ class SteerQueue:
         self._interrupt: Callable[[], None] | None = None
 
     def on_armed(self, interrupt: Callable[[], None]) -> None:
-        """Have ``interrupt`` called when a steer is armed: it cuts off the model call that
-        runs, if any."""
+        """Set the function that is called when a steer is armed: it cancels the running model call,
+        if any."""
         self._interrupt = interrupt
 
     def add(self, steer: Steer) -> Answer:
@@ -155,7 +155,7 @@ class SteerQueue:
         return {"removed": True}
 
     def arm(self, steer_id: str) -> dict[str, Any]:
-        """Do not wait for a tool boundary any longer. Returns the body of the answer."""
+        """Apply a steer without waiting for a tool boundary. Return the body of the response."""
         steer = self._known.get(steer_id)
         if steer is None or steer.state != QUEUED or self._closed:
             return {"armed": False}

@@ -23,7 +23,7 @@ from locutory_contracts.chat import TurnRefused, TurnStarting
 from locutory_contracts.models import ModelFailure, ModelRefused
 
 CANCEL_SECONDS = 2.0
-"""How long a cancelled turn may take to let go; afterwards it is left behind, sealed."""
+"""The seconds in which a cancelled turn must end; afterwards it is abandoned, sealed."""
 
 
 class RunningTurn:
@@ -61,7 +61,7 @@ class RunningTurn:
 
     @property
     def steers(self) -> SteerQueue:
-        """What its user adds to it."""
+        """The steers that its user adds."""
         return self._state.steers
 
     @property

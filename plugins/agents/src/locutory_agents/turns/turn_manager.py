@@ -39,7 +39,7 @@ class TurnManager:
 
     @property
     def store(self) -> JobStore:
-        """Where the jobs of all workers live."""
+        """The store of the jobs of all workers."""
         return self._runtime.store
 
     # -- starting and stopping -----------------------------------------------------------

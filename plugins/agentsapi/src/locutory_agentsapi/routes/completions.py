@@ -142,8 +142,8 @@ class _Progress:
 
     @property
     def reason(self) -> str:
-        """Why the answer ended. ``tool_calls`` as upstream: calls are shown, and nothing was
-        said."""
+        """The reason of the answer's end. ``tool_calls`` as in LibreChat: there are calls and no
+        text."""
         if self._ended in CUT:
             return self._ended
         return "tool_calls" if self._called and not self._said else "stop"

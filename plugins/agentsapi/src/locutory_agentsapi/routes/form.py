@@ -18,9 +18,9 @@ CALLS = "function_call_output"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What an answer holds. ``calls``: the calls of tools that the server ran. SDKs take them
-    for calls that they should run, so nobody gets them who did not ask. ``reasoning``: as the
-    text of OpenAI's reasoning items, as their summary, or with LibreChat's names of events."""
+    """The optional parts of a response. ``calls``: the tool calls that the server has run; SDKs
+    would run them again, so they are included only on request. ``reasoning``: as the text of
+    OpenAI's reasoning items, as their summary, or with LibreChat's event names."""
 
     calls: bool = False
     reasoning: Literal["text", "summary", "librechat"] = "text"

@@ -73,7 +73,7 @@ def _add(messages: list[dict[str, Any]], item: Mapping[str, Any]) -> None:
 
 
 def _parts(content: Any) -> str | list[dict[str, Any]]:
-    """What is said: text, or parts where an image is among them."""
+    """The content as text, or as parts when it includes an image."""
     if not isinstance(content, list):
         return text_of(content)
     parts: list[dict[str, Any]] = []

@@ -14,7 +14,7 @@ from locutory_contracts.models import Finished, ReasoningDelta, TextDelta, ToolC
 _RESPONSE = "resp_"
 _ITEM = re.compile(r"msg_([0-9a-f]{24})[0-9]{1,6}")
 _CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""What cuts an answer, by the reason to end."""
+"""The causes that cut an answer, by the reason of its end."""
 
 
 def new_response_id() -> str:

@@ -90,7 +90,8 @@ def _calls(value: Any) -> list[dict[str, Any]]:
 
 
 def _depth(value: Any) -> int:
-    """How deep lists and objects are nested, without recursion."""
+    """The nesting depth of lists and objects, computed without recursion; the search stops above
+    `DEEPEST`."""
     deepest, waiting = 0, [(value, 1)]
     while waiting:
         item, level = waiting.pop()

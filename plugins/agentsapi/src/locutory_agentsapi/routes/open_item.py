@@ -35,7 +35,7 @@ class OpenItem:
 
     @property
     def is_text(self) -> bool:
-        """Is it the answer, not reasoning?"""
+        """``True`` for the answer, ``False`` for reasoning."""
         return self._kind == "output"
 
     @property

@@ -220,7 +220,7 @@ def text_in(document: Document) -> str:
 
 
 def is_uuid(value: str) -> bool:
-    """May this be the id of a conversation?"""
+    """``True`` for the text of a UUID, which can be the id of a conversation."""
     try:
         UUID(value)
     except ValueError:

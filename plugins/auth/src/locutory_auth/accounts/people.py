@@ -24,7 +24,8 @@ class StoredPeople:
     async def search(
         self, text: str, limit: int, *, tenant: str | None = None
     ) -> Sequence[Account]:
-        """See the contract."""
+        """At most ``limit`` accounts of the tenant whose searched fields contain ``text``, without
+        secrets."""
         if not text or limit < 1:
             return []
         pattern = {"$regex": re.escape(text[:_LONGEST]), "$options": "i"}
@@ -33,7 +34,7 @@ class StoredPeople:
         return [public(document) for document in await found.to_list()]
 
     async def find_many(self, ids: Collection[str]) -> Mapping[str, Account]:
-        """See the contract."""
+        """The accounts with these ids, by id; malformed and unknown ids are left out."""
         chosen = [ObjectId(user) for user in set(ids) if ObjectId.is_valid(user)]
         if not chosen:
             return {}
@@ -41,11 +42,11 @@ class StoredPeople:
         return {str(document["_id"]): public(document) for document in await found.to_list()}
 
     async def by_source_id(self, source_id: str, *, tenant: str | None = None) -> Account | None:
-        """See the contract."""
+        """The account of the tenant with this id in a directory, or ``None``."""
         return await self._one({"idOnTheSource": source_id, "tenantId": tenant})
 
     async def by_email(self, email: str, *, tenant: str | None = None) -> Account | None:
-        """See the contract."""
+        """The account of the tenant with this e-mail address, or ``None``."""
         return await self._one({"email": email.strip().lower(), "tenantId": tenant})
 
     async def _one(self, chosen: Mapping[str, Any]) -> Account | None:

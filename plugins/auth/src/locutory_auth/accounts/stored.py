@@ -124,20 +124,22 @@ class StoredAccounts:
         return self._cache.put(principal, being_deleted, banned, revoked, seen)
 
     async def find(self, user_id: str) -> Account | None:
-        """See the contract."""
+        """One account, possibly from the cache, or ``None``."""
         known = await self.load(user_id)
         return None if known is None else known.principal.account
 
     async def active(self, user_id: str) -> Account | None:
-        """See the contract `locutory_contracts.accounts.AccountStanding`."""
+        """The account, unless it is banned or being deleted
+        (`locutory_contracts.accounts.AccountStanding`)."""
         known = await self.load(user_id)
         if known is None or known.being_deleted or known.banned > time.time():
             return None
         return known.principal.account
 
     async def update(self, user_id: str, fields: Mapping[str, Any]) -> Account | None:
-        """See the contract; ``ValueError`` for a field that may not be set. A dotted name
-        such as ``personalization.memories`` sets one member."""
+        """Set fields of an account and return it; ``None`` when it does not exist. ``ValueError``
+        for a field that may not be set. A dotted name such as ``personalization.memories`` sets one
+        member."""
         refused = [name for name in fields if name.partition(".")[0] not in CHANGEABLE]
         if refused:
             raise ValueError(f"account fields cannot be set here: {', '.join(refused)}")
@@ -167,15 +169,16 @@ class StoredAccounts:
         return None if known is None else known.principal.account
 
     async def count(self) -> int:
-        """See the contract."""
+        """The number of accounts."""
         return await self._database[User].count_documents({})
 
     async def delete(self, user_id: str) -> bool:
-        """See the contract; `DeletionRunning` when it is being deleted already.
+        """Delete an account (contract `locutory_contracts.accounts.Accounts`); `DeletionRunning`
+        when it is being deleted already.
 
-        A veto opens the account again. Once `AccountDeleted` is stored there is no way back:
-        a server that dies before the account itself is gone leaves it closed, and
-        `finish_deletions` does the rest.
+        A veto opens the account again. Once `AccountDeleted` is stored the deletion cannot be
+        undone: when a server stops before it has deleted the account itself, the account stays
+        closed, and `finish_deletions` does the rest.
         """
         if not ObjectId.is_valid(user_id):
             return False

@@ -37,7 +37,7 @@ class Ban:
 
     @property
     def active(self) -> bool:
-        """Does it still hold?"""
+        """``True`` while the ban has not expired."""
         return self.until > time.time()
 
 

@@ -36,7 +36,8 @@ class CachedScores:
         self._cache = cache
 
     async def add(self, kind: str, key: str, score: float, interval: int) -> tuple[float, bool]:
-        """See the protocol."""
+        """Add to a score that is kept in the cache. Return the sum, and ``True`` when it has passed
+        a multiple of ``interval``."""
         total = await self._cache.increment(
             f"violation_scores:{kind}", key, score, REMEMBERED.total_seconds()
         )
@@ -50,7 +51,8 @@ class StoredScores:
         self._database = database
 
     async def add(self, kind: str, key: str, score: float, interval: int) -> tuple[float, bool]:
-        """See the protocol."""
+        """Add to a score that is kept in the database. Return the sum, and ``True`` when it has
+        passed a multiple of ``interval``."""
         scores, row = self._database[ViolationScore], {"_id": f"{kind}:{key}"}
         change = {
             "$inc": {"score": score},

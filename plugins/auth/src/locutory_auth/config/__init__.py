@@ -128,7 +128,7 @@ class AuthConfig(MailSettings, LimitSettings, BanSettings):
 
     @property
     def reset_reaches(self) -> bool:
-        """Does the link that resets a password reach whoever asks for it?"""
+        """``True`` when the link that resets a password reaches the person who requested it."""
         return self.mail_configured or self.reset_link_in_answer
 
     @property
@@ -138,6 +138,6 @@ class AuthConfig(MailSettings, LimitSettings, BanSettings):
 
     @property
     def ldap_configured(self) -> bool:
-        """Do passwords belong to a directory? They must not count even while the plugin that
-        asks it is off."""
+        """``True`` when passwords belong to a directory. Local ones must not be accepted even while
+        the plugin that asks the directory is off."""
         return bool(self.ldap_url and self.ldap_user_search_base)

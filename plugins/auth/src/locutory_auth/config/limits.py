@@ -23,7 +23,7 @@ def _score(name: str, subject: str) -> float:
 
 
 class LimitSettings(BaseModel):
-    """How often one address, or one account, may try."""
+    """Limits for the attempts of one address, or of one account."""
 
     login_window: float = env("LOGIN_WINDOW", 5, "Window of LOGIN_MAX, in minutes", gt=0)
     login_max: int = env("LOGIN_MAX", 7, "Sign-in attempts of one address a window", ge=1)

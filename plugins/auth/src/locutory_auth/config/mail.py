@@ -12,7 +12,7 @@ from locutory import env
 
 
 class MailSettings(BaseModel):
-    """How mail is sent. Mailgun goes before SMTP; either needs a sender."""
+    """Settings of sending mail. Mailgun takes precedence over SMTP; both need a sender."""
 
     app_title: str = env("APP_TITLE", "LibreChat", "Name of the deployment in mails and codes")
     mailgun_api_key: SecretStr | None = env("MAILGUN_API_KEY", None, "Key of the Mailgun account")
@@ -51,12 +51,12 @@ class MailSettings(BaseModel):
 
     @property
     def uses_mailgun(self) -> bool:
-        """Is mail sent by Mailgun?"""
+        """``True`` when mail is sent by Mailgun."""
         return bool(self.email_from and self.mailgun_api_key and self.mailgun_domain)
 
     @property
     def mail_configured(self) -> bool:
-        """Can mail be sent? Mailgun, or SMTP, each with a sender."""
+        """``True`` when mail can be sent: by Mailgun or SMTP, and with a sender."""
         smtp = self.email_service or self.email_host
         return self.uses_mailgun or bool(self.email_from and smtp)
 

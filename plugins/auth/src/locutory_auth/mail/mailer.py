@@ -55,7 +55,7 @@ class Mailer:
 
     @property
     def configured(self) -> bool:
-        """Is mail configured?"""
+        """``True`` when mail is configured."""
         return self._transport is not None
 
     def enqueue(

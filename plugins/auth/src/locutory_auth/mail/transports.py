@@ -89,14 +89,14 @@ class Smtp:
         )
 
     async def send(self, mail: MailMessage) -> None:
-        """See the protocol."""
+        """Send one mail by SMTP."""
         with _smtp_errors():
             message = self._message(mail)
             async with self._client() as client:
                 await client.send_message(message)
 
     async def check_connection(self) -> None:
-        """See the protocol: the sender is announced, and taken back."""
+        """Check the connection: announce the sender to the SMTP server, and reset."""
         with _smtp_errors():
             async with self._client() as client:
                 await client.mail(self._sender.addr_spec)
@@ -152,7 +152,7 @@ class Mailgun:
         self._outgoing = outgoing
 
     async def send(self, mail: MailMessage) -> None:
-        """See the protocol."""
+        """Send one mail by Mailgun; raises `NotSent` when it does not accept it."""
         fields = {
             "from": str(self._sender),
             "to": str(_address(mail.name, mail.address)),
@@ -166,8 +166,8 @@ class Mailgun:
             raise NotSent(f"Mailgun answered {status}", final=final)
 
     async def check_connection(self) -> None:
-        """See the protocol: a mail to nobody, which Mailgun refuses as incomplete when key
-        and domain are right."""
+        """Check the connection: post a mail without a recipient, which Mailgun refuses as
+        incomplete when key and domain are right. Raises `NotSent` otherwise."""
         status = await self._post({"from": str(self._sender)})
         if status in (401, 403, 404) or status >= 500:
             raise NotSent(f"Mailgun answered {status} for MAILGUN_API_KEY and MAILGUN_DOMAIN")

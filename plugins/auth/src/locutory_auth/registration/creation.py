@@ -96,11 +96,12 @@ class Creation:
         return document
 
     async def _claim_first(self, user: ObjectId) -> bool:
-        """May this account be the administrator? At most one at a time may, and only while
-        there is no account, on whatever server it runs.
+        """``True`` when this account may be the administrator: at most one at a time, and only
+        while there is no account, across all servers.
 
-        Who comes second waits for the first: its account, stored in between, would make the
-        first one see that it is not alone, and nobody became the administrator."""
+        A second registration waits for the first: if its account were stored in between, the first
+        one would find that it is not alone, and nobody would become the administrator.
+        """
         users = self._database[User]
         while await users.find_one({}, {"_id": 1}) is None:
             if await self._claim(user):

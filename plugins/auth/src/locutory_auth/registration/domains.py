@@ -14,5 +14,6 @@ class Domains:
         self._domains = {domain.strip().lower() for domain in domains}
 
     def allow(self, email: str) -> bool:
-        """Is the domain of an address allowed? One entry is one domain, not its children."""
+        """``True`` when the domain of an address is allowed. One entry is one domain, without its
+        subdomains."""
         return not self._domains or email.rpartition("@")[2].strip().lower() in self._domains

@@ -45,8 +45,8 @@ class Invites:
         return f"{self._client}/register?{urlencode({'token': token})}"
 
     async def use_up(self, body: Mapping[str, Any]) -> bool:
-        """Is there an invitation in a registration, used up by this call? 400 for a wrong
-        one."""
+        """``True`` when a registration has an invitation, which this call uses up. Raises a 400 for
+        a wrong one."""
         token, email = body.get("token"), body.get("email")
         if is_missing(token) or token == "undefined":
             return False

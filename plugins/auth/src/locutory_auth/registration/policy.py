@@ -36,7 +36,7 @@ class RegistrationPolicy:
 
     @property
     def first_only(self) -> bool:
-        """Is it open, as last seen, for the first account only?"""
+        """``True`` when registration is open, as last seen, and only for the first account."""
         return self.open and not self._fixed
 
     async def next_step(self) -> str | None:
@@ -46,7 +46,8 @@ class RegistrationPolicy:
         return "register: the first account is the administrator"
 
     async def refresh(self) -> bool:
-        """See whether there is an account by now. Once closed it stays closed."""
+        """Check for existing accounts, and return ``True`` while registration is open. Once closed
+        it stays closed."""
         if not self._fixed:
             found = await self._database[User].find_one({}, {"_id": 1})
             self._open = found is None

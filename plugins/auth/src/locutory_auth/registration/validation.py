@@ -56,7 +56,8 @@ class Problems:
 
 
 def is_missing(value: Any) -> bool:
-    """Does JavaScript count a member as not given? An empty object or list is given."""
+    """``True`` for a member that JavaScript treats as not given. An empty object or list is
+    given."""
     return value is None or value is False or value in ("", 0)
 
 

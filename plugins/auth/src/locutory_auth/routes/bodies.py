@@ -17,7 +17,7 @@ class LoginBody(BaseModel):
 
 
 class RefreshQuery(BaseModel):
-    """Whether this is another try."""
+    """The query of a token refresh."""
 
     retry: str = Field("", description="Set: where there is no session, the answer is 403")
 
@@ -51,7 +51,7 @@ class ResetBody(BaseModel):
 
 
 class VerifyBody(BaseModel):
-    """What the link of a verification mail holds."""
+    """The content of the link in a verification mail."""
 
     email: str = Field(min_length=1)
     token: str = Field(min_length=1)
@@ -86,7 +86,7 @@ class SignedInAnswer(BaseModel):
 
 
 class EnrolmentAnswer(BaseModel):
-    """What the app needs, and codes for when it is lost."""
+    """The secret for the authenticator app, and backup codes."""
 
     otpauthUrl: str
     backupCodes: list[str]
@@ -118,7 +118,7 @@ class SessionsAnswer(BaseModel):
 
 
 class Ended(BaseModel):
-    """How many sessions were ended."""
+    """The number of sessions that were ended."""
 
     ended: int
 

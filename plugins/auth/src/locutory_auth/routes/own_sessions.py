@@ -10,7 +10,7 @@ from locutory_auth.sign_in.authenticator import SessionAuthenticator
 
 
 class OwnSessionsRoutes:
-    """Where the caller is signed in, and ending that."""
+    """The routes for the caller's own sessions: listing and ending them."""
 
     def __init__(self, sessions: Sessions, authenticator: SessionAuthenticator) -> None:
         self._sessions = sessions

@@ -29,7 +29,8 @@ def new_secret() -> str:
 
 
 def is_secret(text: str) -> bool:
-    """Can this be a secret? What was decrypted with another key cannot."""
+    """``True`` when the text has the form of a secret. Text that was decrypted with another key has
+    not."""
     if not _SECRET.fullmatch(text):
         return False
     try:
@@ -77,8 +78,8 @@ def backup_hash(code: str) -> str:
 
 
 def fits_backup(code: str, stored: Any) -> bool:
-    """Is this the code of a stored hash? Besides `backup_hash` there is the form of LibreChat
-    v0.8.9, ``sha256:<salt>:<hash>``: the hash of salt and code, both as text."""
+    """``True`` when this is the code of a stored hash. Besides `backup_hash` there is the form of
+    LibreChat v0.8.9, ``sha256:<salt>:<hash>``: the hash of salt and code, both as text."""
     if not isinstance(stored, str) or not stored.isascii():
         return False
     salted = _SALTED.fullmatch(stored)

@@ -60,8 +60,8 @@ class Enrolment:
         return otpauth_url(self._config.app_title, document["email"], secret), codes
 
     async def verify(self, user: ObjectId, code: str | None, backup_code: str | None) -> None:
-        """Does the app show the right codes? A code that is still to be confirmed is not used
-        up by this."""
+        """Verify a code of the app; refuses with a 400 when it is wrong. A code for an enrolment
+        that is still to be confirmed is not used up."""
         document = await self._read(user)
         pending = document.get("pendingTotpSecret")
         if not pending and not document.get("totpSecret"):
@@ -133,7 +133,7 @@ class Enrolment:
         return document
 
     async def _fits(self, document: Mapping[str, Any], password: str | None) -> bool:
-        """Is it the password? Accounts without one have none to give."""
+        """``True`` when the password is right, or the account has none."""
         stored = document.get("password")
         return not stored or await self._passwords.verify(password or "", stored)
 

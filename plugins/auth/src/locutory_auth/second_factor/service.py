@@ -56,12 +56,12 @@ class StoredSecondFactor:
         self._too_many = {"message": text}
 
     async def required(self, user_id: str) -> bool:
-        """See the contract."""
+        """``True`` when the account has a second factor."""
         known = await self._accounts.read(user_id)
         return known is not None and bool(known.principal.account.get("twoFactorEnabled"))
 
     async def verify(self, user_id: str, code: str | None, backup_code: str | None) -> bool:
-        """See the contract. A good code is used up. 429 after too many wrong ones."""
+        """``True`` for a good code, which is used up. Raises a 429 after too many wrong ones."""
         if not ObjectId.is_valid(user_id):
             return False
         document = await self.read(ObjectId(user_id))
@@ -91,7 +91,7 @@ class StoredSecondFactor:
         return True
 
     async def check_code(self, document: Mapping[str, Any], stored: Any, code: str) -> bool:
-        """Does a code fit? It can still be used: setting up asks for one code twice."""
+        """``True`` for a good code, which is not used up: the enrolment asks for one code twice."""
         await self._admit(document["_id"])
         secret = self.secret(stored)
         if secret is None or matching_step(secret, code) is None:

@@ -97,7 +97,8 @@ class AccountCache:
         await self._others.announce(user_id)
 
     def _heard(self, user_id: str) -> None:
-        """What another worker changed; empty when that may be anything."""
+        """Drop the account that another worker has changed; all of them for "", when any may have
+        changed."""
         if user_id:
             self.forget(user_id)
         else:

@@ -29,8 +29,9 @@ Gate = Callable[[Request], Awaitable[Response | None]]
 
 
 def secure(kernel: KernelConfig, override: str) -> bool:
-    """Do cookies get the attribute Secure? ``override`` decides when it is true or false; else
-    they do when the public address is https: browsers keep no Secure cookie of another."""
+    """``True`` when cookies get the attribute Secure. ``override`` decides when it is true or
+    false; else they get it when the public address is https, since browsers do not store a Secure
+    cookie of another address."""
     decided = override.strip().lower()
     return decided == "true" if decided in ("true", "false") else kernel.is_https
 

@@ -71,5 +71,5 @@ def shown(account: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def device_of(request: Request) -> Device:
-    """Where a request comes from."""
+    """The IP address and User-Agent of a request."""
     return Device(request.ip, request.headers.get("user-agent", ""))

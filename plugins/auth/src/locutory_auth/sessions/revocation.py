@@ -35,7 +35,7 @@ class Revoked:
     sessions: frozenset[str] = field(default_factory=frozenset)
 
     def covers(self, issued: datetime, session: str | None = None) -> bool:
-        """Does a token no longer count?"""
+        """``True`` when a token is revoked."""
         ended = self.before is not None and issued <= self.before
         return ended or session in self.sessions
 

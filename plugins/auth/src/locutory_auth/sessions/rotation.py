@@ -42,7 +42,7 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a session is used: address and User-Agent, as far as known."""
+    """The device on which a session is used: IP address and User-Agent, "" when unknown."""
 
     ip: str = ""
     agent: str = ""
@@ -123,8 +123,8 @@ class Sessions:
         return None
 
     async def holds(self, token: str, claims: RefreshClaims) -> bool:
-        """Is a refresh token that verified the current one of a live session, or the one that
-        was replaced a moment ago? Nothing happens to either."""
+        """``True`` when a verified refresh token is the current one of a live session, or was
+        replaced recently. Neither token is changed."""
         mine, moment = _hash(token), now()
         session = await self._database[Session].find_one(
             {"_id": claims.session, "user": claims.user}, {"refreshTokenHash": 1, "expiration": 1}

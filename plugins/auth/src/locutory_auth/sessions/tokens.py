@@ -164,7 +164,8 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _issued(claims: Mapping[str, Any]) -> datetime:
-    """When a token was issued; to the second for LibreChat's, long ago when it does not say."""
+    """The moment when a token was issued; to the second for LibreChat's, `_NEVER` when it has
+    none."""
     for claim, unit in (("at", 1000), ("iat", 1)):
         value = claims.get(claim)
         if isinstance(value, int | float) and not isinstance(value, bool):

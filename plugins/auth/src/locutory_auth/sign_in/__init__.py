@@ -1,1 +1,1 @@
-"""Who somebody is: by a password, by another service, by the session that a request carries."""
+"""Identifying users: by a password, by another service, by the session of a request."""

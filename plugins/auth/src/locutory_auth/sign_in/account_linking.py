@@ -111,8 +111,8 @@ class AccountLinking:
         self._log = log
 
     async def link(self, identity: Identity, may_register: bool, address: str) -> str:
-        """See `locutory_contracts.sign_in.SignIns`; ``ValueError`` for a key that is none of
-        `KEYS`."""
+        """The account id for an identity, see `locutory_contracts.sign_in.SignIns`; ``ValueError``
+        for a key that is not in `KEYS`."""
         if identity.key not in KEYS:
             raise ValueError(f"{identity.key} is no field for the id at a provider")
         if address:
@@ -303,7 +303,8 @@ class AccountLinking:
 
 
 def is_address(email: str) -> bool:
-    """Has this text the form ``x@y.z``? LibreChat's database takes no account without."""
+    """``True`` when this text has the form ``x@y.z``, without which LibreChat's database accepts no
+    account."""
     name, _, domain = email.rpartition("@")
     labels = domain.split(".")
     whole = all(labels) and not any(character.isspace() for character in domain)

@@ -32,11 +32,11 @@ class Identities:
         self._provisioning = provisioning
 
     async def adopt(self, identity: Identity, *, may_register: bool, address: str = "") -> str:
-        """See the contract."""
+        """The account id for an identity, which is linked or created."""
         return await self._account_linking.link(identity, may_register, address)
 
     async def expect(self, identity: Identity) -> str:
-        """See the contract."""
+        """The account id for a person of a directory, which is found or created."""
         return await self._provisioning.provision(identity)
 
     async def open(
@@ -48,8 +48,8 @@ class Identities:
         address: str = "",
         agent: str = "",
     ) -> OpenedSession:
-        """See the contract; `HTTPError` 403 for a banned account, 401 for one that is being
-        deleted, `IdentityRefused` when there is none."""
+        """Open a session for an account. Raises `HTTPError` 403 for a banned account, 401 for one
+        that is being deleted, `IdentityRefused` when there is none."""
         requested_at = now()
         known = await self._accounts.read(user_id)
         if known is None:
@@ -66,6 +66,6 @@ class Identities:
         )
 
     async def close_all(self, user_id: str) -> None:
-        """See the contract."""
+        """End every session of an account."""
         if ObjectId.is_valid(user_id):
             await self._sessions.close_all(ObjectId(user_id))

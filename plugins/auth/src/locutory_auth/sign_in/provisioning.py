@@ -32,8 +32,8 @@ class Provisioning:
         self._domains = domains
 
     async def provision(self, identity: Identity) -> str:
-        """See `locutory_contracts.sign_in.SignIns`; ``ValueError`` for a key that is none of
-        `KEYS`, and without an id in the directory."""
+        """The account id for a person of a directory, see `locutory_contracts.sign_in.SignIns`;
+        ``ValueError`` for a key that is not in `KEYS`, and without an id in the directory."""
         source = identity.fields.get("idOnTheSource")
         if identity.key not in KEYS or not isinstance(source, str) or not source:
             raise ValueError(f"{identity.key}, {source!r}: nobody of a directory")

@@ -65,7 +65,7 @@ SELECTIONS: Mapping[str, Selection] = {
 
 
 def is_root(message: Message) -> bool:
-    """Has it no parent?"""
+    """``True`` for a message without a parent."""
     return message.get("parentMessageId") in (None, "", NO_PARENT)
 
 

@@ -25,7 +25,7 @@ def _switch(value: Any) -> bool | None:
 
 
 class MessageDraft(BaseModel):
-    """What a client may say about a message; owner, dates and expiry are the server's."""
+    """The members of a message that a client may set; owner, dates and expiry are the server's."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -57,13 +57,13 @@ class MessageDraft(BaseModel):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the message is to hold."""
+        """The members to store."""
         return self.model_dump(exclude_unset=True, exclude={"isTemporary"})
 
 
 def storable(value: Any) -> bool:
-    """Can the database keep this JSON value? Not when it nests too deeply, when a number
-    needs more than 64 bits, or when a key holds a NUL."""
+    """``True`` when the database can store this JSON value: not when it nests too deeply, when a
+    number needs more than 64 bits, or when a key contains a NUL."""
     stack = [(value, 0)]
     while stack:
         item, depth = stack.pop()

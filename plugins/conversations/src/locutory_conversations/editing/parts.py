@@ -34,7 +34,7 @@ class PartEdit:
 
 
 def part_edit(content: Any, index: Any) -> PartEdit:
-    """Where the text of part ``index`` is stored; `BadPart` when it cannot be edited."""
+    """The place where the text of part ``index`` is stored; `BadPart` when it cannot be edited."""
     if isinstance(index, float) and index.is_integer():
         index = int(index)
     if not isinstance(index, int) or isinstance(index, bool) or not isinstance(content, list):

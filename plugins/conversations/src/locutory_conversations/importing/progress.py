@@ -1,4 +1,4 @@
-"""How far the import of a user is, for them to ask on any worker."""
+"""The progress of a user's import, available on any worker."""
 
 import time
 from typing import Any

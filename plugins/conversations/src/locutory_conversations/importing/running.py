@@ -30,8 +30,8 @@ class RunningImports:
         self._users.discard(user)
 
     async def run(self, work: Coroutine[Any, Any, Outcome]) -> Outcome | None:
-        """What became of it; ``None`` when it takes longer than a proxy waits for an answer,
-        and then it goes on, also when the caller hangs up."""
+        """The outcome of the import; ``None`` when it takes longer than a proxy waits for a
+        response. It continues then, and also when the caller closes the connection."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -57,7 +57,8 @@ class RepairingReader:
                 return repaired(data[:end])
 
     def _watch(self, data: bytes) -> None:
-        """See whether one text or number goes on through all of the data."""
+        """Track the length of a text or number that continues through all of the data; `BrokenFile`
+        when it is too long."""
         quotes = (_ESCAPED.sub(b"", data) if b"\\" in data else data).count(b'"')
         if quotes or (not self._in_text and (b"," in data or b":" in data)):
             self._unbroken = 0
@@ -76,7 +77,8 @@ def repaired(data: bytes) -> bytes:
 
 
 def _whole(data: bytes) -> int:
-    """How much of the data surely ends outside an escape, and outside a pair of them."""
+    """The length of the data that certainly ends outside of an escape, and outside of a pair of
+    them."""
     last = data.rfind(b"\\", max(0, len(data) - 2 * _ESCAPE))
     if not _begins_escape(data, last):
         return len(data)
@@ -87,7 +89,7 @@ def _whole(data: bytes) -> int:
 
 
 def _begins_escape(data: bytes, at: int) -> bool:
-    """Is there a backslash that none before it makes a plain one?"""
+    """``True`` for a backslash that is not itself escaped by one before it."""
     if at < 0 or data[at : at + 1] != b"\\":
         return False
     return (at + 1 - len(data[: at + 1].rstrip(b"\\"))) % 2 == 1

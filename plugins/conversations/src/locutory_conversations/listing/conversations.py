@@ -20,8 +20,8 @@ _PROJECTION = dict.fromkeys(_ROW, 1)
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a page shows. ``project``: 24 hex digits, `UNASSIGNED`, or ``None`` for all.
-    ``ids``: only these conversations, which a search found."""
+    """The selection of rows for a page. ``project``: 24 hex digits, `UNASSIGNED`, or ``None`` for
+    all. ``ids``: only these conversations, which a search found."""
 
     limit: int = 25
     archived: bool = False

@@ -50,8 +50,8 @@ class Order:
         return dict.fromkeys(fields, direction)
 
     def bound(self, cursor: Cursor) -> dict[str, Any]:
-        """What the sort field fulfils in all rows after ``cursor``, as one range of an index;
-        `after` says the rest."""
+        """A condition on the sort field that all rows after ``cursor`` satisfy, as one range of an
+        index; `after` adds the exact one."""
         return {"$not": {"$gt" if self.descending else "$lt": cursor.primary}}
 
     def after(self, cursor: Cursor) -> list[dict[str, Any]]:

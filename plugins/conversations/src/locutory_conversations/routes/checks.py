@@ -111,7 +111,7 @@ class ConversationChecks:
         return row
 
     def known(self, user: str, conversation_id: str) -> bool:
-        """Was this conversation of the user there a moment ago?"""
+        """``True`` when this conversation of the user was found recently."""
         return self._known.get((user, conversation_id)) is not None
 
     async def readable(self, user: str, conversation_id: str) -> None:
@@ -123,7 +123,7 @@ class ConversationChecks:
             raise error(404, "Conversation not found")
 
     async def running(self, user: str, conversation_id: str) -> bool:
-        """Is a turn running there, whose first save has not happened yet?"""
+        """``True`` when a turn is running there; its first save may still be pending."""
         generations = self._services.find(GENERATIONS)
         return generations is not None and await generations.active(user, conversation_id)
 
@@ -144,5 +144,5 @@ class ConversationChecks:
 
 
 def is_child_id(value: Any) -> bool:
-    """Is this an id of the form reserved for child threads?"""
+    """``True`` for an id of the form reserved for child threads."""
     return isinstance(value, str) and _CHILD_ID.fullmatch(value) is not None

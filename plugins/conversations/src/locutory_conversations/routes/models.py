@@ -86,7 +86,7 @@ Id = Annotated[str, Field(min_length=1)]
 
 
 class Rename(BaseModel):
-    """What to rename."""
+    """The conversation to rename, and its new title."""
 
     conversationId: Id
     title: str
@@ -99,7 +99,7 @@ class RenameBody(BaseModel):
 
 
 class Archive(BaseModel):
-    """What to archive or bring back."""
+    """The conversation to archive or unarchive."""
 
     conversationId: Id
     isArchived: bool
@@ -112,7 +112,7 @@ class ArchiveBody(BaseModel):
 
 
 class Pin(BaseModel):
-    """What to pin or unpin."""
+    """The conversation to pin or unpin."""
 
     conversationId: Id
     pinned: bool
@@ -129,7 +129,7 @@ Said = Annotated[Any, WithJsonSchema({"type": ["string", "null"]})]
 
 
 class Deletion(BaseModel):
-    """What to delete."""
+    """The conversations to delete."""
 
     conversationId: str | None = None
     source: Said = None
@@ -157,8 +157,8 @@ def _text(value: Any) -> str:
 
 
 class ForkBody(BaseModel):
-    """What to fork: the part of a conversation up to a message. With ``splitAtTarget`` it
-    begins at the level of ``messageId`` and ends at ``latestMessageId``."""
+    """The part of a conversation to fork, up to a message. With ``splitAtTarget`` it begins at the
+    level of ``messageId`` and ends at ``latestMessageId``."""
 
     conversationId: Id
     messageId: Id
@@ -174,7 +174,7 @@ class ForkBody(BaseModel):
 
 
 class DuplicateBody(BaseModel):
-    """What to duplicate."""
+    """The conversation to duplicate."""
 
     conversationId: Id
     title: str | None = None

@@ -1,1 +1,1 @@
-"""What the service `CONVERSATIONS` offers beyond single saves, and the feed of changes."""
+"""The parts of the service `CONVERSATIONS` beyond single saves, and the feed of changes."""

@@ -29,8 +29,9 @@ Kind = Literal["conversations", "messages"]
 
 @dataclass(frozen=True, slots=True)
 class _FeedPosition:
-    """Where a reader is. ``began``: when its pass began, ``None`` between two; ``at`` and
-    ``after``: date and id of the last document, no date while those without one are read."""
+    """The position of a reader. ``began``: the beginning of its pass, ``None`` between two; ``at``
+    and ``after``: date and id of the last document, without a date while those without one are
+    read."""
 
     first: bool
     began: datetime | None

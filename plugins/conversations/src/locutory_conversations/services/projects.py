@@ -1,4 +1,4 @@
-"""Whose project a conversation may be in."""
+"""The check that a conversation may be in a project."""
 
 from typing import Any
 
@@ -14,7 +14,8 @@ class ProjectRights:
         self._services = services
 
     async def may_use(self, user: str, project: Any) -> bool:
-        """Is this the id of a project of the user?"""
+        """``True`` when this is the id of a project of the user, or has the form of one while no
+        plugin serves projects."""
         if not is_project_id(project):
             return False
         projects = self._services.find(PROJECTS)

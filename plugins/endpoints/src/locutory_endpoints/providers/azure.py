@@ -16,7 +16,7 @@ DEFAULT_BASE = "https://${INSTANCE_NAME}.openai.azure.com/openai/deployments/${D
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Where one model of Azure is reached."""
+    """The address, key and parameters with which one model of Azure is reached."""
 
     url: str
     model: str

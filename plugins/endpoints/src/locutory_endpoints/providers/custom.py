@@ -139,7 +139,7 @@ class CustomProvider:
         return stored.api_key, url
 
     def _personal(self, endpoint: CustomEndpoint) -> bool:
-        """Does the model list depend on who asks?"""
+        """``True`` when the model list depends on the caller."""
         return (
             endpoint.user_key
             or endpoint.user_url
@@ -215,7 +215,7 @@ def root_of(url: str) -> str:
 
 
 def dialect_of(endpoint: CustomEndpoint, usage: bool) -> Dialect:
-    """How a custom endpoint wants to be spoken to."""
+    """The dialect of a custom endpoint."""
     params = endpoint.params or {}
     options = endpoint.options
     added = as_mapping(options.get("addParams"))

@@ -35,7 +35,7 @@ class ProviderDeps:
         return self.config_ref.current
 
     def retries(self) -> Retries:
-        """How failed calls are tried again."""
+        """The settings for retrying failed calls."""
         config = self.deployment.config
         return Retries(config.retries, config.retry_seconds)
 

@@ -1,5 +1,5 @@
-"""What the guide says. All of it must hold wherever it is said: what depends on the
-configuration is chosen by `Texts`."""
+"""The texts of the guide. Each must be true wherever it is shown; texts that depend on the
+configuration are chosen by `Texts`."""
 
 CONFIG_VERSION = "1.3.14"
 """``version`` of the configuration file in every example."""

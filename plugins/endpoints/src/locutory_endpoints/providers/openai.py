@@ -222,6 +222,6 @@ def _entry(key: str, url: str | None) -> dict[str, Any]:
 
 
 def _list_root(url: str) -> str:
-    """Where the list of a reverse proxy is: cut after ``/v1``."""
+    """The address of a reverse proxy's model list: cut after ``/v1``."""
     head, mark, _ = url.partition("/v1")
     return head + mark if mark else url.rstrip("/")

@@ -47,7 +47,7 @@ def _runs() -> list[tuple[str, int, int]]:
 
 
 def _pattern() -> re.Pattern[str]:
-    """How o200k_base cuts a text into pieces that are encoded one by one."""
+    """The pattern with which o200k_base splits a text into pieces that are encoded one by one."""
     runs = _runs()
     upper, lower = _ranges(runs, "Lu Lt Lm Lo Mn Mc Me"), _ranges(runs, "Ll Lm Lo Mn Mc Me")
     letter, number = _ranges(runs, "Lu Ll Lt Lm Lo"), _ranges(runs, "Nd Nl No")

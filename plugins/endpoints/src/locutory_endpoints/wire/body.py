@@ -60,9 +60,9 @@ _PARTS_OF_REASONING = {
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one endpoint wants to be spoken to. ``extra`` are forced members, ``dropped`` are
-    left out last, ``defaults`` count where the user chose nothing, ``usage`` asks for token
-    counts at the end of a stream."""
+    """The dialect of one endpoint. ``extra`` are forced members, ``dropped`` are left out last,
+    ``defaults`` apply where the user chose nothing, ``usage`` asks for token counts at the end of a
+    stream."""
 
     official: bool = False
     usage: bool = True

@@ -1,4 +1,4 @@
-"""What a user reads when a provider fails."""
+"""The texts for users when a provider fails."""
 
 import re
 from collections.abc import Iterable

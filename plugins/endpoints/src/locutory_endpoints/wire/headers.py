@@ -88,7 +88,7 @@ def unset_variable(text: str) -> str | None:
 
 
 def personal(headers: Mapping[str, str]) -> bool:
-    """Do these headers depend on who calls?"""
+    """``True`` when these headers depend on the caller."""
     return any(_PLACEHOLDER.search(value) for value in headers.values())
 
 

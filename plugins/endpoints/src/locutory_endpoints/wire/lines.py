@@ -87,7 +87,7 @@ class EventLines:
             self.noise = True
 
     def rest(self) -> list[Event]:
-        """What the end of the response completes."""
+        """The events that the end of the response completes."""
         found: list[Event] = []
         left = bytes(self._buffer)
         self._buffer.clear()

@@ -19,13 +19,15 @@ from locutory_endpoints.wire.redirects import RedirectClient, send
 from locutory_http import CertificateNotTrusted
 
 FRESH_SECONDS = 120.0
-"""How long a list is used without asking again."""
+"""The seconds for which a list is used without fetching it again."""
 
 STALE_SECONDS = 600.0
-"""How long an older list is still given while a new one is fetched in the background."""
+"""The seconds for which an older list is still used while a new one is fetched in the
+background."""
 
 FAILED_SECONDS = 30.0
-"""How long a provider that gave no list is left alone, so that nobody waits for it again."""
+"""The seconds for which a provider that gave no list is not asked, so that callers do not wait
+again."""
 
 _REMEMBERED = 1000
 LARGEST = 8 * 1024 * 1024
@@ -110,7 +112,7 @@ class ModelLists:
         return await asyncio.shield(task)
 
     def _usable(self, cached: _CacheEntry | None) -> bool:
-        """Is this a list that may still be given, old as it is?"""
+        """``True`` for a list that may still be used, however old."""
         return (
             cached is not None
             and bool(cached.listing.models)

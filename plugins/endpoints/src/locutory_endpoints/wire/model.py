@@ -24,12 +24,12 @@ _TAIL_SECONDS = 0.25
 _FINAL_CODES = frozenset(("insufficient_quota", "billing_hard_limit_reached"))
 
 AFTERWARDS_SECONDS = 5.0
-"""How long an answer that is over is waited for to be ended; its usage may still come."""
+"""The seconds in which a finished response must end; its usage may still arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often and how soon a failed call is tried again, before its first event."""
+    """The number and timing of retries of a failed call, before its first event."""
 
     times: int = 3
     seconds: float = 0.5

@@ -24,7 +24,7 @@ _FOR_ANYBODY = frozenset((b"content-type", b"accept", b"accept-encoding", b"user
 
 
 def same_host(url: str, other: str) -> bool:
-    """Is this the same server? A host that moves from plain http to https is."""
+    """``True`` for the same server, including a host that moves from plain http to https."""
     a, b = httpx2.URL(url), httpx2.URL(other)
     if a.host != b.host:
         return False
@@ -38,7 +38,7 @@ def _port(url: httpx2.URL) -> int | None:
 
 
 def _target(method: str, url: str, response: httpx2.Response) -> str | None:
-    """Where the answer sends the request; ``None`` when it is no redirect to follow."""
+    """The target of a redirect; ``None`` when the response is not one that may be followed."""
     statuses = _OF_A_GET if method == "GET" else _KEEPS_METHOD
     if response.status_code not in statuses or not response.headers.get("location"):
         return None

@@ -26,5 +26,5 @@ class Joiner:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def left(self, stream: Hashable) -> str:
-        """What stands for a half whose other half does not come any more."""
+        """The replacement of a half whose other half has not arrived; "" when there is none."""
         return "\ufffd" if self.halves.pop(stream, "") else ""

@@ -22,7 +22,8 @@ _LONGEST_MARGIN = 64
 
 
 class _Code:
-    """Is the text at this place inside a code block or inline code (Markdown)?"""
+    """Detects that the current place in a text is inside of a code block or inline code
+    (Markdown)."""
 
     def __init__(self) -> None:
         self._line = ""
@@ -34,7 +35,7 @@ class _Code:
 
     @property
     def known(self) -> bool:
-        """Can ordinary characters change nothing more in this line?"""
+        """``True`` when further ordinary characters of this line cannot change the state."""
         return not self._run and len(self._line) >= _LONGEST_MARGIN
 
     def text(self, text: str) -> None:
@@ -178,8 +179,8 @@ class ThinkTags:
         return len(text)
 
     def _counts(self, closing: bool, name: str, has_text: bool) -> bool:
-        """Is a tag outside code more than text? ``has_text``: there is text between the last tag
-        that counted and this one."""
+        """``True`` when a tag outside of code is not mere text. ``has_text``: there is text between
+        the last tag that counted and this one."""
         begun = self._begun or has_text
         if not closing:
             return name == "think" or not begun or self._tagged
@@ -232,7 +233,7 @@ class ThinkTags:
 
 
 def _may_be_tag(text: str) -> bool:
-    """Is this the beginning of a tag?"""
+    """``True`` for text that may be the beginning of a tag."""
     match = _UNFINISHED.fullmatch(text)
     if match is None:
         return False

@@ -103,7 +103,7 @@ class MemoryAgent:
     async def accompany(
         self, turn: Turn, messages: Sequence[Mapping[str, Any]], attach: Attach
     ) -> None:
-        """See the contract. Nothing of a temporary chat is kept."""
+        """Let the memory agent read the turn. Nothing of a temporary chat is stored."""
         config = self._config.current
         agent_config = config.agent
         if (
@@ -246,7 +246,7 @@ class MemoryAgent:
     async def _report(
         self, model: PreparedModel, turn: Turn, call: ModelCall, answer: _Answer
     ) -> None:
-        """Have the call paid; counted here when the provider did not tell."""
+        """Publish the usage of the call; it is counted here when the provider did not report it."""
         usage = answer.usage or self._counted(call, answer)
         used = ModelUsed(
             model=model.model,

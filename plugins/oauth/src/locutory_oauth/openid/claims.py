@@ -63,10 +63,10 @@ def _name(settings: OpenIdSettings, claims: Claims) -> str:
 def identity_of(
     settings: OpenIdSettings, claims: Claims, issuer: str, *, configured: bool = True
 ) -> Identity:
-    """Who the claims speak of. ``claims``: of the verified id token, overlaid by the user
-    info; ``configured``: the issuer is the deployment's own. The address counts as verified
-    only if it is the one that ``email_verified`` is about: people may choose their
-    preferred_username themselves."""
+    """The identity that claims describe. ``claims``: of the verified id token, overlaid by the user
+    info; ``configured``: the issuer is the deployment's own. The address counts as verified only if
+    it is the one that ``email_verified`` refers to: users may choose their preferred_username
+    themselves."""
     email = email_of(settings, claims)
     vouched = is_true(claims.get("email_verified")) and email == first_address(claims.get("email"))
     fields = {

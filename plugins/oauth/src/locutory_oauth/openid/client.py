@@ -20,12 +20,11 @@ _TOKEN = re.compile(r"[\w-]+(?:\.[\w-]*){2}(?:(?:\.[\w-]*){2})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """How this server is known to a provider.
+    """The registration of this server with a provider.
 
-    ``secret`` is asked for at each use (Apple's is signed anew), ``None`` makes a public
-    client. ``auth_method`` overrides what discovery says; ``extra`` are further parameters of
-    the authorization request, "" for one that shall not be sent; ``userinfo``: ask that
-    endpoint too.
+    ``secret`` is called at each use (Apple's is signed each time), ``None`` makes a public client.
+    ``auth_method`` overrides the discovery document; ``extra`` are further parameters of the
+    authorization request, "" for one that must not be sent; ``userinfo``: query that endpoint too.
     """
 
     client_id: str

@@ -74,13 +74,14 @@ class EntraDirectory:
 
     @property
     def source(self) -> str:
-        """See the contract."""
+        """The value of ``source`` for the directory's people and groups."""
         return "entra"
 
     async def search(
         self, request: Request, text: str, kinds: Collection[DirectoryKind], limit: int
     ) -> Sequence[DirectoryEntry]:
-        """See the contract. Contacts of the caller come first."""
+        """At most ``limit`` people and as many groups that match ``text``. Contacts of the caller
+        come first."""
         query_text = text.strip()
         if not kinds or limit < 1 or len(query_text) < 2 or _CONTROL.search(query_text):
             return []
@@ -142,7 +143,7 @@ class EntraDirectory:
     async def find(
         self, request: Request, kind: DirectoryKind, source_id: str
     ) -> DirectoryEntry | None:
-        """See the contract."""
+        """The person or group with this id in the directory, or ``None``."""
         if not _ID.fullmatch(source_id):
             return None
         path = {
@@ -165,8 +166,8 @@ class EntraDirectory:
         return await self._ask(request, f"find {kind}", call, None)
 
     async def account(self, request: Request, person: DirectoryEntry) -> str | None:
-        """See the contract. The issuer is the caller's: who is in their directory signs in
-        there, too."""
+        """The account id of a person of the directory, which is found or created. The issuer is the
+        caller's, with which everybody in their directory signs in."""
         sign_ins = self._services.find(SIGN_INS)
         caller = request.caller
         if sign_ins is None or person.kind != "user":
@@ -196,7 +197,8 @@ class EntraDirectory:
             return None
 
     async def members(self, request: Request, group: str) -> Collection[str] | None:
-        """See the contract; owners count where that is configured."""
+        """The ids of the people in a group, including nested groups; owners count where that is
+        configured."""
         if not _ID.fullmatch(group):
             return None
         paths = [f"/groups/{group}/transitiveMembers?$select=id&$top=999"]

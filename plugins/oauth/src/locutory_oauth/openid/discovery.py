@@ -111,8 +111,9 @@ def read_metadata(configured: str, document: Mapping[str, Any]) -> Metadata:
 
 
 def _offline_needs_consent(issuer: str, document: Mapping[str, Any]) -> bool:
-    """Is ``offline_access`` ignored without ``prompt=consent`` (OpenID Connect Core §11)?
-    Entra has other conditions, and would ask for what only its administrators may give."""
+    """``True`` when ``offline_access`` is ignored without ``prompt=consent`` (OpenID Connect Core
+    §11). Entra has other conditions, and would ask for a consent that only its administrators may
+    give."""
     prompts = document.get("prompt_values_supported")
     offered = not isinstance(prompts, list) or "consent" in prompts
     return offered and TENANT not in issuer and "msgraph_host" not in document

@@ -44,7 +44,7 @@ class OwnTokens:
         return jwt.encode({"alg": _ALGORITHM}, claims, self._key)
 
     def is_for(self, token: str, session: OutsideSession) -> bool:
-        """Is this a token of ours for the session? `TokenExpired` when it was."""
+        """``True`` for one of our own tokens of the session; `TokenExpired` for an expired one."""
         try:
             claims = jwt.decode(token, self._key, algorithms=[_ALGORITHM]).claims
             if session.id is None:

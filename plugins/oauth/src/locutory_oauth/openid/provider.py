@@ -36,11 +36,12 @@ class OpenIdProvider:
         self._log = log
 
     async def start(self, state: str) -> Start:
-        """See `locutory_oauth.identity.Provider`."""
+        """Begin a sign-in (`locutory_oauth.identity.Provider`)."""
         return await self._client.start(state)
 
     async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
-        """See `locutory_oauth.identity.Provider`."""
+        """Finish a sign-in: redeem the code, and read identity and roles from claims and user info
+        (`locutory_oauth.identity.Provider`)."""
         tokens = await self._client.redeem(answer, memory)
         bearer, answered = await self._userinfo(tokens.access, tokens.claims["sub"])
         userinfo = {**tokens.claims, **answered}

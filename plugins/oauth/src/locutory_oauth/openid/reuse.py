@@ -107,7 +107,8 @@ class OpenIdSessions:
         ]
 
     async def refresh(self, request: Request) -> OutsideAnswer | None:
-        """See `locutory_contracts.sign_in.OutsideSessions`."""
+        """New tokens of the provider for a request, see
+        `locutory_contracts.sign_in.OutsideSessions`."""
         if not self._config.openid_reuse_tokens:
             return None
         opened = self.session(request)
@@ -209,7 +210,8 @@ class OpenIdSessions:
         )
 
     def session(self, request: Request) -> OutsideSession | None:
-        """See `locutory_contracts.sign_in.OutsideSessions`: what the signed cookie says."""
+        """The session in the signed cookie of a request, see
+        `locutory_contracts.sign_in.OutsideSessions`."""
         cookie = request.cookies.get(_USER, "")
         reused = self._config.openid_reuse_tokens
         if not reused or not cookie or request.cookies.get("token_provider") != PROVIDER:
@@ -227,7 +229,7 @@ class OpenIdSessions:
         return OutsideSession(user_id, session if known else None, _began(claims))
 
     def _is_theirs(self, account: Account, claims: Mapping[str, Any]) -> bool:
-        """Do the claims speak of this account: same issuer, and same id there?"""
+        """``True`` when the claims belong to this account: same issuer, and same id there."""
         issuer = normal_issuer(text(claims.get("iss")))
         stored = normal_issuer(text(account.get("openidIssuer"))) or self._client.discovery.issuer
         if stored != issuer:
@@ -252,7 +254,8 @@ class OpenIdSessions:
     # Logging out
 
     async def end(self, request: Request, account: Account) -> OutsideEnd:
-        """See `locutory_contracts.sign_in.OutsideSessions`."""
+        """End the session of a request: forget it, and revoke its refresh token, see
+        `locutory_contracts.sign_in.OutsideSessions`."""
         session = await self._login_states.stored(request)
         token = request.cookies.get("openid_id_token", "")
         opened = self.session(request)

@@ -14,8 +14,8 @@ GROUPS = "groups"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where roles are looked up. ``overage`` asks the directory for the groups of somebody
-    who has too many for a token; ``None`` when it does not answer."""
+    """The sources of roles. ``overage`` asks the directory for the groups of a person who has too
+    many for a token; ``None`` when it does not answer."""
 
     id_claims: Mapping[str, Any]
     access_token: str
@@ -30,7 +30,7 @@ class Sources:
 
 
 def has_overage(claims: Mapping[str, Any]) -> bool:
-    """Does Entra say that there are more groups than the token holds?"""
+    """``True`` when Entra signals that there are more groups than the token contains."""
     if claims.get("hasgroups"):
         return True
     name = at_path(claims, "_claim_names.groups")

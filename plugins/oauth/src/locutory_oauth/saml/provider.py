@@ -12,7 +12,7 @@ from locutory_oauth.saml.settings import SamlSettings
 from locutory_oauth.values import first_address, first_text, joined_text
 
 _EMAIL = ("email", "mail", "urn:oid:0.9.2342.19200300.100.1.3")
-"""Where an address may be; LibreChat reads these too."""
+"""The attributes that may contain an address; LibreChat reads these too."""
 
 _NAME = (
     "displayName",
@@ -21,7 +21,7 @@ _NAME = (
     "cn",
     "urn:oid:2.5.4.3",
 )
-"""Where directories have the name that is shown."""
+"""The attributes in which directories have the displayed name."""
 
 _SEEN = "oauth:saml-assertion"
 
@@ -35,12 +35,13 @@ class SamlProvider:
         self._cache = cache
 
     async def start(self, state: str) -> Start:
-        """See `locutory_oauth.identity.Provider`; the state travels as RelayState."""
+        """Begin a sign-in (`locutory_oauth.identity.Provider`); the state is sent as RelayState."""
         url, request_id = await asyncio.to_thread(self._exchange.request, state)
         return Start(url, {"request": request_id})
 
     async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
-        """See `locutory_oauth.identity.Provider`."""
+        """Finish a sign-in: read the assertion, and refuse one that was used before
+        (`locutory_oauth.identity.Provider`)."""
         encoded = answer.get("SAMLResponse", "")
         assertion = await asyncio.to_thread(self._exchange.read, encoded, memory["request"])
         if not assertion.name_id:

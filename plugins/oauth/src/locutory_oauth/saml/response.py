@@ -64,9 +64,8 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """What a response that passed says. ``id`` and ``seconds``: it must not be accepted again
-    for that long. ``lasts``: the name is the same at the next sign-in. ``attributes``: the
-    values by name."""
+    """The content of a valid response. ``id`` must not be accepted again for ``seconds``.
+    ``lasts``: the name is the same at the next sign-in. ``attributes``: the values by name."""
 
     id: str
     seconds: float

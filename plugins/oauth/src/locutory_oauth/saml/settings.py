@@ -45,7 +45,7 @@ class SamlSettings(BaseModel):
 
     @property
     def saml_configured(self) -> bool:
-        """Is SAML sign-in complete?"""
+        """``True`` when SAML sign-in is completely configured."""
         return bool(
             self.saml_entry_point
             and self.saml_issuer

@@ -62,11 +62,12 @@ class Apple:
         self._may_register = may_register
 
     async def start(self, state: str) -> Start:
-        """See `locutory_oauth.identity.Provider`."""
+        """Begin a sign-in (`locutory_oauth.identity.Provider`)."""
         return await self._client.start(state)
 
     async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
-        """See `locutory_oauth.identity.Provider`."""
+        """Finish a sign-in; Apple sends the name only in the form of the first one
+        (`locutory_oauth.identity.Provider`)."""
         tokens = await self._client.redeem(answer, memory)
         claims = tokens.claims
         subject, email = str(claims["sub"]), text(claims.get("email"))

@@ -17,7 +17,7 @@ from locutory_oauth.values import first_address
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """How this server is known to a provider, and the provider's addresses."""
+    """The registration of this server with a provider, and the provider's addresses."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -104,7 +104,7 @@ class CodeFlow:
         raise NotImplementedError
 
     async def start(self, state: str) -> Start:
-        """See `locutory_oauth.identity.Provider`."""
+        """Begin a sign-in with PKCE (`locutory_oauth.identity.Provider`)."""
         verifier = secrets.token_urlsafe(48)
         ours = self.registration
         url = authorization_url(
@@ -118,7 +118,8 @@ class CodeFlow:
         return Start(url, {"verifier": verifier})
 
     async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
-        """See `locutory_oauth.identity.Provider`."""
+        """Finish a sign-in: redeem the code, and read the profile
+        (`locutory_oauth.identity.Provider`)."""
         form = {
             "grant_type": "authorization_code",
             "code": code_of(answer),

@@ -16,12 +16,12 @@ class Discord(CodeFlow):
     scope = "identify email"
 
     def locate(self, settings: SocialSettings, address: str | None) -> tuple[str, str]:
-        """See `CodeFlow`."""
+        """The addresses of Discord for authorization and for tokens."""
         self._api = f"{address or SITE}/api"
         return f"{self._api}/oauth2/authorize?prompt=none", f"{self._api}/oauth2/token"
 
     async def profile(self, access_token: str) -> Profile:
-        """See `CodeFlow`."""
+        """The profile of the Discord user of a token."""
         user = await self.http.object(f"{self._api}/users/@me", headers=bearer(access_token))
         user_id, avatar = text(user.get("id")), text(user.get("avatar"))
         if avatar:

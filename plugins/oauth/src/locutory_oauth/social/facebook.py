@@ -20,12 +20,12 @@ class Facebook(CodeFlow):
     scope = "public_profile email"
 
     def locate(self, settings: SocialSettings, address: str | None) -> tuple[str, str]:
-        """See `CodeFlow`."""
+        """The addresses of Facebook for authorization and for tokens."""
         self._graph = f"{address or GRAPH}/{VERSION}"
         return f"{address or SITE}/{VERSION}/dialog/oauth", f"{self._graph}/oauth/access_token"
 
     async def profile(self, access_token: str) -> Profile:
-        """See `CodeFlow`."""
+        """The profile of the Facebook user of a token."""
         # Shows Facebook that the token was not stolen from the browser.
         secret = self.registration.client_secret.encode()
         proof = hmac.digest(secret, access_token.encode(), "sha256").hex()

@@ -21,7 +21,8 @@ class GitHub(CodeFlow):
     scope = "user:email read:user"
 
     def locate(self, settings: SocialSettings, address: str | None) -> tuple[str, str]:
-        """See `CodeFlow`."""
+        """The addresses of GitHub, or of a GitHub Enterprise server, for authorization and for
+        tokens."""
         enterprise = address or settings.github_enterprise_base_url
         site = (enterprise or SITE).rstrip("/")
         self._api = f"{site}/api/v3" if enterprise else API
@@ -30,7 +31,7 @@ class GitHub(CodeFlow):
         return f"{site}/login/oauth/authorize", f"{site}/login/oauth/access_token"
 
     async def profile(self, access_token: str) -> Profile:
-        """See `CodeFlow`."""
+        """The profile of the GitHub user of a token."""
         headers = bearer(access_token, **self._headers)
         user = await self.http.object(f"{self._api}/user", headers=headers)
         email, verified = _choose(await self._emails(headers))

@@ -17,11 +17,12 @@ class Google:
         self._may_register = may_register
 
     async def start(self, state: str) -> Start:
-        """See `locutory_oauth.identity.Provider`."""
+        """Begin a sign-in (`locutory_oauth.identity.Provider`)."""
         return await self._client.start(state)
 
     async def finish(self, answer: Mapping[str, str], memory: Mapping[str, str]) -> SignInResult:
-        """See `locutory_oauth.identity.Provider`."""
+        """Finish a sign-in: redeem the code, and read claims and user info
+        (`locutory_oauth.identity.Provider`)."""
         tokens = await self._client.redeem(answer, memory)
         subject = str(tokens.claims["sub"])
         claims = {**tokens.claims, **await self._client.userinfo(tokens.access, subject)}

@@ -124,7 +124,7 @@ class UpdateBody(BaseModel):
 
 
 class GroupFields(UpdateBody):
-    """What users set of a group."""
+    """The members of a group that users set."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -1,1 +1,1 @@
-"""What roles may do: every permission that is declared, and how it is changed."""
+"""The permissions of roles: all that are declared, and changing them."""

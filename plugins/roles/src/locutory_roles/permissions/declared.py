@@ -42,7 +42,7 @@ def find_permission(declared: Declared, text: str) -> tuple[str, str]:
 def readable(
     declared: Declared, wanted: Mapping[str, Mapping[str, bool]]
 ) -> tuple[Permissions, list[str]]:
-    """What of a mapping of types to permissions there is, and sentences about the rest."""
+    """The known part of a mapping of types to permissions, and sentences about the rest."""
     found: Permissions = {}
     unknown: list[str] = []
     for word, actions in wanted.items():
@@ -57,8 +57,7 @@ def readable(
 
 
 def unknown_names(kind: str, known: Collection[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is wrong with a body that holds names which are none, in zod's words; empty when
-    nothing is."""
+    """An issue in zod's form about the unknown names in a body; empty when there are none."""
     names = [name for name in given if name not in known]
     if not names:
         return {}

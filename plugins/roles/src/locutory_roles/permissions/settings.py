@@ -14,7 +14,7 @@ Wanted = Mapping[str, Mapping[str, Mapping[str, bool]]]
 
 
 class RoleSettings:
-    """What the setting says, as far as enabled plugins declare it."""
+    """The permissions in the setting, as far as enabled plugins declare them."""
 
     def __init__(self, wanted: Wanted, declared: Callable[[], Declared], roles: RoleStore) -> None:
         self._wanted = wanted
@@ -27,7 +27,7 @@ class RoleSettings:
         return {role: readable(declared, types)[0] for role, types in self._wanted.items()}
 
     def sets(self, role: str, kind: str, action: str) -> bool:
-        """Does the setting decide about a permission?"""
+        """``True`` when the setting decides about a permission."""
         return action in self.changes().get(role, {}).get(kind, {})
 
     def check(self) -> Check:

@@ -49,7 +49,7 @@ Kinds = Annotated[list[str], AfterValidator(_kinds)]
 
 
 class KindsQuery(BaseModel):
-    """Which kinds of principals are asked for."""
+    """The requested kinds of principals."""
 
     types: Kinds = Field(
         [], description="Comma list of user, group, role; unknown ones do not count"

@@ -61,7 +61,8 @@ class Access:
     async def decide(
         self, principal: Principal, kind: str, resource_id: str, needed: int
     ) -> Decision:
-        """See the contract. A type, id or right that does not exist is refused."""
+        """The decision about the caller's rights on a resource, by capability or entries. A type or
+        right that does not exist is refused."""
         found = self._resource_types.find(kind)
         if found is None:
             return Decision(False, f"{kind} is not a type of resource")
@@ -96,7 +97,8 @@ class Access:
         return Decision(False, f"entries of {where} give {rights(held)}, but not {lacking}")
 
     async def bits(self, principal: Principal, kind: str, resource_id: str) -> int:
-        """See the contract."""
+        """The caller's bits on a resource by entries alone; 0 for a malformed id or an unknown
+        type."""
         resource = object_id(resource_id)
         if resource is None or self._resource_types.find(kind) is None:
             return 0
@@ -109,7 +111,8 @@ class Access:
     async def reachable(
         self, principal: Principal, kind: str, needed: int = VIEW
     ) -> Mapping[str, int]:
-        """See the contract; empty for a right that does not exist."""
+        """Resource id → bits of everything that the caller reaches with ``needed``; empty for a
+        right that does not exist."""
         if self._resource_types.find(kind) is None or not 0 < needed <= OWNER:
             return {}
         principals = await principals_of(principal, self._groups)
@@ -120,12 +123,13 @@ class Access:
         return {str(key): bits for key, bits in held.items() if bits & needed == needed}
 
     async def public(self, kind: str, resource_ids: Sequence[str]) -> set[str]:
-        """See the contract."""
+        """The ids of those of the resources that everybody may view."""
         known = {found for found in map(object_id, resource_ids) if found is not None}
         return {str(found) for found in await self._entries.public(kind, list(known), VIEW)}
 
     async def grant_owner(self, user: str, kind: str, resource_id: str) -> None:
-        """See the contract. ``ValueError`` for a malformed id or an unknown type."""
+        """Make a user the owner of a resource. ``ValueError`` for a malformed id or an unknown
+        type."""
         found, resource = self._resource(kind, resource_id)
         owner = object_id(user)
         if owner is None:
@@ -138,8 +142,9 @@ class Access:
         await self._entries.grant(kind, resource, [grant], by=owner, tenant=tenant)
 
     async def grant_public(self, kind: str, resource_id: str, access_role: str | None) -> None:
-        """See the contract. ``ValueError`` for a malformed id, an unknown type, or an access
-        role of another type. The entry belongs to the tenant of the resource's others."""
+        """Give everybody an access role, or withdraw it. ``ValueError`` for a malformed id, an
+        unknown type, or an access role of another type. The entry belongs to the tenant of the
+        resource's other entries."""
         _, resource = self._resource(kind, resource_id)
         tenant = await self._entries.tenant_of(kind, resource)
         everybody = (PUBLIC, None)
@@ -161,18 +166,19 @@ class Access:
         return found, resource
 
     async def owners(self, kind: str, resource_ids: Sequence[str]) -> Mapping[str, set[str]]:
-        """See the contract; malformed ids have no owner."""
+        """Resource id → ids of its owners; malformed ids have none."""
         known = {found for found in map(object_id, resource_ids) if found is not None}
         owners = await self._entries.owners(kind, list(known))
         held = {str(resource): set(map(str, users)) for resource, users in owners.items()}
         return {resource: held.get(resource.lower(), set()) for resource in resource_ids}
 
     async def expire(self, kind: str, resource_id: str, at: datetime | None) -> None:
-        """See the contract. ``ValueError`` for a malformed id or an unknown type."""
+        """Set the moment at which all entries of a resource end. ``ValueError`` for a malformed id
+        or an unknown type."""
         _, resource = self._resource(kind, resource_id)
         await self._entries.expire(kind, resource, at)
 
     async def forget(self, kind: str, resource_ids: Sequence[str]) -> None:
-        """See the contract; malformed ids have no entries."""
+        """Delete every entry of some resources; malformed ids are ignored."""
         known = [found for found in map(object_id, resource_ids) if found is not None]
         await self._entries.forget(kind, known)

@@ -84,15 +84,15 @@ def check_fts5() -> None:
 
 
 class IndexFile:
-    """Where the index is, and how it is opened."""
+    """The place of the index, and opening it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / f"index-{VERSION}.sqlite3"
 
     def open(self, *, make: bool) -> "Opened":
-        """A connection for use in one thread. ``make``: for writing, and the file is made
-        when it is not there; otherwise for reading. Raises ``sqlite3.Error``, ``OSError``."""
+        """Open a connection for use in one thread. ``make``: for writing, and a missing file is
+        created; otherwise for reading. Raises ``sqlite3.Error``, ``OSError``."""
         if make:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not self.path.exists():  # words of all users: nobody else's to read
@@ -118,8 +118,8 @@ class IndexFile:
             raise
 
     def is_current(self, opened: "Opened") -> bool:
-        """Is a connection's file still the one on disk? Another process may have replaced
-        a broken one."""
+        """``True`` when a connection's file is still the one on disk. Another process may have
+        replaced a broken one."""
         try:
             return self.path.stat().st_ino == opened.inode
         except OSError:

@@ -127,7 +127,8 @@ class EmbeddedIndex:
         await self._executor.close()
 
     async def is_available(self) -> bool:
-        """Could the index be opened for writing when this was last tried? If not, now?"""
+        """``True`` when the index could be opened for writing at the last attempt, or can be
+        now."""
         if not self._executor.works:
             with contextlib.suppress(sqlite3.Error, OSError):
                 await self._executor.write(writing.state, "database")

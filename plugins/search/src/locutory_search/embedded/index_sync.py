@@ -79,7 +79,7 @@ class IndexSync:
             await self.purge()
 
     async def _page(self, kind: Kind) -> bool:
-        """One page of the feed; is there more?"""
+        """Index one page of the feed; ``True`` when there is more."""
         feed = self._history.feed
         if feed is None:
             return False

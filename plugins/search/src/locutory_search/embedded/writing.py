@@ -166,7 +166,7 @@ def add_pending(
 
 
 def apply_deletions(connection: Connection, rows: int = 200) -> bool:
-    """Delete some of what is to be deleted, about ``rows`` rows; is there more?"""
+    """Delete about ``rows`` of the rows that are to be deleted; ``True`` when there are more."""
     with transaction(connection):
         left = rows
         waiting = connection.execute(
@@ -214,7 +214,7 @@ def waiting_additions(connection: Connection, limit: int) -> list[tuple[str, str
 
 
 def expire(connection: Connection, rows: int = 200) -> bool:
-    """Remove some of what has ended, and old hashes of deletions; is there more?"""
+    """Remove some expired rows, and old hashes of deletions; ``True`` when there are more."""
     now, more = now_ms(), False
     with transaction(connection):
         connection.execute("DELETE FROM gone WHERE until < ?", (now,))
@@ -233,7 +233,7 @@ def expire(connection: Connection, rows: int = 200) -> bool:
 
 
 def purge_is_due(connection: Connection, period_ms: float) -> bool:
-    """Is it time to remove the traces of deletions?"""
+    """``True`` when the traces of deletions have to be removed."""
     if state(connection, "urgent") is not None:
         return True
     if state(connection, "traces") is None:
@@ -261,7 +261,7 @@ def begin_purge(connection: Connection) -> None:
 
 
 def purge(connection: Connection, pages: int = 128) -> bool:
-    """Merge some pages; is there more to merge?"""
+    """Merge some pages; ``True`` when there are more."""
     more = False
     for kind in KINDS:
         with transaction(connection):

@@ -43,7 +43,7 @@ class Meilisearch:
         await self._client.aclose()
 
     async def healthy(self) -> bool:
-        """Does it say that it is available?"""
+        """``True`` when Meilisearch reports that it is available."""
         try:
             found = await self._call("GET", "/health")
         except MeilisearchFailed:
@@ -55,7 +55,7 @@ class Meilisearch:
         return str((await self._object("GET", "/version")).get("pkgVersion"))
 
     async def make_index(self, uid: str, primary_key: str) -> bool:
-        """Make an index unless it is there; was it made?"""
+        """Create a missing index; ``True`` when it was created."""
         try:
             await self._call("GET", f"/indexes/{uid}")
             return False
@@ -119,7 +119,7 @@ class Meilisearch:
         return [row for row in found.get("hits", ()) if isinstance(row, dict)]
 
     async def count(self, uid: str) -> int:
-        """How many documents there are."""
+        """The number of documents."""
         found = await self._object("GET", f"/indexes/{uid}/stats")
         return int(found.get("numberOfDocuments", 0))
 

@@ -274,7 +274,8 @@ class MeilisearchIndex:
         await self._meili.close()
 
     async def is_available(self) -> bool:
-        """Does Meilisearch say that it is healthy? Asked every few seconds at most."""
+        """``True`` when Meilisearch reports that it is healthy, which is asked every few seconds at
+        most."""
         checked_at, healthy = self._health
         if time.monotonic() - checked_at > _HEALTH_SECONDS or not checked_at:
             healthy = await self._meili.healthy()

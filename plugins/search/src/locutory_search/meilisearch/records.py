@@ -29,7 +29,7 @@ class Records:
         self._address = blake2b(address.encode(), digest_size=8).hexdigest()
 
     async def position(self, kind: Kind) -> str | None:
-        """Where the feed was read to, for this Meilisearch."""
+        """The position up to which the feed was read for this Meilisearch, or ``None``."""
         found = await self._rows.find_one({"_id": _POSITIONS, "address": self._address})
         return None if found is None else found.get(kind)
 

@@ -24,7 +24,7 @@ def _filled(target: str) -> str:
 
 
 class PublishBody(BaseModel):
-    """What a link is to show."""
+    """The content of a link."""
 
     targetMessageId: Annotated[str, AfterValidator(_filled)] = Field(
         "", description="The last message to show; none: all of them"
@@ -33,7 +33,7 @@ class PublishBody(BaseModel):
 
 
 class ForkBody(BaseModel):
-    """Which branch of which revision to continue."""
+    """The branch and revision to continue."""
 
     shareRevision: str | None = None
     targetMessageIndex: int | None = None

@@ -27,7 +27,7 @@ Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)]
 
 
 class Preferences(BaseModel):
-    """Where code of tools runs."""
+    """The environment in which code of tools runs."""
 
     statefulCodeEnvironment: Environment  # noqa: N815
 

@@ -190,7 +190,7 @@ class RedisJobStore:
         return await self._subscriber.ask(job, command, timeout)
 
     async def _lost(self, job: Job) -> bool:
-        """Has a followed job been replaced or dropped?"""
+        """``True`` when a followed job has been replaced or dropped."""
         current = await self.get(job.stream_id)
         return current is None or current.created_at != job.created_at
 

@@ -69,7 +69,7 @@ class RemoteFeed(Feed):
 
     @property
     def transcript(self) -> Transcript:
-        """What the log says, up to its end."""
+        """The transcript of the log, up to its end."""
         self._fold()
         return self._transcript
 

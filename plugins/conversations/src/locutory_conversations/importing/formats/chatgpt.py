@@ -89,8 +89,8 @@ class _Tree:
         self._thoughts: dict[str, str] = {}
 
     def shown(self, node: Node) -> bool:
-        """Does this node become a message? What ChatGPT itself never shows does not, such as
-        the user's general instructions, which stand at the beginning of every conversation."""
+        """``True`` when this node becomes a message. Nodes that ChatGPT itself never shows do not,
+        such as the user's general instructions at the beginning of every conversation."""
         message = node["message"]
         if _kind(node) in _INNER or _role(message) == "system":
             return False

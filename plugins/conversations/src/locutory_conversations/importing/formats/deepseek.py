@@ -20,7 +20,7 @@ _SENDER = "DeepSeek"
 
 
 def is_deepseek(item: Any) -> bool:
-    """Is a conversation with a ``mapping`` one of DeepSeek?"""
+    """``True`` when a conversation with a ``mapping`` is one of DeepSeek."""
     mapping = item.get("mapping") if isinstance(item, dict) else None
     nodes = mapping.values() if isinstance(mapping, dict) else ()
     for node in nodes:
