@@ -230,6 +230,8 @@ def main() -> int:
         line.close()
         say("\nInterrupted; the next try goes on from here.")
         return 130
+    for name in ("installed", *(["developer"] if dev else ())):
+        (VENV / f".{name}").touch()  # make looks at these
     say(f"Installed in {time.monotonic() - began:.0f} s.")
     return 0
 

@@ -106,7 +106,8 @@ async def assert_used(server: Server, user: str) -> None:
     named = owners((plugin, one) for plugin, owned in documents.items() for one in owned)
     for name in sorted(name for names in named.values() for name in names):
         found = [mentions(row, user) for row in await database[name].find({}).to_list()]
-        assert any(found) == (name not in UNUSED), name
+        advice = "a request in use_everything writes to it, or UNUSED says why none does"
+        assert any(found) == (name not in UNUSED), f"{name}: {advice}"
 
 
 async def assert_forgotten(server: Server, user: str) -> None:

@@ -7,6 +7,7 @@ import jsonschema_rs
 import pytest
 
 from locutory import StartupError
+from locutory.commands import build
 from locutory.config.configuration import Configuration, Sources, validate, vocabulary
 from locutory.plugins import discovery
 from locutory.plugins.discovery import load
@@ -338,4 +339,14 @@ def test_what_plugins_reload_exists(plugins: Any) -> None:
         for key, model in plugin.sections.items():
             names |= {f"{key}.{name}" for name in (known_keys(model) if model else ())}
         assert set(plugin.reloads) <= names, plugin.name
-        assert bool(plugin.reloads) is hasattr(plugin, "reload"), plugin.name
+        assert plugin.reloads or not hasattr(plugin, "reload"), plugin.name
+
+
+def test_what_plugins_reload_is_taken() -> None:
+    """By the hook, or by a value that ``ctx.config_ref`` keeps current."""
+    secrets = {"JWT_SECRET": "x" * 32, "JWT_REFRESH_SECRET": "y" * 32}
+    secrets |= {"CREDS_KEY": "00" * 32, "CREDS_IV": "00" * 16}
+    kernel = build(Sources(secrets, {}), writes=False)
+    for plugin in kernel.plugins:
+        takes = hasattr(plugin, "reload") or kernel.config_refs[plugin.name]
+        assert takes or not plugin.reloads, plugin.name
