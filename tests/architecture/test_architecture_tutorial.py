@@ -17,5 +17,7 @@ async def test_the_tutorial_works(serve: Serve) -> None:
     sys.modules["locutory_greeting"], sys.modules["locutory_greeting.plugin"] = package, module
     for block in blocks:
         exec(compile(block, "tutorial.md", "exec"), module.__dict__)  # noqa: S102
-    await module.test_greeting(serve)
-    await module.test_polls(serve)
+    tests = [test for name, test in vars(module).items() if name.startswith("test_")]
+    assert len(tests) == 3
+    for test in tests:
+        await test(serve)
