@@ -23,19 +23,19 @@ class Overflow(Exception):
 
 
 def is_number(value: Any) -> TypeGuard[Number]:
-    """Is it of a numeric type? Booleans are not."""
+    """``True`` for a value of a numeric type. Booleans are not."""
     return isinstance(value, int | float | Decimal128) and not isinstance(value, bool)
 
 
 def is_nan(value: Any) -> bool:
-    """Is it a number that is none?"""
+    """``True`` for NaN."""
     if isinstance(value, Decimal128):
         return value.to_decimal().is_nan()
     return isinstance(value, float) and value != value
 
 
 def is_zero(value: Number) -> bool:
-    """Is it 0 of any type?"""
+    """``True`` for 0 of any type."""
     return not (value.to_decimal() if isinstance(value, Decimal128) else value)
 
 
@@ -76,7 +76,7 @@ def integer(value: int, *, wide: bool) -> int:
 
 
 def is_wide(value: Any) -> bool:
-    """Is it an integer of 64 bits?"""
+    """``True`` for an integer of 64 bits."""
     return isinstance(value, Int64) or not -(2**31) <= value < 2**31
 
 

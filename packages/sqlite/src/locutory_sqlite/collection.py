@@ -102,7 +102,7 @@ class Collection(Administration, Counting):
         options: FindCursor,
         needed: Needed | None = None,
     ) -> tuple[Reading, Plan] | None:
-        """How a query is read; ``None`` where there is no such collection."""
+        """The plan for reading a query; ``None`` when there is no such collection."""
         stored = connection.catalog.collections.get(self.name)
         if stored is None:
             return None

@@ -17,7 +17,7 @@ _HANDING_OVER = 0.0003  # seconds before the time is up
 _CURSORS = 500  # after so many those that are gone are forgotten
 _CACHE_KILOBYTES = 8192
 WAL_BYTES = 16 * 1024 * 1024
-"""How large the write-ahead log usually grows until it is brought into the file."""
+"""The usual size of the write-ahead log before it is moved into the file."""
 
 
 class TooLong(Exception):
@@ -30,7 +30,7 @@ class Cancelled(Exception):
 
 
 PORTION_SECONDS = 0.008
-"""How long one piece of work may keep other writes waiting."""
+"""The maximum seconds for which one piece of work may delay other writes."""
 
 LONGEST_PORTION_SECONDS = 0.05
 """The same while no other is waiting: larger transactions cost less. Other processes may wait."""
@@ -98,8 +98,8 @@ class Connection:
         self.catalog.refresh(self.sql)
 
     def until_enough(self) -> float:
-        """When, by `clock`, to hand over what was read so far, so that the rest is read in
-        a thread instead of all of it anew."""
+        """The moment, by `clock`, to hand over what was read so far, so that the rest is read in a
+        thread instead of all of it again."""
         return math.inf if self.threaded else self.until - _HANDING_OVER
 
     def tick(self) -> None:
@@ -122,8 +122,8 @@ class Connection:
             raise TooLong
 
     def portion_ends(self, begun: float, keys: int = 0) -> bool:
-        """Should a write that began then, by `clock`, leave the rest for another turn? ``keys``:
-        so many are still to be written for what it has done."""
+        """``True`` when a write that began at ``begun``, by `clock`, should leave the rest for
+        another turn. ``keys``: the number of keys that it has yet to write."""
         passed = clock() - begun + keys * self.key_seconds
         return passed > PORTION_SECONDS and (passed > LONGEST_PORTION_SECONDS or self.crowded())
 

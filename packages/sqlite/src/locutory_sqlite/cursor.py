@@ -42,7 +42,7 @@ class ResultCursor:
 
     @property
     def alive(self) -> bool:
-        """May there be more?"""
+        """``True`` while there may be more documents."""
         return not self._done or self._at < len(self._batch)
 
     def _shape(self) -> Hashable:
@@ -181,7 +181,7 @@ class FindCursor(ResultCursor):
         return self
 
     def batch_size(self, batch_size: int) -> Self:
-        """How many are read at once while iterating."""
+        """Set the number of documents that are read at once during iteration."""
         if batch_size < 0:
             raise ValueError("batch_size must be >= 0")
         self.batch_documents = batch_size or _BATCH

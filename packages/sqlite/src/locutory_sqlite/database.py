@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("locutory.database")
 
 EXPIRY_SECONDS = 60.0
-"""How often documents are looked for whose time has passed."""
+"""The interval at which expired documents are searched."""
 
 LEAST_FREE_BYTES = 32 * 1024 * 1024
 """With less room on the disk a log of its usual size may not fit into the file any more."""
@@ -211,7 +211,8 @@ class Database:
         await self[name].drop()
 
     async def check(self) -> list[str]:
-        """What is wrong in the file, a sentence each; empty if nothing is. Reads all of it."""
+        """The faults of the file, a sentence each; empty when there are none. Reads the whole
+        file."""
         return await self.client.engine.read(check_file, long=True)
 
     def salvage(self, name: str, lost: list[str]) -> ResultCursor:

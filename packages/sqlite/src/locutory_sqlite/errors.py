@@ -38,7 +38,7 @@ class StorageError(ConnectionFailure):
 
 
 class DamagedFile(StorageError):
-    """What was stored cannot be read."""
+    """The stored data cannot be read."""
 
 
 def not_supported(what: str) -> OperationFailure:
@@ -100,17 +100,18 @@ def code_of(error: sqlite3.Error) -> int:
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Has another process locked the file at the moment?"""
+    """``True`` when another process has locked the file at the moment."""
     return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
-    """Is what is stored damaged?"""
+    """``True`` when the stored data is damaged."""
     return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Can what was stored not be read, since it is damaged or since the disk gives errors?"""
+    """``True`` when the stored data cannot be read, because it is damaged or the disk reports
+    errors."""
     return is_corrupt(error) or code_of(error) == sqlite3.SQLITE_IOERR
 
 

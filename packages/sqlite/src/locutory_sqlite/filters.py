@@ -45,7 +45,7 @@ class Filter:
 
     @property
     def matches_all(self) -> bool:
-        """Does it ask for nothing?"""
+        """``True`` when the filter matches every document."""
         return self.test is _all
 
     def look_at(self, fields: frozenset[str] | None) -> None:
@@ -146,7 +146,7 @@ def _form(value: Any) -> Hashable:
 
 
 def is_operators(value: Any) -> bool:
-    """Is it ``{"$operator": …}`` rather than a document to be equal to?"""
+    """``True`` for ``{"$operator": …}``, ``False`` for a value that a document must be equal to."""
     if not isinstance(value, Mapping):
         return False
     first = next(iter(value), "")
@@ -154,7 +154,7 @@ def is_operators(value: Any) -> bool:
 
 
 def conditions_of(path: str, value: Any) -> list[Condition]:
-    """What a filter says of a path: a value to be equal to, an expression, or operators."""
+    """The conditions of a filter on a path: a value to be equal to, an expression, or operators."""
     if is_pattern(value):
         return [Condition(path, "$regex", pattern_of(value))]
     if not is_operators(value):

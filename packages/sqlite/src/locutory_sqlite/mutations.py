@@ -44,8 +44,8 @@ class Change:
 
 
 class Mutations:
-    """What changes one collection; filters and updates are already as the server would get
-    them."""
+    """The changes of one collection; filters and updates are in the form in which a server would
+    receive them."""
 
     def __init__(
         self, engine: Engine, database: str, name: str, codec: "CodecOptions[Document]"
@@ -133,7 +133,7 @@ class Mutations:
         return await self.search.first(query, order, use, certain=upsert)
 
     async def delete(self, query: Filter, *, many: bool) -> int:
-        """How many were removed."""
+        """Delete the matches; return their number."""
         if not many:
             found = await self.search.first(query, [], self.remove, certain=False)
             return int(found is not None)

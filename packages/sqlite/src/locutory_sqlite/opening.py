@@ -9,7 +9,8 @@ FILE_NAME = "database.sqlite"
 """Of the database in the data directory."""
 
 _FORMER = Path("database", "WiredTiger")
-"""What the built-in database of earlier versions has left in the data directory."""
+"""The path, below the data directory, of a file that the built-in database of earlier versions
+left."""
 
 _SCHEME = "sqlite:"
 

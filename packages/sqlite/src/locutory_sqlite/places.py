@@ -8,7 +8,8 @@ from locutory_sqlite.ordering import MISSING
 
 Document = dict[str, Any]
 Change = Callable[[Document, bool], None]
-"""Applies one operator on one path to a document; the flag: is it being inserted?"""
+"""Applies one operator on one path to a document; the flag is ``True`` while it is being
+inserted."""
 
 
 def deepcopy_document(value: Any) -> Any:

@@ -18,7 +18,7 @@ from locutory_sqlite.errors import code_of, is_damage
 from locutory_sqlite.ordering import encode
 
 SHOWN = 20
-"""How many documents are named of those with the same fault."""
+"""The maximum number of named documents with the same fault."""
 
 Row = tuple[int, bytes, bytes]
 """The row of a document, its encoded ``_id``, and the document."""
@@ -98,7 +98,8 @@ class Salvage:
         return {row: shown(identity) for row, identity in self._identities() if row not in read}
 
     def sentences(self) -> list[str]:
-        """What `rows` could not read, for people; nothing if that was all."""
+        """Sentences for users about the documents that `rows` could not read; empty if there were
+        none."""
         lost = dict(sorted(self.lost().items()))
         names = ", ".join(name or f"row {row}" for row, name in islice(lost.items(), SHOWN))
         if len(lost) > SHOWN:

@@ -14,11 +14,11 @@ Document = dict[str, Any]
 
 @dataclass(slots=True)
 class Shape:
-    """What happens to the fields of an object.
+    """The changes to the fields of an object.
 
-    ``including``: only what is named is kept, or all but that. ``named``: the fields that are
-    kept or left out whole; ``below``: those that are looked into; ``computed``: those with
-    a new value, which comes from the whole document.
+    ``including``: only named fields are kept, or all but those. ``named``: the fields that are kept
+    or left out as a whole; ``below``: those with changes inside of them; ``computed``: those with a
+    new value, which is computed from the whole document.
     """
 
     including: bool

@@ -32,8 +32,8 @@ class Needed:
 
 
 def needed_by(projection: Any, fields: Iterable[str] | None, order: Iterable[str]) -> Needed | None:
-    """What a query needs of its documents. ``fields``: those that its filter looks at; ``order``:
-    the paths of its sort. ``None``: everything, as far as can be seen."""
+    """The fields that a query needs of its documents. ``fields``: those that its filter reads;
+    ``order``: the paths of its sort. ``None``: everything, or unknown."""
     if fields is None or projection is None:
         return None
     given = projection if isinstance(projection, Mapping) else dict.fromkeys(projection, 1)

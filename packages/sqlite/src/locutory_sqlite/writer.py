@@ -90,8 +90,8 @@ class Writer:
         return connection
 
     async def write(self, work: "Work[T]") -> T:
-        """What ``work`` returns, once it is on the disk. Raises what it raises, and then
-        nothing of it is kept; `StorageError` when it could not be stored."""
+        """The result of ``work``, once it is on the disk. Raises its exceptions, and then keeps
+        none of its changes; `StorageError` when they could not be stored."""
         if self._closing.is_set():
             raise StorageError("The database is closed")
         done: asyncio.Future[Any] = self._loop.create_future()

@@ -233,7 +233,7 @@ class Writing:
 
 
 def has_row(index: Index, row: int) -> bool:
-    """Does an index hold the keys of a row, or will it be filled with them?"""
+    """``True`` when an index contains the keys of a row, or will be filled with them."""
     return index.filled is None or row <= index.filled
 
 
