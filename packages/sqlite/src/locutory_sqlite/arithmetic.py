@@ -1,7 +1,7 @@
 """Arithmetic on BSON's numbers: 32- and 64-bit integers, doubles and decimals.
 
-A result has the widest type of its operands; an integer that does not fit becomes a 64-bit one.
-The driver's types stand for them: ``int``, ``Int64``, ``float`` and ``Decimal128``.
+A result has the widest type of its operands; an integer that does not fit becomes a 64-bit one. The
+driver's types represent them: ``int``, ``Int64``, ``float`` and ``Decimal128``.
 """
 
 import math
@@ -40,7 +40,7 @@ def is_zero(value: Number) -> bool:
 
 
 def whole(value: Any) -> int | None:
-    """The number as an ``int``; ``None`` for a fraction and for what is no number."""
+    """The number as an ``int``; ``None`` for a fraction and for anything but a number."""
     if not is_number(value):
         return None
     if isinstance(value, int):

@@ -173,7 +173,7 @@ def _point(encoded: bytes) -> Span:
 
 
 def _spans(condition: Condition) -> list[Span] | None:
-    """``None`` where an index says nothing."""
+    """The spans that a condition allows; ``None`` when it does not restrict an index."""
     operator, value = condition.operator, condition.value
     if operator == "$eq":
         return _equal(value)

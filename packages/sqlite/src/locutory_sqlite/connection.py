@@ -1,4 +1,4 @@
-"""One connection to the file, and how long what runs on it may go on without a pause."""
+"""One connection to the file, and the limits of time for the work on it."""
 
 import math
 import sqlite3
@@ -43,13 +43,10 @@ after every row as well, but takes it back before the event loop has woken up.""
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One connection with what it knows of the catalogue.
-
-    ``until``, by `clock`: when `late` is to be called, which raises or pauses. Whatever may go
-    on for long looks at it again and again. ``crowded``: do other writes wait? ``key_seconds``:
-    how long it lately took to write or remove a key of an index.
-    ``threaded``: does a read run on it in a thread?
-    """
+    """One connection with its knowledge of the catalogue. ``until``, by `clock`: the moment from
+    which `late` is called, which raises or pauses; long work checks it repeatedly. ``crowded``
+    returns ``True`` while other writes wait. ``key_seconds``: the recent time to write or remove a
+    key of an index. ``threaded``: ``True`` while a read runs on it in a thread."""
 
     sql: sqlite3.Connection
     catalog: Catalog = field(default_factory=Catalog)
@@ -90,8 +87,8 @@ class Connection:
             self.sql.execute("ROLLBACK")
 
     def undo(self, savepoint: str = "") -> None:
-        """Take back what came since a savepoint, or all of the transaction, and forget the
-        catalogue that was undone with it."""
+        """Roll back to a savepoint, or all of the transaction, and forget the catalogue that was
+        rolled back with it."""
         self.release()
         self.sql.execute(f"ROLLBACK TO {savepoint}" if savepoint else "ROLLBACK")
         self.catalog.version = -1
@@ -103,7 +100,7 @@ class Connection:
         return math.inf if self.threaded else self.until - _HANDING_OVER
 
     def tick(self) -> None:
-        """Call it now and then in what may take long."""
+        """Call it repeatedly in work that may take long."""
         if clock() > self.until:
             self.late()
 
@@ -128,7 +125,7 @@ class Connection:
         return passed > PORTION_SECONDS and (passed > LONGEST_PORTION_SECONDS or self.crowded())
 
     def cancel(self) -> None:
-        """End what runs on it in a thread."""
+        """Interrupt the work that runs on it in a thread."""
         self.cancelled = True
         self.until = -math.inf
         self.sql.interrupt()

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Counting:
-    """The methods of a `Collection` that tell of its documents without returning them."""
+    """The methods of a `Collection` that count its documents without returning them."""
 
     name: str
     _codec: "CodecOptions[Document]"

@@ -26,8 +26,8 @@ class ResultCursor:
     def __init__(
         self, engine: "Engine", open_: Open, *, shape: Hashable = None, long: bool = False
     ) -> None:
-        """``shape``: what it has in common with queries that take about as long; ``long``: it
-        is known to, so that it is not tried on the event loop."""
+        """``shape``: the common part of queries that take about as long; ``long``: it is known to
+        take long, so it is not tried on the event loop."""
         self._engine = engine
         self._open = open_
         self._shape_known = shape
@@ -175,7 +175,7 @@ class FindCursor(ResultCursor):
         return self
 
     def limit(self, limit: int) -> Self:
-        """Read no more than these; 0 is no limit."""
+        """Limit the number of documents to read; 0 is no limit."""
         self._unread()
         self.limited = abs(limit)
         return self

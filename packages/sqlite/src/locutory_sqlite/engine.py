@@ -1,8 +1,8 @@
-"""The open file: its writer, its readers, and what is known of its faults.
+"""The open file: its writer, its readers, and its known faults.
 
-Reads begin on the event loop; one that is not done after `LOOP_SECONDS` goes on in a thread.
-Writes of all callers go through one thread, and those that wait at the same moment share one
-transaction and so one wait for the disk. Other processes may have the file open.
+Reads begin on the event loop; one that is not done after `LOOP_SECONDS` continues in a thread.
+Writes of all callers use one thread, and those that wait at the same moment share one transaction
+and so one wait for the disk. Other processes may have the file open.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ class Engine:
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Make or open the file; `StorageError` says what keeps it from opening, and
-        ``FileNotFoundError`` that there is none, where none is to be made."""
+        """Create or open the file. Raises `StorageError` with the reason when it cannot be opened,
+        and ``FileNotFoundError`` when it does not exist and is not to be created."""
         first, identity = await asyncio.to_thread(self._first)
         self._identity = identity
         self._damage = damage = Damage(self.path, identity)

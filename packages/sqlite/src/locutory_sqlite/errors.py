@@ -29,10 +29,8 @@ TOO_LARGE = 10334
 
 class StorageError(ConnectionFailure):
     """The file cannot be read or written at the moment: full disk, locked, damaged, read-only.
-
-    What was acknowledged before is kept; the next call tries again. ``advice``: what the operator
-    does about it.
-    """
+    Acknowledged writes are kept; the next call tries again. ``advice``: a sentence for the
+    operator."""
 
     advice = "docs/database.md tells what each fault means; locutory database check looks closer"
 
@@ -90,7 +88,7 @@ _TEXTS = {
 
 
 def damaged() -> DamagedFile:
-    """The error of what cannot be read although SQLite does not mind it."""
+    """The error for data that cannot be read although SQLite reports no damage."""
     return DamagedFile(_TEXTS[sqlite3.SQLITE_CORRUPT])
 
 
@@ -116,6 +114,6 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def storage_error(error: sqlite3.Error) -> StorageError:
-    """SQLite's error in words that say what to do."""
+    """SQLite's error as a `StorageError` with advice."""
     text = _TEXTS.get(code_of(error))
     return StorageError(text or f"The database does not answer: {error}")

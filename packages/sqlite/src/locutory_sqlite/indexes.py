@@ -83,7 +83,8 @@ class Index:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Index":
-        """From what ``createIndexes`` takes; ``OperationFailure`` for kinds that are not here."""
+        """An index from a definition of ``createIndexes``; ``OperationFailure`` for kinds that are
+        not supported."""
         unknown = {name for name, value in document.items() if value} - _KNOWN - _IGNORED
         if unknown:
             raise not_supported(f"the index option {sorted(unknown)[0]}")

@@ -23,8 +23,8 @@ def position_of(name: str) -> int | None:
 
 
 def walk(value: Any, parts: tuple[str, ...], at: int) -> tuple[Any, int]:
-    """Through objects, as far as the path or the first array: what is there, and the number of
-    names used; `MISSING` where the path ends before."""
+    """Follow a path through objects, up to its end or the first array: the value there, and the
+    number of names used; `MISSING` where the path ends before."""
     while at < len(parts):
         if not isinstance(value, dict):
             if isinstance(value, list):

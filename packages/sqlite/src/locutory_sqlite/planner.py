@@ -110,11 +110,9 @@ def plan(
     *,
     limited: bool,
 ) -> Plan:
-    """The plan with the fewest rows to read, as far as cheap counts tell.
-
-    ``limited``: only the first rows in the order are wanted, so that an index in that order
-    may be better than one that finds fewer rows. ``preferences`` are those of the indexes.
-    """
+    """The plan with the fewest rows to read, according to cheap counts. ``limited``: only the first
+    rows in the order are wanted, so that an index in that order may be better than one that finds
+    fewer rows. ``preferences`` are those of the indexes."""
     ids = ids_of(query)
     if ids is not None:
         by_id = bool(order) and order[0][0] == "_id"

@@ -1,6 +1,6 @@
 """Documents as they are stored: a collection read with ``document_class=RawBSONDocument``.
 
-Nothing is decoded that a filter or a sort does not ask for, and what is written keeps its bytes.
+Only fields that a filter or a sort needs are decoded, and written documents keep their bytes.
 """
 
 import math

@@ -191,7 +191,7 @@ class Readers:
         return found
 
     async def _fault(self, reader: Connection, error: Exception) -> StorageError | None:
-        """The fault of the storage behind what a read has raised, if it is one."""
+        """The fault of the storage that caused the exception of a read, or ``None``."""
         reader.faulty = True  # it may remember what it has read
         if isinstance(error, sqlite3.Error):
             return self._met(error)
@@ -206,7 +206,7 @@ class Readers:
     # Closing
 
     async def close(self) -> None:
-        """End what is read, and close every connection."""
+        """Interrupt running reads, and close every connection."""
         self._closed = True
         for reader in list(self._lent):
             reader.cancel()

@@ -18,7 +18,7 @@ _FRESH_SECONDS = 5.0  # another process may be making it
 
 
 class ForeignFile(StorageError):
-    """The file belongs to another program, or is no database."""
+    """The file belongs to another program, or is not a database."""
 
     advice = "name another file, or move this one away: nothing was written to it"
 

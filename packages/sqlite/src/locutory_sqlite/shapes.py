@@ -77,7 +77,8 @@ class Shape:
         return kept
 
     def _kept_below(self, value: Any) -> Any:
-        """In objects, and in those of arrays; other values are no part of an inclusion."""
+        """The kept fields of objects, and of those in arrays; other values are not part of an
+        inclusion."""
         if isinstance(value, dict):
             return self._kept(value)
         if isinstance(value, list):
@@ -105,8 +106,8 @@ class Shape:
 
 
 def changed(document: Any, names: tuple[str, ...], work: Callable[[Any], Any]) -> Any:
-    """A document with the value of a path replaced by ``work`` of it, in each object of an array;
-    what is not there is left alone."""
+    """A document with the value of a path replaced by the result of ``work``, in each object of an
+    array; missing values are not added."""
     if isinstance(document, list):
         return [changed(one, names, work) for one in document]
     if not isinstance(document, dict) or names[0] not in document:

@@ -75,8 +75,8 @@ class SnapshotEngine(Engine):
 
 @contextlib.asynccontextmanager
 async def snapshot(database: "Database") -> AsyncIterator["Database"]:
-    """The database as it is now, for as long as the block runs. What is written meanwhile stays
-    in the write-ahead log, which grows by it."""
+    """The database as it is now, for as long as the block runs. Writes meanwhile stay in the
+    write-ahead log, which grows."""
     client = database.client
     async with client.engine.snapshot() as reader:
         readers = SnapshotReaders(client.engine.readers, reader)

@@ -1,7 +1,7 @@
-"""Leaving out of a document's BSON what a query does not look at, before it is decoded.
+"""Removing fields that a query does not need from a document's BSON, before it is decoded.
 
-A conversation holds the ids of all its messages: decoding a thousand of them takes longer than all the
-rest of a page of the list.
+A conversation contains the ids of all its messages: decoding a thousand of them takes longer than
+the rest of a page of the list.
 """
 
 from collections.abc import Iterable, Mapping
