@@ -52,7 +52,7 @@ class ConfigRef(Generic[T]):
 
 @dataclass(frozen=True)
 class Context(Generic[ConfigT]):
-    """What the hooks of one plugin work with: ``Context[MyConfig]``.
+    """The environment of the hooks of one plugin, annotated as ``Context[MyConfig]``.
 
     Attributes:
         plugin: the plugin's name.
@@ -60,24 +60,24 @@ class Context(Generic[ConfigT]):
         kernel: the kernel's own settings.
         environment: variables of the process and of ``.env``.
         yaml: ``librechat.yaml`` as read, without defaults; see `section`.
-        services: what other plugins offer. In ``setup`` those are there that come earlier in
-            the order, which ``needs`` and ``wants`` decide.
-        events: publishes to other plugins.
-        policy: what callers may do: the plugin that provides `POLICY`, else the defaults that
-            plugins declare.
-        permission_groups: what plugins declare in their hook ``permissions``, by name; empty
-            until all of them have.
+        services: services and extension entries of plugins. In ``setup`` it has those of plugins
+            that come earlier in the order, which ``needs`` and ``wants`` determine.
+        events: publishes facts, and checks steps, for the handlers of plugins.
+        policy: decides what callers may do: the plugin that provides `POLICY`, else the
+            defaults that plugins declare.
+        permission_groups: the groups of the plugins' hooks ``permissions``, by name; empty
+            until all of these have run.
         routes: the routes of this server.
-        database: its collections; open in phases, jobs and handlers, not in hooks.
+        database: the collections; open in phases, jobs and handlers, not in hooks.
         cache: values with an expiry that all workers share.
-        credentials: the secrets of the deployment, and the ciphers made of them.
+        credentials: the secrets of the deployment, and the ciphers with them.
         limits: rate limits beyond those of routes.
         redis: the Redis server that workers share, ``None`` unless ``USE_REDIS`` is on.
         broadcast: ``broadcast(channel, heard)``: short texts to the other workers; see
             `locutory.data.redis.Broadcast`.
         data_dir: folder for files of this server.
         log: a logger that names the plugin.
-        is_ready: has the server finished its start?
+        is_ready: returns ``True`` when the server has finished its start.
     """
 
     plugin: str

@@ -99,8 +99,9 @@ class EmbeddedDatabase:
         return self._folder.storage.is_dir() and any(self._folder.storage.iterdir())
 
     async def start(self) -> str:
-        """Start the database and wait until it answers: its ``mongodb://`` URI (holds the
-        password). ``StartupError`` says what is wrong; nothing is left running then."""
+        """Start the database, wait until it answers, and return its ``mongodb://`` URI, which
+        contains the password. ``StartupError`` with the reason when that fails; no process is left
+        running then."""
         await self._folder.open()
         try:
             program = choose(self._folder.path, self._folder.storage)

@@ -1,4 +1,5 @@
-"""The data directory of the embedded database: files, locks, log, and what a dead server left."""
+"""The data directory of the embedded database: files, locks, log, and the remains of a crashed
+server."""
 
 import asyncio
 import contextlib
@@ -41,7 +42,7 @@ class _Lock:
         return True
 
     def name(self, process: int, port: int = 0) -> None:
-        """Write who uses what is locked: process id and port."""
+        """Write the process id and port of the process that holds the lock."""
         if self.descriptor is not None:
             os.truncate(self.descriptor, 0)
             os.pwrite(self.descriptor, f"{process} {port}".encode(), 0)

@@ -51,7 +51,7 @@ def _watched(reader: "Connection", documents: Iterable[Document]) -> Iterator[Do
 
 
 def shape_of_pipeline(name: str, stages: Sequence[Mapping[str, Any]]) -> Hashable:
-    """What pipelines have in common that take about as long: all but their values."""
+    """The common part of pipelines that take about as long: everything but their values."""
     parts: list[Any] = [name]
     for stage in stages:
         for operator, operand in stage.items():
@@ -60,7 +60,7 @@ def shape_of_pipeline(name: str, stages: Sequence[Mapping[str, Any]]) -> Hashabl
 
 
 def takes_long(stages: Sequence[Mapping[str, Any]]) -> bool:
-    """Is there a stage inside of which the time is not looked at?"""
+    """``True`` when there is a stage during which the time is not checked."""
     return any("$facet" in stage for stage in stages)
 
 

@@ -1,7 +1,7 @@
 """Arithmetic on BSON's numbers: 32- and 64-bit integers, doubles and decimals.
 
-A result has the widest type of its operands; an integer that does not fit becomes a 64-bit one.
-The driver's types stand for them: ``int``, ``Int64``, ``float`` and ``Decimal128``.
+A result has the widest type of its operands; an integer that does not fit becomes a 64-bit one. The
+driver's types represent them: ``int``, ``Int64``, ``float`` and ``Decimal128``.
 """
 
 import math
@@ -23,24 +23,24 @@ class Overflow(Exception):
 
 
 def is_number(value: Any) -> TypeGuard[Number]:
-    """Is it of a numeric type? Booleans are not."""
+    """``True`` for a value of a numeric type. Booleans are not."""
     return isinstance(value, int | float | Decimal128) and not isinstance(value, bool)
 
 
 def is_nan(value: Any) -> bool:
-    """Is it a number that is none?"""
+    """``True`` for NaN."""
     if isinstance(value, Decimal128):
         return value.to_decimal().is_nan()
     return isinstance(value, float) and value != value
 
 
 def is_zero(value: Number) -> bool:
-    """Is it 0 of any type?"""
+    """``True`` for 0 of any type."""
     return not (value.to_decimal() if isinstance(value, Decimal128) else value)
 
 
 def whole(value: Any) -> int | None:
-    """The number as an ``int``; ``None`` for a fraction and for what is no number."""
+    """The number as an ``int``; ``None`` for a fraction and for anything but a number."""
     if not is_number(value):
         return None
     if isinstance(value, int):
@@ -76,7 +76,7 @@ def integer(value: int, *, wide: bool) -> int:
 
 
 def is_wide(value: Any) -> bool:
-    """Is it an integer of 64 bits?"""
+    """``True`` for an integer of 64 bits."""
     return isinstance(value, Int64) or not -(2**31) <= value < 2**31
 
 

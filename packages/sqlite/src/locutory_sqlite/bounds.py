@@ -66,13 +66,13 @@ def _mirrored(edge: Dispatcher) -> Dispatcher:
 
 
 def is_point(span: Span) -> bool:
-    """Does the span hold one value only?"""
+    """``True`` when the span contains one value only."""
     (low, behind), (high, also) = span
     return low == high and not behind and also
 
 
 def admits_null(spans: list[Span]) -> bool:
-    """Do documents without the field lie in the spans?"""
+    """``True`` when documents without the field are in the spans."""
     return any(_key(low) <= NULL < _key(high) for low, high in spans)
 
 
@@ -111,8 +111,8 @@ def _joined(spans: list[Span]) -> list[Span]:
 
 
 def bounds_of(query: Filter) -> dict[str, list[list[Span]]]:
-    """What the conditions of a filter say; the alternatives of an ``$or`` say what is common
-    to all of them."""
+    """The spans that the conditions of a filter allow, by path; of the alternatives of an ``$or``,
+    for the paths that all of them restrict."""
     found: dict[str, list[list[Span]]] = {}
     for condition in query.conditions:
         spans = _spans(condition)
@@ -141,8 +141,8 @@ def _inside(condition: Condition, found: dict[str, list[list[Span]]]) -> None:
 
 
 def says_exactly(condition: Condition) -> bool:
-    """Does a condition hold for every document whose key lies in its spans, if no array is on
-    its path?"""
+    """``True`` when a condition holds for every document whose key is in its spans, if no array is
+    on its path."""
     operator, value = condition.operator, condition.value
     if operator == "$in":
         return not any(isinstance(one, list) or is_pattern(one) for one in value)
@@ -173,7 +173,7 @@ def _point(encoded: bytes) -> Span:
 
 
 def _spans(condition: Condition) -> list[Span] | None:
-    """``None`` where an index says nothing."""
+    """The spans that a condition allows; ``None`` when it does not restrict an index."""
     operator, value = condition.operator, condition.value
     if operator == "$eq":
         return _equal(value)

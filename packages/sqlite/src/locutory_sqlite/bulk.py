@@ -85,7 +85,7 @@ class Bulk:
             total["upserted"].append({"index": number, "_id": outcome["upserted"]})
 
     def _portion(self, at: int, writer: Connection) -> "list[Result | WriteError]":
-        """What some of the requests from ``at`` on come to; none if the first takes long."""
+        """The results of some of the requests from ``at`` on; none if the first takes long."""
         begun = clock()
         found: list[Result | WriteError] = []
         writing: Writing | None = None

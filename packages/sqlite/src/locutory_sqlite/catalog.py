@@ -20,7 +20,8 @@ from locutory_sqlite.planner import Preferences
 STORED: CodecOptions[Any] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
-"""How stored documents are read for their keys: any BSON can be, dates of the year 10000 too."""
+"""The options for reading the keys of stored documents: they accept any BSON, even dates of the
+year 10000."""
 
 FORMAT = 1
 ID_INDEX = Index("_id_", (("_id", 1),), unique=True)

@@ -1,4 +1,4 @@
-"""Looking through a file: is it whole, and do its indexes agree with its documents?"""
+"""Checking that a file is undamaged, and that its indexes match its documents."""
 
 import re
 import sqlite3
@@ -18,14 +18,14 @@ from locutory_sqlite.salvage import SHOWN, Salvage, about, decoded
 from locutory_sqlite.writing import has_row
 
 MOST = 1000
-"""How many findings are told; a damaged file may have millions."""
+"""The maximum number of reported findings; a damaged file may have millions."""
 
 _ID_INDEX = re.compile(r"sqlite_autoindex_c(\d+)_1")
 
 
 def check_file(reader: Connection) -> list[str]:
-    """What is wrong, a sentence each, nothing if nothing is: first what is wrong with the
-    collections, of which damaged documents are named. Takes as long as reading it all."""
+    """The faults of the file, a sentence each; empty when there are none. Those of the collections,
+    with the names of damaged documents, come first. Takes as long as reading the whole file."""
     found: list[str] = []
     try:
         found.extend(islice(_findings(reader), MOST))
@@ -44,7 +44,7 @@ def _findings(reader: Connection) -> Iterator[str]:
 
 
 def _by_sqlite(reader: Connection) -> Iterator[str]:
-    """What SQLite itself finds, which knows pages and tables only."""
+    """The findings of SQLite itself, which knows pages and tables only."""
     names = {stored.number: stored.name for stored in reader.catalog.collections.values()}
     count = 0
     try:

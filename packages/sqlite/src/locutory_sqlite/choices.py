@@ -1,4 +1,4 @@
-"""What a filter says of the keys of an index."""
+"""The restrictions that a filter puts on the keys of an index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ class Chosen:
 
 
 class Choices:
-    """What a filter says of its paths, worked out once for all indexes."""
+    """The restrictions of a filter by path, computed once for all indexes."""
 
     def __init__(self, query: Filter) -> None:
         self.bounds = bounds_of(query)
         self._known: dict[tuple[str, int, bool], Chosen] = {}
 
     def of(self, path: str, direction: int, *, multikey: bool) -> Chosen | None:
-        """``None`` where it says nothing."""
+        """The choices for a path; ``None`` when the filter does not restrict it."""
         options = self.bounds.get(path)
         if not options:
             return None
@@ -49,8 +49,8 @@ class Choices:
 
 
 def says_all(query: Filter, index: Index) -> bool:
-    """Do the ranges of a filter in an index hold the keys of the matches and nothing else, so
-    that counting needs no documents?"""
+    """``True`` when the ranges of a filter in an index contain the keys of the matches and nothing
+    else, so that counting needs no documents."""
     if not query.plain or not query.conditions:
         return False
     choices = Choices(query)
@@ -70,8 +70,9 @@ def says_all(query: Filter, index: Index) -> bool:
 def covered_ranges(
     query: Filter, path: str, index: Index
 ) -> tuple[bytes, int, Sequence[Range]] | None:
-    """Where an index holds exactly the values that a path has in the matches: the beginning of
-    the keys, the direction of the path in them, and the ranges."""
+    """The place where an index contains exactly the values that a path has in the matches: the
+    prefix of the keys, the direction of the path in them, and the ranges; ``None`` when there is
+    none."""
     if index.multikey or index.sparse or index.condition is not None or not query.plain:
         return None
     if not all(map(says_exactly, query.conditions)):

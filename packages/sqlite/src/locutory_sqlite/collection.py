@@ -102,7 +102,7 @@ class Collection(Administration, Counting):
         options: FindCursor,
         needed: Needed | None = None,
     ) -> tuple[Reading, Plan] | None:
-        """How a query is read; ``None`` where there is no such collection."""
+        """The plan for reading a query; ``None`` when there is no such collection."""
         stored = connection.catalog.collections.get(self.name)
         if stored is None:
             return None
@@ -178,7 +178,7 @@ class Collection(Administration, Counting):
     async def aggregate(
         self, pipeline: Sequence[Mapping[str, Any]], **options: Any
     ) -> ResultCursor:
-        """A cursor over what comes out of a pipeline."""
+        """A cursor over the results of a pipeline."""
         check_options(options, "hint")
         hint = hint_name(options.get("hint"))
         stages: list[Document] = self._normal({"pipeline": list(pipeline)})["pipeline"]
@@ -210,7 +210,7 @@ class Collection(Administration, Counting):
     async def insert_many(
         self, documents: Iterable[Any], ordered: bool = True, **options: Any
     ) -> InsertManyResult:
-        """Store documents; ``BulkWriteError`` tells which were refused."""
+        """Store documents; ``BulkWriteError`` names those that were refused."""
         check_options(options)
         given = list(documents)
         if not given:
@@ -331,8 +331,8 @@ class Collection(Administration, Counting):
     async def bulk_write(
         self, requests: Sequence[Any], ordered: bool = True, **options: Any
     ) -> BulkWriteResult:
-        """Several writes; ``BulkWriteError`` tells which were refused, and what the others did
-        is kept."""
+        """Do several writes; ``BulkWriteError`` names those that were refused, and the effects of
+        the others are kept."""
         check_options(options)
         if not requests:
             raise TypeError("requests must be a non-empty list")

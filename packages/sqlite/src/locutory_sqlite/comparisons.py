@@ -19,8 +19,8 @@ _PLAIN = (str, ObjectId)
 
 
 def equals(wanted: Any) -> ValueTest:
-    """Equality as the server has it: 1 is 1.0 but not true, objects are equal only with their
-    fields in the same order, and null is what is missing too."""
+    """Equality as in MongoDB: 1 equals 1.0 but not true, objects are equal only with their fields
+    in the same order, and null equals a missing field."""
     kind = type(wanted)
     if wanted is None:
         return lambda value: value is None or value is MISSING

@@ -1,4 +1,4 @@
-"""One connection to the file, and how long what runs on it may go on without a pause."""
+"""One connection to the file, and the limits of time for the work on it."""
 
 import math
 import sqlite3
@@ -17,7 +17,7 @@ _HANDING_OVER = 0.0003  # seconds before the time is up
 _CURSORS = 500  # after so many those that are gone are forgotten
 _CACHE_KILOBYTES = 8192
 WAL_BYTES = 16 * 1024 * 1024
-"""How large the write-ahead log usually grows until it is brought into the file."""
+"""The usual size of the write-ahead log before it is moved into the file."""
 
 
 class TooLong(Exception):
@@ -30,7 +30,7 @@ class Cancelled(Exception):
 
 
 PORTION_SECONDS = 0.008
-"""How long one piece of work may keep other writes waiting."""
+"""The maximum seconds for which one piece of work may delay other writes."""
 
 LONGEST_PORTION_SECONDS = 0.05
 """The same while no other is waiting: larger transactions cost less. Other processes may wait."""
@@ -43,13 +43,10 @@ after every row as well, but takes it back before the event loop has woken up.""
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One connection with what it knows of the catalogue.
-
-    ``until``, by `clock`: when `late` is to be called, which raises or pauses. Whatever may go
-    on for long looks at it again and again. ``crowded``: do other writes wait? ``key_seconds``:
-    how long it lately took to write or remove a key of an index.
-    ``threaded``: does a read run on it in a thread?
-    """
+    """One connection with its knowledge of the catalogue. ``until``, by `clock`: the moment from
+    which `late` is called, which raises or pauses; long work checks it repeatedly. ``crowded``
+    returns ``True`` while other writes wait. ``key_seconds``: the recent time to write or remove a
+    key of an index. ``threaded``: ``True`` while a read runs on it in a thread."""
 
     sql: sqlite3.Connection
     catalog: Catalog = field(default_factory=Catalog)
@@ -90,20 +87,20 @@ class Connection:
             self.sql.execute("ROLLBACK")
 
     def undo(self, savepoint: str = "") -> None:
-        """Take back what came since a savepoint, or all of the transaction, and forget the
-        catalogue that was undone with it."""
+        """Roll back to a savepoint, or all of the transaction, and forget the catalogue that was
+        rolled back with it."""
         self.release()
         self.sql.execute(f"ROLLBACK TO {savepoint}" if savepoint else "ROLLBACK")
         self.catalog.version = -1
         self.catalog.refresh(self.sql)
 
     def until_enough(self) -> float:
-        """When, by `clock`, to hand over what was read so far, so that the rest is read in
-        a thread instead of all of it anew."""
+        """The moment, by `clock`, to hand over what was read so far, so that the rest is read in a
+        thread instead of all of it again."""
         return math.inf if self.threaded else self.until - _HANDING_OVER
 
     def tick(self) -> None:
-        """Call it now and then in what may take long."""
+        """Call it repeatedly in work that may take long."""
         if clock() > self.until:
             self.late()
 
@@ -122,13 +119,13 @@ class Connection:
             raise TooLong
 
     def portion_ends(self, begun: float, keys: int = 0) -> bool:
-        """Should a write that began then, by `clock`, leave the rest for another turn? ``keys``:
-        so many are still to be written for what it has done."""
+        """``True`` when a write that began at ``begun``, by `clock`, should leave the rest for
+        another turn. ``keys``: the number of keys that it has yet to write."""
         passed = clock() - begun + keys * self.key_seconds
         return passed > PORTION_SECONDS and (passed > LONGEST_PORTION_SECONDS or self.crowded())
 
     def cancel(self) -> None:
-        """End what runs on it in a thread."""
+        """Interrupt the work that runs on it in a thread."""
         self.cancelled = True
         self.until = -math.inf
         self.sql.interrupt()

@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 
 class Counting:
-    """The methods of a `Collection` that tell of its documents without returning them."""
+    """The methods of a `Collection` that count its documents without returning them."""
 
     name: str
     _codec: "CodecOptions[Document]"
     _engine: "Engine"
 
     async def count_documents(self, filter: Mapping[str, Any], **options: Any) -> int:
-        """How many match."""
+        """The number of documents that match."""
         check_options(options, "skip", "limit", "hint")
         skip, limit = int(options.get("skip") or 0), int(options.get("limit") or 0)
         hint = hint_name(options.get("hint"))
@@ -44,7 +44,7 @@ class Counting:
     async def _covered(
         self, kind: str, filter: Any, work: Callable[[Covering, Filter], T], nothing: T
     ) -> T:
-        """What ``work`` finds in the collection, or ``nothing`` if that is not there."""
+        """The result of ``work`` for the collection, or ``nothing`` if that does not exist."""
         late = LateFilter(filter, self._codec)
         shape = None if late.long else (kind, shape_of(self.name, late(), [], limited=False))
 
@@ -57,7 +57,7 @@ class Counting:
         return await self._engine.read(read, long=late.long, shape=shape)
 
     async def estimated_document_count(self, **options: Any) -> int:
-        """How many documents there are."""
+        """The number of documents."""
         check_options(options)
 
         def count(reader: "Connection") -> int:

@@ -23,7 +23,7 @@ class Covering(Reading):
     """A `Reading` that need not read the documents."""
 
     def count(self, query: Filter, chosen: Plan, *, skip: int = 0, limit: int = 0) -> int:
-        """How many match, after leaving out ``skip`` and at most ``limit`` (0 is no limit)."""
+        """The number of matches after skipping ``skip``, at most ``limit`` (0 is no limit)."""
         most = skip + limit if limit else 2**62
         number = self._counted(query, chosen, most)
         if number is None:

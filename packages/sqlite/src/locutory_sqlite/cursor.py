@@ -26,8 +26,8 @@ class ResultCursor:
     def __init__(
         self, engine: "Engine", open_: Open, *, shape: Hashable = None, long: bool = False
     ) -> None:
-        """``shape``: what it has in common with queries that take about as long; ``long``: it
-        is known to, so that it is not tried on the event loop."""
+        """``shape``: the common part of queries that take about as long; ``long``: it is known to
+        take long, so it is not tried on the event loop."""
         self._engine = engine
         self._open = open_
         self._shape_known = shape
@@ -42,7 +42,7 @@ class ResultCursor:
 
     @property
     def alive(self) -> bool:
-        """May there be more?"""
+        """``True`` while there may be more documents."""
         return not self._done or self._at < len(self._batch)
 
     def _shape(self) -> Hashable:
@@ -175,13 +175,13 @@ class FindCursor(ResultCursor):
         return self
 
     def limit(self, limit: int) -> Self:
-        """Read no more than these; 0 is no limit."""
+        """Limit the number of documents to read; 0 is no limit."""
         self._unread()
         self.limited = abs(limit)
         return self
 
     def batch_size(self, batch_size: int) -> Self:
-        """How many are read at once while iterating."""
+        """Set the number of documents that are read at once during iteration."""
         if batch_size < 0:
             raise ValueError("batch_size must be >= 0")
         self.batch_documents = batch_size or _BATCH

@@ -28,17 +28,17 @@ LOOK_SECONDS = 30.0
 """Between two looks at least; ten times as long as one takes where that is more."""
 
 CONFIRM_SECONDS = 2.0
-"""How long a call waits for a look that tells why it has failed."""
+"""The seconds for which a failed call waits for a check that finds the reason."""
 
 SUSPICIOUS = (
     InvalidBSON, TypeError, ValueError, LookupError, AttributeError, AssertionError,
     RecursionError, struct.error, sqlite3.Error,
 )  # fmt: skip
-"""What our own code raises when a damaged page has values that were never written."""
+"""The exceptions of this package's code when a damaged page has values that were never written."""
 
 
 class Damage:
-    """What is known of the damage of one open file. Of one event loop, but for `met`."""
+    """The known damage of one open file. To be used in one event loop, except `met`."""
 
     def __init__(self, path: Path, identity: Identity) -> None:
         self._path = path
@@ -55,15 +55,15 @@ class Damage:
         self._fault = fault
 
     def watch(self) -> StorageError | None:
-        """What was met, if it may still be there. It does not pass by itself: for whoever asks,
-        the file is looked through in a thread, at once and then now and again."""
+        """The fault that was met, if it may still exist. It is not cleared by itself: when this is
+        called, the file is checked in a thread, at once and then at intervals."""
         if self._fault is not None:
             self.look()
         return self._fault
 
     async def confirmed(self, error: Exception) -> StorageError | None:
-        """Whether one of the `SUSPICIOUS` errors comes from damage; ``None`` if it does not, or if
-        that takes too long to find out."""
+        """The fault, when one of the `SUSPICIOUS` errors comes from damage; ``None`` when it does
+        not, or when that cannot be determined in time."""
         if isinstance(error, InvalidBSON):
             # The other reason is a date that does not suit the reader's options.
             return None if "datetime_conversion" in str(error) else damaged()
@@ -128,7 +128,8 @@ class Damage:
 
 
 def _values(sql: sqlite3.Connection) -> str:
-    """What is wrong with the kinds of values, of which SQLite does not mind any."""
+    """A finding about values of a wrong type, which SQLite does not check; "" when there are
+    none."""
     catalog = Catalog()
     catalog.refresh(sql)
     for stored in catalog.collections.values():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("locutory.database")
 
 EXPIRY_SECONDS = 60.0
-"""How often documents are looked for whose time has passed."""
+"""The interval at which expired documents are searched."""
 
 LEAST_FREE_BYTES = 32 * 1024 * 1024
 """With less room on the disk a log of its usual size may not fit into the file any more."""
@@ -48,7 +48,7 @@ class Client:
 
     @property
     def path(self) -> Path:
-        """The file, for people and to tell whether two are the same."""
+        """The file, for messages and for comparing two databases."""
         return self.engine.path.resolve()
 
     async def open(self) -> "Client":
@@ -59,7 +59,7 @@ class Client:
         return self
 
     async def close(self) -> None:
-        """Finish what was begun, and close the file."""
+        """Finish the writes that have begun, and close the file."""
         task, self._expiry = self._expiry, None
         if task is not None:
             task.cancel()
@@ -133,7 +133,8 @@ class Client:
                 log.warning("database.expiry_failed", reason=str(error))
 
     async def remove_expired(self) -> int:
-        """Remove documents whose time has passed, by the indexes that say so; their number."""
+        """Remove expired documents, according to the indexes with an expiry; return their
+        number."""
         async with self.engine.snapshot() as reader:
             due = [
                 (stored.name, index.keys[0][0], index.expire_after_seconds)
@@ -211,7 +212,8 @@ class Database:
         await self[name].drop()
 
     async def check(self) -> list[str]:
-        """What is wrong in the file, a sentence each; empty if nothing is. Reads all of it."""
+        """The faults of the file, a sentence each; empty when there are none. Reads the whole
+        file."""
         return await self.client.engine.read(check_file, long=True)
 
     def salvage(self, name: str, lost: list[str]) -> ResultCursor:

@@ -1,8 +1,8 @@
-"""The open file: its writer, its readers, and what is known of its faults.
+"""The open file: its writer, its readers, and its known faults.
 
-Reads begin on the event loop; one that is not done after `LOOP_SECONDS` goes on in a thread.
-Writes of all callers go through one thread, and those that wait at the same moment share one
-transaction and so one wait for the disk. Other processes may have the file open.
+Reads begin on the event loop; one that is not done after `LOOP_SECONDS` continues in a thread.
+Writes of all callers use one thread, and those that wait at the same moment share one transaction
+and so one wait for the disk. Other processes may have the file open.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ class Engine:
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Make or open the file; `StorageError` says what keeps it from opening, and
-        ``FileNotFoundError`` that there is none, where none is to be made."""
+        """Create or open the file. Raises `StorageError` with the reason when it cannot be opened,
+        and ``FileNotFoundError`` when it does not exist and is not to be created."""
         first, identity = await asyncio.to_thread(self._first)
         self._identity = identity
         self._damage = damage = Damage(self.path, identity)
@@ -106,15 +106,15 @@ class Engine:
     async def read(
         self, read: Callable[[Connection], T], *, long: bool = False, shape: Hashable = None
     ) -> T:
-        """What ``read`` returns for a reader; see `Readers.run`."""
+        """The result of ``read`` for a reader; see `Readers.run`."""
         async with self.snapshot() as reader:
             return await self.readers.run(reader, lambda: read(reader), long=long, shape=shape)
 
     # Writing
 
     async def write(self, work: "Work[T]") -> T:
-        """What ``work`` returns, once it is on the disk. Raises what it raises, and then
-        nothing of it is kept; `StorageError` when it could not be stored."""
+        """The result of ``work``, once it is on the disk. Raises its exceptions, and then keeps
+        none of its changes; `StorageError` when they could not be stored."""
         if self._writer is None or self._damage is None:
             raise StorageError("The database is closed")
         try:
@@ -125,7 +125,7 @@ class Engine:
             raise fault from error
 
     async def finish(self, work: "Coroutine[Any, Any, T]") -> T:
-        """What several writes in a row come to; they go on if the caller is cancelled."""
+        """The result of several writes in a row; they continue if the caller is cancelled."""
         task = asyncio.create_task(work)
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)

@@ -29,16 +29,14 @@ TOO_LARGE = 10334
 
 class StorageError(ConnectionFailure):
     """The file cannot be read or written at the moment: full disk, locked, damaged, read-only.
-
-    What was acknowledged before is kept; the next call tries again. ``advice``: what the operator
-    does about it.
-    """
+    Acknowledged writes are kept; the next call tries again. ``advice``: a sentence for the
+    operator."""
 
     advice = "docs/database.md tells what each fault means; locutory database check looks closer"
 
 
 class DamagedFile(StorageError):
-    """What was stored cannot be read."""
+    """The stored data cannot be read."""
 
 
 def not_supported(what: str) -> OperationFailure:
@@ -90,7 +88,7 @@ _TEXTS = {
 
 
 def damaged() -> DamagedFile:
-    """The error of what cannot be read although SQLite does not mind it."""
+    """The error for data that cannot be read although SQLite reports no damage."""
     return DamagedFile(_TEXTS[sqlite3.SQLITE_CORRUPT])
 
 
@@ -100,21 +98,22 @@ def code_of(error: sqlite3.Error) -> int:
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Has another process locked the file at the moment?"""
+    """``True`` when another process has locked the file at the moment."""
     return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
-    """Is what is stored damaged?"""
+    """``True`` when the stored data is damaged."""
     return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Can what was stored not be read, since it is damaged or since the disk gives errors?"""
+    """``True`` when the stored data cannot be read, because it is damaged or the disk reports
+    errors."""
     return is_corrupt(error) or code_of(error) == sqlite3.SQLITE_IOERR
 
 
 def storage_error(error: sqlite3.Error) -> StorageError:
-    """SQLite's error in words that say what to do."""
+    """SQLite's error as a `StorageError` with advice."""
     text = _TEXTS.get(code_of(error))
     return StorageError(text or f"The database does not answer: {error}")

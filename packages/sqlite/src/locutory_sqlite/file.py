@@ -17,10 +17,10 @@ _making = threading.Lock()
 
 
 def make_file(path: Path, *, create: bool) -> None:
-    """See to it that there is a file of this package, readable by its owner only (0600, a new
-    folder 0700). One that was there is opened by nobody before it was recognised.
+    """Create the file of this package if it does not exist, readable by its owner only (0600, a new
+    folder 0700). An existing one is not opened before it was recognised.
 
-    ``FileNotFoundError`` where there is none and none is to be made; `StorageError`.
+    ``FileNotFoundError`` when it does not exist and is not to be created; `StorageError`.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))
@@ -57,8 +57,8 @@ def make_file(path: Path, *, create: bool) -> None:
 
 
 class Identity:
-    """Which file was opened. One that is removed or replaced meanwhile goes on to take writes,
-    which nobody would ever find again."""
+    """The identity of an opened file. One that is removed or replaced meanwhile would continue to
+    accept writes that nobody could find again."""
 
     def __init__(self, path: Path) -> None:
         self._file, self._wal = str(path), f"{path}-wal"

@@ -27,14 +27,11 @@ class Condition:
 
 @dataclass(slots=True)
 class Filter:
-    """A compiled filter.
-
-    ``test`` decides on a document. ``conditions`` must all hold for a match, and ``branches``
-    holds the alternatives of each ``$or``: what a planner may use; the test covers it all.
-    ``plain``: are the conditions the whole of it? ``shape``: what it has in common with filters
-    that differ from it in their values only. ``fields``: the top-level fields that it looks at,
-    ``None`` for all.
-    """
+    """A compiled filter. ``test`` decides on a document. ``conditions`` must all hold for a match,
+    and ``branches`` has the alternatives of each ``$or``: a planner may use them; the test covers
+    everything. ``plain``: ``True`` when the conditions are all of the filter. ``shape``: the common
+    part of filters that differ in their values only. ``fields``: the top-level fields that it
+    reads, ``None`` for all."""
 
     test: Test
     conditions: list[Condition] = field(default_factory=list)
@@ -45,7 +42,7 @@ class Filter:
 
     @property
     def matches_all(self) -> bool:
-        """Does it ask for nothing?"""
+        """``True`` when the filter matches every document."""
         return self.test is _all
 
     def look_at(self, fields: frozenset[str] | None) -> None:
@@ -55,7 +52,7 @@ class Filter:
 
 
 def compile_filter(query: Mapping[str, Any]) -> Filter:
-    """``OperationFailure`` names what is malformed or not supported."""
+    """Compile a filter. ``OperationFailure`` names the part that is malformed or not supported."""
     if not isinstance(query, Mapping):
         raise invalid("the match filter must be an expression in an object", 15959)
     tests: list[Test] = []
@@ -123,7 +120,7 @@ TOP_LEVEL: dict[str, Callable[[Filter, list[Test], Any], None]] = {
     "$expr": _expr,
     "$comment": _comment,
 }
-"""The operators that stand in the place of a path."""
+"""The operators that are written in place of a path."""
 
 
 def _clauses(key: str, value: Any) -> list[Filter]:
@@ -146,7 +143,7 @@ def _form(value: Any) -> Hashable:
 
 
 def is_operators(value: Any) -> bool:
-    """Is it ``{"$operator": …}`` rather than a document to be equal to?"""
+    """``True`` for ``{"$operator": …}``, ``False`` for a value that a document must be equal to."""
     if not isinstance(value, Mapping):
         return False
     first = next(iter(value), "")
@@ -154,7 +151,7 @@ def is_operators(value: Any) -> bool:
 
 
 def conditions_of(path: str, value: Any) -> list[Condition]:
-    """What a filter says of a path: a value to be equal to, an expression, or operators."""
+    """The conditions of a filter on a path: a value to be equal to, an expression, or operators."""
     if is_pattern(value):
         return [Condition(path, "$regex", pattern_of(value))]
     if not is_operators(value):

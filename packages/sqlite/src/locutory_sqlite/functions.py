@@ -42,7 +42,7 @@ def truth(value: Any) -> bool:
 
 
 def is_null(value: Any) -> bool:
-    """Is it null, or missing?"""
+    """``True`` for null, and when the value is missing."""
     return value is None or value is MISSING
 
 

@@ -1,4 +1,5 @@
-"""Does a filter imply the condition of a partial index? Only then may the index serve it."""
+"""Detecting that a filter implies the condition of a partial index. Only then may the index be used
+for it."""
 
 from typing import Any
 
@@ -10,7 +11,8 @@ from locutory_sqlite.patterns import is_pattern
 
 
 def implies(query: Filter, needed: Filter) -> bool:
-    """Does every match of the filter fulfil ``needed``? ``False`` where that is not sure."""
+    """``True`` when every match of the filter satisfies ``needed``; ``False`` also when that is not
+    certain."""
     if needed.branches or not needed.plain:
         return False
     return bool(needed.conditions) and all(
@@ -53,7 +55,7 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _is_there(own: Condition) -> bool:
-    """Does the condition hold only where the field is there?"""
+    """``True`` when the condition holds only where the field exists."""
     if own.operator == "$eq":
         return own.value is not None
     if own.operator in RANGES:  # MinKey and MaxKey are compared with what is missing too
@@ -64,7 +66,8 @@ def _is_there(own: Condition) -> bool:
 
 
 def _has_type(value: Any, operand: Any) -> bool:
-    """Is every value that equals this one of one of the types? Equal numbers are of any type."""
+    """``True`` when every value that equals this one has one of the types. Equal numbers may have
+    any numeric type."""
     if value is None:  # equals what is missing, which has no type
         return False
     if kind_of(value) == KIND_NUMBER:

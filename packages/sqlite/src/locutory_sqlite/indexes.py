@@ -26,9 +26,9 @@ _IGNORED = frozenset({"background", "v", "ns", "hidden"})
 
 
 class Components(dict[tuple[str, int], bytes | None]):
-    """What the keys of one document are made of, in all indexes: by path and direction, the bytes
-    of the value there; ``None`` where an array is on the path. ``arrays``: was there such a path
-    among those that were asked for?"""
+    """The components of the keys of one document, in all indexes: by path and direction, the bytes
+    of the value there; ``None`` where an array is on the path. ``arrays``: ``True`` when there was
+    such a path among those that were read."""
 
     __slots__ = ("arrays", "document")
 
@@ -83,7 +83,8 @@ class Index:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Index":
-        """From what ``createIndexes`` takes; ``OperationFailure`` for kinds that are not here."""
+        """An index from a definition of ``createIndexes``; ``OperationFailure`` for kinds that are
+        not supported."""
         unknown = {name for name, value in document.items() if value} - _KNOWN - _IGNORED
         if unknown:
             raise not_supported(f"the index option {sorted(unknown)[0]}")
@@ -133,7 +134,8 @@ class Index:
         return document
 
     def check_same(self, other: "Index") -> bool:
-        """Is ``other`` this index? ``OperationFailure`` where it only has its name or keys."""
+        """``True`` when ``other`` is this index. ``OperationFailure`` when only its name or keys
+        are the same."""
         mine, theirs = self.to_document(), other.to_document()
         if mine == theirs:
             return True
@@ -162,7 +164,7 @@ class Index:
         return list(dict.fromkeys(self._key(row) for row in rows))
 
     def _is_there(self, document: dict[str, Any]) -> bool:
-        """Has a document without arrays on its paths one of its fields?"""
+        """``True`` when a document without arrays on its paths has one of the fields."""
         return any(walk(document, parts, 0)[0] is not MISSING for parts in self._parts)
 
     def _key(self, row: tuple[Any, ...]) -> bytes:
@@ -173,7 +175,8 @@ class Index:
         return b"".join(components)
 
     def has_array(self, components: Components) -> bool:
-        """Is an array on one of its paths? Even with a single key it is no single value then."""
+        """``True`` when an array is on one of its paths. Even with a single key it is not a single
+        value then."""
         return None in [components[key] for key in self.keys]
 
     def values(self, document: dict[str, Any], key: bytes) -> dict[str, Any]:

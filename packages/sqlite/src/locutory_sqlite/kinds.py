@@ -41,7 +41,7 @@ def types_of(operand: Any) -> set[int]:
 
 
 def type_test(operand: Any) -> Callable[[Any], bool]:
-    """Is a value of one of the types?"""
+    """A function that returns ``True`` for a value of one of the types."""
     wanted = types_of(operand)
     return lambda value: value is not MISSING and type_number(value) in wanted
 

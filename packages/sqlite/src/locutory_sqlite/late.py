@@ -24,7 +24,8 @@ class LateFilter:
         self.long = len(self._encoded) > _LONG
 
     def __call__(self) -> Filter:
-        """``OperationFailure`` names what is malformed or not supported."""
+        """The compiled filter. ``OperationFailure`` names the part that is malformed or not
+        supported."""
         if self._compiled is None:
             query = bson.decode(self._encoded, self._codec) if self._encoded else {}
             self._compiled = compile_filter(query)

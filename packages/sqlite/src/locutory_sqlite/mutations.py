@@ -44,8 +44,8 @@ class Change:
 
 
 class Mutations:
-    """What changes one collection; filters and updates are already as the server would get
-    them."""
+    """The changes of one collection; filters and updates are in the form in which a server would
+    receive them."""
 
     def __init__(
         self, engine: Engine, database: str, name: str, codec: "CodecOptions[Document]"
@@ -57,14 +57,14 @@ class Mutations:
     # In the writer
 
     def change(self, change: Change, writing: Writing, row: Row) -> bytes:
-        """Apply a change to a document that was read: what is stored now."""
+        """Apply a change to a document that was read; return the document as it is stored now."""
         raw = bson.encode(change.apply(row[2]), codec_options=self._codec)
         if raw != row[1]:
             writing.replace(row, raw, change.fields)
         return raw
 
     def upserted(self, query: Filter, change: Change, writing: Writing) -> Document:
-        """Insert what a change makes of nothing: the document."""
+        """Insert the document that a change makes of an empty one; return it."""
         document = change.apply(inserted_by(query), inserting=True)
         if "_id" not in document:
             document = {"_id": ObjectId(), **document}
@@ -94,7 +94,7 @@ class Mutations:
         return result
 
     def remove(self, writer: Connection, row: Row | None) -> Document | None:
-        """Remove the match: what it was."""
+        """Remove the match; return the document as it was."""
         if row is None:
             return None
         writing = self.search.writing(writer)
@@ -133,7 +133,7 @@ class Mutations:
         return await self.search.first(query, order, use, certain=upsert)
 
     async def delete(self, query: Filter, *, many: bool) -> int:
-        """How many were removed."""
+        """Delete the matches; return their number."""
         if not many:
             found = await self.search.first(query, [], self.remove, certain=False)
             return int(found is not None)
@@ -165,8 +165,8 @@ class Mutations:
         return await self.search.first(query, order, self.remove, certain=False)
 
     async def create_indexes(self, wanted: Sequence[Index]) -> list[str]:
-        """Make what is missing of them, filled with what is stored; their names. Another process
-        may do the same at the same time: both fill it."""
+        """Create missing indexes, filled from the stored documents; return their names. When
+        another process does the same at the same time, both fill them."""
         return await self._engine.finish(self._create_indexes(wanted))
 
     async def _create_indexes(self, wanted: Sequence[Index]) -> list[str]:

@@ -9,7 +9,8 @@ FILE_NAME = "database.sqlite"
 """Of the database in the data directory."""
 
 _FORMER = Path("database", "WiredTiger")
-"""What the built-in database of earlier versions has left in the data directory."""
+"""The path, below the data directory, of a file that the built-in database of earlier versions
+left."""
 
 _SCHEME = "sqlite:"
 
@@ -24,14 +25,12 @@ class FormerDatabase(StorageError):
 
 
 async def open_address(address: str, data_dir: Path, *, create: bool = True) -> Client:
-    """An open client for ``sqlite:`` (``database.sqlite`` in the data directory),
-    ``sqlite:name`` (a path from the data directory) or ``sqlite:/path``.
-
-    Behind a ``?`` only ``synchronous=off`` is known: writes do not wait for the disk, which may
-    lose them. ``ValueError`` for any other address, ``FileNotFoundError`` where there is no file
-    and ``create`` is off, `StorageError` where the file cannot be opened. For ``sqlite:`` none is
-    made beside that of an earlier version, which somebody expects to find: `FormerDatabase`.
-    """
+    """An open client for ``sqlite:`` (``database.sqlite`` in the data directory), ``sqlite:name``
+    (a path from the data directory) or ``sqlite:/path``. After a ``?`` only ``synchronous=off`` is
+    supported: writes do not wait for the disk, which may lose them. ``ValueError`` for any other
+    address, ``FileNotFoundError`` when there is no file and ``create`` is off, `StorageError` when
+    the file cannot be opened. For ``sqlite:`` no file is created beside that of an earlier version,
+    whose data the operator expects to find: `FormerDatabase`."""
     path, durable = parse_address(address, data_dir)
     former = data_dir / _FORMER
     if address.strip().lower() == _SCHEME and not path.exists() and former.exists():

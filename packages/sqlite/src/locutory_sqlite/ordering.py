@@ -36,7 +36,7 @@ class Missing:
 
 
 MISSING: Final = Missing()
-"""What a path has where a document has no such field; indexed and sorted like null."""
+"""The value of a path in a document without that field; indexed and sorted like null."""
 
 COMPLEMENT: Final = bytes(255 - byte for byte in range(256))
 """For ``bytes.translate``: turns an ascending component of a key into a descending one."""

@@ -23,8 +23,8 @@ def position_of(name: str) -> int | None:
 
 
 def walk(value: Any, parts: tuple[str, ...], at: int) -> tuple[Any, int]:
-    """Through objects, as far as the path or the first array: what is there, and the number of
-    names used; `MISSING` where the path ends before."""
+    """Follow a path through objects, up to its end or the first array: the value there, and the
+    number of names used; `MISSING` where the path ends before."""
     while at < len(parts):
         if not isinstance(value, dict):
             if isinstance(value, list):
@@ -38,9 +38,9 @@ def walk(value: Any, parts: tuple[str, ...], at: int) -> tuple[Any, int]:
 def elements(
     value: Any, parts: tuple[str, ...], at: int = 0, *, spread: bool = True
 ) -> Iterator[Any]:
-    """What a condition on a path is tried on, one after the other: the value itself, and for an
-    array its elements before it (with ``spread``). `MISSING` where there is no such field;
-    nothing at all for an array in the middle of the path none of whose elements is an object."""
+    """Yield the values that a condition on a path is tested on: the value itself, and for an array
+    its elements before it (with ``spread``). `MISSING` when there is no such field; nothing for an
+    array in the middle of the path none of whose elements is an object."""
     value, at = walk(value, parts, at)
     if not isinstance(value, list):
         yield value
@@ -79,8 +79,8 @@ def values_at(path: str) -> Values:
 
 
 def get(document: Any, parts: tuple[str, ...]) -> Any:
-    """What an aggregation's ``"$a.b"`` reads: through an array it is the array of what the
-    objects in it have; `MISSING` where there is nothing."""
+    """The value of ``"$a.b"`` in an aggregation: through an array, the list of the values that its
+    objects have; `MISSING` when there is none."""
     for at, name in enumerate(parts):
         if isinstance(document, dict):
             document = document.get(name, MISSING)

@@ -16,7 +16,7 @@ from locutory_sqlite.ordering import encode
 from locutory_sqlite.pcre import Unreadable, translated
 
 SECONDS: Final = 1.0
-"""How long one expression may search one string."""
+"""The maximum seconds for which one expression may search one string."""
 
 _INVALID = 51091
 _GIVEN_UP = 51156
@@ -48,7 +48,8 @@ class Pattern:
         return hash(self._encoded)
 
     def __call__(self, value: Any) -> bool:
-        """Is it found in a string, or is the value this very expression?"""
+        """``True`` when the expression is found in a string, or the value is this very
+        expression."""
         if type(value) is str:
             try:
                 return self._search(value, **self._options) is not None
@@ -69,7 +70,7 @@ _FLAGS = {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "u": 0}
 
 
 def is_pattern(value: Any) -> bool:
-    """Is it a regular expression, as a driver has it or compiled?"""
+    """``True`` for a regular expression, of a driver or compiled."""
     return isinstance(value, Regex | re.Pattern | Pattern)
 
 

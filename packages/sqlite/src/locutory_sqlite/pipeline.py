@@ -25,7 +25,8 @@ Source = Callable[[str, Mapping[str, Any], list[Mapping[str, Any]]], list[Docume
 
 
 def compile_pipeline(stages: list[Mapping[str, Any]], source: Source) -> list[Stage]:
-    """``OperationFailure`` names what is malformed or not supported."""
+    """Compile a pipeline. ``OperationFailure`` names the part that is malformed or not
+    supported."""
     return [_stage(stage, source) for stage in stages]
 
 

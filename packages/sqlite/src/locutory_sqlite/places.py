@@ -8,7 +8,8 @@ from locutory_sqlite.ordering import MISSING
 
 Document = dict[str, Any]
 Change = Callable[[Document, bool], None]
-"""Applies one operator on one path to a document; the flag: is it being inserted?"""
+"""Applies one operator on one path to a document; the flag is ``True`` while it is being
+inserted."""
 
 
 def deepcopy_document(value: Any) -> Any:
@@ -101,8 +102,8 @@ def write(holder: Any, name: str, value: Any) -> None:
 
 
 def changing(parts: tuple[str, ...], work: Callable[[Any], Any], *, create: bool = True) -> Change:
-    """Replaces the value of a path by ``work`` of it; `MISSING` from it changes nothing. Without
-    ``create`` what is not there is left alone."""
+    """Replaces the value of a path by the result of ``work``; the result `MISSING` changes nothing.
+    Without ``create`` a missing value is not added."""
 
     def change(document: Document, _inserting: bool) -> None:
         place = holder(document, parts, create=create)

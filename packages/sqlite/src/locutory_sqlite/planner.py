@@ -32,12 +32,12 @@ _SHAPES = 1000
 
 @dataclass(slots=True)
 class Plan:
-    """How the candidates of a query are read; the filter's test is applied to each.
+    """The way in which the candidates of a query are read; the filter's test is applied to each.
 
     ``index`` is ``None`` for the order of insertion (a whole scan), or with ``ids`` for a look-up
-    by ``_id``. ``ranges`` are disjoint and ascending. ``sorted`` is the number of fields of
-    the sort in whose order the rows come; with ``merge`` the ranges, or the ``parts``, are each
-    in that order. ``parts`` are plans whose rows are united.
+    by ``_id``. ``ranges`` are disjoint and ascending. ``sorted`` is the number of fields of the
+    sort in whose order the rows come; with ``merge`` the ranges, or the ``parts``, are each in that
+    order. ``parts`` are plans whose rows are united.
     """
 
     index: Index | None = None
@@ -72,7 +72,7 @@ class Plan:
 
 
 Counter = Callable[[Index, Sequence[Range], int], int]
-"""How many keys lie in the ranges of an index, counted up to a limit."""
+"""Counts the keys in the ranges of an index, up to a limit."""
 
 
 class Preferences:
@@ -83,7 +83,8 @@ class Preferences:
         self._known: dict[Hashable, tuple[Order, list[_Candidate]]] = {}
 
     def recall(self, shape: Hashable, query: Filter, choices: Choices) -> "list[_Candidate] | None":
-        """What they are for a query, if it can use them as the one before it did."""
+        """The candidates for a query, if it can use the indexes as the previous one did; else
+        ``None``."""
         order, before = self._known.get(shape, ([], []))
         found = []
         for known in before:
@@ -94,7 +95,7 @@ class Preferences:
         return found or None
 
     def keep(self, shape: Hashable, order: Order, found: "list[_Candidate]") -> None:
-        """What they are, for the next query of that shape."""
+        """Store the candidates for the next query of that shape."""
         if len(self._known) >= _SHAPES:
             self._known.clear()
         self._known[shape] = order, found
@@ -109,11 +110,9 @@ def plan(
     *,
     limited: bool,
 ) -> Plan:
-    """The plan with the fewest rows to read, as far as cheap counts tell.
-
-    ``limited``: only the first rows in the order are wanted, so that an index in that order
-    may be better than one that finds fewer rows. ``preferences`` are those of the indexes.
-    """
+    """The plan with the fewest rows to read, according to cheap counts. ``limited``: only the first
+    rows in the order are wanted, so that an index in that order may be better than one that finds
+    fewer rows. ``preferences`` are those of the indexes."""
     ids = ids_of(query)
     if ids is not None:
         by_id = bool(order) and order[0][0] == "_id"
@@ -179,7 +178,7 @@ def _in_order(ordered: "_Candidate", best: "_Candidate", count: Counter) -> "_Ca
 def _better(
     united: Plan, best: "_Candidate", order: Order, count: Counter, *, limited: bool
 ) -> bool:
-    """Are there fewer rows to read in the union than by the best single index?"""
+    """``True`` when the union has fewer rows to read than the best single index."""
     sorts = bool(limited and order)
     if sorts and united.sorted < best.plan.sorted == len(order):
         return not best.bound and _rows(united, count, _SAMPLE) < _SAMPLE
@@ -218,7 +217,8 @@ class _Candidate:
 
     @property
     def use(self) -> tuple[object, ...]:
-        """How the index is used: the same of two queries, if their plans differ in values only."""
+        """The way in which the index is used: equal for two queries whose plans differ in values
+        only."""
         return self.rank, self.plan.merge, len(self.plan.ranges) == 1
 
 
@@ -264,8 +264,8 @@ def _in_one_array(path: str, other: str) -> bool:
 
 
 def _order(found: Plan, index: Index, order: Order, exact: int, singles: int) -> None:
-    """See how many fields of the sort the index already has in order, behind the fields that
-    are compared for equality. A multikey index orders keys, not documents."""
+    """Set the number of sort fields that the index already has in order, after the fields that are
+    compared for equality. A multikey index orders keys, not documents."""
     if not order or index.multikey:
         return
     fixed = {path for path, _ in index.keys[:singles]}

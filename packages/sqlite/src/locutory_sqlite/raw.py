@@ -1,6 +1,6 @@
 """Documents as they are stored: a collection read with ``document_class=RawBSONDocument``.
 
-Nothing is decoded that a filter or a sort does not ask for, and what is written keeps its bytes.
+Only fields that a filter or a sort needs are decoded, and written documents keep their bytes.
 """
 
 import math
@@ -21,12 +21,12 @@ BATCH_BYTES = 16 * 1024 * 1024
 
 
 def is_raw(codec: "CodecOptions[Any]") -> bool:
-    """Are documents wanted as they are stored?"""
+    """``True`` when documents are returned as they are stored."""
     return issubclass(codec.document_class, RawBSONDocument)
 
 
 def working_codec(codec: "CodecOptions[Any]") -> "CodecOptions[dict[str, Any]]":
-    """How filters and updates see documents, whatever the caller gets."""
+    """The options with which filters and updates read documents, whatever the caller receives."""
     return STORED if is_raw(codec) else codec
 
 

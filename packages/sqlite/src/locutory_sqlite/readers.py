@@ -21,13 +21,13 @@ Read = Callable[[], T]
 """A read; it may be begun twice."""
 
 LOOP_SECONDS = 0.0015
-"""How long a read may hold the event loop."""
+"""The maximum seconds for which a read may block the event loop."""
 
 BUSY_SECONDS = 20.0
-"""How long a call waits for another process that has the file locked."""
+"""The seconds for which a call waits for another process that has locked the file."""
 
 CLOSING_SECONDS = 5.0
-"""How long closing waits for reads and for writes that were begun."""
+"""The seconds for which closing waits for reads and for writes that have begun."""
 
 _CHECK_SECONDS = 0.25  # a look at the file costs as much as a small read
 _THREADS = 4
@@ -146,8 +146,8 @@ class Readers:
         long: bool = False,
         shape: Hashable = None,
     ) -> T:
-        """What a read returns. It is tried on the loop first, unless it is ``long`` or one of
-        the same ``shape`` was; where that takes `LOOP_SECONDS` it begins again in a thread."""
+        """The result of a read. It is tried on the event loop first, unless it is ``long`` or one
+        of the same ``shape`` was; after `LOOP_SECONDS` it starts again in a thread."""
         if not long and shape not in self.long:
             reader.until = clock() + LOOP_SECONDS
             try:
@@ -163,7 +163,7 @@ class Readers:
         return await self._in_thread(reader, read, shape)
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, in a thread."""
+        """The result of ``work``, which runs in a thread."""
         if self._closed:
             raise StorageError("The database is closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -191,7 +191,7 @@ class Readers:
         return found
 
     async def _fault(self, reader: Connection, error: Exception) -> StorageError | None:
-        """The fault of the storage behind what a read has raised, if it is one."""
+        """The fault of the storage that caused the exception of a read, or ``None``."""
         reader.faulty = True  # it may remember what it has read
         if isinstance(error, sqlite3.Error):
             return self._met(error)
@@ -206,7 +206,7 @@ class Readers:
     # Closing
 
     async def close(self) -> None:
-        """End what is read, and close every connection."""
+        """Interrupt running reads, and close every connection."""
         self._closed = True
         for reader in list(self._lent):
             reader.cancel()
@@ -225,7 +225,7 @@ def _close_all(readers: list[Connection]) -> None:
 
 
 def _told(reader: Connection, read: "Read[T]") -> tuple[T, float]:
-    """What a read returns, in a thread, and the seconds that it took."""
+    """The result of a read in a thread, and the seconds that it took."""
     reader.threaded = True
     begun = clock()
     if not reader.cancelled:

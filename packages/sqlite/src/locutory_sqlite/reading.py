@@ -50,7 +50,7 @@ class Reading:
         self._needed = needed
 
     def plan(self, query: Filter, order: Order, *, limited: bool, hint: str | None = None) -> Plan:
-        """How the query is read; ``hint`` names the index to use."""
+        """The plan for reading the query; ``hint`` names the index to use."""
         indexes = self._stored.all_indexes
         if hint == "$natural_1":
             indexes = []
@@ -63,7 +63,7 @@ class Reading:
         return plan(query, order, indexes, self.count_keys, known, limited=limited)
 
     def count_keys(self, index: Index, ranges: Sequence[Range], most: int) -> int:
-        """How many keys lie in the ranges, counted up to ``most``."""
+        """The number of keys in the ranges, counted up to ``most``."""
         total = 0
         table, key, _ = self._table(index)
         for low, high in ranges:
@@ -244,5 +244,5 @@ def _not_decoded(raw: bytes, error: InvalidBSON) -> Exception:
 
 
 def shape_of(name: str, query: Filter, order: Order, *, limited: bool) -> Hashable:
-    """What queries have in common that take about as long: all but their values."""
+    """The common part of queries that take about as long: everything but their values."""
     return name, query.shape, tuple(order), limited

@@ -1,4 +1,4 @@
-"""Whose file it is, found out before anything is written to it."""
+"""Recognising the owner of a file, before anything is written to it."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ _FRESH_SECONDS = 5.0  # another process may be making it
 
 
 class ForeignFile(StorageError):
-    """The file belongs to another program, or is no database."""
+    """The file belongs to another program, or is not a database."""
 
     advice = "name another file, or move this one away: nothing was written to it"
 
@@ -98,7 +98,7 @@ def _look(path: Path) -> tuple[list[str], int]:
 
 
 def _in_use(path: Path) -> bool:
-    """Does the file alone not tell all?"""
+    """``True`` when there is a log or journal beside the file, which then is not complete alone."""
     return any(os.path.exists(f"{path}{end}") for end in ("-wal", "-journal"))
 
 

@@ -7,7 +7,7 @@ from locutory_sqlite.ordering import MISSING
 from locutory_sqlite.paths import position_of, walk
 
 EMPTY: Final[Any] = object()
-"""What stands in a row for an array without elements."""
+"""The representation of an array without elements in a row."""
 
 
 def rows_of(document: Any, paths: tuple[tuple[str, ...], ...]) -> list[tuple[Any, ...]]:

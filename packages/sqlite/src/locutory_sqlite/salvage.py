@@ -1,4 +1,5 @@
-"""A collection of a damaged file: what of it can be read, and the names of what cannot."""
+"""Reading a collection of a damaged file as far as possible, and naming the documents that cannot
+be read."""
 
 import sqlite3
 import struct
@@ -18,15 +19,15 @@ from locutory_sqlite.errors import code_of, is_damage
 from locutory_sqlite.ordering import encode
 
 SHOWN = 20
-"""How many documents are named of those with the same fault."""
+"""The maximum number of named documents with the same fault."""
 
 Row = tuple[int, bytes, bytes]
 """The row of a document, its encoded ``_id``, and the document."""
 
 
 class Salvage:
-    """Reads a collection around the pages that are damaged. ``index_damaged``: can the index of
-    ``_id``, which tells what is missing, not be read?"""
+    """Reads a collection around the damaged pages. ``index_damaged``: ``True`` when the index of
+    ``_id``, which shows what is missing, cannot be read."""
 
     def __init__(self, reader: Connection, stored: Stored) -> None:
         self._reader = reader
@@ -98,7 +99,8 @@ class Salvage:
         return {row: shown(identity) for row, identity in self._identities() if row not in read}
 
     def sentences(self) -> list[str]:
-        """What `rows` could not read, for people; nothing if that was all."""
+        """Sentences for users about the documents that `rows` could not read; empty if there were
+        none."""
         lost = dict(sorted(self.lost().items()))
         names = ", ".join(name or f"row {row}" for row, name in islice(lost.items(), SHOWN))
         if len(lost) > SHOWN:
@@ -118,14 +120,14 @@ class Salvage:
 
 
 def _raise_other(error: sqlite3.DatabaseError) -> None:
-    """Raise what does not mean that something is damaged. A text that is none is Python's error,
-    without a code of SQLite."""
+    """Raise an error that does not mean damage. Invalid text is Python's error, without a code of
+    SQLite."""
     if not is_damage(error) and (code_of(error) or type(error) is not sqlite3.OperationalError):
         raise error
 
 
 def decoded(identity: bytes, raw: bytes) -> dict[str, Any]:
-    """A stored document; ``ValueError`` tells what is wrong with it."""
+    """A stored document; ``ValueError`` with the reason when it is damaged."""
     try:
         document: dict[str, Any] = bson.decode(raw, STORED)
     except (BSONError, ValueError, TypeError, OverflowError, RecursionError) as error:

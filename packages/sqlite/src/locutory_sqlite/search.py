@@ -1,7 +1,7 @@
-"""What a write is about: the documents that its filter matches, and changing them in portions.
+"""Finding the documents that a write's filter matches, and changing them in portions.
 
-The writer looks itself, but not for long: what takes longer is looked for by a reader, and each
-document is tried again when its turn to be written comes.
+The writer searches itself, but not for long: longer searches are done by a reader, and each
+document is tested again when it is written.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -23,18 +23,18 @@ from locutory_sqlite.writing import Writing
 T = TypeVar("T")
 
 SEARCH_SECONDS = 0.004
-"""How long the writer looks for what a filter matches."""
+"""The maximum seconds for which the writer searches for the matches of a filter."""
 
 _TRIES = 5
 
 Step = Callable[[Writing, Row], bool]
-"""What is done to each match; has it changed anything?"""
+"""Changes one match; returns ``True`` when it has changed anything."""
 
 
 @dataclass(slots=True)
 class Done:
-    """How far a write of many documents has come. ``left``: rows that are still to be looked
-    at; ``error``: what a document was refused for, after which the others are left alone."""
+    """The progress of a write of many documents. ``left``: rows that are still to be tested;
+    ``error``: the refusal of a document, after which the others are not changed."""
 
     matched: int = 0
     modified: int = 0
@@ -107,7 +107,7 @@ class Search:
         *,
         certain: bool,
     ) -> T:
-        """What ``use`` makes, in the writer, of the first match, or of there being none;
+        """The result of ``use``, called in the writer with the first match, or with ``None``;
         ``certain``: then there must be none at that very moment."""
         shape, shapes = self._shape(query, order, many=False), self._engine.readers.long
 
@@ -140,8 +140,8 @@ class Search:
         return await self._engine.write(partial(at_once, seconds=inf))
 
     async def each(self, query: Filter, step: Step) -> Done:
-        """Do something to every match. No document is changed twice, and those that come to
-        match meanwhile are left."""
+        """Apply ``step`` to every match. No document is changed twice, and those that begin to
+        match meanwhile are not changed."""
         return await self._engine.finish(self._each(query, step))
 
     async def _each(self, query: Filter, step: Step) -> Done:

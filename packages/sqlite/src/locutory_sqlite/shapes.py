@@ -14,11 +14,11 @@ Document = dict[str, Any]
 
 @dataclass(slots=True)
 class Shape:
-    """What happens to the fields of an object.
+    """The changes to the fields of an object.
 
-    ``including``: only what is named is kept, or all but that. ``named``: the fields that are
-    kept or left out whole; ``below``: those that are looked into; ``computed``: those with
-    a new value, which comes from the whole document.
+    ``including``: only named fields are kept, or all but those. ``named``: the fields that are kept
+    or left out as a whole; ``below``: those with changes inside of them; ``computed``: those with a
+    new value, which is computed from the whole document.
     """
 
     including: bool
@@ -77,7 +77,8 @@ class Shape:
         return kept
 
     def _kept_below(self, value: Any) -> Any:
-        """In objects, and in those of arrays; other values are no part of an inclusion."""
+        """The kept fields of objects, and of those in arrays; other values are not part of an
+        inclusion."""
         if isinstance(value, dict):
             return self._kept(value)
         if isinstance(value, list):
@@ -105,8 +106,8 @@ class Shape:
 
 
 def changed(document: Any, names: tuple[str, ...], work: Callable[[Any], Any]) -> Any:
-    """A document with the value of a path replaced by ``work`` of it, in each object of an array;
-    what is not there is left alone."""
+    """A document with the value of a path replaced by the result of ``work``, in each object of an
+    array; missing values are not added."""
     if isinstance(document, list):
         return [changed(one, names, work) for one in document]
     if not isinstance(document, dict) or names[0] not in document:

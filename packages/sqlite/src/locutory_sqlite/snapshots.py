@@ -40,7 +40,7 @@ class SnapshotReaders(Readers):
         long: bool = False,
         shape: Hashable = None,
     ) -> T:
-        """What a read returns, when its turn has come."""
+        """The result of a read, which waits for its turn."""
         async with self._turn:
             await self.lend()
             try:
@@ -52,7 +52,7 @@ class SnapshotReaders(Readers):
                 raise
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, in a thread."""
+        """The result of ``work``, which runs in a thread."""
         return await self._of.compute(work)
 
     async def end(self) -> None:
@@ -75,8 +75,8 @@ class SnapshotEngine(Engine):
 
 @contextlib.asynccontextmanager
 async def snapshot(database: "Database") -> AsyncIterator["Database"]:
-    """The database as it is now, for as long as the block runs. What is written meanwhile stays
-    in the write-ahead log, which grows by it."""
+    """The database as it is now, for as long as the block runs. Writes meanwhile stay in the
+    write-ahead log, which grows."""
     client = database.client
     async with client.engine.snapshot() as reader:
         readers = SnapshotReaders(client.engine.readers, reader)

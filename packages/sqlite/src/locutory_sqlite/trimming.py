@@ -1,7 +1,7 @@
-"""Leaving out of a document's BSON what a query does not look at, before it is decoded.
+"""Removing fields that a query does not need from a document's BSON, before it is decoded.
 
-A conversation holds the ids of all its messages: decoding a thousand of them takes longer than all the
-rest of a page of the list.
+A conversation contains the ids of all its messages: decoding a thousand of them takes longer than
+the rest of a page of the list.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,8 +32,8 @@ class Needed:
 
 
 def needed_by(projection: Any, fields: Iterable[str] | None, order: Iterable[str]) -> Needed | None:
-    """What a query needs of its documents. ``fields``: those that its filter looks at; ``order``:
-    the paths of its sort. ``None``: everything, as far as can be seen."""
+    """The fields that a query needs of its documents. ``fields``: those that its filter reads;
+    ``order``: the paths of its sort. ``None``: everything, or unknown."""
     if fields is None or projection is None:
         return None
     given = projection if isinstance(projection, Mapping) else dict.fromkeys(projection, 1)

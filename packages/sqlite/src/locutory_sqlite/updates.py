@@ -63,7 +63,8 @@ class Replacement(Update):
 
 
 def compile_update(update: Any) -> Update:
-    """An update of operators; ``OperationFailure`` names what is malformed or not supported."""
+    """Compile an update of operators. ``OperationFailure`` names the part that is malformed or not
+    supported."""
     if not isinstance(update, Mapping):
         raise not_supported("updates by a pipeline")
     changes: list[tuple[str, Change]] = []
@@ -119,7 +120,7 @@ def _without_conflicts(paths: list[str]) -> None:
 
 
 def inserted_by(query: Filter) -> Document:
-    """The document that an upsert begins with: what the filter says of equality."""
+    """The document that an upsert begins with: the values that the filter compares for equality."""
     document: Document = {}
     known: list[str] = []
     for path, value in _equalities(query):

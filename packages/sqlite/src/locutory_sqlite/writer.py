@@ -54,10 +54,8 @@ class Write:
 
 
 class Writer:
-    """The writer of one file and event loop; ``connect`` makes a connection anew after a fault.
-
-    ``fault``: why the last write could not be stored, until one can.
-    """
+    """The writer of one file and event loop; ``connect`` opens a new connection after a fault.
+    ``fault``: the reason why the last write could not be stored, until one can."""
 
     def __init__(
         self,
@@ -90,8 +88,8 @@ class Writer:
         return connection
 
     async def write(self, work: "Work[T]") -> T:
-        """What ``work`` returns, once it is on the disk. Raises what it raises, and then
-        nothing of it is kept; `StorageError` when it could not be stored."""
+        """The result of ``work``, once it is on the disk. Raises its exceptions, and then keeps
+        none of its changes; `StorageError` when they could not be stored."""
         if self._closing.is_set():
             raise StorageError("The database is closed")
         done: asyncio.Future[Any] = self._loop.create_future()
@@ -102,7 +100,7 @@ class Writer:
         return result
 
     async def close(self) -> None:
-        """Finish the writes that were begun. After `CLOSING_SECONDS` what is left is given up."""
+        """Finish the writes that have begun. After `CLOSING_SECONDS` the rest is abandoned."""
         if not self._closing.is_set():
             self._closing.set()
             self._arriving.put(None)
@@ -132,7 +130,8 @@ class Writer:
             self._connection.sql.close()
 
     def _take(self) -> bool:
-        """Take what has arrived, waiting for it if there is nothing to do; false at the end."""
+        """Receive the writes that have arrived, waiting when there is nothing to do; ``False`` at
+        the end."""
         waiting, arriving = self._waiting, self._arriving
         while True:
             if waiting or self._closing.is_set():
@@ -249,7 +248,7 @@ class Writer:
     # The write-ahead log
 
     def _checkpoint(self, bytes_: int) -> None:
-        """Bring what the log holds into the file and empty it, where a long read has kept SQLite
+        """Move the content of the log into the file and empty it, when a long read has kept SQLite
         from doing so by itself."""
         sql = self._connection.sql
         with contextlib.suppress(sqlite3.Error):  # the next write tells about the disk

@@ -31,10 +31,11 @@ _FILLED_BYTES = 256 * 1024
 
 
 class Writing:
-    """Changes of one collection, to rows that were read as `STORED`. Each of its methods does all or, raising, nothing.
+    """Changes of one collection, to rows that were read as `STORED`.
 
-    What cannot be refused is kept until `flush`, and then written a table at a time, which costs
-    half. Before anything is read again, and at the end, call it.
+    Each of its methods does everything or, when it raises, nothing. Writes that cannot be refused
+    are buffered until `flush`, and then written table by table, which costs half. Call it before
+    anything is read again, and at the end.
     """
 
     def __init__(self, writer: Connection, stored: Stored, database: str) -> None:
@@ -50,7 +51,7 @@ class Writing:
         self._kept = 0
 
     def portion_ends(self, begun: float) -> bool:
-        """`Connection.portion_ends`, with what is kept until `flush`."""
+        """`Connection.portion_ends`, including the writes that are buffered until `flush`."""
         return self._writer.portion_ends(begun, self._kept)
 
     def insert(self, raw: bytes) -> None:
@@ -115,7 +116,7 @@ class Writing:
         self._deleted.append((number,))
 
     def flush(self) -> None:
-        """Write what was kept back."""
+        """Write the buffered changes."""
         begun = clock()
         execute = self._connection.executemany
         for number, entries in self._removed.items():
@@ -233,7 +234,7 @@ class Writing:
 
 
 def has_row(index: Index, row: int) -> bool:
-    """Does an index hold the keys of a row, or will it be filled with them?"""
+    """``True`` when an index contains the keys of a row, or will be filled with them."""
     return index.filled is None or row <= index.filled
 
 

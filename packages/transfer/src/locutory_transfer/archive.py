@@ -36,8 +36,8 @@ _LONGEST, _KEPT = 238, 208
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A collection of an archive. ``file``: the path of its members without their endings;
-    the hashes are SHA-256, in hexadecimal."""
+    """A collection of an archive. ``file``: the path of its members without their endings; the
+    hashes are SHA-256, in hexadecimal."""
 
     name: str
     file: str

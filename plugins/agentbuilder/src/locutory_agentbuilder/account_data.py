@@ -101,7 +101,7 @@ class AgentData(AccountData):
         return True
 
     async def before_deletion(self, user: str) -> None:
-        """Note what the user owns alone."""
+        """Note the agents that only this user owns."""
         await self._ownership_transfer.note(user)
 
     async def erase(self, user: str) -> None:
@@ -148,7 +148,7 @@ def _texts(value: Any) -> set[str]:
 
 
 def _document(user: str, agent_id: str, fields: Raw, record: Record) -> Raw:
-    """The agent as it is stored, with what it is now as its only version."""
+    """The agent as it is stored, with its current state as its only version."""
     tools = kept_tools(fields.get("tools") or ())
     made = _moment(record.get("createdAt"))
     changed = max(made, _moment(record.get("updatedAt")))

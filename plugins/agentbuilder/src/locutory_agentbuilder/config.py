@@ -1,4 +1,4 @@
-"""Settings of the plugin, and what it reads of ``endpoints.agents`` of the configuration file."""
+"""Settings of the plugin, including the part of ``endpoints.agents`` in the configuration file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

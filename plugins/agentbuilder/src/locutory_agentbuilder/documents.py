@@ -18,10 +18,12 @@ def _index(*keys: tuple[str, int], unique: bool = False) -> IndexModel:
 
 
 class Agent(Document):
-    """A model with instructions and tools under a name. ``agentId`` stands for the member
-    ``id``, which beanie keeps for ``_id``: the public id ``agent_…``. ``versions`` are
-    snapshots of the agent, the newest last. Documents of old versions of LibreChat may hold
-    more; it stays as it is."""
+    """A model with instructions and tools under a name.
+
+    ``agentId`` represents the member ``id``, which beanie reserves for ``_id``: the public id
+    ``agent_…``. ``versions`` are snapshots of the agent, the newest last. Documents of old versions
+    of LibreChat may have more members, which are kept.
+    """
 
     agentId: str = Field(alias="id")
     name: str | None = None
@@ -106,8 +108,8 @@ class AgentCategory(Document):
 
 
 class PendingTransfer(Document):
-    """An agent that somebody else wrote and that an account owned alone when its deletion was
-    asked for; ``_id`` is the agent's. Afterwards the entries no longer tell."""
+    """An agent of another author that an account was the only owner of when its deletion began;
+    ``_id`` is the agent's. Afterwards the entries no longer show that."""
 
     user: str
 

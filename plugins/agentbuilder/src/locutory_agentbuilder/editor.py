@@ -1,4 +1,4 @@
-"""Making and changing agents: what is checked and derived before it is stored (contract
+"""Creating and changing agents: the checks and derived fields before they are stored (contract
 agents §5)."""
 
 from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ _CODE_FIELDS = ("stateful_code_sessions", "stateful_code_environment")
 
 
 class AgentEditor:
-    """Checks and completes what is written to agents. The rights of the caller on the agent
-    itself are checked before."""
+    """Checks and completes the fields of agents that are written. The rights of the caller on the
+    agent itself are checked before."""
 
     def __init__(
         self,
@@ -92,8 +92,8 @@ class AgentEditor:
         *,
         resets_avatar: bool = False,
     ) -> tuple[Raw, bool]:
-        """Change an agent. Returns it with its versions, and whether the newest of these
-        already was what it is now."""
+        """Change an agent. Return it with its versions, and ``True`` when the newest of these
+        already equals its new state."""
         agent_id = str(agent["id"])
         if "tools" in fields:
             fields["tools"] = kept_tools(fields["tools"])
@@ -112,7 +112,7 @@ class AgentEditor:
     async def revert(
         self, principal: Principal, agent: Mapping[str, Any], version: Mapping[str, Any]
     ) -> Raw:
-        """Make an agent what a version says. The versions stay as they are."""
+        """Restore the state of a version of an agent. The versions are not changed."""
         agent_id = str(agent["id"])
         fields, _ = restoring(version, agent)
         if isinstance(fields.get("tools"), list):
@@ -183,8 +183,8 @@ class AgentEditor:
     def _check_code(
         self, fields: Mapping[str, Any], agent: Mapping[str, Any] | None = None
     ) -> None:
-        """403 for a code environment that the deployment does not allow. What an agent has
-        already may stay as long as nobody touches it."""
+        """Raise a 403 for a code environment that the deployment does not allow. The current one of
+        an agent may stay until it is changed."""
         after = {**(agent or {}), **fields}
         if agent is not None:
             changed = any(

@@ -35,7 +35,7 @@ class OwnedAgents:
         await self._agents.change(resource_id, inherit)
 
     async def anonymise(self, user: ObjectId) -> None:
-        """Versions that the user made of what stays no longer say so."""
+        """Remove the user's id from versions of the remaining agents."""
         edited = self._agents.collection.find({"versions.updatedBy": user}, {"_id": 1})
         for agent in await edited.to_list():
             await self._agents.change(

@@ -13,7 +13,7 @@ from locutory_contracts.people import PEOPLE
 
 
 class OwnerContacts:
-    """Names of the owners of agents. What looks like an e-mail address is never shown."""
+    """Names of the owners of agents. Text that looks like an e-mail address is never shown."""
 
     def __init__(self, services: Services, log: BoundLogger) -> None:
         self._services = services

@@ -73,10 +73,8 @@ class Agents:
         return found[0] if found else None
 
     async def create(self, principal: Principal, fields: Mapping[str, Any]) -> Raw:
-        """A new agent with its first version, owned by the caller. ``fields`` hold ``id``.
-
-        The agent is written last: what a crash leaves behind are entries of nothing.
-        """
+        """Create an agent with its first version, owned by the caller. ``fields`` include ``id``.
+        The agent is written last: a crash leaves only entries without a resource."""
         moment = now()
         first = {**fields, "createdAt": moment, "updatedAt": moment}
         agent: Raw = {
@@ -116,12 +114,13 @@ class Agents:
     async def change(
         self, key: ObjectId, change: Change, by: ObjectId | None = None
     ) -> tuple[Raw, bool] | None:
-        """Set and unset members of an agent. With ``by`` the result becomes a version, unless
-        it is the same as the newest one: then the second value is true.
+        """Set and unset members of an agent. With ``by`` the result becomes a version, unless it
+        equals the newest one: then the second value is ``True``. Return the agent as it is
+        afterwards, ``None`` when it is deleted.
 
-        Returns the agent as it is afterwards, ``None`` when it is gone. Every write moves
-        ``updatedAt``, and takes place only if nobody moved it since the agent was read; so no
-        change and no version is lost. 409 when there is no end of other changes.
+        Every write renews ``updatedAt``, and succeeds only if nobody has done so since the agent
+        was read; so no change and no version is lost. Raises a 409 when other changes keep
+        interfering.
         """
         for _ in range(_TRIES):
             before = await self.collection.find_one({"_id": key})
@@ -157,9 +156,9 @@ class Agents:
         return kept
 
     async def remove(self, agents: Sequence[ObjectId]) -> int:
-        """Delete agents with their entries, and what others' edges say of them; returns how
-        many there were. In this order a crash leaves something that can be deleted again, or
-        entries of nothing."""
+        """Delete agents with their entries and the edges of others to them; return their number. In
+        this order a crash leaves agents that can be deleted again, or entries without a resource.
+        """
         access, gone = self._services.find(ACCESS), {"_id": {"$in": list(agents)}}
         found = await self.collection.find(gone, {"id": 1}).to_list()
         await self._leave_edges([str(agent["id"]) for agent in found if "id" in agent], agents)

@@ -52,8 +52,8 @@ class TurnRecord:
     """(``conversation``) The settings that the conversation keeps."""
 
     temporary: bool | None = None
-    """(``temporary``, not always there) Whether the chat is temporary; ``None`` when the
-    request did not say, so that the conversation decides."""
+    """(``temporary``, not always there) ``True`` for a temporary conversation; ``None`` when the
+    request does not say, so that the conversation decides."""
 
     model: str | None = None
     """(``model``, once known) The model as messages name it; a stored agent's id."""
@@ -68,8 +68,8 @@ class TurnRecord:
     """(``iconURL``, not always there) The icon of the answer."""
 
     announced: bool = False
-    """(``announced``, not always there) Readers were told of the user's message: from then on
-    the turn is saved, however it ends."""
+    """(``announced``, not always there) Readers have received the user's message: from then on the
+    turn is saved, however it ends."""
 
     kept: list[dict[str, Any]] = field(default_factory=list)
     """(``kept``, not always there) The parts of an edited answer before those that are made
@@ -129,12 +129,10 @@ class TurnRecord:
 
 @dataclass(slots=True)
 class Job:
-    """One turn. ``stream_id`` is the conversation's id, ``created_at`` (epoch ms) tells the
-    successive turns of a conversation apart; both together name the job.
-
-    ``saving``: the job has ended, and its messages are being written. ``owner``: the worker
-    that runs it. ``request_id``: the caller's ``clientRequestId``.
-    """
+    """One turn. ``stream_id`` is the conversation's id, ``created_at`` (epoch ms) distinguishes the
+    successive turns of a conversation; both together identify the job. ``saving``: the job has
+    ended, and its messages are being written. ``owner``: the worker that runs it. ``request_id``:
+    the caller's ``clientRequestId``."""
 
     stream_id: str
     user: str

@@ -109,7 +109,7 @@ class SearchedResource(Resource):
 
 
 class ToolResources(_Part):
-    """Files by what they are used for; ``ocr`` is the old name of ``context``."""
+    """Files by their use; ``ocr`` is the old name of ``context``."""
 
     image_edit: Resource | None = None
     execute_code: Resource | None = None

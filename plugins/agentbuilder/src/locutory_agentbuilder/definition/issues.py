@@ -33,7 +33,7 @@ Issue = dict[str, Any]
 
 
 class Invalid(ValueError):
-    """The body is not acceptable. ``issues`` say why, each ``{code, path, message, …}``."""
+    """The body is invalid. ``issues`` are the reasons, each ``{code, path, message, …}``."""
 
     def __init__(self, issues: list[Issue]) -> None:
         super().__init__("; ".join(str(issue["message"]) for issue in issues))

@@ -21,8 +21,8 @@ _EXACT = 2**53
 
 
 def clean_parameters(given: dict[str, Any]) -> dict[str, Any]:
-    """The parameters to store: numbers as numbers, and nothing that is empty. ``ValueError``
-    when there are too many, or when they are no plain JSON of a sensible size."""
+    """The parameters to store: numbers as numbers, without empty values. ``ValueError`` when there
+    are too many, or when they are not plain JSON of a sensible size."""
     if len(given) > MOST:
         raise ValueError(f"Object must contain at most {MOST} key(s)")
     if _weigh(given, 0) > _LARGEST:

@@ -39,9 +39,9 @@ def _ids(resource: Any) -> list[str]:
 
 
 class Resources:
-    """Reduces what a caller names to what they may use. While no plugin keeps files, only
-    those stay that the agent has already; while none keeps skills, nobody can tell, and all
-    stay."""
+    """Reduces the resources that a caller names to those that they may use. While no plugin stores
+    files, only those that the agent has already are kept; while none stores skills, they cannot be
+    checked, and all are kept."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -149,7 +149,7 @@ def _repeats(names: Sequence[str]) -> bool:
 
 
 def referenced(subagents: object) -> Iterable[str]:
-    """The ids of all agents that stored subagents name; of what is malformed, none."""
+    """The ids of all agents that stored subagents name; malformed ones are ignored."""
     if not isinstance(subagents, dict):
         return
     yield from _texts(subagents.get("agent_ids"))

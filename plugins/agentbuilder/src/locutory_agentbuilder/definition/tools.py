@@ -1,6 +1,8 @@
-"""Names of tools (contract agents §3). There is no list of all tools: what a name means is
-known by the sources of tools when a turn runs, which offer nothing that the user may not use.
-So every name is kept that could be one."""
+"""Names of tools (contract agents §3).
+
+There is no list of all tools: the sources of tools know the names when a turn runs, and offer
+nothing that the user may not use. So every name that could be one is kept.
+"""
 
 from collections.abc import Iterable
 from typing import Any

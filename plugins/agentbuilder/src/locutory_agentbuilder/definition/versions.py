@@ -15,8 +15,8 @@ _NOT_COMPARED = _NOT_KEPT | {"createdAt", "updatedAt", "updatedBy", "actionsHash
 _NOT_RESTORED = _NOT_COMPARED | {"is_promoted", "access_level", "actions"}
 _LISTS = ("edges", "conversation_starters", "agent_ids")
 _STAYING = frozenset({"provider", "model", "category", "avatar", "tool_resources"})
-"""Fields that an agent keeps when a version says nothing about them: those that it must have,
-and those of uploads."""
+"""Fields that an agent keeps when a version does not have them: required ones, and those of
+uploads."""
 
 # What a snapshot and its frame take besides the members that are counted.
 _MARGIN = 64 * 1024
@@ -40,8 +40,8 @@ def _compared(document: Mapping[str, Any]) -> Raw:
 
 
 def restoring(version: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Raw, list[str]]:
-    """The fields to set and those to unset for an agent to be as it was. What no user sets
-    stays, and so do avatar and files of which the version says nothing."""
+    """The fields to set and those to unset to restore a version of an agent. Fields that users do
+    not set are not changed, nor are avatar and files that the version does not have."""
     wanted = {key: value for key, value in version.items() if key not in _NOT_RESTORED}
     lacking = [key for key in SETTABLE if key not in wanted and key in current]
     emptied: Raw = {key: [] for key in lacking if key in _LISTS}

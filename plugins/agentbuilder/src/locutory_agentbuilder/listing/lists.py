@@ -31,7 +31,7 @@ class Selection:
     promoted: bool | None = None
 
     def filter(self, after: Position | None = None) -> dict[str, Any]:
-        """The filter of the agents that match, those behind a position, whoever may see them."""
+        """A filter for the agents that match, after a position, regardless of rights."""
         found: dict[str, Any] = {}
         either: list[dict[str, Any]] = []
         if self.category:
@@ -50,7 +50,7 @@ class Selection:
 
 
 class Lists:
-    """Lists of what a caller reaches. Nothing about rights is remembered."""
+    """Lists of the agents that a caller reaches. Rights are not cached."""
 
     def __init__(
         self, agents: Agents, access_control: AccessControl, owner_contacts: OwnerContacts
@@ -90,7 +90,8 @@ class Lists:
     async def _rows(
         self, principal: Principal, selection: Selection, agents: list[Raw], held: Mapping[str, int]
     ) -> list[Raw]:
-        """``held``: the bits of the caller by ``_id`` as text; what it does not name is theirs."""
+        """``held``: the bits of the caller by ``_id`` as text; agents that are not in it are their
+        own."""
         if not agents:
             return []
         public, contacts = await asyncio.gather(

@@ -1,4 +1,5 @@
-"""Tools for the builder: what plugins name, in the shape of LibreChat's manifest (tools §2)."""
+"""Tools for the builder: those that plugins list, in the form of LibreChat's manifest (tools
+§2)."""
 
 from typing import Any
 

@@ -233,7 +233,7 @@ class AgentRoutes:
         return await self._with_contact(caller, {**agent, "isPublic": public})
 
     async def _with_contact(self, caller: Principal, agent: Raw) -> Raw:
-        """An agent as the caller may see it: nobody but its author is told who that is."""
+        """An agent as the caller may see it: only its author sees its author."""
         contacts = await self._owner_contacts.of([agent])
         mine = agent.get("author") == object_id(caller.id)
         shown = agent if mine else without(agent, "author", "authorName")

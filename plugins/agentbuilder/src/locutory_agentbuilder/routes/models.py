@@ -1,4 +1,4 @@
-"""Queries and bodies, what is said about wrong ones, and examples."""
+"""Queries and bodies, the errors of wrong ones, and examples."""
 
 # ruff: noqa: N815  (names are those of the wire)
 

@@ -13,7 +13,7 @@ from locutory_contracts.offers import AgentTool, has_tool
 
 NAME = "current_datetime"
 GUIDE = "Guide"
-"""The endpoint that shows what the server can do is always offered the tool."""
+"""The endpoint that demonstrates the server; the tool is always offered to it."""
 
 _SCHEMA = ToolSchema(
     name=NAME,
@@ -37,7 +37,7 @@ def _spoken(body: Mapping[str, Any]) -> str:
 
 
 class DateTimeTool:
-    """Tells models what time it is."""
+    """A tool that returns the current date and time."""
 
     def __init__(self, config: AgentsConfig) -> None:
         self._offered = NAME in config.tools

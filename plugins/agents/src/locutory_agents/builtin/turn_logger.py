@@ -6,7 +6,7 @@ from locutory_contracts.chat import Turn, TurnOutcome
 
 
 class TurnLogger:
-    """`TurnObserver` that logs what a turn cost; never what was said."""
+    """`TurnObserver` that logs the cost of a turn, and never its text."""
 
     def __init__(self, log: BoundLogger) -> None:
         self._log = log

@@ -1,7 +1,8 @@
-"""Tells the model what the user switched on and nobody serves, so that it does not pretend.
+"""Informs the model of features that the user has switched on and no plugin serves, so that it does
+not pretend to use them.
 
-Clients hide such switches, but remember them: an old choice, another client, or an agent made
-elsewhere may still ask.
+Clients hide such switches, but remember them: an old choice, another client, or an agent that was
+made elsewhere may still ask for them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ class Unserved:
         self._told: set[str] = set()
 
     async def context(self, turn: Turn) -> str | None:
-        """A sentence about what is not there; ``None`` when everything is."""
+        """A sentence about the missing features; ``None`` when there are none."""
         wanted = dict.fromkeys(_wanted(turn))
         if not wanted:
             return None

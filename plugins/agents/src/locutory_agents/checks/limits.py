@@ -29,8 +29,8 @@ class MessageLimits:
         return Limit(name, amount, max(1, int(minutes * 60)), body, key, VIOLATION, self._score)
 
     async def check(self, request: Request, headers: dict[str, str]) -> Limit | None:
-        """Count the request. Returns the limit that it exceeds; ``headers`` takes what every
-        answer to the request carries then."""
+        """Count the request. Return the limit that it exceeds; the headers of all responses to the
+        request are added to ``headers``."""
         for rule in self._rules:
             key = rule.key(request)
             if key is None:

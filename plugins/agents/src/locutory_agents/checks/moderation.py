@@ -1,4 +1,4 @@
-"""OpenAI's moderation of what users write (chat-stream §14)."""
+"""OpenAI's moderation of the text of users (chat-stream §14)."""
 
 import asyncio
 from collections.abc import Sequence

@@ -60,8 +60,8 @@ class PiiFilter:
 
 
 def texts_of(body: Mapping[str, Any], quotes: Iterable[str] = (), merged: str = "") -> list[str]:
-    """The words of a user in any chat route: text, quotes and both together, answers, and
-    what they said about tool calls."""
+    """The texts of a user in any chat route: text, quotes and both together, answers, and comments
+    on tool calls."""
     found = [body[key] for key in ("text", "answer") if isinstance(body.get(key), str)]
     found.extend(quotes)
     if merged and merged not in found:

@@ -13,8 +13,8 @@ from locutory_contracts.models import ReasoningDelta, TextDelta, ToolCallDelta
 
 
 class EventCollector(TurnRecorder):
-    """Hands over what a run produces as it comes; pieces of text that the reader has not
-    fetched yet become one."""
+    """Passes on the events of a run as they come; pieces of text that the reader has not fetched
+    yet are joined."""
 
     def __init__(self, job: Job, limit: int) -> None:
         super().__init__(job, limit)

@@ -12,9 +12,9 @@ from locutory_agents.loop.history import Message, tool_call, tool_result
 
 
 def paired(messages: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """The messages with every call followed by its result. A result counts for the nearest
-    call of its id before it, wherever it stands, and only the first one does. Calls and
-    results that stay alone are left out, and so is an assistant's message with nothing else."""
+    """The messages with every call followed by its result. A result belongs to the nearest call of
+    its id before it, and only the first one counts. Calls and results without a partner are left
+    out, and so is an assistant's message with nothing else."""
     results = _results(messages)
     seen: dict[str, int] = {}
     found: list[Message] = []

@@ -20,7 +20,7 @@ from locutory_contracts.models import Finished, ModelFailure, TokenCounter, Usag
 
 
 class AgentRunner:
-    """Runs agents for programs. ``answer_bytes``: how much one run may say."""
+    """Runs agents for programs. ``answer_bytes``: the maximum size of one run's answer."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class AgentRunner:
         self._answer_bytes = answer_bytes
 
     async def run(self, principal: Principal, task: AgentTask) -> AsyncIterator[AgentEvent]:
-        """`AgentRuns.run`: yields what the agent says and does as it comes."""
+        """Run the agent and yield its events as they come, see `AgentRuns.run`."""
         agent = await self._resolver.resolve_stored(task.agent, task.body, principal)
         collector = EventCollector(_job(principal, task), self._answer_bytes)
         ledger = UsageLedger(show_cost=False)
@@ -134,8 +134,8 @@ _REASON_OF = {word: reason for reason, words in _REASONS.items() for word in (re
 
 
 def finish_reason(reason: str) -> str:
-    """A provider's reason to stop as the contract of `AgentEvent` names it; ``stop`` for what
-    it has no name for."""
+    """A provider's reason to stop in the names of the contract `AgentEvent`; ``stop`` for all
+    others."""
     return _REASON_OF.get(reason.lower(), "stop")
 
 

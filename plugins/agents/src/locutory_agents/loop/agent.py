@@ -15,7 +15,7 @@ SECOND = "____1"
 
 
 def ephemeral_id(model: PreparedModel) -> str:
-    """The id of the agent that stands for a plain model (chat-stream §4.1)."""
+    """The id of the agent that represents a plain model (chat-stream §4.1)."""
     label = model.settings.get("modelLabel")
     if not label and model.endpoint_type == "custom":
         label = model.sender if model.sender != "AI" else None
@@ -59,7 +59,7 @@ class Agent:
 
 
 def plain(model: PreparedModel) -> Agent:
-    """The agent that stands for a model as it is."""
+    """The agent that represents a plain model."""
     value = model.settings.get("promptPrefix")
     return Agent(ephemeral_id(model), model, value if isinstance(value, str) else "")
 

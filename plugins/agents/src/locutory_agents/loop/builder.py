@@ -1,4 +1,4 @@
-"""From an agent and what it is asked to a run that can start: tools, prompt, budget."""
+"""Building a run from an agent and a question: tools, prompt, budget."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class Question:
 
 
 class RunBuilder:
-    """Builds the runs of agents, whoever asks them: a chat or a program."""
+    """Builds the runs of agents, for conversations and for programs."""
 
     def __init__(self, services: Services, limits: LoopLimits, log: BoundLogger) -> None:
         self._services = services
@@ -72,7 +72,7 @@ class RunBuilder:
         ledger: UsageLedger,
         steers: Steers | None = None,
     ) -> AgentRun:
-        """A run that can start; ``recorder`` gets what it produces, ``ledger`` what it costs."""
+        """A run that can start; ``recorder`` receives its output, ``ledger`` its usage."""
         turn, tokens, limits = offer.turn, self.tokens, self._limits
         if agent.stored is not None:
             limits = limits.of_agent(agent.stored.get("recursion_limit"))

@@ -53,7 +53,7 @@ def count_message(tokens: TokenCounter, message: Mapping[str, Any]) -> int:
 
 
 def count_content(tokens: TokenCounter, content: Iterable[Mapping[str, Any]]) -> int:
-    """Tokens of an answer whose provider did not tell them; reasoning is not counted."""
+    """The tokens of an answer whose provider reported none; reasoning is not counted."""
     total = PER_MESSAGE
     for part in content:
         if part.get("type") == "text" and isinstance(part.get("text"), str):
@@ -156,7 +156,7 @@ def of_agent(content: Sequence[Any], agent_id: str) -> list[Mapping[str, Any]]:
 
 
 def assistant_messages(content: Sequence[Any], agent_id: str) -> list[Message]:
-    """The messages that an answer's content parts stand for."""
+    """The messages that an answer's content parts represent."""
     builder = _Builder()
     for part in of_agent(content, agent_id):
         kind = part.get("type")

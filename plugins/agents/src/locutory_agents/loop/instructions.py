@@ -1,4 +1,4 @@
-"""The system prompt: instructions with date variables, and what other plugins add."""
+"""The system prompt: instructions with date variables, and the additions of other plugins."""
 
 import re
 from collections.abc import Mapping

@@ -44,9 +44,9 @@ class AgentResolver:
     async def default_endpoint(
         self, endpoint: str, body: Mapping[str, Any], principal: Principal
     ) -> tuple[str, Mapping[str, Any]]:
-        """Endpoint and body of a request. One that names no endpoint, or ``agents`` without an
-        agent, goes to the one endpoint that there is besides, with its first model: what a
-        newcomer types is to be answered. Where there is a choice both stay as they are."""
+        """Endpoint and body of a request. A request without an endpoint, or with ``agents`` and no
+        agent, goes to the only other endpoint, with its first model, so that new users get an
+        answer. When there are several, both are unchanged."""
         named = endpoint and (endpoint != AGENTS_ENDPOINT or body.get("agent_id"))
         catalogue = self._services.find(CATALOGUE)
         if named or catalogue is None:

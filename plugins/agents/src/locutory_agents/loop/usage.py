@@ -76,12 +76,13 @@ class UsageLedger:
         recorder.usage(data)
 
     def estimate(self, model: PreparedModel, counted: Usage, context: str) -> None:
-        """Note a call whose provider told nothing, as we counted it: to be paid, not shown."""
+        """Note a call whose provider reported no usage, as it was counted here: to be paid, not
+        shown."""
         self._estimates.append(_used(model, counted, context))
 
     @property
     def all(self) -> list[ModelUsed]:
-        """Every call: as its provider told it, else as we counted it."""
+        """Every call: as its provider reported it, else as it was counted here."""
         return [*self.calls, *self._estimates]
 
     def unpaid(self) -> list[ModelUsed]:
@@ -95,18 +96,18 @@ class UsageLedger:
 
     @property
     def output_tokens(self) -> int | None:
-        """Tokens of the answer as the providers told them; ``None`` when none did."""
+        """The tokens of the answer as providers reported them; ``None`` when none did."""
         answers = self._answers()
         return sum(used.output_tokens for used in answers) if answers else None
 
     @property
     def input_tokens(self) -> int | None:
-        """Tokens of the first prompt as its provider told them."""
+        """The tokens of the first prompt as its provider reported them."""
         answers = self._answers()
         return answers[0].input_tokens if answers else None
 
     def metadata(self, context: Mapping[str, Any] | None) -> dict[str, Any]:
-        """``metadata`` of the answer; empty when no provider told anything."""
+        """``metadata`` of the answer; empty when no provider reported anything."""
         answers = self._answers()
         if not answers:
             return {}

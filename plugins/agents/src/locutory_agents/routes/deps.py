@@ -78,8 +78,8 @@ class RouteDeps:
         return response
 
     async def filtered(self, request: Request) -> Response | None:
-        """The refusal of what the caller wrote (secrets, or text that moderation flags);
-        ``None`` when it may pass."""
+        """The refusal of the caller's text (secrets, or text that moderation flags); ``None`` when
+        it may pass."""
         texts = texts_of(request.fields)
         blocked: Response | None = self.pii.refusal(texts)
         if blocked is not None:
@@ -88,7 +88,7 @@ class RouteDeps:
         return None if flagged is None else _refused(request, flagged)
 
     async def violation(self, request: Request, kind: str, score: float) -> None:
-        """Publish a violation, for whoever counts them."""
+        """Publish a violation, for plugins that count them."""
         await self.events.publish(LimitExceeded(kind, kind, score, request.caller.id, request.ip))
 
 

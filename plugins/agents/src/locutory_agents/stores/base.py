@@ -104,7 +104,8 @@ class JobStore(Protocol):
         ...
 
     async def attach(self, feed: Feed) -> None:
-        """This worker runs the job: readers of every worker get what its log gets."""
+        """Register that this worker runs the job: readers on every worker receive the content of
+        its log."""
         ...
 
     async def follow(self, job: Job) -> Feed | None:
@@ -122,7 +123,7 @@ class JobStore(Protocol):
         ...
 
     async def orphans(self) -> Sequence[Job]:
-        """Jobs that run or are being saved, and whose owner is dead. Also frees what has expired."""
+        """The jobs that run or are being saved, and whose owner is dead. Also frees expired ones."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""The event stream of a turn: what is recorded, as bytes, in a log that all readers share."""
+"""The event stream of a turn: its records as bytes, in a log that all readers share."""

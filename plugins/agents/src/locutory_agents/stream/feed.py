@@ -9,7 +9,7 @@ from locutory_agents.stream.transcript import Transcript
 
 
 class Feed:
-    """Log and transcript of one job. The transcript holds what the log up to its end says."""
+    """Log and transcript of one job. The transcript represents the log up to its end."""
 
     def __init__(self, job: Job, log: EventLog | None = None) -> None:
         self.job = job

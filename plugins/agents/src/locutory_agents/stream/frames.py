@@ -136,8 +136,8 @@ def reconcile(
     status: str | None = None,
     error: str = CHANGED,
 ) -> Terminal:
-    """The event that tells the reader to load the history again, and to come again when the
-    turn still runs. Readers of version 1 do not know it and get ``error`` instead (chat-stream §6.8)."""
+    """The event after which the reader loads the history again, and reconnects when the turn still
+    runs. Readers of version 1 do not know it and get ``error`` instead (chat-stream §6.8)."""
     event: dict[str, Any] = {"final": True, "reconcile": True, "reconcileReason": reason}
     if status is not None:
         event["terminalStatus"] = status

@@ -1,8 +1,8 @@
 """The event log of one job, shared by all its readers.
 
-A reader keeps a position of its own, so that events are stored once and a slow reader
-costs nothing but its own lag. The log is bounded: what falls out of it is gone, and a
-reader that still wanted it starts again from a snapshot (chat-stream §6).
+A reader has its own position, so that events are stored once and a slow reader affects nobody else.
+The log is bounded: old events are dropped, and a reader that still needs them starts again from a
+snapshot (chat-stream §6).
 """
 
 import asyncio

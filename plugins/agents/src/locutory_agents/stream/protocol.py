@@ -14,7 +14,7 @@ _LARGEST = 2**53 - 1
 
 
 def requested(request: Request) -> int:
-    """The version a request asks for: 2 only when every marker it carries says so."""
+    """The version that a request asks for: 2 only when all of its markers ask for that."""
     body = request.payload
     markers = [
         body.get(FIELD) if isinstance(body, dict) else None,
@@ -42,7 +42,7 @@ def not_ready(version: int, error: str) -> JSON:
 
 
 def unavailable(version: int) -> JSON:
-    """A 503 for when it is not known how a turn stands; the client retries."""
+    """A 503 for when the state of a turn is unknown; the client retries."""
     return not_ready(version, "The state of this generation is not known yet. Please retry.")
 
 

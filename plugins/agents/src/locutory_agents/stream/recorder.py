@@ -31,7 +31,7 @@ class TurnClosed(Exception):
 
 
 class TooLong(ModelFailure):
-    """The turn has recorded as much as it may; what fitted is recorded."""
+    """The turn has reached its limit; the part that fitted is recorded."""
 
     def __init__(self, limit: int) -> None:
         size = f"{limit / 1_000_000:g} MB" if limit >= 100_000 else f"{limit} bytes"
@@ -95,7 +95,7 @@ class Step:
         return unsent
 
     def flush(self) -> bytes | None:
-        """The frame of what is not in the log yet."""
+        """The frame of the events that are not in the log yet."""
         unsent = self.take()
         return self.delta.frame(unsent) if unsent else None
 
@@ -106,8 +106,8 @@ def _size(text: str) -> int:
 
 
 class TurnRecorder(Feed):
-    """Records what a turn produces: content, run steps and events. ``limit``: bytes that it may
-    record in all, of which ``left`` are left; ``waiting``: pieces that are in no event yet."""
+    """Records the output of a turn: content, run steps and events. ``limit``: bytes that it may
+    record in all, of which ``left`` remain; ``waiting``: pieces that are in no event yet."""
 
     def __init__(self, job: Job, limit: int = ANSWER_BYTES) -> None:
         super().__init__(job)
@@ -150,12 +150,12 @@ class TurnRecorder(Feed):
         self.log.append(frame(event))
 
     def seal(self) -> None:
-        """The turn has ended: what comes later is refused, what came is in the log."""
+        """End the recording: later events are refused, earlier ones are in the log."""
         self.flush()
         self.sealed = True
 
     def _fit(self, text: str, mark: str = "") -> str:
-        """A text that comes whole, cut to what is left; a cut one ends with ``mark``."""
+        """A whole text, cut to the remaining size; a cut one ends with ``mark``."""
         size = _size(text)
         if size > self.left:
             room = max(0, self.left - len(mark))

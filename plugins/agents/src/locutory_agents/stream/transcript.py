@@ -87,7 +87,7 @@ _TAGS = ("agentId", "groupId")
 
 
 def tags_of(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of a step or part that tell whose it is."""
+    """The members of a step or part that name its agent."""
     return {key: source[key] for key in _TAGS if key in source}
 
 

@@ -1,1 +1,1 @@
-"""Turns of chats: the request, the work, what is saved, and how it ends."""
+"""Turns of conversations: the request, the work, saving, and the end."""

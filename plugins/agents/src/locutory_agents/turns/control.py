@@ -1,4 +1,4 @@
-"""Commands to the worker that runs a turn, and what is done in its place when it is dead."""
+"""Commands to the worker that runs a turn, and their execution in its place when it is dead."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +39,7 @@ class TurnControl:
         return await self._runtime.store.ask(job, command, ASK_SECONDS)
 
     async def stop(self, job: Job, reason: str) -> Mapping[str, Any] | None:
-        """End a job; a dead owner's job is ended here. Returns what `RunningTurn.stop` does,
+        """End a job; a dead owner's job is ended here. Return the result of `RunningTurn.stop`,
         ``None`` when it could not be ended."""
         answer = await self.ask(job, {"do": STOP, "reason": reason})
         if answer is not None:
@@ -57,8 +57,8 @@ class TurnControl:
     async def finish_orphan(
         self, job: Job, *, status: str = ERROR, replaced: bool = False
     ) -> dict[str, Any]:
-        """End the job of a dead worker: its answer so far is saved from its log, unless the worker
-        had saved it. Returns what `RunningTurn.stop` does."""
+        """End the job of a dead worker: save its answer so far from its log, unless the worker had
+        saved it. Return the result of `RunningTurn.stop`."""
         store, ended = self._runtime.store, job.saving
         if not replaced and not ended and not await store.settle(job, status):
             return {"won": False, "status": job.status}

@@ -119,8 +119,8 @@ class TurnFinalizer:
         self._leave_behind(ERROR, request, saved)
 
     async def stop(self, reason: str, cancel_work: Callable[[], Awaitable[None]]) -> dict[str, Any]:
-        """End the turn from outside; ``cancel_work`` ends what runs, once the end is claimed.
-        Returns ``{won, status, saved, pending}``; ``won`` is false when the turn had ended
+        """End the turn from outside; ``cancel_work`` cancels its work, once the end is claimed.
+        Return ``{won, status, saved, pending}``; ``won`` is ``False`` when the turn had ended
         already, here or (its worker counted as dead) elsewhere."""
         state, job = self._state, self._state.job
         won = reason != REPLACED and await self._claim(ABORTED if reason == ABORT else ERROR)
@@ -155,7 +155,7 @@ class TurnFinalizer:
     # -- parts of them -------------------------------------------------------------------
 
     def _seal(self) -> list[dict[str, Any]]:
-        """Refuse what comes later. Returns the steers that no model saw."""
+        """Refuse later events. Return the steers that no model has seen."""
         self._state.recorder.seal()
         self._state.title.cancel()
         return self._state.steers.close()
@@ -188,8 +188,8 @@ class TurnFinalizer:
                 self._state.runtime.log.warning("chat.steers_not_parked", exc_info=True)
 
     async def _report(self) -> None:
-        """Publish what is to be paid. It is published before the last event, since the client
-        looks at its balance then; a slow subscriber does not hold the event up for long."""
+        """Publish the usage. That happens before the last event, since the client reads its balance
+        then; a slow subscriber does not delay the event for long."""
         state, events = self._state, self._state.runtime.events
         if state.prepared is None or not events.subscribers(UsageReported):
             return

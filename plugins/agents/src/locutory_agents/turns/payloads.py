@@ -41,8 +41,8 @@ def response_fields(job: Job) -> dict[str, Any]:
 
 
 def storable(content: Content) -> Content:
-    """Content that fits into one stored document (16 MB): tool results are what makes it
-    too large, and the longest of them are cut."""
+    """The content cut to the size of one stored document (16 MB): the longest tool results are cut,
+    since they make it too large."""
     outputs = [
         call
         for part in content
@@ -95,9 +95,9 @@ def response(
     edited: bool,
     cut: bool,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The whole answer as it is saved, and as it is shown. ``counted`` and
-    ``prompt_tokens`` stand in for what the providers did not tell; ``reason`` is why the
-    model stopped, ``cut`` says that it did not by itself."""
+    """The whole answer as it is saved and shown. ``counted`` and ``prompt_tokens`` replace what the
+    providers did not report; ``reason`` is the model's reason to stop, ``cut`` means that it was
+    interrupted."""
     transcript = feed.transcript
     output, prompt = ledger.output_tokens, ledger.input_tokens
     common: dict[str, Any] = {

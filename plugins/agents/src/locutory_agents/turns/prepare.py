@@ -61,7 +61,7 @@ def conversation_fields(request: ChatRequest, agent: Agent) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class PreparedTurn:
-    """A turn whose model is open: what runs need, and how to build them."""
+    """A turn whose model is open: the data for its runs, and their builder."""
 
     runtime: TurnRuntime
     request: ChatRequest
@@ -88,7 +88,7 @@ class PreparedTurn:
         return cls(runtime, request, principal, agents, tokens)
 
     def fill(self, record: TurnRecord) -> None:
-        """Complete a turn's record with what its model decides."""
+        """Complete a turn's record with the members that depend on its model."""
         agent = self.agents[0]
         record.user_message |= {"endpoint": agent.endpoint, "tokenCount": self.prompt_tokens}
         if len(self.agents) > 1:

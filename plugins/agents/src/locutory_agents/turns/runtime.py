@@ -25,7 +25,7 @@ read."""
 @dataclass(frozen=True, slots=True)
 class TurnRuntime:
     """Services and settings of turns. ``store_name`` names one of the stores that plugins offer;
-    ``show_cost``: clients are told what model calls cost."""
+    ``show_cost``: clients see the cost of model calls."""
 
     services: Services
     events: Events

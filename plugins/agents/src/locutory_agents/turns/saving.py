@@ -40,8 +40,8 @@ class TurnSaving:
             await asyncio.wait(writes)
 
     async def save_partial(self, *, only_content: bool) -> tuple[dict[str, Any] | None, bool]:
-        """Save what was streamed as an unfinished answer. Returns the message, and whether
-        saving failed. ``only_content``: an answer without content is not worth saving."""
+        """Save the streamed part as an unfinished answer. Return the message, and ``True`` when
+        saving failed. ``only_content``: an answer without content is not saved."""
         await self.settled()
         state = self._state
         content = payloads.partial_content(state.recorder)
@@ -72,7 +72,7 @@ class TurnSaving:
         return True
 
     def save_unwatched(self) -> None:
-        """Nobody watches any more: what was streamed is saved once, in case nobody returns."""
+        """Save the streamed part once when nobody watches any more, in case nobody returns."""
         state = self._state
         if (
             state.ending is None

@@ -54,7 +54,7 @@ class TurnState:
 
     @property
     def announced(self) -> bool:
-        """True once readers were told of the user's message."""
+        """``True`` once readers have received the user's message."""
         return self.job.record.announced
 
     @property

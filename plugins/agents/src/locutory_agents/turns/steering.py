@@ -90,8 +90,8 @@ class SteerQueue:
         self._interrupt = interrupt
 
     def add(self, steer: Steer) -> Answer:
-        """Queue a steer. Returns the answer to whoever sent it; a repetition gets the receipt
-        of the first one."""
+        """Queue a steer. Return the response to its sender; a repetition gets the receipt of the
+        first one."""
         if steer.client_id is not None and steer.client_id in self._receipts:
             fingerprint, known = self._receipts[steer.client_id]
             if fingerprint != steer.fingerprint():
@@ -175,7 +175,7 @@ class SteerQueue:
         return taken
 
     def close(self) -> list[dict[str, Any]]:
-        """The turn is over; returns what no model saw."""
+        """End the queue with the turn; return the steers that no model has seen."""
         self._closed = True
         left, self._queue = self._queue, []
         for steer in left:
@@ -194,7 +194,7 @@ class PendingSteers:
         return f"{user}:{stream_id}"
 
     async def save(self, job: Job, pending: Sequence[Mapping[str, Any]]) -> None:
-        """Save what `SteerQueue.close` returned."""
+        """Save the result of `SteerQueue.close`."""
         value = {"steers": [dict(steer) for steer in pending], "protocol": job.protocol}
         key = self._key(job.user, job.stream_id)
         await self._cache.set(PENDING_NAMESPACE, key, value, PENDING_SECONDS)

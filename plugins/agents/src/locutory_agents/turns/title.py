@@ -55,8 +55,8 @@ def clean(text: str) -> str:
 
 
 class TitleGenerator:
-    """Makes titles, and caches them for the request that waits for them. ``enabled``: whether
-    conversations get titles at all."""
+    """Makes titles, and caches them for the request that waits for them. ``enabled``: conversations
+    get titles."""
 
     def __init__(self, services: Services, cache: Cache, *, enabled: bool) -> None:
         self._services = services
@@ -81,8 +81,8 @@ class TitleGenerator:
         headers: Mapping[str, str],
         ledger: UsageLedger,
     ) -> str:
-        """A title for the text of a conversation; empty when the model gave none. ``headers``:
-        the turn, as in `ModelCall.headers_context`. Raises what the provider raises,
+        """A title for the text of a conversation; empty when the model gave none. ``headers``: the
+        turn, as in `ModelCall.headers_context`. Raises the provider's exceptions, and
         `TimeoutError` after 45 s."""
         async with asyncio.timeout(TITLE_SECONDS):
             prepared = await self._prepared(model, principal)

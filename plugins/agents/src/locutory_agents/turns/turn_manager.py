@@ -50,8 +50,8 @@ class TurnManager:
         await self.store.start(self.handle)
 
     async def drain(self) -> None:
-        """Shutdown: running turns may end by themselves for a moment; the rest is ended with
-        what it has. Streams of other workers' turns are dropped, so that clients go there."""
+        """Shut down: running turns may finish for a moment; the others are ended and saved as they
+        are. Streams of other workers' turns are dropped, so that clients reconnect there."""
         self.draining = True
         await self.store.drain()
         turns = list(self._live.values())
@@ -87,8 +87,8 @@ class TurnManager:
         *,
         limit: int | None,
     ) -> Job:
-        """Create the job and start its turn. Returns the job as the store has it; raises what
-        `JobStore.create` raises."""
+        """Create the job and start its turn. Return the job as the store has it; raises the
+        exceptions of `JobStore.create`."""
         created, replaced = await self.store.create(
             job, predecessor=request.predecessor, limit=limit
         )

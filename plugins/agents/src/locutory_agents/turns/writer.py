@@ -18,7 +18,7 @@ RETRIES = (0.05, 0.5)
 """Seconds between the attempts of a write whose loss would lose a turn."""
 
 LATE_RETRIES = (2.0, 10.0, 30.0)
-"""Further attempts after the client has been told to look for itself."""
+"""Pauses in seconds before further attempts after the client has been asked to reload."""
 
 
 NOT_STORED = "The answer could not be stored: it is too large for the database, or not valid."
@@ -35,8 +35,8 @@ class SaveFailed(Exception):
 
 
 class NotStorable(SaveFailed):
-    """The database does not take the answer, however often it is tried; a message that says so
-    is stored in its place."""
+    """The database refuses the answer permanently; a message that says so is stored in its
+    place."""
 
 
 def refused(error: Exception) -> bool:

@@ -13,7 +13,7 @@ VERSION = 1
 """Of the schema and of `locutory_search.words`; another one means another file."""
 
 BUSY_SECONDS = 30.0
-"""How long a write waits for another process."""
+"""The seconds for which a write waits for another process."""
 
 _WEIGHTS = {"conversations": 1.0, "messages": 0.5}
 """Of the first column; the second has 1."""

@@ -26,10 +26,10 @@ BATCH = 100
 """Documents of one write."""
 
 PATIENCE_SECONDS = 5.0
-"""How long whoever tells of a deletion waits for it."""
+"""The seconds for which a caller that reports a deletion waits for it."""
 
 KEPT_MS = 3_600_000
-"""How long a deletion keeps late copies of what it deleted away."""
+"""The milliseconds for which a deletion keeps out late copies of the deleted entries."""
 
 
 class EmbeddedIndex:

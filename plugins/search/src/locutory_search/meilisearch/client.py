@@ -12,7 +12,7 @@ from locutory_http import Outgoing
 from locutory_search.backend import IndexFailed
 
 TASK_SECONDS = 60.0
-"""How long a task may take; it then goes on without being waited for."""
+"""The seconds for which a task is waited for; it then continues alone."""
 
 _FIRST_LOOK = 0.05
 _LAST_LOOK = 1.0

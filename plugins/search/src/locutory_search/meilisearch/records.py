@@ -13,7 +13,7 @@ from locutory_search.documents import SearchRecord
 from locutory_search.entries import Entry, Kind
 
 KEPT = timedelta(hours=1)
-"""How long a deletion keeps late copies of what it deleted away."""
+"""The time for which a deletion keeps out late copies of the deleted records."""
 
 _CHUNK = 500
 _FOR_EVER = 2**53

@@ -36,7 +36,7 @@ class RedisKeys:
         return f"{self._base}log:{job.stream_id}:{job.created_at}"
 
     def snapshot(self, job: Job) -> str:
-        """Text: what has been cut off the beginning of the log."""
+        """The key of a text: the part that was cut off the beginning of the log."""
         return f"{self._base}snapshot:{job.stream_id}:{job.created_at}"
 
     def inbox(self, worker: str) -> str:

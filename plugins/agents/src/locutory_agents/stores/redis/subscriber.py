@@ -76,7 +76,7 @@ class RemoteFeed(Feed):
 
 class RedisSubscriber:
     """Receives commands for this worker's jobs and the logs of other workers' jobs; sends commands
-    to other workers. ``lost`` says whether a followed job has been replaced or dropped."""
+    to other workers. ``lost`` returns ``True`` when a followed job has been replaced or dropped."""
 
     def __init__(
         self,
@@ -139,8 +139,8 @@ class RedisSubscriber:
                 self._log.warning("chat.redis_unreachable", reason=repr(error)[:200])
 
     async def _drop_lost_feeds(self) -> None:
-        """A job may vanish without an end that its readers see; they come again
-        then and learn how it stands."""
+        """End the feeds of lost jobs. A job may vanish without an end that its readers see; they
+        reconnect then and learn its state."""
         for feed in list(self._feeds.values()):
             if feed.log.terminal is None and await self._lost(feed.job):
                 feed.log.break_off()
