@@ -13,5 +13,5 @@ class BalanceData(AccountData):
         self._turns = turns
 
     async def erase(self, user: str) -> None:
-        """Delete what is stored for the user, and write nothing more."""
+        """Delete the data stored for the user, and write no more of it."""
         await self._turns.forget(ObjectId(user))

@@ -1,4 +1,4 @@
-"""The rules in force: what configuration and environment come to (contract balance §2)."""
+"""The current rules, from configuration and environment (contract balance §2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,7 +64,7 @@ def _refill(shown: Mapping[str, Any]) -> Refill | None:
 
 
 def advice(rules: Rules, balance: Any, transactions: Any) -> list[str]:
-    """Sentences about settings that do not do what was probably meant."""
+    """Sentences about settings that probably do not have the intended effect."""
     found: list[str] = []
     if not rules.enabled:
         return found

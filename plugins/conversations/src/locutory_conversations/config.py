@@ -1,4 +1,4 @@
-"""Settings of the plugin (contract convos §6), and what it reads of ``librechat.yaml``."""
+"""Settings of the plugin (contract convos §6), including its parts of ``librechat.yaml``."""
 
 # ruff: noqa: N815  (names of librechat.yaml)
 

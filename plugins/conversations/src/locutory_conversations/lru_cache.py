@@ -1,4 +1,4 @@
-"""A bounded memory of what this process saw lately."""
+"""A bounded cache of recently used values in this process."""
 
 import time
 from collections import OrderedDict

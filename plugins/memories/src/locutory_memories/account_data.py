@@ -90,7 +90,7 @@ class MemoryData(AccountData):
 
 
 def _moment(value: Any) -> datetime | None:
-    """A date, which is not in the future; ``None`` for what is none."""
+    """A date, at most the present one; ``None`` for an invalid one."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -1,4 +1,4 @@
-"""A text or reasoning item of a response that grows, and the events that tell it."""
+"""A text or reasoning item of a response while it grows, and its events."""
 
 from typing import Any, Literal
 

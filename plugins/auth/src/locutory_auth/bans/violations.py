@@ -1,4 +1,4 @@
-"""Counts violations, and bans whoever collects too many (contract kernel §12)."""
+"""Counting violations, and banning accounts and addresses with too many (contract kernel §12)."""
 
 import math
 from datetime import timedelta
@@ -17,7 +17,7 @@ from locutory_auth.sessions.account_cache import AccountCache
 from locutory_auth.sessions.rotation import Sessions
 
 REMEMBERED = timedelta(days=7)
-"""A score starts anew after this long without a violation; LibreChat's never does."""
+"""The time without a violation after which a score starts at 0 again; LibreChat's never does."""
 
 
 class Scores(Protocol):

@@ -24,7 +24,7 @@ LARGEST = 1024 * 1024
 
 
 class NotSent(Exception):
-    """A mail was not taken. ``final``: trying again is no use."""
+    """A mail was not accepted. ``final``: another attempt would fail too."""
 
     def __init__(self, reason: str, *, final: bool = False) -> None:
         super().__init__(reason)

@@ -232,8 +232,7 @@ class Sessions:
         await self._database[Rotation].delete_many({"user": user})
 
     async def close_all(self, user: ObjectId) -> None:
-        """End every session of an account at once: with its access tokens, and with what
-        runs for it."""
+        """End every session of an account at once, with its access tokens and running work."""
         await self.end_all(user)
         await self._revocations.all_of(user)
         self._log.info("session.all_ended", user=str(user))

@@ -29,7 +29,7 @@ class Progress:
             await self._write("running", {})
 
     async def end(self, problem: str) -> None:
-        """The import is over; what went wrong is a sentence for the user, or empty."""
+        """End the import; the problem is a sentence for the user, or empty."""
         if problem:
             await self._write("failed", {"message": problem})
         else:

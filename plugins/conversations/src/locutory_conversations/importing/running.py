@@ -51,8 +51,8 @@ class RunningImports:
             self._log.error("conversations.import_failed", exc_info=error)
 
     async def stop(self) -> None:
-        """End the imports that run: what they have written stays, and who sends the file again
-        gets the rest."""
+        """Cancel the running imports: their writes are kept, and sending the file again adds the
+        rest."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -25,8 +25,8 @@ _SETTLED = frozenset(("_id", "__v", "user", "tenantId", "subagentThread"))
 
 @dataclass(frozen=True, slots=True)
 class ConversationBundle:
-    """A conversation with all its messages. ``origin`` is the same for the same conversation
-    of another program, unchanged; ``None`` where that cannot be told."""
+    """A conversation with all its messages. ``origin`` identifies an unchanged conversation of
+    another program; ``None`` where that is unknown."""
 
     conversation: Mapping[str, Any]
     messages: Sequence[Mapping[str, Any]]

@@ -1,4 +1,5 @@
-"""A built-in model without weights: a newcomer can chat at once and learns what to do next."""
+"""A built-in model without weights, with which a new user can chat at once and learns the next
+steps."""
 
 import asyncio
 import re
@@ -110,8 +111,8 @@ class GuideModel:
 
 
 def reply(question: str, texts: Texts, *, first: bool) -> tuple[str, str]:
-    """(reasoning, answer) to a question; ``first``: it opens the conversation, so that the
-    guide says who it is."""
+    """(reasoning, answer) to a question; ``first``: it opens the conversation, so the guide
+    introduces itself."""
     plain = question.strip()
     lowered = plain.lower()
     if lowered.startswith("echo"):

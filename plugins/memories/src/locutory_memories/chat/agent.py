@@ -32,7 +32,7 @@ from locutory_memories.permissions import MemoryPermissions
 from locutory_memories.service import Memories, MemoryScope, scope_of
 
 CALLS = 2
-"""Model calls of a turn: the second sees what came of the first one's tool calls."""
+"""Model calls of a turn: the second receives the results of the first one's tool calls."""
 
 MAX_TOOL_CALLS = 16
 """Tool calls of one answer that are run; a model that wants more has lost its way."""
