@@ -67,7 +67,7 @@ def _texts(name: str, value: Any) -> list[str]:
 
 
 def _tools(name: str, value: Any) -> list[str]:
-    """Names of tools; of an object its ``pluginKey``. What is neither is left out."""
+    """Names of tools; the ``pluginKey`` of an object. Other values are left out."""
     if not isinstance(value, list):
         raise Unfit(f"{name} must be a list")
     keys = [item.get("pluginKey") if isinstance(item, dict) else item for item in value]

@@ -47,7 +47,7 @@ Held = frozenset[tuple[str, str | None]]
 
 
 def satisfied_by(capability: str) -> frozenset[str]:
-    """The capabilities any of which is enough; empty for what is not a capability."""
+    """The capabilities any of which is enough; empty for an unknown capability."""
     if capability in BASE_CAPABILITIES:
         verb, _, rest = capability.partition(":")
         manage = f"manage:{rest}"
@@ -170,6 +170,6 @@ class GrantStore:
         return int(outcome.deleted_count)
 
     def forget(self) -> None:
-        """Read every grant anew the next time it is asked for."""
+        """Drop the cached grants."""
         self._changes += 1
         self._cache.clear()

@@ -188,7 +188,7 @@ class TagRoutes:
         return JSON(row)
 
     async def delete(self, request: Request) -> Response:
-        """Delete a bookmark; answers what it was."""
+        """Delete a bookmark, and respond with its last state."""
         try:
             row = await self._tags.delete(request.caller.id, request.path_params["tag"])
         except Unknown:

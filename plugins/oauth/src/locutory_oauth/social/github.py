@@ -14,8 +14,8 @@ API = "https://api.github.com"
 
 
 class GitHub(CodeFlow):
-    """The profile does not say whether its address is verified, so the list of addresses is
-    asked for: the main one if it is verified, else another verified one."""
+    """Sign-in with GitHub. Its profile does not have a member for a verified address, so the list
+    of addresses is requested: the main one if it is verified, else another verified one."""
 
     provider = "github"
     scope = "user:email read:user"

@@ -38,7 +38,7 @@ class Grant:
 
 
 def bits_of(entry: Mapping[str, Any]) -> int:
-    """The rights of an entry; a value that is no rights counts as none."""
+    """The rights of an entry; 0 for an invalid value."""
     bits = entry.get("permBits")
     return int(bits) if isinstance(bits, int | float) and 0 <= bits <= OWNER else 0
 

@@ -142,7 +142,7 @@ class IndexFile:
             path.unlink(missing_ok=True)
 
     def bytes(self) -> int:
-        """Size on disk, with what is not yet written back."""
+        """The size on disk in bytes, including the log that is not yet written back."""
         paths = [Path(f"{self.path}{suffix}") for suffix in ("", "-wal")]
         return sum(path.stat().st_size for path in paths if path.exists())
 
