@@ -52,7 +52,7 @@ class Child:
 
     @property
     def process_id(self) -> int | None:
-        """Of the running process."""
+        """The id of the running process."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 

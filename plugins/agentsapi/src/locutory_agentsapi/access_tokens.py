@@ -46,7 +46,7 @@ class _Registry(jws.JWSRegistry):
 
 
 class NotAcceptable(Exception):
-    """A token that is none of ours, with the reason for the log."""
+    """A token is not acceptable; the text is the reason for the log."""
 
 
 @dataclass(frozen=True, slots=True)

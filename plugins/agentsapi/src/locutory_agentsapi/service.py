@@ -15,7 +15,7 @@ from locutory_agentsapi.documents import AgentApiKey
 
 PREFIX = "sk-"
 USE_NOTED_EVERY = timedelta(minutes=1)
-"""A key in steady use is written this often at most."""
+"""The minimum interval between two writes of a key's last use."""
 
 _SHOWN = ("name", "keyPrefix", "scopes", "lastUsedAt", "expiresAt", "createdAt")
 _PROJECTION = dict.fromkeys(_SHOWN, 1)

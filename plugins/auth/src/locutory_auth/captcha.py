@@ -1,4 +1,4 @@
-"""The captcha of the sign-in pages: asks Cloudflare whether its answer is good."""
+"""The captcha of the sign-in pages: verifies its answer with Cloudflare."""
 
 import httpx2
 import structlog

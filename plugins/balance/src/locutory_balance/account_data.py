@@ -7,7 +7,7 @@ from locutory_contracts.account_data import AccountData
 
 
 class BalanceData(AccountData):
-    """Nothing is exported: credits are worth something on this server only."""
+    """The balance, which is not exported: credits are valid on this server only."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns

@@ -16,7 +16,7 @@ class Refill:
     amount: float
 
     def fields(self) -> dict[str, Any]:
-        """As a balance record keeps it."""
+        """The settings in the form of a balance record."""
         return {
             "autoRefillEnabled": True,
             "refillIntervalValue": self.value,
@@ -27,9 +27,9 @@ class Refill:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """``shown`` is the member ``balance`` of the client's start-up configuration; ``start``
-    the credits of a new record, ``None`` when none is made; ``recording`` whether usage is
-    written down."""
+    """The rules. ``shown`` is the member ``balance`` of the client's start-up configuration;
+    ``start`` the credits of a new record, ``None`` when none is created; ``recording``: usage is
+    recorded."""
 
     enabled: bool
     start: float | None

@@ -14,7 +14,7 @@ LARGEST_IMPORT = 250 * MEGABYTE
 
 
 class ImportLimits(BaseModel):
-    """``rateLimits.conversationsImport``; a number that is none counts as absent."""
+    """``rateLimits.conversationsImport``; an invalid number counts as absent."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -30,8 +30,9 @@ class Person:
         return next((value for value in found if value), "")[:LONGEST]
 
     def steady(self, *names: str | None) -> str:
-        """As `first`, but of several values always the same one, although directories give
-        them in any order: the one that names the entry, else the first by the alphabet."""
+        """The first value like `first`, but of several values always the same one, although
+        directories return them in any order: the one in the name of the entry, else the first
+        alphabetically."""
         for name in names:
             values = sorted(filter(None, self.values.get((name or "").lower(), ())))
             if values:

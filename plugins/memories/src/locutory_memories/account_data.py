@@ -15,7 +15,7 @@ from locutory_memories.service import KeyTaken, LimitReached, Memories, MemorySc
 
 
 class MemoryData(AccountData):
-    """Records ``{kind, key, value, agentId?, updated_at?}``."""
+    """The memories of a user as records ``{kind, key, value, agentId?, updated_at?}``."""
 
     kind = "memory"
     rank = 80

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 LARGEST = 1024 * 1024
-"""Bytes of an answer at most."""
+"""The maximum bytes of a response."""
 
 _ACCEPT = {"accept": "application/json"}
 
@@ -98,7 +98,7 @@ class HttpClient:
             raise Unreachable(f"{_place(url)} does not answer with JSON") from None
 
     async def object(self, url: str, **options: Any) -> dict[str, Any]:
-        """As `json`, for an answer that must be an object."""
+        """The result of `json` for a response that must be an object."""
         found = await self.json(url, **options)
         if not isinstance(found, dict):
             raise Unreachable(f"{_place(url)} does not answer with an object")

@@ -11,7 +11,7 @@ from locutory_presets.documents import Preset
 
 LONGEST_ID = 256
 _DEEPEST = 50
-"""Levels of a list; a database keeps 100 at most."""
+"""Maximum levels of a list; a database accepts 100 at most."""
 
 _OURS = frozenset(("id", "revision_id", "presetId", "user", "tenantId", "createdAt", "updatedAt"))
 

@@ -75,7 +75,7 @@ class Statistics:
             await self.request_recount(fact.user, project)
 
     async def forget(self, user: str) -> None:
-        """The user is gone: nothing is to be counted any more."""
+        """Drop the pending counts of a deleted user."""
         await self.debounced_recount.forget(f"{user}:")
 
     async def _touch(self, user: str, project: str, conversation: Mapping[str, Any]) -> bool:

@@ -123,8 +123,8 @@ class Prompts:
     async def add_version(
         self, principal: Principal, group: ObjectId, text: str, form: str
     ) -> Raw | None:
-        """A new version, which does not become the one in use by itself; ``None`` when the
-        group is gone."""
+        """Add a version, which does not become the one in use by itself; ``None`` when the group is
+        deleted."""
         moment = now()
         prompt: Raw = {
             "groupId": group,
@@ -199,8 +199,8 @@ class Prompts:
         return True
 
     async def remove_groups(self, groups: Sequence[ObjectId]) -> int:
-        """Delete groups with their versions and entries; returns how many there were. In
-        this order a crash leaves something that can be deleted again, or entries of nothing."""
+        """Delete groups with their versions and entries; return their number. In this order a crash
+        leaves groups that can be deleted again, or entries without a resource."""
         access, gone = self._services.find(ACCESS), list(groups)
         await self.prompts.delete_many({"groupId": {"$in": gone}})
         removed = (await self.groups.delete_many({"_id": {"$in": gone}})).deleted_count

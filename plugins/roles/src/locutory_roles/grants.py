@@ -129,7 +129,7 @@ class GrantStore:
         return {**known, **fresh}
 
     async def seed(self) -> int:
-        """Grant the role ``ADMIN`` every base capability; returns how many were missing."""
+        """Grant the role ``ADMIN`` every base capability; return the number of missing ones."""
         collection = self._database[SystemGrant]
         held = {
             row["capability"]
@@ -162,7 +162,7 @@ class GrantStore:
             }
 
     async def remove_user(self, user: ObjectId) -> int:
-        """Delete the grants of an account; returns how many there were."""
+        """Delete the grants of an account; return their number."""
         outcome = await self._database[SystemGrant].delete_many(
             {"principalType": "user", "principalId": user}
         )

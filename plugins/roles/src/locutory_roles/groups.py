@@ -146,7 +146,7 @@ class GroupStore:
         return await found.to_list()
 
     async def remove_user(self, user_id: str) -> int:
-        """Take an account out of every group; returns how many there were."""
+        """Remove an account from every group; return their number."""
         members = [user_id]
         accounts = self._services.find(ACCOUNTS)
         account = None if accounts is None else await accounts.find(user_id)

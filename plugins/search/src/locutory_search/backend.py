@@ -33,8 +33,8 @@ class Backend(Search, Protocol):
         ...
 
     async def deleted(self, target: DeletionTarget, user: str, ids: Sequence[str] = ()) -> None:
-        """Things were deleted; noted durably. Normally they are gone when this returns, large
-        deletions go on by themselves."""
+        """Note deletions durably. Normally the entries are deleted when this returns; large
+        deletions continue in the background."""
         ...
 
     async def start(self) -> None:

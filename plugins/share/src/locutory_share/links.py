@@ -137,7 +137,7 @@ class LinkStore:
         await self._database[OrphanedLink].delete_many({"_id": {"$in": list(ids)}})
 
     async def remove(self, ids: Sequence[ObjectId]) -> int:
-        """Delete links by ``_id``; how many there were."""
+        """Delete links by ``_id``; return their number."""
         if not ids:
             return 0
         return (await self.collection.delete_many({"_id": {"$in": list(ids)}})).deleted_count

@@ -14,7 +14,7 @@ LONGEST_DESCRIPTION = 10_000
 UNREACHABLE = frozenset((".", ".."))
 """As the end of a path no browser sends these, encoded or not: nobody could delete them."""
 MAX_TAGS = 500
-"""Of one conversation."""
+"""The maximum tags of one conversation."""
 
 _NOT_FOUND = {"error": "Tag not found"}
 _TAKEN = {"error": "A tag with this name exists already"}

@@ -1,4 +1,4 @@
-"""Responses that programs may go on from although they did not ask to store them."""
+"""Responses that programs may continue although they did not ask to store them."""
 
 import sys
 import time

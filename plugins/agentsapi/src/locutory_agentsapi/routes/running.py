@@ -58,8 +58,8 @@ class BadRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StreamTimeouts:
-    """Seconds: how long the first event is awaited before a stream begins without it, and
-    how long a stream may be silent."""
+    """Seconds for which the first event is awaited before a stream begins without it, and for which
+    a stream may be silent."""
 
     first_event: float
     ping: float
@@ -127,8 +127,8 @@ class Run:
 
 
 class EventStream(StreamingResponse):
-    """The events of a run as a body. The run ends with it, also when the caller has gone
-    before the first of them."""
+    """The events of a run as a response body. The run ends with it, even when the caller has
+    disconnected before the first event."""
 
     def __init__(self, frames: AsyncIterator[bytes], run: Run) -> None:
         super().__init__(frames, headers=_HEADERS)

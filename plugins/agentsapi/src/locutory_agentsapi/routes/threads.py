@@ -13,7 +13,7 @@ from locutory_agentsapi.routes.running import BadRun
 from locutory_contracts.conversations import CONVERSATIONS, Conversations, Document
 
 NOT_FOUND = "previous_response_not_found"
-"""OpenAI's code for a response that one cannot go on from."""
+"""OpenAI's code for a response that cannot be continued."""
 
 _MOST_TURNS = 2_000
 _MOST_CHARACTERS = 8_000_000

@@ -20,7 +20,7 @@ from locutory_http import Outgoing, refused_certificate
 
 SECONDS = 30.0
 LARGEST = 1024 * 1024
-"""Bytes of an answer at most."""
+"""The maximum bytes of a response."""
 
 
 class NotSent(Exception):

@@ -211,7 +211,8 @@ class Sessions:
         return await self.end_some(claims.user, [claims.session]) > 0
 
     async def end_some(self, user: ObjectId, sessions: Collection[ObjectId]) -> int:
-        """End sessions of an account; how many there were. Others' are left alone."""
+        """End some sessions of an account; return their number. Sessions of other accounts are not
+        changed."""
         ids = list(sessions)
         if not ids:
             return 0

@@ -320,7 +320,7 @@ def address_of(identity: Identity) -> str:
 
 
 def present_fields(identity: Identity, names: tuple[str, ...]) -> dict[str, Any]:
-    """Those of the identity's further fields that are there."""
+    """The further fields of the identity that have a value."""
     found = {name: value for name in names if (value := identity.fields.get(name)) is not None}
     if isinstance(found.get("username"), str):
         found["username"] = found["username"].lower()

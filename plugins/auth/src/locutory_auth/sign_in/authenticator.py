@@ -50,8 +50,8 @@ class SessionAuthenticator:
         return await self._account_check.check(request, await self.claims(request))
 
     async def claims(self, request: Request) -> AccessClaims:
-        """The claims of the access token of a request, whether or not it still counts. A token of
-        a provider that keeps the session goes first."""
+        """The claims of the access token of a request, even if it is revoked. A token of a provider
+        that keeps the session takes precedence."""
         token = bearer_of(request.headers.get("authorization", ""))
         if token is None:
             raise Unauthorized("No auth token")

@@ -10,7 +10,7 @@ from locutory_conversations.importing.importer import Outcome
 
 
 class RunningImports:
-    """At most one import of each user on this worker."""
+    """Runs imports, at most one of each user on this worker."""
 
     def __init__(self, answer_seconds: float, log: BoundLogger) -> None:
         self._log = log

@@ -32,7 +32,7 @@ class SizeLimitedFile:
         self._bytes = 0
 
     def read(self, size: int = CHUNK) -> bytes:
-        """At most ``size`` bytes."""
+        """Read at most ``size`` bytes."""
         chunk = self._file.read(size)
         self.read_bytes = self._file.tell()
         self._bytes += len(chunk)

@@ -58,7 +58,7 @@ class GuideProvider:
         return {} if self.mode == "never" else self._entries
 
     async def models(self, principal: Principal | None) -> Mapping[str, Sequence[str]]:
-        """Its one model."""
+        """The one model of the guide."""
         return {} if self.mode == "never" else self._models
 
     async def open(
@@ -70,7 +70,7 @@ class GuideProvider:
         return GuideModel(self._tokens, self._seconds, texts)
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
-        """Its own prompt for titles, which it recognises."""
+        """The guide's prompt for titles, which it recognises."""
         return {"titlePrompt": TITLE_PROMPT}
 
 

@@ -69,7 +69,7 @@ class _Answer:
         call.pieces.append(delta.arguments)
 
     def tool_calls(self) -> list[_Call]:
-        """Its tool calls, in order; each has an id."""
+        """The tool calls of the answer, in order; each has an id."""
         found = [call for _, call in sorted(self.calls.items()) if call.name][:MAX_TOOL_CALLS]
         for call in found:
             call.id = call.id or f"call_{uuid4().hex[:24]}"

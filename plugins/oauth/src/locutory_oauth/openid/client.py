@@ -144,8 +144,8 @@ class OpenIdClient:
         await self._endpoint.revoke(metadata.revocation_endpoint, token, metadata.auth_methods)
 
     async def on_behalf(self, assertion: str, scope: str) -> tuple[str, float]:
-        """Exchange an access token for one of another scope (Entra's on-behalf-of flow); the
-        token, and how many seconds it is good for."""
+        """Exchange an access token for one of another scope (Entra's on-behalf-of flow); return the
+        token, and the seconds for which it is valid."""
         metadata = await self.discovery.metadata()
         form = {
             "grant_type": _ON_BEHALF,

@@ -63,7 +63,7 @@ class Graph:
         return " ".join(name if "://" in name else f"{GRAPH}/{name}" for name in self.scopes)
 
     async def forget(self, access_token: str) -> None:
-        """Drop the exchanged token of `token`, since Graph did not accept it."""
+        """Drop the token exchanged for ``access_token``, since Graph did not accept it."""
         await self._cache.delete(_EXCHANGED, _key(self._own_scope, access_token))
 
     async def exchanged(self, access_token: str, scope: str) -> str:

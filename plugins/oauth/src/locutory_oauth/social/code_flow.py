@@ -66,7 +66,7 @@ class CodeFlow:
     """Base of the providers: state, PKCE and code are handled here, profiles below."""
 
     provider: ClassVar[str]
-    """Its name, with which its settings begin."""
+    """The name of the provider, with which its settings begin."""
     scope: ClassVar[str]
 
     def __init__(

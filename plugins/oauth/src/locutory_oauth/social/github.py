@@ -54,7 +54,7 @@ class GitHub(CodeFlow):
 
 
 def _choose(emails: Any) -> tuple[str, bool]:
-    """The best address, and whether it is verified; ("", False) without one."""
+    """The best address, and ``True`` when it is verified; ("", False) without one."""
     found: list[Mapping[str, Any]] = (
         [item for item in emails if isinstance(item, dict) and first_address(item.get("email"))]
         if isinstance(emails, list)

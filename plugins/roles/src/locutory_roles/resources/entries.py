@@ -208,13 +208,13 @@ class EntryStore:
         return users
 
     async def forget(self, kind: str, resources: Sequence[ObjectId]) -> int:
-        """Remove every entry of resources; returns how many there were."""
+        """Delete every entry of resources; return their number."""
         key = {"resourceId": {"$in": list(resources)}, "resourceType": kind}
         return (await self._stored.delete_many(key)).deleted_count
 
     async def remove_user(self, user: ObjectId) -> int:
-        """Remove every entry of an account, and its name from those that it gave to others;
-        returns how many were removed."""
+        """Delete every entry of an account, and its id from those that it gave to others; return
+        the number of deleted ones."""
         await self._stored.update_many({"grantedBy": user}, {"$unset": {"grantedBy": ""}})
         outcome = await self._stored.delete_many({"principalId": user, "principalType": USER})
         return int(outcome.deleted_count)

@@ -10,7 +10,7 @@ from pathlib import Path
 from locutory import Problem, StartupError
 
 VERSION = 1
-"""Of the schema and of `locutory_search.words`; another one means another file."""
+"""The version of the schema and of `locutory_search.words`; another version uses another file."""
 
 BUSY_SECONDS = 30.0
 """The seconds for which a write waits for another process."""

@@ -62,7 +62,7 @@ def _max_edits(word: str) -> int:
 
 
 def _terms(connection: Connection, kind: Kind, prefix: str, start: str) -> dict[str, int]:
-    """The words of a user with a beginning → in how many documents they are."""
+    """The words of a user with a prefix → the number of documents that contain them."""
     first = prefix + start
     rows = connection.execute(
         f"SELECT term, doc FROM {kind}_terms WHERE term >= ? AND term < ? LIMIT ?",

@@ -186,7 +186,7 @@ def apply_deletions(connection: Connection, rows: int = 200) -> bool:
 
 
 def _delete(connection: Connection, target: str, user: str, own: str, limit: int) -> int:
-    """Delete at most ``limit`` rows of something; how many those were."""
+    """Delete at most ``limit`` rows of a user, conversation or message; return their number."""
     owner = owner_of(connection, user)
     if owner is None:
         return 0
