@@ -188,7 +188,8 @@ class Provider(Protocol):
         ...
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
-        """The endpoint's options of ``librechat.yaml`` (titles, tokenConfig, labels); may be empty."""
+        """The endpoint's options of ``librechat.yaml`` (titles, tokenConfig, labels); may be
+        empty."""
         ...
 
 

@@ -114,7 +114,8 @@ class Events:
     async def deliver(
         self, owner: str, handler: Callable[[Any], Awaitable[None]], fact: Fact
     ) -> bool:
-        """Run one handler; ``False`` when it fails, which is logged and counted under its plugin."""
+        """Run one handler; ``False`` when it fails, which is logged and counted under its
+        plugin."""
         try:
             await handler(fact)
         except Exception:

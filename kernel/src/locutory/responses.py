@@ -48,7 +48,8 @@ def encode(value: Any) -> bytes:
 
 
 class JSON(Response):
-    """A response with a JSON body. ``content`` is encoded once; ``bytes`` count as encoded already."""
+    """A response with a JSON body. ``content`` is encoded once; ``bytes`` count as encoded
+    already."""
 
     media_type = "application/json; charset=utf-8"
 

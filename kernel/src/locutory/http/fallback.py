@@ -1,4 +1,5 @@
-"""Keys for plugins that serve pages outside the API, and for hints to the operator after a start."""
+"""Keys for plugins that serve pages outside the API, and for hints to the operator after a
+start."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol

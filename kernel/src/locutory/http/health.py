@@ -21,7 +21,8 @@ class Health:
     def __init__(
         self, not_ready: Callable[[], str | None], metrics: Metrics, secret: str | None
     ) -> None:
-        """``not_ready`` returns the reason why the server is not ready, ``None`` when it is ready."""
+        """``not_ready`` returns the reason why the server is not ready, ``None`` when it is
+        ready."""
         self._not_ready = not_ready
         self._metrics = metrics
         self._secret = secret

@@ -53,19 +53,19 @@ class Route:
         summary: one line for the documentation.
         gates: run before access; the first that returns a response ends the request.
         limits: rate limits, run in order after access.
-        checks: run after limits, before body and query are read; like gates. For whoever must
-            not learn what is wrong with a body that they may not send.
-        body: model of the body. The endpoint is called only with a body that it takes, strictly,
+        checks: run after limits, before body and query are validated; like gates. They refuse
+            callers who must not receive the errors of a body that they may not send.
+        body: model of the body. The endpoint is called only with a body that is valid, strictly,
             and gets it with `Request.valid`. `NoBody` where a POST, PUT or PATCH reads none.
         body_schema: the same for the documentation alone, as a model or a JSON schema, where
-            the contract has answers for bodies that no model would take.
+            the contract has answers for bodies that no model would accept.
         body_type: media type of that body.
         query: model of the query, which works as ``body`` does; values are texts.
-        invalid: makes the answer for a body or a query that its model does not take;
-            `refusal` makes the usual ones. Default: 400 ``{message, code, status}``.
+        invalid: makes the error for a body or a query that its model refuses; `refusal` makes
+            the usual ones. Default: 400 ``{message, code, status}``.
         responses: status → model or example of the JSON, text description, or `Answer`.
         failure: body of the 500 when the endpoint raises unexpectedly; text or JSON.
-        fallback: the answer while no other plugin serves the path ("off" answers).
+        fallback: ``True``: it serves the path only while no other plugin does ("off" answers).
         raw_body: the endpoint reads the body itself (uploads).
         contract: section of the contract that the route follows.
     """
@@ -254,7 +254,8 @@ class RouteTable:
         return None if rest is None else (rest, [*values, "/".join(parts[at:])])
 
     def all(self) -> list[tuple[str, Route]]:
-        """(plugin, route) of every route in use, sorted by path; replaced fallbacks are left out."""
+        """(plugin, route) of every route in use, sorted by path; replaced fallbacks are left
+        out."""
         serving = {id(entry.route) for slot in self._slots(self._root) for entry in slot.values()}
         return sorted(
             (pair for pair in self._all if id(pair[1]) in serving),

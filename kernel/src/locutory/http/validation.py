@@ -36,7 +36,7 @@ _WORDS = {
 
 
 class NoBody(BaseModel):
-    """As the ``body`` of a route: its endpoint reads no body."""
+    """The ``body`` of a route whose endpoint reads no body."""
 
 
 class Once:

@@ -30,7 +30,8 @@ class Lease(Document):
 
 
 class Background:
-    """Runs the background tasks of a kernel; a fault is logged under the plugin that owns the task."""
+    """Runs the background tasks of a kernel; a fault is logged under the plugin that owns the
+    task."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

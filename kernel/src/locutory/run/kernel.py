@@ -61,7 +61,8 @@ class Kernel:
         plugins: plugin instances; their order does not matter.
         data_dir: folder for secrets and the built-in database.
         installed: names of the installed plugins, for messages.
-        writes: ``False`` for a command that only reads: no database is created, no secrets are stored.
+        writes: ``False`` for a command that only reads: no database is created, and no secrets
+            are stored.
     """
 
     def __init__(

@@ -81,7 +81,8 @@ class Lifecycle:
                 log.error("stop.drain_failed", plugin=owner, task=task.name, exc_info=result)
 
     async def undo(self) -> None:
-        """Undo the tasks that were run, last first; a fault is logged and does not stop the rest."""
+        """Undo the tasks that were run, last first; a fault is logged and does not stop the
+        rest."""
         while self._done:
             owner, task = self._done.pop()
             if task.undo is None:

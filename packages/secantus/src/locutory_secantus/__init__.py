@@ -91,7 +91,7 @@ class EmbeddedDatabase:
 
     @property
     def process_id(self) -> int | None:
-        """Of the running database process."""
+        """The id of the running database process."""
         return self._child.process_id if self._child else None
 
     def exists(self) -> bool:

@@ -18,7 +18,7 @@ STOP_SECONDS = 10.0
 BACKOFF = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before each restart in a row; the last of them before every further one."""
 STEADY_SECONDS = 60.0
-"""The seconds after which a running process resets the count of failures."""
+"""The running time after which the pauses before restarts begin with the first again."""
 
 _GUARD = str(Path(__file__).with_name("guard.py"))
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")
@@ -52,7 +52,7 @@ class Child:
 
     @property
     def process_id(self) -> int | None:
-        """Of the running process."""
+        """The id of the running process."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 

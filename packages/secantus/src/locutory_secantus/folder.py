@@ -60,7 +60,7 @@ class _Lock:
 
 
 def _command_line(process: int) -> str:
-    """Of a running process; empty when there is none."""
+    """The command line of a running process; empty when there is none."""
     if sys.platform == "linux":
         try:
             arguments = Path(f"/proc/{process}/cmdline").read_bytes()

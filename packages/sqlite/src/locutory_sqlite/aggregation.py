@@ -1,4 +1,5 @@
-"""Running pipelines and ``distinct`` on stored collections: what comes first is left to an index."""
+"""Running pipelines and ``distinct`` on stored collections: what comes first is left to an
+index."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -62,7 +62,8 @@ def truncated(value: Any) -> int | None:
 
 
 def decimal_of(value: Number) -> Decimal:
-    """As the server converts it: doubles with 15 significant digits."""
+    """The decimal value of a number, converted as a server does: doubles with 15 significant
+    digits."""
     if isinstance(value, Decimal128):
         return value.to_decimal()
     return Decimal(f"{value:.15g}") if isinstance(value, float) else Decimal(value)
@@ -185,7 +186,7 @@ def _float_total(values: list[float]) -> float:
 
 
 def average(values: list[Number]) -> Number:
-    """Of one or more numbers: a double, or a decimal if one of them is."""
+    """The average of one or more numbers: a double, or a decimal if one of them is."""
     return quotient(
         total([*values, 0.0]) if not _has_decimal(values) else total(values), len(values)
     )

@@ -50,7 +50,7 @@ def _key(edge: Dispatcher) -> bytes:
 
 
 def turned(spans: list[Span], direction: int) -> list[Range]:
-    """As ranges of the component of an index with this direction, in ascending order."""
+    """The spans as ranges of the component of an index with this direction, in ascending order."""
     if all(map(is_point, spans)):
         keys = [low for (low, _), _ in spans]
         if direction == -1:
@@ -222,7 +222,7 @@ _SPECIAL = frozenset("\\.^$*+?()[]{}|")
 
 
 def _prefix(pattern: Pattern) -> list[Span] | None:
-    """Of ``^text…``; ``None`` for every other regular expression."""
+    """The prefix in ``^text…``; ``None`` for every other regular expression."""
     given = pattern.text
     if given[:1] != "^" or "|" in given or pattern.flags & (re.I | re.M | re.X):
         return None

@@ -195,7 +195,7 @@ class Catalog:
 
 
 def probe(connection: sqlite3.Connection) -> None:
-    """Write as much as an ordinary write, to see whether the disk takes it."""
+    """Write as much as an ordinary write, to check that the disk accepts it."""
     connection.execute("INSERT OR REPLACE INTO locutory_probe VALUES (1, zeroblob(131072))")
 
 

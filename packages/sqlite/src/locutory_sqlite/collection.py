@@ -88,7 +88,7 @@ class Collection(Administration, Counting):
     # Reading
 
     def _normal(self, document: Any) -> Document:
-        """As the server would get it: dates in milliseconds, tuples as arrays."""
+        """A document as a server would receive it: dates in milliseconds, tuples as arrays."""
         return bson.decode(bson.encode(document, codec_options=self._codec), self._codec)
 
     async def _filter(self, query: Any) -> Filter:

@@ -81,7 +81,7 @@ class ResultCursor:
                 await self.close()
 
     async def to_list(self, length: int | None = None) -> list[Document]:
-        """The documents that are left, at most ``length``."""
+        """The remaining documents, at most ``length``."""
         left = self._batch[self._at :]
         self._batch, self._at = [], 0
         if length is None:

@@ -71,8 +71,8 @@ class Engine:
             return Connection(connect(self.path, durable=self._durable))
 
     async def close(self) -> None:
-        """Finish the writes that were begun, and close every connection. Takes seconds at most,
-        whatever the disk does."""
+        """Finish the writes that have begun, and close every connection. Takes some seconds at
+        most, whatever the state of the disk."""
         if self._unfinished:
             await asyncio.wait(self._unfinished, timeout=CLOSING_SECONDS)
         readers, self._readers = self._readers, None
@@ -132,9 +132,9 @@ class Engine:
         return await asyncio.shield(task)
 
     async def check_storage(self) -> None:
-        """`StorageError` when the file cannot be read or written now: a read; where something was
-        damaged, until a look through the file finds nothing; and a write where the last one
-        failed, to see whether that is over."""
+        """Raise `StorageError` when the file cannot be read or written now. It is read; where
+        damage was met, until a check of the file finds nothing; and written to when the last write
+        failed."""
         if self._identity is not None:
             self._identity.check_all()
         async with self.snapshot() as reader:

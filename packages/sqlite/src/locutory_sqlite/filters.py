@@ -46,7 +46,7 @@ class Filter:
         return self.test is _all
 
     def look_at(self, fields: frozenset[str] | None) -> None:
-        """It also looks at these."""
+        """Add top-level fields that the filter reads."""
         known = self.fields
         self.fields = None if known is None or fields is None else known | fields
 

@@ -255,7 +255,7 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "$max": (1, _MOST, lambda *values: _extreme(values, max)),
     "$min": (1, _MOST, lambda *values: _extreme(values, min)),
 }
-"""By name: the least and the greatest number of arguments, and the function of their values."""
+"""By name: the minimum and the maximum number of arguments, and the function of their values."""
 
 SEQUENCES: dict[str, tuple[Callable[[Any], Any], Callable[[list[Any]], Any]]] = {
     "$add": (_number_or_date, _add),

@@ -43,7 +43,8 @@ ACCUMULATORS: dict[str, Callable[[list[Any]], Any]] = {
     "$push": lambda values: [value for value in values if value is not MISSING],
     "$addToSet": _set_of,
 }
-"""By name: the value of a group from the values of its documents, of which there is one or more."""
+"""By name: the function that computes the value of a group from the values of its one or more
+documents."""
 
 
 def compile_group(operand: Any) -> Callable[[Iterable[Document]], Iterator[Document]]:

@@ -56,10 +56,10 @@ class Components(dict[tuple[str, int], bytes | None]):
 
 @dataclass(slots=True)
 class Index:
-    """An index of a collection. ``number`` names its table; ``multikey``: did a document ever
-    have more than one key in it, so that two ranges on a path must not be intersected? ``filled``:
-    the last row whose keys it has, ``None`` once it has them all. ``fields``: the top-level fields
-    on which the keys of a document depend."""
+    """An index of a collection. ``number`` names its table; ``multikey``: ``True`` when a document
+    ever had more than one key in it, so that two ranges on a path must not be intersected.
+    ``filled``: the last row whose keys it has, ``None`` once it has them all. ``fields``: the
+    top-level fields on which the keys of a document depend."""
 
     name: str
     keys: tuple[tuple[str, int], ...]
@@ -121,7 +121,7 @@ class Index:
         )
 
     def to_document(self) -> dict[str, Any]:
-        """As ``listIndexes`` shows it."""
+        """The definition as ``listIndexes`` shows it."""
         document: dict[str, Any] = {"v": 2, "key": dict(self.keys), "name": self.name}
         if self.unique:
             document["unique"] = True

@@ -80,7 +80,7 @@ class Mutations:
         writer: Connection,
         row: Row | None,
     ) -> Result:
-        """Update the match, or insert: ``{n, nModified, upserted?}``"""
+        """Update the match, or insert; return ``{n, nModified, upserted?}``."""
         if row is None and not upsert:
             return {"n": 0, "nModified": 0, "ok": 1.0}
         writing = self.search.writing(writer)
@@ -120,7 +120,7 @@ class Mutations:
     async def update(
         self, query: Filter, change: Change, *, many: bool, upsert: bool, order: Order
     ) -> Result:
-        """``{n, nModified, upserted?}``"""
+        """Update the matches; return ``{n, nModified, upserted?}``."""
         if many:
             done = await self.search.each(
                 query, lambda writing, row: self.change(change, writing, row) != row[1]

@@ -1,4 +1,5 @@
-"""The address of a database, and opening it: the entry point ``sqlite`` of ``locutory.databases``."""
+"""The address of a database, and opening it: the entry point ``sqlite`` of
+``locutory.databases``."""
 
 from pathlib import Path
 
@@ -6,7 +7,7 @@ from locutory_sqlite.database import Client
 from locutory_sqlite.errors import StorageError
 
 FILE_NAME = "database.sqlite"
-"""Of the database in the data directory."""
+"""The name of the database file in the data directory."""
 
 _FORMER = Path("database", "WiredTiger")
 """The path, below the data directory, of a file that the built-in database of earlier versions
@@ -41,7 +42,7 @@ async def open_address(address: str, data_dir: Path, *, create: bool = True) -> 
 
 
 def parse_address(address: str, data_dir: Path) -> tuple[Path, bool]:
-    """The file that an address names, and whether its writes wait for the disk."""
+    """The file that an address names, and ``True`` when its writes wait for the disk."""
     scheme, colon, rest = address.partition(":")
     if scheme.lower() != "sqlite" or not colon:
         raise ValueError(f"the address of an SQLite database begins with '{_SCHEME}'")

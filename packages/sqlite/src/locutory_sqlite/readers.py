@@ -36,7 +36,8 @@ _SHAPES = 500
 
 
 class Shapes:
-    """Of queries that took long the last time, so that the next one is not tried in vain."""
+    """The shapes of queries that took long the last time, so that the next one is not tried on the
+    event loop in vain."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[Hashable, None] = OrderedDict()

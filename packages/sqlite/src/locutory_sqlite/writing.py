@@ -16,7 +16,7 @@ from locutory_sqlite.ordering import encode
 from locutory_sqlite.reading import Row
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Of a document, as MongoDB has it."""
+"""The maximum size of a document, as in MongoDB."""
 
 Entry = tuple[bytes, int]
 """A key of an index and the row of its document."""

@@ -101,7 +101,7 @@ class AgentData(AccountData):
         return True
 
     async def before_deletion(self, user: str) -> None:
-        """Note the agents that only this user owns."""
+        """Note the agents of other authors that only this user owns."""
         await self._ownership_transfer.note(user)
 
     async def erase(self, user: str) -> None:

@@ -188,7 +188,7 @@ class Agents:
 
 
 def object_ids(texts: Iterable[str]) -> list[ObjectId]:
-    """Those of the texts that are ids."""
+    """The ObjectIds of those of the texts that are ids."""
     return [ObjectId(text) for text in texts if ObjectId.is_valid(text)]
 
 

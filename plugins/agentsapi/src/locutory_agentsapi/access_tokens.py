@@ -46,7 +46,7 @@ class _Registry(jws.JWSRegistry):
 
 
 class NotAcceptable(Exception):
-    """A token that is none of ours, with the reason for the log."""
+    """A token is not acceptable; the text is the reason for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Demands:
 
 
 class AccessTokens:
-    """Finds the account that an access token stands for."""
+    """Finds the account of an access token."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class AccessTokens:
         self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     async def owner(self, token: str) -> str | None:
-        """The id of the account; ``None`` for what is no acceptable token, or nobody's."""
+        """The id of the account; ``None`` when the token is invalid, or belongs to no account."""
         if token.count(".") != 2 or len(token) > LONGEST:
             return None
         # By its hash, whole: a token must not be mistaken for one that begins like it.

@@ -8,7 +8,7 @@ from locutory_contracts.account_data import AccountData
 
 
 class ApiKeyData(AccountData):
-    """Nothing is exported: of a key only the hash is stored."""
+    """The data of API keys, which is not exported: only the hash of a key is stored."""
 
     def __init__(self, keys: Keys, cache: ResponseCache) -> None:
         self._keys = keys

@@ -25,12 +25,12 @@ class NoKeys(Exception):
 
 
 class IssuerKeys:
-    """Fetches keys when they are needed, and remembers them.
+    """Fetches and caches an issuer's keys.
 
     Args:
         issuer: without a slash at its end.
-        address: where the keys are; ``None``: the issuer's discovery document says.
-        seconds: how long keys are believed; 0 fetches them every time.
+        address: of the keys; ``None``: as in the issuer's discovery document.
+        seconds: for which keys are cached; 0 fetches them every time.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from locutory_agentsapi.documents import AgentApiKey
 
 PREFIX = "sk-"
 USE_NOTED_EVERY = timedelta(minutes=1)
-"""A key in steady use is written this often at most."""
+"""The minimum interval between two writes of a key's last use."""
 
 _SHOWN = ("name", "keyPrefix", "scopes", "lastUsedAt", "expiresAt", "createdAt")
 _PROJECTION = dict.fromkeys(_SHOWN, 1)
@@ -39,7 +39,7 @@ def fingerprint(key: str) -> str:
 
 
 def shown(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A key as lists show it; what is unset is absent."""
+    """A key as lists show it; unset members are absent."""
     item: dict[str, Any] = {"id": document["_id"]}
     item.update((name, document[name]) for name in _SHOWN if document.get(name) is not None)
     return item
@@ -65,8 +65,8 @@ class Keys:
         scopes: Sequence[str] | None = None,
         tenant: str | None = None,
     ) -> tuple[Mapping[str, Any], str]:
-        """A new key: its document and its text, which nobody can tell afterwards.
-        `TooManyKeys` when the user may have no more."""
+        """Create a key: its document and its text, which is not stored. `TooManyKeys` when the user
+        has the maximum."""
         rows, own = self._database[AgentApiKey], {"userId": user}
         if await rows.count_documents(own, limit=self._max_keys) >= self._max_keys:
             raise TooManyKeys
@@ -115,10 +115,8 @@ class Keys:
         await self._database[AgentApiKey].delete_many({"userId": user})
 
     async def use(self, key: str) -> UsableKey | None:
-        """The key with this text, noted as used; ``None`` when it is unknown or expired.
-
-        Found by its hash, so that the time the search takes says nothing about the text.
-        """
+        """The key with this text, noted as used; ``None`` when it is unknown or expired. Found by
+        its hash, so that the duration of the search reveals nothing about the text."""
         hashed, moment = fingerprint(key), now()
         fields = {"userId": 1, "keyHash": 1, "expiresAt": 1, "scopes": 1, "lastUsedAt": 1}
         found = await self._database[AgentApiKey].find_one({"keyHash": hashed}, fields)

@@ -11,8 +11,9 @@ from locutory_contracts.account_data import AccountData
 
 
 class SignInData(AccountData):
-    """Nothing is exported: it is good for this server only. The account itself is removed last,
-    when every plugin was told (`locutory_auth.accounts.stored`)."""
+    """The data of sign-in, which is not exported, since it is valid on this server only. The
+    account itself is deleted last, after all plugins have erased their data
+    (`locutory_auth.accounts.stored`)."""
 
     def __init__(
         self, database: Database, sessions: Sessions, bans: Bans, cache: AccountCache

@@ -1,4 +1,4 @@
-"""The captcha of the sign-in pages: asks Cloudflare whether its answer is good."""
+"""The captcha of the sign-in pages: verifies its answer with Cloudflare."""
 
 import httpx2
 import structlog
@@ -26,7 +26,7 @@ class Captcha:
         self._log = log
 
     async def check(self, request: Request) -> None:
-        """400 for a missing or wrong answer, 503 while nobody can tell."""
+        """Raise a 400 for a missing or wrong answer, a 503 while it cannot be checked."""
         if not self._secret:
             return
         token = next((text for field in FIELDS if (text := request.text(field))), None)

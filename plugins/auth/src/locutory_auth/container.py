@@ -1,4 +1,4 @@
-"""The objects of one kernel, put together once; hooks and commands take what they need."""
+"""The objects of one kernel, created once, for hooks and commands."""
 
 from datetime import timedelta
 

@@ -37,11 +37,11 @@ _NOBODY_ARGON2 = f"$argon2id$v=19$m={19 * 1024},t=2,p=1${'A' * 22}${'A' * 43}"
 
 
 class Passwords:
-    """Hashes and checks passwords.
+    """Hashes and verifies passwords.
 
     Args:
-        argon2: new hashes are Argon2id, and `outdated` tells older ones; else bcrypt.
-        threads: hashes made at once; the number of processors by default.
+        argon2: new hashes are Argon2id, and `outdated` detects older ones; else bcrypt.
+        threads: number of hashes computed at once; the number of processors by default.
     """
 
     def __init__(self, *, argon2: bool, threads: int | None = None) -> None:

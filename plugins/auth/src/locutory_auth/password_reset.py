@@ -27,10 +27,10 @@ _LONGEST = 320
 
 
 class PasswordReset:
-    """Sends links, and sets the password of whoever follows one.
+    """Sends links for resetting passwords, and sets the new passwords.
 
     Args:
-        client: address of the web client, the only one that ever gets into a link.
+        client: address of the web client, the only one that is ever part of a link.
     """
 
     def __init__(
@@ -63,9 +63,10 @@ class PasswordReset:
             raise HTTPError(403, "Password reset is not allowed.")
 
     async def request(self, email: str | None, tenant: str | None = None) -> str | None:
-        """Send a link to an address, if it has an account; nobody can tell. Without mail it is
-        returned for the answer, where that is wished (`reset_link_in_answer`); otherwise none is
-        made, and those that an administrator handed out stay good."""
+        """Send a link to an address if it has an account, which the caller cannot observe. Without
+        mail the link is returned for the response, where that is configured
+        (`reset_link_in_answer`); otherwise none is created, and links from an administrator stay
+        valid."""
         started = time.monotonic()
         address = (email or "").strip().lower()
         if not address or len(address) > _LONGEST or not self._domains.allow(address):

@@ -41,7 +41,7 @@ class Throttle:
         return 0 if await self._cache.add(self._pause, key, 1, wait) else wait
 
     async def succeeded(self, who: str, ip: str = "") -> None:
-        """The attempt was good: what was counted is forgotten, the address is remembered."""
+        """Reset the count after a successful attempt, and remember the address."""
         if self._free == 0:
             return
         key = _key(who)

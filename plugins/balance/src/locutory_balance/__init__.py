@@ -1,1 +1,1 @@
-"""Token balances: credits of users, prices of models, refills, and what was used."""
+"""Token balances: credits of users, prices of models, refills, and usage."""

@@ -7,11 +7,11 @@ from locutory_contracts.account_data import AccountData
 
 
 class BalanceData(AccountData):
-    """Nothing is exported: credits are worth something on this server only."""
+    """The balance, which is not exported: credits are valid on this server only."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
 
     async def erase(self, user: str) -> None:
-        """Delete what is stored for the user, and write nothing more."""
+        """Delete the data stored for the user, and write no more of it."""
         await self._turns.forget(ObjectId(user))

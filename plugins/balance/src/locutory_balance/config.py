@@ -35,8 +35,8 @@ class BalanceConfig(BaseModel):
 
 
 class BalanceSection(BaseModel):
-    """``balance`` of ``librechat.yaml``. Used as it is written: what is left out stays unset
-    (contract config-yaml §6)."""
+    """``balance`` of ``librechat.yaml``. Used as it is written: members that are left out stay
+    unset (contract config-yaml §6)."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -60,7 +60,7 @@ class Holds:
         return done.modified_count == 1
 
     async def release(self, user: ObjectId, hold_id: str) -> None:
-        """Give back what a turn has set aside."""
+        """Release the hold of a turn."""
         await self._database[Hold].update_one(
             {"_id": user}, {"$pull": {"holds": {"id": hold_id}}, "$inc": {"version": 1}}
         )

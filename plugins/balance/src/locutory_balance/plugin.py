@@ -1,4 +1,4 @@
-"""The plugin: credits that users spend on models, and a record of what they used."""
+"""The plugin: credits that users spend on models, and a record of their usage."""
 
 from typing import ClassVar
 

@@ -31,8 +31,8 @@ def _price(prices: Mapping[str, Any], *names: str) -> float | None:
 
 
 def rates_from(prices: Mapping[str, Any]) -> Rates:
-    """Prices that somebody wrote down for one model; what is missing is `UNKNOWN`, for the
-    cache the price of the prompt."""
+    """The prices of a configuration for one model; missing ones are `UNKNOWN`, for the cache the
+    price of the prompt."""
     prompt, completion = _price(prices, "prompt"), _price(prices, "completion")
     prompt = UNKNOWN if prompt is None else prompt
     write, read = _price(prices, "cacheWrite", "write"), _price(prices, "cacheRead", "read")

@@ -1,4 +1,4 @@
-"""Rows of the collection ``transactions``, and what they cost (contract balance §5)."""
+"""Rows of the collection ``transactions``, and their prices (contract balance §5)."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,8 +22,8 @@ Row = dict[str, Any]
 
 
 def plain(value: Any) -> Any:
-    """A number as JavaScript shows it: without a fraction when it has none. Anything else
-    stays what it is."""
+    """A number as JavaScript shows it: without a fraction when it has none. Other values are
+    unchanged."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value

@@ -1,4 +1,4 @@
-"""The rules in force: what configuration and environment come to (contract balance §2)."""
+"""The current rules, from configuration and environment (contract balance §2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Refill:
     amount: float
 
     def fields(self) -> dict[str, Any]:
-        """As a balance record keeps it."""
+        """The settings in the form of a balance record."""
         return {
             "autoRefillEnabled": True,
             "refillIntervalValue": self.value,
@@ -27,9 +27,9 @@ class Refill:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """``shown`` is the member ``balance`` of the client's start-up configuration; ``start``
-    the credits of a new record, ``None`` when none is made; ``recording`` whether usage is
-    written down."""
+    """The rules. ``shown`` is the member ``balance`` of the client's start-up configuration;
+    ``start`` the credits of a new record, ``None`` when none is created; ``recording``: usage is
+    recorded."""
 
     enabled: bool
     start: float | None
@@ -64,7 +64,7 @@ def _refill(shown: Mapping[str, Any]) -> Refill | None:
 
 
 def advice(rules: Rules, balance: Any, transactions: Any) -> list[str]:
-    """Sentences about settings that do not do what was probably meant."""
+    """Sentences about settings that probably do not have the intended effect."""
     found: list[str] = []
     if not rules.enabled:
         return found

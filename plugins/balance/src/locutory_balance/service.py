@@ -32,7 +32,7 @@ class RulesAndPrices:
 
 
 def credits_of(record: Mapping[str, Any]) -> float:
-    """The credits of a record; 0 where there is no number."""
+    """The credits of a record; 0 when it has no number."""
     value = record.get("tokenCredits")
     return value if is_number(value) else 0  # type: ignore[return-value]
 
@@ -40,9 +40,9 @@ def credits_of(record: Mapping[str, Any]) -> float:
 class Balances:
     """The collections ``balances`` and ``transactions``.
 
-    Nothing here waits its turn: whoever changes a balance does so ``async with
-    alone(user)``, so that work for one user runs one after another inside a process. Between
-    processes every change is one conditional update.
+    No method waits for others: callers that change a balance do so ``async with alone(user)``, so
+    that work for one user runs one after another inside of a process. Between processes every
+    change is one conditional update.
     """
 
     def __init__(self, database: Database, config_ref: ConfigRef[RulesAndPrices]) -> None:
@@ -168,7 +168,7 @@ class Balances:
         await self.record(rows, user, tenant, *turn)
 
     async def erase(self, user: ObjectId) -> None:
-        """Delete what is stored for a user."""
+        """Delete the data stored for a user."""
         await self._database[Transaction].delete_many({"user": user})
         await self._database[Balance].delete_many({"user": user})
         await self.holds.erase(user)

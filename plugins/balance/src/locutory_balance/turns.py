@@ -79,7 +79,7 @@ class Turns:
         await asyncio.shield(task)
 
     async def used(self, fact: UsageReported) -> None:
-        """Charge what a turn used; its first report gives back what was set aside for it."""
+        """Charge the usage of a turn; its first report releases its hold."""
         turn = fact.turn
         if not ObjectId.is_valid(turn.principal.id):
             return
@@ -120,7 +120,7 @@ class Turns:
         return accounts is None or await accounts.find(str(user)) is not None
 
     async def forget(self, user: ObjectId) -> None:
-        """An account is gone: delete what is stored for it, and write nothing more."""
+        """Delete the data stored for a deleted account, and write no more of it."""
         async with self._balances.alone(user):
             self._gone.add(user)
             await self._balances.erase(user)

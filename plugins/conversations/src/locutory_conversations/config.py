@@ -1,4 +1,4 @@
-"""Settings of the plugin (contract convos §6), and what it reads of ``librechat.yaml``."""
+"""Settings of the plugin (contract convos §6), including its parts of ``librechat.yaml``."""
 
 # ruff: noqa: N815  (names of librechat.yaml)
 
@@ -14,7 +14,7 @@ LARGEST_IMPORT = 250 * MEGABYTE
 
 
 class ImportLimits(BaseModel):
-    """``rateLimits.conversationsImport``; a number that is none counts as absent."""
+    """``rateLimits.conversationsImport``; an invalid number counts as absent."""
 
     model_config = ConfigDict(extra="allow")
 

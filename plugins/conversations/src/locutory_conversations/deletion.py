@@ -35,11 +35,9 @@ class Deleted:
 
 
 class Deletion:
-    """Deletes what belongs to a user.
-
-    Rows of a conversation go last: a crash half-way leaves it in the list, and the retry
-    deletes the rest. Other plugins follow `ConversationsDeleted`.
-    """
+    """Deletes conversations and messages of a user. Rows of a conversation are deleted last: a
+    crash leaves it in the list, and the next attempt deletes the rest. Other plugins subscribe to
+    `ConversationsDeleted`."""
 
     def __init__(self, store: Store, events: Events, message_ids: MessageIds) -> None:
         self._store = store
@@ -111,8 +109,8 @@ class Deletion:
         return deleted
 
     async def _publish(self, user: str, rows: Sequence[Raw], everything: bool) -> None:
-        """Publish what was deleted, in pieces that fit into a document of the outbox. The last
-        one says that it was everything."""
+        """Publish the deletion, in pieces that fit into a document of the outbox. The last one has
+        ``all``, if everything was deleted."""
         ends = range(_EVENT_BATCH, len(rows) + _EVENT_BATCH, _EVENT_BATCH)
         for end in ends if rows or not everything else (_EVENT_BATCH,):
             piece = rows[end - _EVENT_BATCH : end]
@@ -131,5 +129,5 @@ class Deletion:
 
 
 def distinct(values: Iterable[Any]) -> list[str]:
-    """Each text once, in order; what is empty or no text is left out."""
+    """Each text once, in order; empty ones and other values are left out."""
     return list(dict.fromkeys(value for value in values if value and isinstance(value, str)))

@@ -1,4 +1,4 @@
-"""A bounded memory of what this process saw lately."""
+"""A bounded cache of recently used values in this process."""
 
 import time
 from collections import OrderedDict
@@ -10,8 +10,8 @@ V = TypeVar("V")
 
 
 class LRUCache(Generic[K, V]):
-    """At most ``capacity`` values; the one not used for longest goes first. With
-    ``seconds``, a value is forgotten that long after it was put."""
+    """At most ``capacity`` values; the least recently used one is dropped first. With ``seconds``,
+    a value is dropped that long after it was stored."""
 
     def __init__(self, capacity: int, seconds: float | None = None) -> None:
         self._values: OrderedDict[K, tuple[V, float]] = OrderedDict()

@@ -44,7 +44,7 @@ class MessageIds:
         self._states.pop((user, conversation_id))
 
     async def next_write(self, user: str, conversation_id: str) -> tuple[list[ObjectId], bool]:
-        """(ids, whole): the whole array, or what to add to it."""
+        """(ids, whole): the whole array, or the ids to add to it."""
         state = self._states.get((user, conversation_id))
         if state is None:
             # Before reading, so that nothing inserted meanwhile is missed.
@@ -55,8 +55,8 @@ class MessageIds:
         return await self.read(user, conversation_id), True
 
     def written(self, user: str, conversation_id: str, ids: list[ObjectId], whole: bool) -> None:
-        """The write of ``ids`` succeeded. What is pending after a whole write is added once
-        more, since a slower whole write may have taken it out again."""
+        """Note that the write of ``ids`` succeeded. Ids that are pending after a whole write are
+        added once more, since a slower whole write may have removed them again."""
         state = self._states.get((user, conversation_id))
         if state is None:
             return

@@ -50,7 +50,7 @@ def visible(moment: datetime) -> list[dict[str, Any]]:
 
 
 LISTED_COLUMNS = dict.fromkeys(("chatProjectId", "isArchived", "isTemporary", "expiredAt"), 1)
-"""Projection of what `is_listed` looks at, and the project."""
+"""Projection of the fields that `is_listed` reads, and the project."""
 
 
 def is_visible(row: Mapping[str, Any], moment: datetime) -> bool:

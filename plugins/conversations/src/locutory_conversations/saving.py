@@ -33,7 +33,7 @@ _SETTINGS = _CONVERSATION - _KEPT
 """Settings that a turn unsets unless it sends them."""
 
 _QUIET = frozenset(("isArchived", "archivedAt", "pinned"))
-"""A write of nothing else is no activity: ``updatedAt`` stays."""
+"""A write of only these fields is not an activity: ``updatedAt`` stays."""
 
 _NEW_CONVERSATION: Mapping[str, Any] = {
     "__v": 0,
@@ -58,7 +58,8 @@ _NEW_MESSAGE: Mapping[str, Any] = {
 
 @dataclass(slots=True)
 class Change:
-    """One upsert: what it sets, unsets, adds to the messages, and writes on insert only."""
+    """One upsert: the fields that it sets and unsets, the messages that it adds, and the fields
+    that it writes on insert only."""
 
     changes: dict[str, Any]
     on_insert: dict[str, Any]
@@ -141,8 +142,8 @@ def new_conversation(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def new_message(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored fields of a new message, but for ids, owner, retention and dates. What a
-    child thread keeps for itself is left out."""
+    """The stored fields of a new message, except ids, owner, retention and dates. Private members
+    of a child thread are left out."""
     given = {
         name: value
         for name, value in fields.items()
@@ -168,7 +169,7 @@ def is_project_id(value: Any) -> bool:
 
 
 def in_milliseconds(moment: datetime) -> datetime:
-    """Cut to what a database keeps; a moment without time zone is UTC."""
+    """A moment cut to the precision of databases; one without a time zone is UTC."""
     return moment.replace(
         microsecond=moment.microsecond // 1000 * 1000, tzinfo=moment.tzinfo or UTC
     )

@@ -273,7 +273,8 @@ class History:
 def _saved(
     user: str, before: Document | None, document: Document, created: bool
 ) -> ConversationSaved:
-    """The fact of a save. ``before``: what was stored, where the save may have changed it."""
+    """The fact of a save. ``before``: the stored document before, where the save may have changed
+    it."""
     if created or before is None:
         return ConversationSaved(user, document, created, listed=created)
     moment, project = now(), before.get("chatProjectId") or None

@@ -10,7 +10,7 @@ from locutory import Collection, Database
 from locutory_conversations.documents import Conversation, Message, ToolCall
 
 READ_AT_ONCE = 5000
-"""Rows of one network round trip; the database splits what exceeds 16 MB."""
+"""Rows of one network round trip; the database splits batches of more than 16 MB."""
 
 
 class Store:

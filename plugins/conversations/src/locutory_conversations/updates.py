@@ -52,11 +52,9 @@ class ConversationUpdates:
         return await self._publish_saved(user, document, listed=listed)
 
     async def archive_all(self, user: str) -> int:
-        """Archive what the list shows; returns how many. What comes in meanwhile stays.
-
-        Of each project only one conversation is told as no longer listed, at the end: whoever
-        counts them does so once, and not for each.
-        """
+        """Archive the listed conversations; return their number. Conversations that are added
+        meanwhile are not changed. Only one conversation of each project is published as no longer
+        listed, at the end, so that subscribers count once."""
         moment = now()
         pipeline: list[Mapping[str, Any]] = [
             {"$match": {"user": user, "isArchived": {"$in": [False, None]}}},
@@ -108,7 +106,7 @@ class ConversationUpdates:
     async def _publish_batch(
         self, user: str, ids: Sequence[ObjectId], of_projects: dict[str, Raw]
     ) -> None:
-        """Tell of all but the last one of each project, which goes into ``of_projects``."""
+        """Publish all but the last one of each project, which is added to ``of_projects``."""
         if not self._events.subscribers(ConversationSaved):
             return
         async for document in self._store.conversations.find({"_id": {"$in": ids}}):

@@ -5,7 +5,7 @@ from locutory_endpoints.keystore import KeyStore
 
 
 class KeyData(AccountData):
-    """Nothing is exported: keys are secrets."""
+    """The user's keys, which are not exported, since they are secrets."""
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys

@@ -11,8 +11,8 @@ from locutory_endpoints.tables import defaults
 def agents_entry(
     options: Mapping[str, Any], served: frozenset[str], *, builder: bool
 ) -> dict[str, Any]:
-    """The entry ``agents``, which is always there (endpoints §10). What nobody serves, and a
-    builder without a place to keep agents, the client does not offer."""
+    """The entry ``agents``, which always exists (endpoints §10). The client does not offer features
+    that no plugin serves, nor a builder while agents cannot be stored."""
     wanted = wanted_capabilities(options)
     capabilities = [name for name in wanted if name in served]
     entry: dict[str, Any] = {

@@ -26,10 +26,8 @@ _NEAR = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".svc")
 
 @dataclass(frozen=True, slots=True)
 class CustomEndpoint:
-    """One usable item of ``endpoints.custom``, with its environment filled in.
-
-    ``problem`` says why it cannot answer; such an endpoint is not offered.
-    """
+    """One usable item of ``endpoints.custom``, with its environment variables replaced.
+    ``problem``: the reason why it cannot answer; such an endpoint is not offered."""
 
     name: str
     api_key: str = field(repr=False)
@@ -147,7 +145,7 @@ def normal_name(name: str) -> str:
 
 
 def read_deployment(ctx: Context[EndpointsConfig]) -> Deployment:
-    """Read configuration and environment of a kernel. What is unusable becomes a warning."""
+    """Read configuration and environment of a kernel. Unusable parts become warnings."""
     config = ctx.config
     section = as_mapping(ctx.section("endpoints"))
     custom: dict[str, CustomEndpoint] = {}
@@ -209,7 +207,7 @@ def _needs_key(url: str) -> bool:
 
 
 def _custom(item: Options, environment: Environment, warnings: list[str]) -> CustomEndpoint:
-    """A custom endpoint. What keeps it from answering is a warning, and its ``problem``."""
+    """A custom endpoint. A fault that keeps it from answering is a warning, and its ``problem``."""
     models = as_mapping(item.get("models"))
     name, key, url = item.get("name"), item.get("apiKey") or "", item.get("baseURL")
     name = normal_name(str(name))

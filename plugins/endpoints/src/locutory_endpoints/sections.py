@@ -262,7 +262,8 @@ def _as_it_is(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 
 Item = Annotated[Custom, WrapValidator(_as_it_is)]
-"""A wrong custom endpoint does not stop the others: the deployment leaves it out, and says so."""
+"""A wrong custom endpoint does not invalidate the others: the deployment leaves it out with a
+warning."""
 
 
 class EndpointsSection(BaseModel):

@@ -125,7 +125,7 @@ class ModelCatalogue:
         return found
 
     async def advice(self) -> str | None:
-        """A warning about what the configuration offers in vain."""
+        """A warning about features that the configuration offers without effect."""
         agents = as_mapping(self._deployment.section.get("agents"))
         if agents.get("capabilities") is None:
             return None

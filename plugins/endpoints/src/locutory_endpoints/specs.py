@@ -72,10 +72,8 @@ class Specs:
 
 
 def read_specs(section: Any, custom: Collection[str]) -> tuple[Specs, list[str]]:
-    """The usable specs of ``modelSpecs``, and a warning for each that is not.
-
-    ``custom`` are the names of the custom endpoints. No usable spec: no block at all.
-    """
+    """The usable specs of ``modelSpecs``, and a warning for each unusable one. ``custom`` are the
+    names of the custom endpoints. Without a usable spec there is no block."""
     if not isinstance(section, Mapping):
         return Specs(), []
     found: dict[str, Spec] = {}
@@ -127,11 +125,9 @@ def _public(spec: Spec) -> dict[str, Any]:
 
 
 def applied(spec: Spec, params: Mapping[str, Any], *, enforce: bool) -> dict[str, Any]:
-    """Request members with a spec's preset applied.
-
-    Enforced, the preset replaces what the request says, except for the project. Else the
-    request stays, and what clients never saw of the preset (and a missing model) is added.
-    """
+    """Request members with a spec's preset applied. When it is enforced, the preset replaces the
+    request's members, except for the project. Otherwise the request's members are kept, and the
+    parts of the preset that clients never see (and a missing model) are added."""
     preset = spec["preset"]
     if enforce:
         merged = {key: params[key] for key in ("chatProjectId",) if key in params} | dict(preset)

@@ -14,7 +14,7 @@ class ModelStartup:
         self._config_ref = config_ref
 
     def everyone(self) -> Mapping[str, Any]:
-        """Nothing: models are shown after login."""
+        """No members: models are shown after login."""
         return {}
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:

@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 from locutory import env, option
 
 NAME = "{{username}}"
-"""Stands in the search filter for what somebody typed."""
+"""Represents the typed name in the search filter."""
 
 
 def _addresses(text: str | None) -> list[str]:
-    """The addresses in `LDAP_URL`. Commas may also stand in the path of one."""
+    """The addresses in `LDAP_URL`. Commas may also be part of the path of an address."""
     return re.split(r"(?i)[\s,]+(?=[a-z]+://)", text.strip()) if text and text.strip() else []
 
 
 class LdapConfig(BaseModel):
-    """The directory, how people are found in it, and what is read of them."""
+    """The directory, the search for people in it, and the attributes that are read."""
 
     model_config = ConfigDict(extra="forbid")
 

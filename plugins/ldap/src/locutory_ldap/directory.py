@@ -31,7 +31,7 @@ class DirectoryDown(Exception):
 
 
 class Refusal(Exception):
-    """Somebody may not sign in. The text is for the log; ``dn``: who it is, if that is known."""
+    """A person may not sign in. The text is for the log; ``dn``: their entry, if it is known."""
 
     def __init__(self, reason: str, dn: str = "") -> None:
         super().__init__(reason)
@@ -166,7 +166,7 @@ class Directory:
         raise Refusal("nobody below LDAP_USER_SEARCH_BASE has this name")
 
     def _search(self, connection: Any, template: str, name: str) -> list[Person]:
-        """Two people at most."""
+        """The entries that a search finds, two at most."""
         connection.search(
             self._config.ldap_user_search_base,
             search_filter(template, name),

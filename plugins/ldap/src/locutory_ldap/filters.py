@@ -8,7 +8,7 @@ _ESCAPED = str.maketrans({sign: f"\\{ord(sign):02x}" for sign in "\\*()\0"})
 
 
 def search_filter(template: str, name: str) -> str:
-    """The filter that finds a person. What was typed is data in it, never syntax."""
+    """The filter that finds a person. The typed name is data in it, never syntax."""
     text = template.strip().replace(NAME, name.translate(_ESCAPED))
     return text if text.startswith("(") else f"({text})"
 
@@ -26,7 +26,7 @@ def without_conditions(template: str) -> str | None:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The filters that stand in a row."""
+    """The filters that are written in a row."""
     depth, start = 0, 0
     for at, sign in enumerate(text):
         if sign == "(":

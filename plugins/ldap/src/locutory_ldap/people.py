@@ -30,8 +30,9 @@ class Person:
         return next((value for value in found if value), "")[:LONGEST]
 
     def steady(self, *names: str | None) -> str:
-        """As `first`, but of several values always the same one, although directories give
-        them in any order: the one that names the entry, else the first by the alphabet."""
+        """The first value like `first`, but of several values always the same one, although
+        directories return them in any order: the one in the name of the entry, else the first
+        alphabetically."""
         for name in names:
             values = sorted(filter(None, self.values.get((name or "").lower(), ())))
             if values:
@@ -85,9 +86,9 @@ def identity_of(config: LdapConfig, person: Person) -> Identity | None:
 
 
 def _stand_in(config: LdapConfig, person: Person, subject: str) -> str:
-    """An address for somebody without one, from what tells people apart: LDAP_USERNAME where
-    that names such an attribute, else the name that Active Directory has for everybody, else
-    an id. Never from a first name, which several people have."""
+    """An address for a person without one, from an identifying attribute: LDAP_USERNAME where that
+    names one, else the name that Active Directory has for everybody, else an id. Never from a first
+    name, which several people have."""
     chosen = (config.ldap_username or "").lower()
     telling = chosen in (*_IDENTIFYING, (config.ldap_id or "").lower())
     found = person.steady(chosen if telling else None, *_IDENTIFYING) or subject
@@ -98,8 +99,8 @@ def _stand_in(config: LdapConfig, person: Person, subject: str) -> str:
 
 
 def unlike_others(identity: Identity) -> Identity | None:
-    """The identity with a stand-in address that nobody else has; ``None`` when its address is
-    none that we made up."""
+    """The identity with a stand-in address that nobody else has; ``None`` when its address was not
+    made up here."""
     head, _, domain = identity.email.rpartition("@")
     if domain != LOCAL:
         return None

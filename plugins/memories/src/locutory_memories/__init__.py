@@ -1,1 +1,1 @@
-"""Memories: what a user wants every chat to know."""
+"""Memories: facts that a user wants to be known in every conversation."""

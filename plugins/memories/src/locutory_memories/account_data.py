@@ -15,7 +15,7 @@ from locutory_memories.service import KeyTaken, LimitReached, Memories, MemorySc
 
 
 class MemoryData(AccountData):
-    """Records ``{kind, key, value, agentId?, updated_at?}``."""
+    """The memories of a user as records ``{kind, key, value, agentId?, updated_at?}``."""
 
     kind = "memory"
     rank = 80
@@ -90,7 +90,7 @@ class MemoryData(AccountData):
 
 
 def _moment(value: Any) -> datetime | None:
-    """A date, which is not in the future; ``None`` for what is none."""
+    """A date, at most the present one; ``None`` for an invalid one."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -74,8 +74,8 @@ class MemorySection(BaseModel):
 
 
 def parameters_of(model: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The parameters of the memory agent's model: LibreChat's default temperature where the
-    model takes one and nothing is said (contract memories §4)."""
+    """The parameters of the memory agent's model: LibreChat's default temperature where the model
+    accepts one and none is configured (contract memories §4)."""
     given = dict(parameters or {})
     takes = not any(f"gpt-{number}" in model.lower() for number in range(5, 10))
     if not takes or given.get("thinking") is True:

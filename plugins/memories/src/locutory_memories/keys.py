@@ -15,12 +15,12 @@ def is_well_formed(key: str) -> bool:
 
 
 def is_refused(key: str) -> bool:
-    """The one key that stands for having nothing to remember."""
+    """``True`` for the one key that represents having nothing to remember."""
     return key.lower() == _FORBIDDEN
 
 
 def length(text: str) -> int:
-    """Characters as JavaScript counts them, which is what clients show."""
+    """The number of characters as JavaScript counts them, which clients show."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

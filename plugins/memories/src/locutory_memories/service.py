@@ -39,7 +39,7 @@ class TooMany(Exception):
 
 
 class AccountGone(Exception):
-    """Nothing is written for an account that was deleted."""
+    """The account was deleted, so nothing is written for it."""
 
 
 class LimitReached(Exception):
@@ -211,7 +211,7 @@ class Memories:
             await self._rows.update_one({"_id": made["_id"]}, {"$set": {"updated_at": moment}})
 
     async def forget(self, user: ObjectId) -> None:
-        """An account is gone: delete its memories, and write no more."""
+        """Delete the memories of a deleted account, and write no more of them."""
         async with self._alone(user):
             self._gone.add(user)
             await self._rows.delete_many({"userId": user})

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 LARGEST = 1024 * 1024
-"""Bytes of an answer at most."""
+"""The maximum bytes of a response."""
 
 _ACCEPT = {"accept": "application/json"}
 
 
 class Unreachable(Exception):
-    """A provider does not answer, or not as it should. ``status``: what it answered with;
-    ``wait``: the seconds that it asks to be left alone for."""
+    """A provider does not answer, or not as it should. ``status``: the status of its response;
+    ``wait``: the seconds for which it asks not to be called again."""
 
     def __init__(self, text: str, *, status: int | None = None, wait: float = 0.0) -> None:
         super().__init__(text)
@@ -98,7 +98,7 @@ class HttpClient:
             raise Unreachable(f"{_place(url)} does not answer with JSON") from None
 
     async def object(self, url: str, **options: Any) -> dict[str, Any]:
-        """As `json`, for an answer that must be an object."""
+        """The result of `json` for a response that must be an object."""
         found = await self.json(url, **options)
         if not isinstance(found, dict):
             raise Unreachable(f"{_place(url)} does not answer with an object")
@@ -133,7 +133,7 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def reason_of(error: Exception) -> str:
-    """The reason why there is no answer, in a few words for the log."""
+    """The reason for a missing response, in a few words for the log."""
     response = getattr(error, "response", None)
     status = f" {response.status_code}" if response is not None else ""
     kind = type(error).__name__

@@ -18,7 +18,7 @@ class Refused(Exception):
 
 
 class Denied(Refused):
-    """The provider says that the person or the provider itself did not agree."""
+    """The provider reports that the person or the provider itself did not agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class SignInResult:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The address to send a browser to, and what to remember until it is back."""
+    """The address to send a browser to, and the data to keep until it is back."""
 
     url: str
     memory: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -95,5 +95,5 @@ def text(value: Any) -> str:
 
 
 def is_true(value: Any) -> bool:
-    """Some providers send ``"true"`` for true."""
+    """``True`` for true, and for ``"true"``, which some providers send."""
     return value is True or (isinstance(value, str) and value.strip().lower() == "true")

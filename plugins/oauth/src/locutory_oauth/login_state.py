@@ -54,11 +54,11 @@ def set_cookie(name: str, value: str, seconds: float, *, is_secure: bool, site: 
 
 
 class LoginStateStore:
-    """Cookies of browsers, logins under way, and login sessions.
+    """Cookies of browsers, logins in progress, and login sessions.
 
     Args:
         secret: signs the cookie.
-        seconds: life of the cookie and of what is stored for it.
+        seconds: life of the cookie and of the data stored for it.
     """
 
     def __init__(self, cache: Cache, secret: str, seconds: float, *, is_secure: bool) -> None:

@@ -84,14 +84,12 @@ class _Client(AsyncOAuth2Client):  # type: ignore[misc]
 
 
 class TokenEndpoint:
-    """Asks a provider for tokens.
-
-    A provider that does not take the secret in one way is asked in the next one that it
-    offers; what it took last is tried first.
+    """Requests tokens from a provider. When a provider does not accept the secret in one way, the
+    next one that it offers is tried; the way that it accepted last is tried first.
 
     Args:
-        secret: asked for at each use; ``None`` makes a public client.
-        method: the only way of showing the secret; ``None`` for what the provider offers.
+        secret: called at each use; ``None`` makes a public client.
+        method: the only way of sending the secret; ``None`` for those that the provider offers.
     """
 
     def __init__(
@@ -159,8 +157,8 @@ class TokenEndpoint:
         return answer
 
     async def revoke(self, url: str, token: str, offered: Sequence[str] = ()) -> None:
-        """Tell the revocation endpoint that a refresh token is used no more (RFC 7009);
-        `Unreachable` when it does not take that."""
+        """Revoke a refresh token at the revocation endpoint (RFC 7009); raises `Unreachable` when
+        that fails."""
         what, hint = "the revocation endpoint", "refresh_token"
         response = await self._send(
             offered,

@@ -1,5 +1,5 @@
-"""Building what is configured. The libraries of a provider are loaded only here, and only
-when somebody can sign in with it."""
+"""Building the configured providers. The libraries of a provider are loaded only here, and only
+when it is configured."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ START_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Providers:
-    """The configured ways to sign in, by name, and what belongs to them. ``on_sign_in``: called
+    """The configured ways to sign in, by name, and their common objects. ``on_sign_in``: called
     after each sign-in; ``openid``: the generic provider's client."""
 
     by_name: dict[str, Provider] = field(default_factory=dict)

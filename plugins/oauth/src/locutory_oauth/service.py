@@ -33,12 +33,12 @@ OnSignIn = Callable[[str, SignInResult], Awaitable[None]]
 
 
 class SignIn:
-    """Opens sessions for the people that providers vouch for.
+    """Opens sessions for the identities that providers return.
 
     Args:
         reuse: opens sessions of the provider's tokens, where that is configured.
-        offline: ``offline_access`` is among the scopes that are asked for.
-        on_sign_in: what else happens once somebody is signed in; its faults are only logged.
+        offline: ``offline_access`` is among the requested scopes.
+        on_sign_in: called once a user is signed in; its faults are only logged.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class SignIn:
 
 
 def _reason(refusal: IdentityRefused, result: SignInResult) -> str:
-    """A refusal, with what to do where a setting may help."""
+    """The text of a refusal, with advice where a setting may help."""
     if refusal.code != "no_address":
         return str(refusal)
     advice = _NO_ADDRESS.get(result.identity.provider, _OTHER_NO_ADDRESS)
@@ -188,8 +188,8 @@ def _refresh_token_advice(tokens: TokenSet, offline: bool) -> str:
 
 
 def _role(current: str, admin: bool | None, granted: str | None) -> str | None:
-    """The role to write, or ``None``. Who is no administrator any more is an ordinary user,
-    or has the role that the claims grant; an administrator by other means is left alone."""
+    """The role to write, or ``None``. A former administrator becomes an ordinary user, or gets the
+    role that the claims grant; an administrator by other means is not changed."""
     role = current
     if admin is False and current == ADMIN_ROLE:
         role = _ORDINARY_ROLE

@@ -25,7 +25,7 @@ def values_of(value: Any) -> Iterable[Any]:
 
 
 def texts_of(value: Any) -> list[str]:
-    """Those of the values that are text, and not blank."""
+    """Those of the values that are text and not blank."""
     return [found for each in values_of(value) if (found := text(each))]
 
 

@@ -11,7 +11,7 @@ from locutory_presets.documents import Preset
 
 LONGEST_ID = 256
 _DEEPEST = 50
-"""Levels of a list; a database keeps 100 at most."""
+"""Maximum levels of a list; a database accepts 100 at most."""
 
 _OURS = frozenset(("id", "revision_id", "presetId", "user", "tenantId", "createdAt", "updatedAt"))
 
@@ -67,7 +67,7 @@ def _texts(name: str, value: Any) -> list[str]:
 
 
 def _tools(name: str, value: Any) -> list[str]:
-    """Names of tools; of an object its ``pluginKey``. What is neither is left out."""
+    """Names of tools; the ``pluginKey`` of an object. Other values are left out."""
     if not isinstance(value, list):
         raise Unfit(f"{name} must be a list")
     keys = [item.get("pluginKey") if isinstance(item, dict) else item for item in value]

@@ -101,7 +101,7 @@ class PresetRoutes:
         return JSON(document, 201)
 
     async def delete(self, request: Request) -> Response:
-        """Delete one preset; all of the caller's only when nothing at all was sent."""
+        """Delete one preset; all presets of the caller only when the body is empty."""
         one = request.valid(DeleteBody).preset_id
         if one is None and (request.payload or _sent_something(request)):
             # A preset without its id, or a body that was not understood: what was meant is

@@ -125,7 +125,7 @@ class Presets:
         return document
 
     async def delete(self, user: str, preset_id: str | None = None) -> int:
-        """Delete one preset, or (``None``) all of a user; how many there were."""
+        """Delete one preset, or (``None``) all of a user; return their number."""
         key = {"user": user} if preset_id is None else {"presetId": preset_id, "user": user}
         return (await self._presets.delete_many(key)).deleted_count
 

@@ -42,8 +42,8 @@ class ChatProject(Document):
 
 
 class Recount(Document):
-    """The statistics of a project (``_id``: ``<user>:<project>``) are to be made anew: left
-    behind by a server that stopped before it did so."""
+    """A project whose statistics must be computed again (``_id``: ``<user>:<project>``); left by a
+    server that stopped before it did so."""
 
     class Settings:
         name = "locutory_project_recounts"

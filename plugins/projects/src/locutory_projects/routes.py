@@ -37,7 +37,7 @@ _PROJECT = {
 
 
 def _limit(text: str) -> int:
-    """Rows of a page: 25 for what is no number, or 0; else whole and 1 to 100."""
+    """The rows of a page: 25 for anything but a number, or 0; else whole and 1 to 100."""
     try:
         number = float(text or 0)
     except ValueError:
@@ -205,7 +205,7 @@ class ProjectRoutes:
         return JSON(row)
 
     async def update(self, request: Request) -> Response:
-        """Set what is given; other members are ignored."""
+        """Set the given members; others are ignored."""
         fields = request.valid(UpdateBody).model_dump(exclude_unset=True)
         try:
             row = await self._projects.change(
@@ -216,7 +216,7 @@ class ProjectRoutes:
         return JSON(row)
 
     async def delete(self, request: Request) -> Response:
-        """Delete a project, keep what is in it."""
+        """Delete a project, and keep its conversations."""
         try:
             left = await self._projects.delete(request.caller.id, request.path_params["project_id"])
         except NoProject:

@@ -104,7 +104,8 @@ class Projects:
         return await self.find(user, project_id)
 
     async def delete(self, user: str, project_id: str) -> int:
-        """Delete a project; its conversations stay, outside. How many. `NoProject`."""
+        """Delete a project, and unset it in its conversations; return their number. Raises
+        `NoProject`."""
         identity = await self._id(user, project_id)
         conversations, project = self._services.get(CONVERSATIONS), str(identity)
         # The conversations first: after a crash in between, trying again finds the project.

@@ -24,12 +24,10 @@ _FIELDS = ("conversationCount", "lastConversationAt", "lastConversationId")
 
 
 class Statistics:
-    """Keeps the three fields equal to what conversations say.
-
-    They are made anew when a conversation comes, goes, is archived or brought back, and
-    written only over the values that were there before, so that of several servers the last
-    one leaves them right. An ordinary save moves only the "last" two, forwards.
-    """
+    """Keeps the three fields of a project equal to the state of its conversations. They are
+    computed again when a conversation is added, removed, archived or unarchived, and written only
+    over the values that were there before, so that of several servers the last one leaves them
+    right. An ordinary save only moves the "last" two forward."""
 
     def __init__(
         self, database: Database, services: Services, log: structlog.stdlib.BoundLogger
@@ -47,7 +45,7 @@ class Statistics:
         return self._database[ChatProject]
 
     async def request_recount(self, user: str, project_id: Any) -> None:
-        """Make the statistics of a project anew, soon; nothing for what is no id."""
+        """Request a new computation of a project's statistics; does nothing for an invalid id."""
         if isinstance(project_id, str) and len(project_id) == 24 and ObjectId.is_valid(project_id):
             await self.debounced_recount.request(f"{user}:{project_id}")
 
@@ -77,12 +75,12 @@ class Statistics:
             await self.request_recount(fact.user, project)
 
     async def forget(self, user: str) -> None:
-        """The user is gone: nothing is to be counted any more."""
+        """Drop the pending counts of a deleted user."""
         await self.debounced_recount.forget(f"{user}:")
 
     async def _touch(self, user: str, project: str, conversation: Mapping[str, Any]) -> bool:
-        """An ordinary save: its conversation is the last one now, unless a newer one is. False
-        when lists do not show it, so that the statistics have to be made anew."""
+        """Handle an ordinary save: its conversation becomes the last one, unless a newer one is.
+        ``False`` when lists do not show it, so that the statistics must be computed again."""
         moment = conversation.get("updatedAt")
         if not shown(conversation) or not isinstance(moment, datetime):
             return False

@@ -20,8 +20,8 @@ REFUSED = refused(KIND)
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A caller was let through to what a path names. ``id`` is ``None`` and ``document``
-    empty when the caller may do everything and there is no such thing."""
+    """A caller was admitted to the resource that a path names. ``id`` is ``None`` and ``document``
+    empty when the caller has all rights and there is no such resource."""
 
     id: ObjectId | None
     document: Raw

@@ -162,7 +162,7 @@ class PromptData(AccountData):
         return True
 
     async def before_deletion(self, user: str) -> None:
-        """Note what the user owns alone."""
+        """Note the groups of other authors that only this user owns."""
         await self._ownership_transfer.note(user)
 
     async def erase(self, user: str) -> None:

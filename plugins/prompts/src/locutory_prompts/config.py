@@ -1,5 +1,5 @@
-"""Settings of the plugin. LibreChat has none for prompts but ``interface.prompts``, which is
-about permissions and read by whoever keeps these."""
+"""Settings of the plugin. LibreChat has none for prompts except ``interface.prompts``, which sets
+permissions and is read by the plugin that stores these."""
 
 from pydantic import BaseModel, ConfigDict
 

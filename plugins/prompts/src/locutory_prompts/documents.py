@@ -67,8 +67,8 @@ class Prompt(Document):
 
 
 class PendingTransfer(Document):
-    """A group that somebody else wrote and that an account owned alone when its deletion was
-    asked for; ``_id`` is the group's. Afterwards the entries no longer tell."""
+    """A group of another author that an account was the only owner of when its deletion began;
+    ``_id`` is the group's. Afterwards the entries no longer show that."""
 
     user: str
 

@@ -15,7 +15,7 @@ from locutory_prompts.documents import GROUP, PROMPT, Prompt, PromptGroup
 from locutory_prompts.resource_kind import KIND
 
 NAMELESS = "Unknown"
-"""``authorName`` where an account tells no name; LibreChat requires one."""
+"""``authorName`` for an account without a name; LibreChat requires one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Made:
 
 
 class Prompts:
-    """Reads and writes groups and versions; the rights are checked before. Filters name the
-    tenant: an account without one has what has none."""
+    """Reads and writes groups and versions; callers check the rights before. Filters name the
+    tenant: an account without one sees resources without one."""
 
     def __init__(self, database: Database, services: Services, log: BoundLogger) -> None:
         self._database = database
@@ -76,10 +76,8 @@ class Prompts:
     async def create(
         self, principal: Principal, fields: Mapping[str, str], text: str, form: str
     ) -> Made:
-        """A new group with one version, owned by the caller.
-
-        The group is written last: what a crash leaves behind is seen by nobody.
-        """
+        """Create a group with one version, owned by the caller. The group is written last: the
+        remains of a crash are not visible."""
         moment, author = now(), ObjectId(principal.id)
         name = principal.account.get("name") or principal.account.get("username")
         group: Raw = {
@@ -125,8 +123,8 @@ class Prompts:
     async def add_version(
         self, principal: Principal, group: ObjectId, text: str, form: str
     ) -> Raw | None:
-        """A new version, which does not become the one in use by itself; ``None`` when the
-        group is gone."""
+        """Add a version, which does not become the one in use by itself; ``None`` when the group is
+        deleted."""
         moment = now()
         prompt: Raw = {
             "groupId": group,
@@ -201,8 +199,8 @@ class Prompts:
         return True
 
     async def remove_groups(self, groups: Sequence[ObjectId]) -> int:
-        """Delete groups with their versions and entries; returns how many there were. In
-        this order a crash leaves something that can be deleted again, or entries of nothing."""
+        """Delete groups with their versions and entries; return their number. In this order a crash
+        leaves groups that can be deleted again, or entries without a resource."""
         access, gone = self._services.find(ACCESS), list(groups)
         await self.prompts.delete_many({"groupId": {"$in": gone}})
         removed = (await self.groups.delete_many({"_id": {"$in": gone}})).deleted_count

@@ -1,5 +1,4 @@
-"""Checks of what callers send, with the list of issues of LibreChat's answers (contract
-prompts §4)."""
+"""Validation of bodies, with the list of issues of LibreChat's responses (contract prompts §4)."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ _COMMAND_MESSAGE = "Command must only contain lowercase alphanumeric characters 
 
 
 class InvalidFields(ValueError):
-    """The body is not acceptable. ``issues`` say why, each ``{code, path, message, …}``."""
+    """The body is invalid. ``issues`` are the reasons, each ``{code, path, message, …}``."""
 
     def __init__(self, issues: list[dict[str, Any]]) -> None:
         super().__init__("; ".join(str(issue["message"]) for issue in issues))
@@ -54,7 +53,7 @@ class Rule:
         return found
 
     def described(self) -> Any:
-        """The member in the documentation; what is wrong with it, `issues` say."""
+        """The type of the member in the documentation; `issues` returns its errors."""
         rules: dict[str, Any] = {"maxLength": self.longest}
         if self.shortest:
             rules["minLength"] = self.shortest

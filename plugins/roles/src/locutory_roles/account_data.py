@@ -9,7 +9,7 @@ from locutory_roles.resources.entries import EntryStore
 
 
 class RightsData(AccountData):
-    """Nothing is exported: rights are given by others."""
+    """The user's rights, which are not exported, since others grant them."""
 
     def __init__(self, grants: GrantStore, entries: EntryStore, groups: GroupStore) -> None:
         self._grants = grants

@@ -157,8 +157,8 @@ class Group(Document):
 
 
 class Project(Document):
-    """A list of what is open to everybody, from before access entries; the one that counts is
-    called ``instance``. LibreChat no longer writes it, and neither do we."""
+    """A list of the resources that are open to everybody, from before access entries; the effective
+    one is called ``instance``. LibreChat no longer writes it, and neither does Locutory."""
 
     name: str
     agentIds: list[str] = Field(default_factory=list)

@@ -47,7 +47,7 @@ Held = frozenset[tuple[str, str | None]]
 
 
 def satisfied_by(capability: str) -> frozenset[str]:
-    """The capabilities any of which is enough; empty for what is not a capability."""
+    """The capabilities any of which is enough; empty for an unknown capability."""
     if capability in BASE_CAPABILITIES:
         verb, _, rest = capability.partition(":")
         manage = f"manage:{rest}"
@@ -129,7 +129,7 @@ class GrantStore:
         return {**known, **fresh}
 
     async def seed(self) -> int:
-        """Grant the role ``ADMIN`` every base capability; returns how many were missing."""
+        """Grant the role ``ADMIN`` every base capability; return the number of missing ones."""
         collection = self._database[SystemGrant]
         held = {
             row["capability"]
@@ -162,7 +162,7 @@ class GrantStore:
             }
 
     async def remove_user(self, user: ObjectId) -> int:
-        """Delete the grants of an account; returns how many there were."""
+        """Delete the grants of an account; return their number."""
         outcome = await self._database[SystemGrant].delete_many(
             {"principalType": "user", "principalId": user}
         )
@@ -170,6 +170,6 @@ class GrantStore:
         return int(outcome.deleted_count)
 
     def forget(self) -> None:
-        """Read every grant anew the next time it is asked for."""
+        """Drop the cached grants."""
         self._changes += 1
         self._cache.clear()

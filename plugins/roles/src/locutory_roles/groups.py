@@ -79,7 +79,7 @@ class GroupStore:
         return {group["_id"]: group async for group in found}
 
     async def by_source_id(self, source: str, source_id: str, tenant: str | None) -> Raw | None:
-        """The group that stands for one of an outside directory."""
+        """The group that represents one of an outside directory."""
         return await self._database[Group].find_one(
             {"idOnTheSource": source_id, "source": source, "tenantId": tenant}, _SHOWN
         )
@@ -91,9 +91,9 @@ class GroupStore:
         members: Collection[str] | None,
         tenant: str | None,
     ) -> ObjectId:
-        """The group that stands for one of an outside directory, made or changed to be as it
-        is there. ``members``: their ids there; ``None`` leaves them as they are, and who is
-        missing comes in at their next sign-in."""
+        """The group that represents one of an outside directory, created or updated. ``members``:
+        their ids there; ``None`` leaves them unchanged, and missing members are added at their next
+        sign-in."""
         key = {"idOnTheSource": entry.source_id, "source": source, "tenantId": tenant}
         told: dict[str, Any] = {
             "name": entry.name,
@@ -146,7 +146,7 @@ class GroupStore:
         return await found.to_list()
 
     async def remove_user(self, user_id: str) -> int:
-        """Take an account out of every group; returns how many there were."""
+        """Remove an account from every group; return their number."""
         members = [user_id]
         accounts = self._services.find(ACCOUNTS)
         account = None if accounts is None else await accounts.find(user_id)
@@ -161,12 +161,12 @@ class GroupStore:
         return int(outcome.modified_count)
 
     async def changed(self) -> None:
-        """Memberships were changed: nobody goes on by what they remember."""
+        """Drop the cached memberships on all servers after a change."""
         self.forget()
         await self._announced.announce("groups")
 
     def forget(self) -> None:
-        """Read every membership anew the next time it is asked for."""
+        """Drop the cached memberships."""
         self._changes += 1
         self._cache.clear()
 

@@ -13,7 +13,7 @@ OLD_SHARE = "SHARED_GLOBAL"
 
 
 def old_types(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The permission types that stand at the top level."""
+    """The permission types at the top level."""
     return {
         key: value
         for key, value in document.items()
@@ -22,8 +22,8 @@ def old_types(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def moved(document: Mapping[str, Any]) -> Permissions:
-    """The permissions at the top level, merged with those of the same type in ``permissions``:
-    what one of them refuses is refused."""
+    """The permissions at the top level, merged with those of the same type in ``permissions``: a
+    permission that one of them refuses is refused."""
     stored = document.get("permissions")
     found: Permissions = {}
     for kind, actions in old_types(document).items():
@@ -38,7 +38,7 @@ def moved(document: Mapping[str, Any]) -> Permissions:
 
 
 def renamed(actions: Mapping[str, Any]) -> dict[str, Any]:
-    """Permissions of one type, with ``SHARE`` for what was called ``SHARED_GLOBAL``."""
+    """Permissions of one type, with ``SHARED_GLOBAL`` renamed to ``SHARE``."""
     found = {name: value for name, value in actions.items() if name != OLD_SHARE}
     if OLD_SHARE in actions and found.get("SHARE") is None:
         found["SHARE"] = actions[OLD_SHARE] is True

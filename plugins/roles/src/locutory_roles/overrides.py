@@ -22,7 +22,7 @@ _FLAGS = (
 _FEATURES = ("prompts", "agents", "skills", "mcpServers", "remoteAgents")
 
 Named = dict[str, dict[str, bool | None]]
-"""Type → permission → value; ``None`` stands for the role's default."""
+"""Type → permission → value; ``None`` represents the role's default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ class RolesPlugin(Plugin):
         return [explain, roles.group()]
 
     def _invalidate(self, message: str) -> None:
-        """Forget what another server changed; grants are forgotten with a role."""
+        """Drop the cached data that another server has changed; grants are dropped with a role."""
         if message == _GROUPS:
             self._groups.forget()
             return

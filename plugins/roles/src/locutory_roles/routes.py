@@ -79,7 +79,7 @@ KINDS = (
 
 
 class AnyPermissions(RootModel[dict[str, StrictBool]]):
-    """The body for a type without a model of its own: permissions and whether they hold."""
+    """The body for a type without a model of its own: permission → ``True`` or ``False``."""
 
 
 def issues_of(error: ValidationError) -> list[dict[str, Any]]:

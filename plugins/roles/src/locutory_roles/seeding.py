@@ -60,8 +60,8 @@ def repairs(document: Raw, defaults: Permissions) -> dict[str, Any]:
 
 
 class Seeding:
-    """Brings the stored roles and grants up to date. Of custom roles only the form is changed,
-    never what they allow."""
+    """Updates the stored roles and grants. Of custom roles only the form is changed, never the
+    permissions."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from locutory_roles.store import RoleStore
 
 
 class RolePolicy:
-    """Implements `locutory.access.Policy`. Every decision says why."""
+    """Implements `locutory.access.Policy`. Every decision has a reason."""
 
     def __init__(self, roles: RoleStore, grants: GrantStore) -> None:
         self._roles = roles

@@ -18,8 +18,8 @@ _CAPACITY = 2000
 
 @dataclass(frozen=True, slots=True)
 class StoredRole:
-    """A role as it was read. ``body`` is what clients are told: its JSON without ``_id`` and
-    ``__v``, and without rights on what nobody serves."""
+    """A role as it was read. ``body`` is its form for clients: its JSON without ``_id`` and
+    ``__v``, and without the permissions of features that no plugin serves."""
 
     name: str
     permissions: Mapping[str, Any]
@@ -53,11 +53,11 @@ def assignments(stored: Any, changes: Permissions) -> dict[str, Any]:
 
 
 class RoleStore:
-    """Roles of one database.
+    """The roles of one database.
 
-    Permission checks stand before most requests, so a role is remembered for
-    ``seconds``. `forget` makes a change visible at once; other servers hear of it through
-    ``changes``, as ``role:`` and its name. A tenant without a system role of its own uses the common one.
+    Permission checks precede most requests, so a role is cached for ``seconds``. `forget` makes a
+    change visible at once; other servers receive it through ``changes``, as ``role:`` and its name.
+    A tenant without a system role of its own uses the common one.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class RoleStore:
         await self._announced.announce(f"role:{document['name']}")
 
     def forget(self, name: str | None = None) -> None:
-        """Read a role (or all of them) anew the next time it is asked for."""
+        """Drop a role (or all of them) from the cache."""
         self._changes += 1
         if name is None:
             self._cache.clear()

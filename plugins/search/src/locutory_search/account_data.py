@@ -5,7 +5,8 @@ from locutory_search.service import SearchService
 
 
 class SearchData(AccountData):
-    """Nothing is exported: the index is made from the history."""
+    """The entries of a user in the index, which are not exported, since they are built from the
+    history."""
 
     def __init__(self, service: SearchService) -> None:
         self._service = service

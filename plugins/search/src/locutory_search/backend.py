@@ -21,11 +21,11 @@ def now_ms() -> int:
 
 
 class Backend(Search, Protocol):
-    """An index: searched, told of changes, and following the history by itself."""
+    """An index: it is searched, receives changes, and follows the history by itself."""
 
     def take(self, entry: Entry) -> None:
-        """A document changed. At once, and without a promise: what is lost here comes again
-        with the feed."""
+        """Receive a changed document. That happens at once, and without a guarantee: a lost one
+        comes again with the feed."""
         ...
 
     async def added(self, user: str, conversation_ids: Sequence[str]) -> None:
@@ -33,8 +33,8 @@ class Backend(Search, Protocol):
         ...
 
     async def deleted(self, target: DeletionTarget, user: str, ids: Sequence[str] = ()) -> None:
-        """Things were deleted; noted durably. Normally they are gone when this returns, large
-        deletions go on by themselves."""
+        """Note deletions durably. Normally the entries are deleted when this returns; large
+        deletions continue in the background."""
         ...
 
     async def start(self) -> None:
@@ -42,7 +42,7 @@ class Backend(Search, Protocol):
         ...
 
     async def drain(self) -> None:
-        """Write what was taken."""
+        """Write the received documents."""
         ...
 
     async def stop(self) -> None:
@@ -62,6 +62,6 @@ class Backend(Search, Protocol):
         ...
 
     async def rebuild(self) -> None:
-        """Forget everything, so that it is indexed anew by a server; of a kernel that is not
+        """Delete the index, so that a server builds it again; called on a kernel that is not
         started."""
         ...

@@ -53,7 +53,7 @@ class HistoryReader:
 
 
 def entries(kind: Kind, documents: Sequence[Document]) -> list[Entry]:
-    """The entries of stored documents; what names no owner is left out."""
+    """The entries of stored documents; those without an owner are left out."""
     now = now_ms()
     found = (entry_of(kind, document, now) for document in documents)
     return [entry for entry in found if entry is not None]

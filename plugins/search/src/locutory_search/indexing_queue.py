@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from locutory_search.entries import Entry, Kind
 
 MAX_DOCUMENTS = 1000
-"""Documents that wait, and below that their characters. What comes on top is not kept: the
-feed brings it again."""
+"""Maximum waiting documents, and below that their characters. Others are dropped: the feed brings
+them again."""
 MAX_CHARACTERS = 8_000_000
 
 BATCH_DELAY_SECONDS = 0.02

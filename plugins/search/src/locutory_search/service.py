@@ -33,15 +33,15 @@ class SearchService:
         return self.config.is_on and self.config.uses_meilisearch and not self.config.meili_no_sync
 
     async def start(self) -> None:
-        """Begin; an index that is not used any more is removed, since nobody would delete
-        from it what users delete."""
+        """Start the index; one that is not used any more is deleted, since entries that users
+        delete would remain in it."""
         if self.backend is None or self.config.uses_meilisearch:
             IndexFile(self._folder).discard_all()
         if self.backend is not None:
             await self.backend.start()
 
     async def drain(self) -> None:
-        """Write what was saved last."""
+        """Write the last saved documents."""
         if self.backend is not None:
             await self.backend.drain()
 

@@ -45,14 +45,14 @@ class FailureLog:
         self._reason = ""
 
     def failed(self, error: Exception) -> None:
-        """It failed."""
+        """Log a failure, once per reason."""
         reason = str(error) or type(error).__name__
         if reason != self._reason:
             self._log.warning("search.behind", reason=reason)
         self._reason = reason
 
     def recovered(self) -> None:
-        """It worked."""
+        """Log the end of a failure."""
         if self._reason:
             self._log.info("search.follows_again")
         self._reason = ""

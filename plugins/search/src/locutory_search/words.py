@@ -30,7 +30,7 @@ _WORD = regex.compile(rf"(?V1)[{_DENSE}]\p{{M}}*|[[\p{{L}}\p{{N}}\p{{M}}]--[{_DE
 
 
 def plain(text: str) -> str:
-    """Text without case, accents and what cannot be seen."""
+    """Text without case, accents and invisible characters."""
     if text.isascii():
         return text.lower()
     bare = _DROPPED.sub("", unicodedata.normalize("NFKD", text).casefold())

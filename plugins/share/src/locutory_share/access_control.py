@@ -47,8 +47,8 @@ class LinkResource:
 
 
 class AccessControl:
-    """Entries of links, kept by whoever provides `ACCESS`. Without it, a link is its owner's
-    alone, unless its field ``isPublic`` opens it to everybody."""
+    """Access entries of links, stored by the plugin that provides `ACCESS`. Without it, only its
+    owner sees a link, unless its field ``isPublic`` opens it to everybody."""
 
     def __init__(
         self,
@@ -164,8 +164,8 @@ class AccessControl:
         return f"{left} failed, see the log" if left else "every link has access entries"
 
     async def _migrate(self, access: ResourceAccess, link: Raw) -> None:
-        """Turn ``isPublic`` into entries. The field goes last, so that what failed is tried
-        again; every step may be done twice."""
+        """Turn ``isPublic`` into entries. The field is removed last, so that a failed attempt is
+        repeated; every step is idempotent."""
         link_id = str(link["_id"])
         owner = link.get("user")
         try:

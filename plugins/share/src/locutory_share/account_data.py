@@ -5,7 +5,7 @@ from locutory_share.service import SharedLinks
 
 
 class LinkData(AccountData):
-    """Nothing is exported: the address of a link belongs to this server."""
+    """The user's links, which are not exported, since their addresses belong to this server."""
 
     def __init__(self, links: SharedLinks) -> None:
         self._links = links

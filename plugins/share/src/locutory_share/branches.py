@@ -1,4 +1,4 @@
-"""The messages that a target stands for (contract share §5)."""
+"""The messages that a target represents (contract share §5)."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

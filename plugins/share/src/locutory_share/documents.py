@@ -35,9 +35,9 @@ class FileSnapshot(BaseModel):
 class SharedLink(Document):
     """A link to a conversation as it was published.
 
-    ``messages`` are the ``_id`` of its messages then, ``updatedAt`` is the revision. Without
-    ``fileSnapshots`` nobody has looked for files yet. ``isPublic`` stands where no access
-    entries are kept: in LibreChat's old links, and in those made while `ACCESS` is off.
+    ``messages`` are the ``_id`` of its messages at that time, ``updatedAt`` is the revision.
+    Without ``fileSnapshots`` its files were not collected yet. ``isPublic`` is present where no
+    access entries are stored: in LibreChat's old links, and in those made while `ACCESS` is off.
     """
 
     conversationId: str

@@ -1,7 +1,5 @@
-"""Continuing a shared chat as one's own (contract share §4).
-
-Copied is what readers see, never what is stored, so nothing of the owner's comes along.
-"""
+"""Continuing a shared conversation as one's own (contract share §4). The copy has the parts that
+readers see, never the stored ones, so it contains no private data of the owner."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -28,7 +26,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Forking:
-    """Copies what a link shows into a new chat of the reader."""
+    """Copies the content of a link into a new conversation of the reader."""
 
     def __init__(self, services: Services, serializer: LinkSerializer, log: BoundLogger) -> None:
         self._services = services
@@ -136,8 +134,8 @@ def copied(
 
 
 def _content(message: Document) -> Document:
-    """Without the model, and without what names files: those belong to the owner, and an
-    agent that finds their ids in a chat would read them."""
+    """Content without the model, and without ids of files: those belong to the owner, and an agent
+    that finds their ids in a conversation would read them."""
     copy = {name: value for name, value in message.items() if name != "model"}
     for name in ("files", "attachments"):
         if name in copy:

@@ -49,7 +49,7 @@ def living(moment: datetime) -> dict[str, Any]:
 
 
 class LinkStore:
-    """Reads and writes links. What is over counts as gone."""
+    """Reads and writes links. Expired ones count as deleted."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -59,7 +59,7 @@ class LinkStore:
         return self._database[SharedLink]
 
     async def live(self, share_id: str, projection: Mapping[str, int] | None = None) -> Raw | None:
-        """The link with a public id, whoever owns it."""
+        """The link with a public id, of any owner."""
         return await self._one({"shareId": share_id}, projection)
 
     async def by_id(
@@ -137,7 +137,7 @@ class LinkStore:
         await self._database[OrphanedLink].delete_many({"_id": {"$in": list(ids)}})
 
     async def remove(self, ids: Sequence[ObjectId]) -> int:
-        """Delete links by ``_id``; how many there were."""
+        """Delete links by ``_id``; return their number."""
         if not ids:
             return 0
         return (await self.collection.delete_many({"_id": {"$in": list(ids)}})).deleted_count

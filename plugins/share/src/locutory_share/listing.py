@@ -63,8 +63,8 @@ class Order:
         return b64encode(orjson.dumps({"primary": primary, "id": str(link["_id"])})).decode()
 
     def after(self, position: Position) -> dict[str, Any]:
-        """The filter of what follows a position: one range of an index that is in this order, and
-        the alternatives that say the rest."""
+        """The filter for the rows after a position: one range of an index in this order, and the
+        alternatives that make it exact."""
         operator = "$lt" if self.descending else "$gt"
         either: list[dict[str, Any]] = []
         if position.row is not None:

@@ -17,10 +17,11 @@ FILE_PRIVATE = _STORAGE | {"message", "source", "filterSource", "context", "embe
 """Members of a file that readers never see."""
 
 _NESTED_PRIVATE = _STORAGE | {"filepath"}
-"""Members that are left out of what is nested in a file, such as the sources of a search."""
+"""Members that are left out of objects nested in a file, such as the sources of a search."""
 
 _TOOL_CALL_PRIVATE = frozenset({"auth", "expires_at", "approval"})
-"""Members of a tool call that only its owner can act on: where to sign in, what to approve."""
+"""Members of a tool call that only its owner can act on: addresses for sign-in, pending
+approvals."""
 
 _PRIVATE_KINDS = frozenset({"ui_resources", "memory"})
 """Types of attachments that belong to the owner alone."""
@@ -35,8 +36,8 @@ _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 
 def without_markers(text: str) -> str:
-    r"""A text without ``\ui{…}``, which stands for attachments that readers do not get. Code
-    stays as it is."""
+    r"""A text without ``\ui{…}``, which represents attachments that readers do not get. Code is not
+    changed."""
     if "\\ui{" not in text:
         return text
     pieces = _CODE.split(text)
@@ -54,9 +55,8 @@ class Redaction:
 
     Args:
         share_id: the link.
-        served: ``file_id`` of the files that it serves; ``None``: it shows no files at all.
-        conversation: what readers see for the conversation's id, and
-        message: for the message's.
+        served: ``file_id`` of the files that it serves; ``None``: it shows no files.
+        conversation: the id that readers see for the conversation, and message: for the message.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Redaction:
         return self._served is not None and isinstance(file_id, str) and file_id in self._served
 
     def content(self, parts: Any, *, by_user: bool) -> Any:
-        """Content parts. Their number stays, so that what points at one stays right."""
+        """Content parts. Their number is not changed, so that references by index stay right."""
         if not isinstance(parts, list):
             return parts
         return [self._part(part, by_user=by_user) for part in parts]
@@ -183,7 +183,8 @@ def _nested(value: Any) -> Any:
 
 
 def _searched(value: Any) -> Any:
-    """A web search without what chats do not show either (contract messages §3.1)."""
+    """A web search without the members that conversations do not show either (contract messages
+    §3.1)."""
     if not isinstance(value, Mapping):
         return value
     shown = {name: member for name, member in value.items() if name not in _WEB_SEARCH_UNSHOWN}

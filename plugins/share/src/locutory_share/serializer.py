@@ -1,5 +1,5 @@
-"""A link as its readers see it (contract share §3): only the fields named here, under ids that
-are random in every answer, so that nobody can tell that two links show one chat."""
+"""A link as its readers see it (contract share §3): only the fields named here, under ids that are
+random in every response, so that nobody can find out that two links show the same conversation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -59,7 +59,7 @@ class LinkSerializer:
         return shown_of(link, await history.messages(owner, conversation_id))
 
     def shows_files(self, link: Raw) -> bool:
-        """``True`` when the link shows files at all."""
+        """``True`` when the link shows files."""
         return link.get("snapshotFiles") is not False and not self._settings.files_off
 
     async def read(self, link: Raw) -> dict[str, Any]:

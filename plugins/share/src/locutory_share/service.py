@@ -14,8 +14,8 @@ _BATCH = 500
 
 
 class SharedLinks:
-    """Implements `locutory_contracts.conversations.SharedConversations`, and follows the
-    deletion of what links show. Facts may come more than once, and late."""
+    """Implements `locutory_contracts.conversations.SharedConversations`, and updates links when
+    their content is deleted. Facts may come more than once, and late."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class SharedLinks:
             await self._store.remove([link["_id"] for link in batch])
 
     async def messages_deleted(self, fact: MessagesDeleted) -> None:
-        """Stop serving the files of deleted messages, and move the revision: places in what
-        readers hold have changed."""
+        """Stop serving the files of deleted messages, and renew the revision, since positions of
+        messages that readers hold have changed."""
         for row in await self._store.of_conversation(fact.user, fact.conversation_id):
             link = await self._store.by_id(row["_id"])
             if link is None:

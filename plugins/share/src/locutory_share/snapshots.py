@@ -21,8 +21,8 @@ Snapshot = Mapping[str, Any]
 
 
 class Snapshots:
-    """Builds snapshots. They hold no bytes, only what tells whether a file is still the one
-    that was published."""
+    """Builds snapshots. They contain no bytes, only the data for checking that a file is still the
+    one that was published."""
 
     def __init__(self, store: LinkStore, services: Services) -> None:
         self._store = store
@@ -45,8 +45,9 @@ class Snapshots:
         ]
 
     async def fill_in(self, link: Raw, messages: Sequence[Document]) -> list[Snapshot]:
-        """The snapshots of a link, made now if they never were. ``updatedAt`` stays: the
-        revision is the publication's. What the owner publishes meanwhile wins."""
+        """The snapshots of a link, created now if they are missing. ``updatedAt`` stays, since the
+        revision is that of the publication. If the owner publishes meanwhile, that takes
+        precedence."""
         stored = link.get("fileSnapshots")
         if isinstance(stored, list):
             return stored

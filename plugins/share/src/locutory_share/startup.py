@@ -14,7 +14,7 @@ class ShareStartup:
         self._settings = settings
 
     def everyone(self) -> Mapping[str, Any]:
-        """Nothing: shared pages have a configuration of their own."""
+        """No members: shared pages have a configuration of their own."""
         return {}
 
     def signed_in(self, principal: Principal) -> Mapping[str, Any]:

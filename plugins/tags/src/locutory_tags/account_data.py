@@ -9,8 +9,8 @@ from locutory_tags.service import Tags, TooMany
 
 
 class TagData(AccountData):
-    """Records ``{kind, tag, description?}`` in the order of the list. Counts follow from the
-    conversations."""
+    """The bookmarks of a user as records ``{kind, tag, description?}`` in the order of the list.
+    Counts follow from the conversations."""
 
     kind = "tag"
     rank = 20

@@ -41,8 +41,8 @@ class ConversationTag(Document):
 
 
 class Recount(Document):
-    """The counts of a user (``_id``) are to be made anew: left behind by a server that
-    stopped before it did so."""
+    """A user (``_id``) whose counts must be computed again; left by a server that stopped before it
+    did so."""
 
     class Settings:
         name = "locutory_tag_recounts"

@@ -14,7 +14,7 @@ LONGEST_DESCRIPTION = 10_000
 UNREACHABLE = frozenset((".", ".."))
 """As the end of a path no browser sends these, encoded or not: nobody could delete them."""
 MAX_TAGS = 500
-"""Of one conversation."""
+"""The maximum tags of one conversation."""
 
 _NOT_FOUND = {"error": "Tag not found"}
 _TAKEN = {"error": "A tag with this name exists already"}
@@ -188,7 +188,7 @@ class TagRoutes:
         return JSON(row)
 
     async def delete(self, request: Request) -> Response:
-        """Delete a bookmark; answers what it was."""
+        """Delete a bookmark, and respond with its last state."""
         try:
             row = await self._tags.delete(request.caller.id, request.path_params["tag"])
         except Unknown:

@@ -27,7 +27,7 @@ class Taken(Exception):
 
 
 class TooMany(Exception):
-    """The user has as many bookmarks as may be; the text says so."""
+    """The user has the maximum number of bookmarks; the text names it."""
 
 
 class Unknown(Exception):
@@ -140,9 +140,8 @@ class Tags:
     async def set_of_conversation(
         self, user: str, conversation_id: str, tags: Sequence[str], tenant: str | None = None
     ) -> list[str]:
-        """Replace the tags of a conversation; unknown ones become bookmarks at position 0.
-        Returns what it carries now. `Unknown`: the user has no such conversation;
-        `TooMany`."""
+        """Replace the tags of a conversation; unknown ones become bookmarks at position 0. Return
+        its tags. Raises `Unknown` when the user has no such conversation; `TooMany`."""
         conversations = self._services.get(CONVERSATIONS)
         async with self._alone(user):
             before = await conversations.find(user, conversation_id)
@@ -166,7 +165,7 @@ class Tags:
         return [] if document is None else _texts(document.get("tags"))
 
     async def recount(self, user: str) -> None:
-        """Make every count of a user anew."""
+        """Compute every count of a user again."""
         async with self._alone(user):
             await self._compact(user, counted=None)
 

@@ -6,7 +6,8 @@ from locutory_users.tool_favorites import ToolFavorites
 
 
 class ToolData(AccountData):
-    """Nothing is exported: secrets stay here, and stars name tools of this server."""
+    """The user's tool data, which is not exported: secrets stay on this server, and stars name its
+    tools."""
 
     def __init__(self, stars: ToolFavorites, keys: PluginKeys) -> None:
         self._stars = stars

@@ -1,4 +1,4 @@
-"""The plugin: what a signed-in user keeps and changes about themselves."""
+"""The plugin: the data that signed-in users store and change about themselves."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -40,7 +40,7 @@ class OwnAccount:
         self._environments = ENVIRONMENTS if environments is None else tuple(environments)
 
     async def set(self, principal: Principal, fields: Mapping[str, Any]) -> Account:
-        """Set fields of the account; 404 when it is gone."""
+        """Set fields of the account; raises a 404 when it is deleted."""
         account = await self._services.get(ACCOUNTS).update(principal.id, fields)
         if account is None:
             raise _refuse(404, "User not found")

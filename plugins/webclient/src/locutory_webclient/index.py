@@ -28,7 +28,7 @@ def base_path(domain_client: str) -> str:
 
 
 def language(request: Request) -> str:
-    """Cookie ``lang``, else the first item of ``Accept-Language`` as it stands, else en-US."""
+    """Cookie ``lang``, else the first item of ``Accept-Language`` unchanged, else en-US."""
     return (
         request.cookies.get("lang")
         or request.headers.get("accept-language", "").partition(",")[0]

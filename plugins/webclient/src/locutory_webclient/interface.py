@@ -76,7 +76,7 @@ def full_interface(yaml: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_unserved(interface: Mapping[str, Any], served: Collection[str]) -> dict[str, Any]:
-    """The object with every switch off behind which no plugin stands, whatever the file says."""
+    """The object with every switch off whose feature no plugin serves, whatever the file sets."""
     return {
         name: _off(value) if INTERFACE_PERMISSIONS.get(name, "") not in ("", *served) else value
         for name, value in interface.items()

@@ -30,7 +30,7 @@ from locutory_webclient.startup import Startup
 
 
 class WebClientPlugin(Plugin):
-    """A web client's files, its start-up configuration, and answers for what is off."""
+    """A web client's files, its start-up configuration, and responses for features that are off."""
 
     name = "webclient"
     summary = "Serves a web client, its start-up configuration, and answers for what is off"

@@ -11,7 +11,8 @@ _SWITCHES = {"presets": "/api/presets"}
 
 
 def switched_off(routes: Routes) -> list[str]:
-    """The switches whose path nobody serves, or only an answer for what is off."""
+    """The switches whose path no plugin serves, except with a response for features that are
+    off."""
     matches = {name: routes.match("GET", path) for name, path in _SWITCHES.items()}
     return [name for name, found in matches.items() if found is None or found.route.fallback]
 

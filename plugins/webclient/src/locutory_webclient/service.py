@@ -80,11 +80,9 @@ class ClientPages:
         self._landing: LandingPage | None = None
 
     def load(self, ctx: Context) -> None:
-        """Read the client's folder; what was read before stays when it cannot be read.
-
-        `StartupError` when CLIENT_DIST holds no client. Without CLIENT_DIST a missing
-        client is shown by the landing page.
-        """
+        """Read the client's folder; when that fails, the files read before are kept. `StartupError`
+        when CLIENT_DIST has no client. Without CLIENT_DIST a missing client is replaced by the
+        landing page."""
         config: WebClientConfig = ctx.config
         folder = client_folder(ctx)
         base = base_path(ctx.kernel.domain_client)

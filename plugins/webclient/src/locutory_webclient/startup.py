@@ -120,11 +120,9 @@ def title_timing(endpoints: Any) -> str:
 
 
 class Startup:
-    """Answers of ``GET /api/config``, encoded.
-
-    Members of this plugin are constant between reloads; other plugins' are asked for on
-    every request. What strangers get is encoded anew only when an answer changed.
-    """
+    """Responses of ``GET /api/config``, encoded. Members of this plugin are constant between
+    reloads; those of other plugins are read on every request. The response for callers who are not
+    signed in is encoded again only when a member has changed."""
 
     def __init__(self, ctx: Context) -> None:
         self._services = ctx.services
@@ -199,8 +197,8 @@ class Startup:
         return self._encoded
 
     async def for_account(self, principal: Principal, off: Collection[str] = ()) -> bytes:
-        """The answer for a signed-in caller. ``off`` are switches of ``interface`` whose
-        feature nobody serves, whatever the file says."""
+        """The response for a signed-in caller. ``off`` are switches of ``interface`` whose feature
+        no plugin serves, whatever the file sets."""
         members = dict(self._after_login)
         served = served_permissions(self._groups, self._services)
         interface = without_unserved(members["interface"], served)

@@ -62,7 +62,7 @@ class Lists:
     async def page(
         self, principal: Principal, selection: Selection, limit: int, after: Position | None
     ) -> Raw:
-        """The answer with at most ``limit`` agents behind a position."""
+        """The response with at most ``limit`` agents after a position."""
         access = self._access_control.shared
         bits: Mapping[str, int] = {}
         reached: dict[str, Any] = {"author": object_id(principal.id)}

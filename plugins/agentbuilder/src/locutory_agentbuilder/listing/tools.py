@@ -13,7 +13,8 @@ SECONDS = 10.0
 
 
 class ToolList:
-    """Asks every source of tools that can name its tools. One that is broken or slow is left out."""
+    """Asks every source of tools that can name its tools. One that is broken or slow is left
+    out."""
 
     def __init__(self, services: Services, log: BoundLogger) -> None:
         self._services = services

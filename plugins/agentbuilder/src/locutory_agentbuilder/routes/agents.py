@@ -217,7 +217,7 @@ class AgentRoutes:
         return JSON(await self._with_contact(caller, agent))
 
     async def _whole(self, caller: Principal, found: Raw) -> Raw:
-        """An agent with its versions; 404 when it is gone meanwhile."""
+        """An agent with its versions; raises a 404 when it was deleted meanwhile."""
         whole = await self._agents.find(found["id"], caller.tenant, None)
         if whole is None:
             raise HTTPError(404, MISSING)

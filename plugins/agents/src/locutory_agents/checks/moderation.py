@@ -11,7 +11,7 @@ from locutory_http import Outgoing
 
 SECONDS = 15.0
 LARGEST = 1024 * 1024
-"""Bytes of an answer at most."""
+"""The maximum bytes of a response."""
 
 FLAGGED = '{"type":"moderation"}'
 FAILED = "error in moderation check"

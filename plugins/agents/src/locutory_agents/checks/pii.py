@@ -1,4 +1,5 @@
-"""``messageFilter.pii``: text with secrets is refused before it reaches a model (config-yaml §7)."""
+"""``messageFilter.pii``: text with secrets is refused before it reaches a model (config-yaml
+§7)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -70,7 +70,7 @@ class EventCollector(TurnRecorder):
             self._events.append(ToolResult(call["id"], str(call.get("output", "")), shown))
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Note that no more events will come."""
         self._over = True
         self._wake.set()
 

@@ -126,7 +126,7 @@ class Budget:
 
     @property
     def limit(self) -> int:
-        """Tokens of the prompt at most."""
+        """The maximum tokens of the prompt."""
         return int(self.window * RESERVE)
 
     @property

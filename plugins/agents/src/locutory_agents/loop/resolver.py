@@ -65,7 +65,7 @@ class AgentResolver:
     async def resolve_stored(
         self, agent: StoredAgent, body: Mapping[str, Any], principal: Principal
     ) -> Agent:
-        """A stored agent; whether the caller may use it has been asked."""
+        """A stored agent; the caller's right to use it has been checked before."""
         provider = str(agent.get("provider") or "")
         if self._allowed and provider not in self._allowed:
             refusal = {"type": "invalid_agent_provider", "info": provider}

@@ -36,7 +36,7 @@ class ForeignJob(Exception):
 
 
 class StoreFull(Exception):
-    """No further job fits into the store."""
+    """The store has no space for another job."""
 
 
 Command = Mapping[str, Any]
@@ -109,12 +109,12 @@ class JobStore(Protocol):
         ...
 
     async def follow(self, job: Job) -> Feed | None:
-        """The job's feed for readers on this worker; ``None`` when its log is gone. Must be
-        given back with `leave`."""
+        """The job's feed for readers on this worker; ``None`` when its log is gone. The caller must
+        release it with `leave`."""
         ...
 
     async def leave(self, feed: Feed) -> None:
-        """A reader of this worker is gone."""
+        """Release a feed when its reader on this worker is gone."""
         ...
 
     async def ask(self, job: Job, command: Command, timeout: float) -> Mapping[str, Any] | None:

@@ -146,7 +146,7 @@ class MemoryJobStore:
         return self._feeds.get(job.key)
 
     async def leave(self, feed: Feed) -> None:
-        """Nothing is held for a reader."""
+        """Do nothing: no feed is held for a reader."""
 
     async def ask(self, job: Job, command: Command, timeout: float) -> Mapping[str, Any] | None:
         if self._handler is None:

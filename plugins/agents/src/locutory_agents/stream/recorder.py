@@ -305,8 +305,8 @@ class TurnRecorder(Feed):
         self.transcript.attachments.append(data)
 
     def title(self, data: dict[str, Any]) -> None:
-        """The title of the conversation is known. It may come while the answer is being
-        saved, since it is no part of it; after the last event it is not told any more."""
+        """Record the title of the conversation. It may come while the answer is being saved, since
+        it is not part of it; after the last event it is dropped."""
         if self.log.terminal is None:
             self.flush()
             self.log.append(frame({"event": "title", "data": data}))

@@ -48,12 +48,12 @@ class Heartbeat:
 
 
 class EventStream(Response):
-    """Sends a feed to one reader until the feed ends or the reader goes.
+    """Sends a feed to one reader until the feed ends or the reader disconnects.
 
-    A reader that cannot keep up falls out of the log and goes on from a snapshot. When the
-    feed breaks off (its store was away, this worker shuts down) the stream goes on with the
-    feed that ``again`` finds, else the reader is told to come again: some proxies make a clean
-    end of a dropped connection, and that would leave a reader waiting for ever (§6.10).
+    A reader that is too slow loses its position in the log and continues from a snapshot. When the
+    feed breaks off (its store was not available, this worker shuts down) the stream continues with
+    the feed that ``again`` returns, else the reader is asked to reconnect: some proxies turn a
+    dropped connection into a clean end, and the reader would wait for ever (§6.10).
     """
 
     def __init__(

@@ -87,7 +87,7 @@ _TAGS = ("agentId", "groupId")
 
 
 def tags_of(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of a step or part that name its agent."""
+    """The members of a step or part that name its agent and group."""
     return {key: source[key] for key in _TAGS if key in source}
 
 

@@ -79,7 +79,7 @@ class RunningTurn:
         return await self._finalizer.stop(reason, self._cancel_work)
 
     def readers_left(self) -> None:
-        """Nobody watches any more."""
+        """Note that no reader watches the turn any more."""
         self._saving.save_unwatched()
 
     async def _cancel_work(self) -> None:

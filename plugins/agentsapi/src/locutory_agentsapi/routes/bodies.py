@@ -1,8 +1,5 @@
-"""Bodies and answers of the two routes that run an agent, for the documentation.
-
-What is checked, and what each error says, stands with the routes: OpenAI's clients expect
-sentences of their own.
-"""
+"""Bodies and responses of the two routes that run an agent, for the documentation. The routes
+validate bodies themselves: OpenAI's clients expect their own error texts."""
 
 from typing import Any, Literal
 

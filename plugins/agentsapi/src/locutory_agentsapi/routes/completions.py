@@ -205,7 +205,7 @@ def _unstreamed(agent: StoredAgent) -> bool:
 
 
 def envelope(error: BadRun) -> dict[str, Any]:
-    """An error as OpenAI tells it."""
+    """An error in OpenAI's form."""
     kind = "server_error" if error.status >= 500 else "invalid_request_error"
     return {
         "error": {"message": str(error), "type": kind, "param": None, "code": error.code},

@@ -87,7 +87,7 @@ def message_item(text: str, identity: str, status: str = "completed") -> dict[st
 
 
 def ended(reason: str) -> dict[str, Any]:
-    """The members of a response that tell how it ended, by the reason of the run."""
+    """The members of a response about its end, by the reason of the run."""
     cut = _CUT.get(reason)
     if cut is None:
         return {"status": "completed", "completed_at": int(time.time())}
@@ -95,8 +95,7 @@ def ended(reason: str) -> dict[str, Any]:
 
 
 class Items:
-    """The output of one response. `add`, `complete` and `fail` return the events that a stream
-    tells."""
+    """The output of one response. `add`, `complete` and `fail` return the events for a stream."""
 
     def __init__(self, response: dict[str, Any], form: Form) -> None:
         self.response = response
@@ -127,7 +126,7 @@ class Items:
         return []
 
     def complete(self) -> list[Event]:
-        """The run is over: close what is open; there is always a message."""
+        """Finish the output: close open items; there is always a message."""
         end = ended(self.reason)
         events = self._close(end["status"])
         if not self.response["output"]:
@@ -149,7 +148,7 @@ class Items:
         return [*events, (f"response.{end['status']}", {"response": self.response})]
 
     def fail(self, error: Mapping[str, Any]) -> list[Event]:
-        """The run broke off: what is there stays, as incomplete."""
+        """Finish a failed output: its items are kept, as incomplete."""
         self._close("incomplete")
         for _, item in self._calls.values():
             if item["status"] != "completed":

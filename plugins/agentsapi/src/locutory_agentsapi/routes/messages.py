@@ -15,7 +15,7 @@ _TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 def checked(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The messages of a request, cut to what models take; `BadRun` for wrong ones."""
+    """The messages of a request, reduced to what models accept; `BadRun` for wrong ones."""
     messages = body.get("messages")
     if not isinstance(messages, list):
         raise BadRun("messages array is required")
@@ -106,8 +106,8 @@ def _depth(value: Any) -> int:
 
 
 def json_text(value: Any) -> Any:
-    """JSON text of what some programs send as an object, or leave out; other values as they
-    are."""
+    """JSON text of arguments that some programs send as an object, or leave out; other values
+    unchanged."""
     return encode(value or {}).decode() if value is None or isinstance(value, Mapping) else value
 
 

@@ -1,4 +1,4 @@
-"""A text or reasoning item of a response that grows, and the events that tell it."""
+"""A text or reasoning item of a response while it grows, and its events."""
 
 from typing import Any, Literal
 
@@ -50,7 +50,7 @@ class OpenItem:
         return {"type": kind, "text": text}
 
     def begin(self) -> Event:
-        """Its part is there, and empty."""
+        """The event for a new, empty part of the item."""
         return f"{self._part_event}.added", {**self._place, "part": self._part("")}
 
     def grow(self, piece: str) -> Event:
@@ -60,7 +60,7 @@ class OpenItem:
         return f"{_EVENTS[self._kind]}.delta", data
 
     def end(self, status: str) -> list[Event]:
-        """It is whole, or cut: the item gets its text and its status."""
+        """Finish the item with its text and its status, complete or cut; return the events."""
         text = "".join(self._pieces)
         part = self._part(text)
         self._item["summary" if self._kind == "summary" else "content"] = [part]

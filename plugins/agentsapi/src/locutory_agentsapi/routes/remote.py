@@ -51,7 +51,7 @@ _NO_AGENT = _error("Agent not found: agent_x", "model_not_found")
 
 
 class RemoteRoutes:
-    """LibreChat's six routes, and the list of what a response answers."""
+    """LibreChat's six routes, and the list of the input of a response."""
 
     def __init__(
         self,

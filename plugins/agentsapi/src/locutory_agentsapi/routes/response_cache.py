@@ -1,4 +1,4 @@
-"""Responses that programs may go on from although they did not ask to store them."""
+"""Responses that programs may continue although they did not ask to store them."""
 
 import sys
 import time
@@ -15,8 +15,8 @@ _NAMESPACE = "agents_api_responses"
 
 @dataclass(frozen=True, slots=True)
 class CachedResponse:
-    """A response and what it answers. ``previous``: the response or conversation that it
-    follows; ``input``: messages in the shape of models; ``stored``: in the database too."""
+    """A response and its input. ``previous``: the response or conversation that it follows;
+    ``input``: messages in the form of models; ``stored``: it is in the database too."""
 
     conversation_id: str
     previous: str | None
@@ -61,7 +61,7 @@ class ResponseCache:
         return CachedResponse(**orjson.loads(text))
 
     async def forget(self, user: str) -> None:
-        """Forget what this process remembers of a user; the rest passes with its time."""
+        """Delete the cached responses of a user in this process; those of others expire."""
         for key in [key for key in self._kept if key.startswith(_key(user, ""))]:
             self._take_off(key)
             await self._cache.delete(_NAMESPACE, key)

@@ -19,7 +19,8 @@ from locutory_contracts.conversations import CONVERSATIONS, NO_PARENT, Conversat
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The request that a response answers. ``store`` is what the request says, if anything."""
+    """The request that a response answers. ``store`` is the request's member of that name, if
+    any."""
 
     user: str
     agent: StoredAgent
@@ -59,9 +60,9 @@ class ResponseWriter:
 
 
 async def _save(history: Conversations, asked: Question, items: Items) -> None:
-    """Write the question, the answer and the conversation; before them what led to them and
-    was not stored. Each message names its parent, so that a response that was gone on from
-    twice is a conversation with two branches."""
+    """Save the question, the answer and the conversation; before them the previous ones that were
+    not stored. Each message names its parent, so that a response with two continuations is a
+    conversation with two branches."""
     agent_id, moment = str(asked.agent["id"]), now()
     messages = [*asked.prior.unsaved, *asked.messages]
     common = {"conversationId": asked.conversation_id, "endpoint": "agents"}

@@ -123,7 +123,7 @@ def _instructions(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def envelope(error: BadRun) -> dict[str, Any]:
-    """An error as this API tells it."""
+    """An error in the form of this API."""
     kind = _KINDS.get(error.status, "server_error" if error.status >= 500 else "invalid_request")
     return {"error": {"type": kind, "message": str(error), "code": error.code, "param": None}}
 

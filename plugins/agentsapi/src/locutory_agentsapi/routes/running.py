@@ -25,7 +25,7 @@ PING = b": ping\n\n"
 """A comment, which keeps proxies from giving up a silent stream."""
 
 _NOT_OURS = frozenset((401, 403, 407))
-"""Statuses by which a provider refuses the server; to the caller they would say that their own
+"""Statuses with which a provider refuses the server; for the caller they would mean that their own
 key is wrong."""
 _BAD_GATEWAY = 502
 _LONGEST_WAIT = 86_400.0
@@ -41,7 +41,7 @@ _HEADERS = {
 
 class BadRun(Exception):
     """A run cannot start, or failed: ``status`` and the text of the error. ``headers`` of the
-    answer say whether another try makes sense."""
+    response tell clients whether to retry."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class BadRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StreamTimeouts:
-    """Seconds: how long the first event is awaited before a stream begins without it, and
-    how long a stream may be silent."""
+    """Seconds for which the first event is awaited before a stream begins without it, and for which
+    a stream may be silent."""
 
     first_event: float
     ping: float
@@ -95,8 +95,8 @@ class Run:
         self._arrived.set()
 
     async def begun(self, seconds: float | None) -> bool:
-        """Wait for the first event; raises what ends the run before it. False when it has
-        not come after ``seconds``."""
+        """Wait for the first event; raises the exception that ends the run before it. ``False``
+        when it has not come after ``seconds``."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._arrived.wait()
@@ -105,8 +105,8 @@ class Run:
         return self._spoke
 
     async def events(self, ping: float | None = None) -> AsyncIterator[AgentEvent | None]:
-        """The events; ``None`` after each ``ping`` seconds of silence. Raises what the run
-        raises."""
+        """The events; ``None`` after each ``ping`` seconds without one. Raises the exceptions of
+        the run."""
         while True:
             try:
                 async with asyncio.timeout(ping):
@@ -127,8 +127,8 @@ class Run:
 
 
 class EventStream(StreamingResponse):
-    """The events of a run as a body. The run ends with it, also when the caller has gone
-    before the first of them."""
+    """The events of a run as a response body. The run ends with it, even when the caller has
+    disconnected before the first event."""
 
     def __init__(self, frames: AsyncIterator[bytes], run: Run) -> None:
         super().__init__(frames, headers=_HEADERS)
@@ -166,8 +166,8 @@ async def _hung_up(request: Request) -> None:
 async def begin(
     services: Services, request: Request, task: AgentTask, seconds: float | None
 ) -> Run:
-    """Start a run and wait for its first event, but no longer than ``seconds``, so that what
-    refuses it can still be the answer. `BadRun` when it fails before."""
+    """Start a run and wait for its first event for at most ``seconds``, so that a refusal can still
+    be the response. `BadRun` when it fails before."""
     run = Run(services.get(AGENT_RUNS).run(request.caller, task))
     try:
         await run.begun(seconds)
@@ -209,9 +209,9 @@ def task_of(
 
 
 def failure(error: Exception) -> BadRun:
-    """The error that a program gets for a failed run: the provider's status where it is one of
-    an error that the caller can do something about. Programs are told not to try again: the
-    provider was asked again already."""
+    """The error that a program gets for a failed run: the provider's status where the caller can
+    react to it. Programs are asked not to retry, since the provider was asked repeatedly already.
+    """
     if isinstance(error, BadRun):
         return error
     if isinstance(error, ModelRefused | TurnRefused):
@@ -226,8 +226,8 @@ def failure(error: Exception) -> BadRun:
 
 
 def _refusal(payload: str) -> BadRun:
-    """A refusal for which the web client has words, in words. Of a balance as OpenAI tells it,
-    but not with its 429, which makes programs try again."""
+    """A refusal for which the web client has a translation, as a sentence. That of a balance is in
+    OpenAI's form, but without its 429, which makes programs retry."""
     try:
         told = orjson.loads(payload)
     except orjson.JSONDecodeError:

@@ -13,7 +13,7 @@ from locutory_agentsapi.routes.running import BadRun
 from locutory_contracts.conversations import CONVERSATIONS, Conversations, Document
 
 NOT_FOUND = "previous_response_not_found"
-"""OpenAI's code for a response that one cannot go on from."""
+"""OpenAI's code for a response that cannot be continued."""
 
 _MOST_TURNS = 2_000
 _MOST_CHARACTERS = 8_000_000
@@ -33,7 +33,7 @@ class PriorMessages:
 
 
 class Threads:
-    """Finds what a request goes on from."""
+    """Finds the conversation or response that a request continues."""
 
     def __init__(self, services: Services, cache: ResponseCache) -> None:
         self._services = services
@@ -189,8 +189,8 @@ def _length(content: str | list[dict[str, Any]]) -> int:
 
 
 def _said(documents: Sequence[Document]) -> list[dict[str, Any]]:
-    """Stored messages in the shape of models. What a request said as the system is kept with
-    its answer."""
+    """Stored messages in the form of models. System messages of a request are stored with its
+    answer."""
     found: list[dict[str, Any]] = []
     for document in documents:
         found += ({"role": "system", "content": text} for text in system_of(document))

@@ -1,4 +1,4 @@
-"""Stored accounts: the service `ACCOUNTS`, and what authentication reads of it."""
+"""Stored accounts: the service `ACCOUNTS`, and the data that authentication reads."""
 
 import asyncio
 import time
@@ -46,13 +46,13 @@ CHANGEABLE = frozenset(
         "idOnTheSource",
     }
 )
-"""Fields that other plugins may set: none that decides who somebody is or what they may do."""
+"""Fields that other plugins may set; none of them decides about identity or rights."""
 
 ABANDONED = timedelta(minutes=15)
 """After this long a deletion that never ended is taken up again."""
 
 WITHOUT_SECRETS = dict.fromkeys(HIDDEN, 0)
-"""Projection of what may leave this plugin, and `DELETION_STARTED`."""
+"""Projection of the fields that may leave this plugin, and `DELETION_STARTED`."""
 
 
 class DeletionRunning(Exception):

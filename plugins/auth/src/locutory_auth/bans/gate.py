@@ -15,11 +15,11 @@ def banned() -> HTTPError:
 
 
 class BanGate:
-    """Asks whether a caller is banned.
+    """Refuses banned callers.
 
     Args:
-        addresses: bans of addresses count too (``BAN_VIOLATIONS``). Bans of accounts always
-            do: an administrator can make one without that.
+        addresses: bans of addresses count too (``BAN_VIOLATIONS``). Bans of accounts always do,
+            since an administrator can make one without that setting.
     """
 
     def __init__(self, bans: Bans, *, addresses: bool) -> None:

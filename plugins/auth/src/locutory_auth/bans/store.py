@@ -132,7 +132,7 @@ class Bans:
 
 
 def _read(entry: dict[str, Any]) -> Ban | None:
-    """A stored ban, LibreChat's too; ``None`` for what is none, or is over."""
+    """A stored ban, including LibreChat's; ``None`` for an invalid or expired one."""
     try:
         stored = orjson.loads(entry.get("value") or "")
         value, outer = stored["value"], stored.get("expires")

@@ -1,4 +1,4 @@
-"""Counts violations, and bans whoever collects too many (contract kernel §12)."""
+"""Counting violations, and banning accounts and addresses with too many (contract kernel §12)."""
 
 import math
 from datetime import timedelta
@@ -17,20 +17,20 @@ from locutory_auth.sessions.account_cache import AccountCache
 from locutory_auth.sessions.rotation import Sessions
 
 REMEMBERED = timedelta(days=7)
-"""A score starts anew after this long without a violation; LibreChat's never does."""
+"""The time without a violation after which a score starts at 0 again; LibreChat's never does."""
 
 
 class Scores(Protocol):
     """Keeps scores of violations."""
 
     async def add(self, kind: str, key: str, score: float, interval: int) -> tuple[float, bool]:
-        """The new score of ``key`` in violations of ``kind``, and whether it is this addition
-        that took it past a multiple of ``interval``."""
+        """Add to the score of ``key`` in violations of ``kind``. Return the sum, and ``True`` when
+        this addition took it past a multiple of ``interval``."""
         ...
 
 
 class CachedScores:
-    """In the cache: this process, or Redis."""
+    """Scores in the cache: that of this process, or Redis."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
@@ -45,7 +45,7 @@ class CachedScores:
 
 
 class StoredScores:
-    """In the database, for several workers without Redis."""
+    """Scores in the database, for several workers without Redis."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -19,7 +19,7 @@ AccountSummary = dict[str, Any]
 
 
 async def find_account(container: Container, who: str) -> Mapping[str, Any]:
-    """The account of an e-mail address or id; a usage error that says what is wrong."""
+    """The account of an e-mail address or id; raises a usage error when there is none."""
     users = container.database[User]
     if ObjectId.is_valid(who):
         found = await users.find_one({"_id": ObjectId(who)}, WITHOUT_SECRETS)
@@ -99,7 +99,7 @@ def table(rows: Sequence[AccountSummary]) -> str:
 
 
 def _plain(text: Any) -> str:
-    """Text without what a terminal would take for commands."""
+    """Text without control characters that a terminal would interpret."""
     return "".join(sign if sign.isprintable() else " " for sign in str(text or "-"))
 
 

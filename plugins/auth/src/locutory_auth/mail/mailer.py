@@ -1,4 +1,5 @@
-"""Sends mail in the background, so that no answer tells by its time who has an account."""
+"""Sending mail in the background, so that the duration of a response does not reveal who has an
+account."""
 
 import asyncio
 import hashlib
@@ -95,9 +96,8 @@ class Mailer:
     def render(
         self, template: str, subject: str, address: str, name: str = "", **values: str
     ) -> MailMessage:
-        """A mail from its template. ``name`` is the addressee's, also in the text, where
-        the address stands in for a missing one, and for one that somebody made up to send
-        strangers to their site."""
+        """A mail from its template. ``name`` is the addressee's, also in the text; the address
+        replaces a missing name, and one that somebody made up to lure strangers to their site."""
         if "/" in name or "www." in name.lower():
             name = ""
         table = {"appName": self._app, "year": str(time.gmtime().tm_year), **values}
@@ -132,7 +132,7 @@ class Mailer:
             await asyncio.wait(set(self._waiting))
 
     async def close(self) -> None:
-        """Give up what still waits."""
+        """Abandon the waiting mails."""
         for task in list(self._waiting):
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -19,7 +19,7 @@ VARIABLES: dict[str, frozenset[str]] = {
     "passwordReset": frozenset({"appName", "name", "year"}),
     "inviteUser": frozenset({"appName", "inviteLink", "year"}),
 }
-"""Templates, and what each may name."""
+"""Templates, and the names that each may contain."""
 
 _SLOT = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")

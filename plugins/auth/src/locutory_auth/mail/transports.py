@@ -20,11 +20,11 @@ from locutory_http import Outgoing, refused_certificate
 
 SECONDS = 30.0
 LARGEST = 1024 * 1024
-"""Bytes of an answer at most."""
+"""The maximum bytes of a response."""
 
 
 class NotSent(Exception):
-    """A mail was not taken. ``final``: trying again is no use."""
+    """A mail was not accepted. ``final``: another attempt would fail too."""
 
     def __init__(self, reason: str, *, final: bool = False) -> None:
         super().__init__(reason)

@@ -69,9 +69,9 @@ class Creation:
     async def create(
         self, document: dict[str, Any], *, may_administer: bool, only_first: bool = False
     ) -> Mapping[str, Any] | None:
-        """Store an account and tell everybody; ``None`` when another one has its address or
-        its id at a provider. ``may_administer``: it becomes the administrator when it is the
-        first; ``only_first``: or else is not stored, and `NotTheFirst` raised."""
+        """Store an account and publish that; ``None`` when another one has its address or its id at
+        a provider. ``may_administer``: it becomes the administrator when it is the first;
+        ``only_first``: otherwise it is not stored, and `NotTheFirst` is raised."""
         try:
             return await self.store(document, may_administer=may_administer, only_first=only_first)
         except DuplicateKeyError:

@@ -31,7 +31,7 @@ class RegistrationPolicy:
 
     @property
     def open(self) -> bool:
-        """As last seen; costs nothing."""
+        """``True`` while registration is open, as last seen; does not read the database."""
         return self._open and not self._services.all(PASSWORD_CHECKS)
 
     @property

@@ -51,8 +51,9 @@ class Registration:
         self._policy = policy
 
     async def register(self, body: Mapping[str, Any], tenant: str | None = None) -> None:
-        """Create the account that ``body`` asks for, in a tenant if there is one. Raises `HTTPError` with the contract's
-        refusal; an address that has an account already is no refusal, and takes as long."""
+        """Create the account that ``body`` asks for, in a tenant if there is one. Raises
+        `HTTPError` with the contract's refusal; an address that has an account already is not
+        refused, and takes as long."""
         started = time.monotonic()
         invited = await self._invites.use_up(body)
         if not invited and not await self._policy.refresh():

@@ -1,5 +1,5 @@
-"""Checks of what people type when they sign in or register, with the words the contract
-gives them (auth §2, §6): ``path: text`` for each problem, joined by a space."""
+"""Validation of sign-in and registration forms, with the texts of the contract (auth §2, §6):
+``path: text`` for each problem, joined by a space."""
 
 import re
 from collections.abc import Mapping
@@ -70,8 +70,8 @@ def login_problems(body: Mapping[str, Any], shortest: int) -> str:
 
 
 def read_registration(body: Mapping[str, Any], shortest: int) -> RegistrationInput | str:
-    """The registration in a request body, or what is wrong with it. Other members of the
-    body are ignored, so nobody can take a role."""
+    """The registration in a request body, or the text of its problems. Other members of the body
+    are ignored, so nobody can choose a role."""
     problems = Problems()
     name = _text(problems, "name", body.get("name", _ABSENT))
     if name is not None:
@@ -109,7 +109,7 @@ def email_problems(email: str) -> str:
 
 
 class _Absent:
-    """Stands for a member that the body does not have."""
+    """Represents a member that the body does not have."""
 
 
 _ABSENT = _Absent()

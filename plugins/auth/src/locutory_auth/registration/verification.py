@@ -24,10 +24,10 @@ def display_name(account: Mapping[str, Any]) -> str:
 
 
 class Verification:
-    """Sends links, and verifies whoever follows one.
+    """Sends links for verifying addresses, and verifies the accounts of those who follow them.
 
     Args:
-        client: address of the web client, the only one that ever gets into a link.
+        client: address of the web client, the only one that is ever part of a link.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class Verification:
             await self._tokens.pretend()
 
     async def resend(self, email: str, tenant: str | None = None) -> None:
-        """Send a link to an address, if it has an account; nobody can tell. Without mail
-        every account is verified from the start, so there is nothing to send."""
+        """Send a link to an address if it has an account, which the caller cannot observe. Without
+        mail every account is verified from the start, so there is nothing to send."""
         if not self._mailer.configured:
             self._log.warning("account.no_mail", wanted="verification link")
             return

@@ -1,5 +1,5 @@
-"""Bodies of requests and answers. What is said about wrong passwords, names and credentials is
-decided where they are checked; what is not text is refused here."""
+"""Bodies of requests and responses. Wrong passwords, names and credentials are refused where they
+are checked; values that are not text are refused here."""
 
 # ruff: noqa: N815  (member names are those of the wire)
 
@@ -42,7 +42,7 @@ class EmailBody(BaseModel):
 
 
 class ResetBody(BaseModel):
-    """A new password, with what the link of the mail holds."""
+    """A new password, and the content of the link in the mail."""
 
     userId: str
     token: str
@@ -93,7 +93,7 @@ class EnrolmentAnswer(BaseModel):
 
 
 class BackupCodesAnswer(BaseModel):
-    """New backup codes, and what is stored of them."""
+    """New backup codes, and their stored form."""
 
     backupCodes: list[str]
     backupCodesHash: list[dict[str, Any]]

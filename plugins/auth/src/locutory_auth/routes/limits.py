@@ -19,7 +19,7 @@ class Limits:
         self._tokens = tokens
 
     def login(self) -> Limit:
-        """By address; shared by all ways to sign in."""
+        """Limits by address, shared by all ways to sign in."""
         settings = self._settings
         return _limit(
             "login_limiter",
@@ -30,7 +30,7 @@ class Limits:
         )
 
     def register(self) -> Limit:
-        """By address."""
+        """Limits of registrations by address."""
         settings = self._settings
         return _limit(
             "register_limiter",
@@ -41,7 +41,7 @@ class Limits:
         )
 
     def reset_request(self) -> Limit:
-        """By address."""
+        """Limits of requests for a new password, by address."""
         settings = self._settings
         return _limit(
             "reset_password_limiter",
@@ -52,7 +52,7 @@ class Limits:
         )
 
     def reset_submission(self) -> Limit:
-        """By address."""
+        """Limits of submitted new passwords, by address."""
         settings = self._settings
         return _limit(
             "reset_password_submission_limiter",
@@ -63,7 +63,7 @@ class Limits:
         )
 
     def verify_request(self) -> Limit:
-        """By address."""
+        """Limits of requests for a verification mail, by address."""
         settings = self._settings
         return _limit(
             "verify_email_limiter",
@@ -74,7 +74,7 @@ class Limits:
         )
 
     def verify_submission(self) -> Limit:
-        """By address."""
+        """Limits of submitted verifications, by address."""
         settings = self._settings
         return _limit(
             "verify_email_submission_limiter",
@@ -85,7 +85,8 @@ class Limits:
         )
 
     def second_factor(self) -> tuple[Limit, ...]:
-        """By address, then by account; before the account is known by the temporary token."""
+        """Limits by address, then by account; before the account is known by the temporary
+        token."""
         settings = self._settings
         score = settings.two_factor_violation_score
         terms = (

@@ -44,7 +44,8 @@ class OwnSessionsRoutes:
         return JSON({"sessions": [{**each, "current": each["id"] == current} for each in listed]})
 
     async def end_others(self, request: Request) -> Response:
-        """``{ended}``: how many. Their access tokens count no longer."""
+        """End the caller's other sessions, with their access tokens; respond with their number as
+        ``{ended}``."""
         current = (await self._authenticator.claims(request)).session
         user = ObjectId(request.caller.id)
         listed = await self._sessions.of(user)

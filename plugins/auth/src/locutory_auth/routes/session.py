@@ -176,8 +176,9 @@ class SessionRoutes:
         return response
 
     async def _nobody(self, request: Request) -> Response | None:
-        """Whoever has just deleted their account signs out like anybody: the client would show
-        a refusal as a failed sign-in, and keep cookies that open nothing."""
+        """The response to a logout of a deleted account, which succeeds like any other: the client
+        would show a refusal as a failed sign-in, and keep useless cookies. ``None`` for existing
+        accounts."""
         session = self._external.session(request)
         token = bearer_of(request.headers.get("authorization", ""))
         if session is not None:

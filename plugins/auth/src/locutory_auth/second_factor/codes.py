@@ -66,7 +66,7 @@ def otpauth_url(title: str, email: str, secret: str) -> str:
 
 
 def new_backup_codes() -> tuple[list[str], list[dict[str, Any]]]:
-    """Codes to show once, and what is stored of them."""
+    """Backup codes to show once, and their stored form."""
     codes = [secrets.token_hex(4) for _ in range(BACKUP_CODES)]
     stored = [{"codeHash": backup_hash(code), "used": False, "usedAt": None} for code in codes]
     return codes, stored

@@ -1,7 +1,5 @@
-"""Setting a second factor up, changing it, and taking it away (contract auth §8).
-
-Whoever has a second factor shows it before any of it changes.
-"""
+"""Setting up, changing and removing a second factor (contract auth §8). Users with a second factor
+have to show it before any change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -117,7 +115,7 @@ class Enrolment:
     async def regenerate(
         self, user: ObjectId, code: str | None, backup_code: str | None
     ) -> tuple[list[str], list[dict[str, Any]]]:
-        """New backup codes instead of the old ones, and what is stored of them."""
+        """Replace the backup codes; return the new ones, and their stored form."""
         document = await self._read(user)
         if document.get("twoFactorEnabled"):
             message = "TOTP token or backup code is required to regenerate backup codes"

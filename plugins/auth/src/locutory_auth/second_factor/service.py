@@ -74,7 +74,7 @@ class StoredSecondFactor:
     async def spend(
         self, document: Mapping[str, Any], code: str | None, backup_code: str | None
     ) -> bool:
-        """Use up a code against what an account has active; the app's code goes first."""
+        """Use up a code of an account's active second factor; that of the app is tried first."""
         if code:
             return await self.spend_code(document, document.get("totpSecret"), code)
         return bool(backup_code) and await self._spend_backup(document, str(backup_code))

@@ -33,9 +33,9 @@ class AccountCache:
     """Accounts by id.
 
     Args:
-        seconds: how long an entry is believed.
-        size: entries at most.
-        broadcast: opens the channel over which workers tell each other of changes.
+        seconds: for which an entry is used.
+        size: maximum number of entries.
+        broadcast: opens the channel on which workers announce changes.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class AccountCache:
         revoked: "Revoked",
         seen: int,
     ) -> CachedAccount:
-        """Keep what was read while `changes` was ``seen``. After a change in between it may
-        be old already, and is returned without being kept."""
+        """Store an account that was read while `changes` was ``seen``. After a change in between it
+        may be out of date, and is returned without being stored."""
         known = CachedAccount(
             principal, being_deleted, banned, revoked, time.monotonic() + self._seconds
         )

@@ -1,4 +1,4 @@
-"""Opening sessions: what every way of signing in ends with (contract auth §2, §5)."""
+"""Opening sessions: the last step of every way of signing in (contract auth §2, §5)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -38,11 +38,9 @@ class SessionIssuer:
         device: Device,
         token_provider: str = "librechat",
     ) -> OpenedSession:
-        """A session of an account without secrets; cookies and token to hand out.
-
-        ``requested_at``: when the caller began to sign in. When all sessions were ended since
-        (a new password), the proof may be old, and there is no session: 401.
-        """
+        """Open a session of an account without secrets; return the cookies and the token.
+        ``requested_at``: the beginning of the sign-in. When all sessions were ended since (a new
+        password), the proof may be out of date, and a 401 is raised."""
         user: ObjectId = account["_id"]
         refresh = await self._sessions.start(account, device)
         if (await self._revocations.load(user)).covers(requested_at):

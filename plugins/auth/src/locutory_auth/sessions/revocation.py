@@ -24,7 +24,8 @@ from locutory_contracts.chat import GENERATIONS
 
 WATCH_SECONDS = 5.0
 _OVERLAP = timedelta(seconds=60)
-"""Clocks of several servers differ; what was seen already is told apart."""
+"""Overlap of two reads, since clocks of servers differ; entries that were seen before are
+recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class Revocations:
         return Revoked(found.get("before"), sessions)
 
     async def all_of(self, user: ObjectId) -> None:
-        """Every token of an account, asked for until now; what runs for it is stopped."""
+        """Revoke every token of an account that was requested until now; its running work is
+        stopped."""
         moment = now()
         change = {"$set": {"before": moment, "changedAt": moment}}
         await self._note(user, moment + self._external_life, change)
@@ -112,8 +114,8 @@ class Revocations:
         await self._cache.changed(str(user))
 
     async def watch(self) -> None:
-        """Act on what other processes have noted: forget the account as it was read, and
-        stop what runs for it here."""
+        """Apply the revocations of other processes: drop cached accounts, and stop their running
+        work here."""
         since, self._since = max(self._began, self._since - _OVERLAP), now()
         recent = self._database[Revocation].find({"changedAt": {"$gt": since}}, {"changedAt": 1})
         found = {(note["_id"], note["changedAt"]) for note in await recent.to_list()}

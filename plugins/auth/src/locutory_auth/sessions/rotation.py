@@ -211,7 +211,8 @@ class Sessions:
         return await self.end_some(claims.user, [claims.session]) > 0
 
     async def end_some(self, user: ObjectId, sessions: Collection[ObjectId]) -> int:
-        """End sessions of an account; how many there were. Others' are left alone."""
+        """End some sessions of an account; return their number. Sessions of other accounts are not
+        changed."""
         ids = list(sessions)
         if not ids:
             return 0
@@ -232,8 +233,7 @@ class Sessions:
         await self._database[Rotation].delete_many({"user": user})
 
     async def close_all(self, user: ObjectId) -> None:
-        """End every session of an account at once: with its access tokens, and with what
-        runs for it."""
+        """End every session of an account at once, with its access tokens and running work."""
         await self.end_all(user)
         await self._revocations.all_of(user)
         self._log.info("session.all_ended", user=str(user))

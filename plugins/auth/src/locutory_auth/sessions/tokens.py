@@ -29,8 +29,8 @@ class RefreshClaims:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """The claims of an access token: whose it is, when it was asked for, and of which session
-    (LibreChat's tokens do not say)."""
+    """The claims of an access token: its account, the moment of its request, and its session (which
+    LibreChat's tokens do not name)."""
 
     user: str
     issued: datetime
@@ -102,8 +102,8 @@ class Tokens:
         return AccessClaims(user, _issued(claims), known)
 
     def read_pending(self, text: str) -> PendingClaims | None:
-        """The claims of the token of a pending sign-in, LibreChat's too; ``None`` for any other
-        token: one that opens a session is none that stands for a password."""
+        """The claims of the token of a pending sign-in, including LibreChat's; ``None`` for any
+        other token: one that opens a session does not replace a password."""
         try:
             claims = self._claims(text)
         except Unauthorized:

@@ -56,17 +56,14 @@ _READ = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class LinkingRules:
-    """The rights of a kind of provider over accounts (contract oauth §4-§7).
-
-    ``rewritten``: fields that follow the provider at every sign-in. ``address``: when the
-    e-mail address does: never; when the provider vouches for it; always; or always, and the
-    address of another account is an error (strict). ``by_address``: an account is also found
-    by its verified address, and then gets the provider's id if ``binds``. ``rebinds``: also
-    if it had another id there, and a provider need not tell one that lasts; its addresses
-    say who somebody is. ``unclaimed``: accounts without any provider are its.
-    ``administers``: its first account administers the installation, as with e-mail
-    registration.
-    """
+    """The rights of a kind of provider over accounts (contract oauth §4-§7). ``rewritten``: fields
+    that follow the provider at every sign-in. ``address``: when the e-mail address does: never;
+    when the provider has verified it; always; or always, and the address of another account is an
+    error (strict). ``by_address``: an account is also found by its verified address, and then gets
+    the provider's id if ``binds``. ``rebinds``: also if it had another id there, and the provider's
+    ids may change with each sign-in; its addresses identify users. ``unclaimed``: accounts without
+    any provider belong to it. ``administers``: its first account administers the installation, as
+    with e-mail registration."""
 
     rewritten: tuple[str, ...] = ()
     address: Literal["never", "vouched", "always", "strict"] = "vouched"
@@ -147,7 +144,7 @@ class AccountLinking:
         return await self._update(identity, rules, account)
 
     def _check_stored_address(self, account: Mapping[str, Any]) -> None:
-        """The checks for somebody whose provider tells no address at this sign-in."""
+        """The checks for a user whose provider gives no address at this sign-in."""
         email = account.get("email") or ""
         if not self._domains.allow(email):
             raise IdentityRefused("domain", "Email domain not allowed")
@@ -243,7 +240,7 @@ class AccountLinking:
     async def _update(
         self, identity: Identity, rules: LinkingRules, account: Mapping[str, Any]
     ) -> str:
-        """Write what the provider says now, where that differs."""
+        """Store the provider's current data where it differs."""
         user: ObjectId = account["_id"]
         # A role is given only when the provider's claims decide about it.
         fields = present_fields(identity, (*rules.rewritten, "role"))
@@ -271,8 +268,8 @@ class AccountLinking:
         return str(user)
 
     async def _taken(self, identity: Identity) -> HTTPError:
-        """The answer for somebody whose address is that of another account; the log says
-        whose."""
+        """The response for a user whose address is that of another account; the log names that
+        account."""
         email = identity.email.strip().lower()
         holder = await self._find(identity, {"email": email}) or {}
         self._log.warning(
@@ -317,13 +314,13 @@ def is_sound(email: str) -> bool:
 
 
 def address_of(identity: Identity) -> str:
-    """The address of an identity as it is stored; "" for what is none."""
+    """The address of an identity as it is stored; "" for an invalid one."""
     email = identity.email.strip().lower()
     return email if is_address(email) else ""
 
 
 def present_fields(identity: Identity, names: tuple[str, ...]) -> dict[str, Any]:
-    """Those of the identity's further fields that are there."""
+    """The further fields of the identity that have a value."""
     found = {name: value for name in names if (value := identity.fields.get(name)) is not None}
     if isinstance(found.get("username"), str):
         found["username"] = found["username"].lower()

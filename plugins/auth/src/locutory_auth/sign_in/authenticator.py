@@ -18,8 +18,9 @@ class AccountCheck:
         self._bans = bans
 
     async def check(self, request: Request, claims: AccessClaims) -> Principal:
-        """The account; 401 when it is gone or its session over, 403 for the tenant that stands
-        for the system itself, and for those who are banned on the paths where that counts."""
+        """Check the account of a request. Raises a 401 when it is deleted or its session ended, a
+        403 for the tenant that represents the system itself, and for banned users on the paths
+        where bans count."""
         known = await self._accounts.load(claims.user)
         if known is None or known.revoked.covers(claims.issued, claims.session):
             raise Unauthorized
@@ -44,13 +45,13 @@ class SessionAuthenticator:
         self._external = external
 
     async def authenticate(self, request: Request) -> Principal:
-        """The account of the access token in ``Authorization``; 401 with the contract's
-        message without a good one, and what `AccountCheck` refuses."""
+        """The account of the access token in ``Authorization``. Raises a 401 with the contract's
+        message without a valid one, and the refusals of `AccountCheck`."""
         return await self._account_check.check(request, await self.claims(request))
 
     async def claims(self, request: Request) -> AccessClaims:
-        """The claims of the access token of a request, whether or not it still counts. A token of
-        a provider that keeps the session goes first."""
+        """The claims of the access token of a request, even if it is revoked. A token of a provider
+        that keeps the session takes precedence."""
         token = bearer_of(request.headers.get("authorization", ""))
         if token is None:
             raise Unauthorized("No auth token")
@@ -67,7 +68,7 @@ class SessionAuthenticator:
 
 
 class CookieAuthenticator:
-    """Entry "cookie" of `AUTHENTICATORS`: for reading what a page shows. Only for routes that
+    """Entry "cookie" of `AUTHENTICATORS`: for reading the content of a page. Only for routes that
     change nothing, because any site can make a browser send a cookie."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """Sessions that identity providers keep (contract oauth §5.4, §5.5; kernel §6).
 
-The cookie ``token_provider`` names the provider. What its tokens say is its affair; whether
-the account may come in, and whether the session was ended, is decided here.
+The cookie ``token_provider`` names the provider, which interprets its tokens; whether the account
+is admitted, and the session was ended, is decided here.
 """
 
 import time
@@ -95,7 +95,7 @@ class ExternalSessions:
         return response
 
     async def end(self, request: Request) -> OutsideEnd:
-        """Log the caller out at every provider; what they add to the answer."""
+        """End the caller's sessions at every provider; return their additions to the response."""
         await self._end_session(request)
         account = request.caller.account
         outcome = await self._services.gather(

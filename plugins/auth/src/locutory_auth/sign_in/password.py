@@ -117,7 +117,7 @@ class SignIn:
         return document
 
     async def _directory(self, name: Any, password: Any, ip: str) -> dict[str, Any]:
-        """The account of whoever a directory knows by this name and password."""
+        """The account of the person whom a directory knows by this name and password."""
         if not isinstance(name, str) or not isinstance(password, str):
             raise refusal(404, "Missing credentials")
         # Directories take an empty password for nobody in particular, and let them in.

@@ -1,4 +1,4 @@
-"""Accounts of people who have not signed in yet, but of whom a directory tells."""
+"""Accounts of people who have not signed in yet, but are listed in a directory."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,8 +23,8 @@ _READ = {"_id": 1, "provider": 1, "emailVerified": 1, "openidIssuer": 1, "idOnTh
 
 
 class Provisioning:
-    """Finds or creates the account at which somebody will sign in. What is there already is
-    never changed: whoever shares something decides nothing about the accounts of others."""
+    """Finds or creates the account with which a person will sign in. Existing accounts are never
+    changed: a user who shares something must not affect the accounts of others."""
 
     def __init__(self, database: Database, creation: Creation, domains: Domains) -> None:
         self._database = database

@@ -37,8 +37,8 @@ class Copies:
         option: str = "",
         start_at: str | None = None,
     ) -> tuple[Raw, list[Raw]]:
-        """The part up to a message that ``option`` selects (a key of `SELECTIONS`).
-        ``start_at``: what lies above the level of this message is left out."""
+        """Copy the part up to a message that ``option`` selects (a key of `SELECTIONS`).
+        ``start_at``: messages above the level of this one are left out."""
         source, messages = await self._read(principal.id, conversation_id)
         if start_at is not None:
             messages = split_at(messages, start_at)

@@ -29,8 +29,8 @@ class Artifact:
     close: int
 
     def editable(self) -> tuple[int, int] | None:
-        """Offsets of what may be edited: the inside of a code fence that makes up the whole
-        body, else the body."""
+        """Offsets of the editable part: the inside of a code fence around the whole body, else the
+        body."""
         if self.body is None:
             return None
         first = _TEXT.search(self.text, self.body, self.close)
@@ -73,7 +73,7 @@ def artifacts_of(message: Mapping[str, Any]) -> list[Artifact]:
 
 
 def without_display_escapes(text: str) -> str:
-    """Undo what the client does to dollars and chemical formulas before it shows them."""
+    """Undo the client's display escapes of dollars and chemical formulas."""
     pieces = _ESCAPED_DOLLAR.sub("$", text).split("}")
     done: list[str] = []
     for index, piece in enumerate(pieces):

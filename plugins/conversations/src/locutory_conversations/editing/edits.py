@@ -86,8 +86,8 @@ class Edits:
         raise EditConflict
 
     async def feedback(self, user: str, message_id: str, feedback: dict[str, str] | None) -> Any:
-        """Set or clear the feedback; returns what is stored, or ``False`` when the user has
-        no such message."""
+        """Set or clear the feedback; return the stored one, or ``False`` when the user has no such
+        message."""
         stored = None if feedback is None else {**feedback, "_id": ObjectId()}
         key = {"messageId": message_id, "user": user}
         fields = {"feedback": stored, "updatedAt": now()}

@@ -20,13 +20,13 @@ Count = Callable[[str], int]
 
 
 class BadPart(ValueError):
-    """The text says what is wrong, in the contract's words."""
+    """A part cannot be edited; the text is the reason in the contract's words."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartEdit:
-    """The text of a part to replace: its path in the document, what stands there now, and
-    the paths that the edit removes."""
+    """The text of a part to replace: its path in the document, its current value, and the paths
+    that the edit removes."""
 
     path: str
     old: str

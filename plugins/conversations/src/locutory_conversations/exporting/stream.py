@@ -11,8 +11,8 @@ _BUFFER = 64 * 1024
 
 
 class Exporter:
-    """Writes exports. The last line tells the number of records, so that one which was cut
-    off is noticed."""
+    """Writes exports. The last line has the number of records, so that an incomplete file is
+    noticed."""
 
     def __init__(self, kinds: RecordKinds) -> None:
         self._kinds = kinds

@@ -1,4 +1,4 @@
-"""Endpoints and models that this server offers to whoever imports."""
+"""Endpoints and models of this server that are available to an importing user."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -55,8 +55,8 @@ _MESSAGE = _checks(Message)
 
 
 def conversation_fields(raw: Any, *, own: bool = False) -> dict[str, Any]:
-    """The fields of a conversation that are of the right type. ``own``: of our own export,
-    with what else holds only on the server it came from."""
+    """The fields of a conversation with the right type. ``own``: of our own export, including
+    fields that are valid only on the server it came from."""
     fields = _right(raw, _CONVERSATION)
     return {name: value for name, value in fields.items() if own or name not in _OF_ANOTHER_SERVER}
 

@@ -26,9 +26,9 @@ _LOGGED_EVERY = 1000
 @dataclass(slots=True)
 class Outcome:
     """The outcome of a file. ``imported`` counts conversations, and records of other kinds;
-    ``known`` is what the user had already, ``unknown`` what no plugin here keeps; ``empty``
-    counts conversations without messages, which are left out. ``problem`` is the first thing
-    that was wrong; ``broken`` when nothing behind it could be read."""
+    ``known`` those that the user had already, ``unknown`` those of kinds without a plugin;
+    ``empty`` counts conversations without messages, which are left out. ``problem`` is the first
+    problem; ``broken`` when nothing after it could be read."""
 
     imported: int = 0
     failed: int = 0
@@ -76,7 +76,7 @@ class Importer:
         self._log = log
 
     async def run(self, file: SizeLimitedFile, principal: Principal, progress: Progress) -> Outcome:
-        """Import everything that can be; what is wrong is in the outcome."""
+        """Import everything that is valid; problems are in the outcome."""
         outcome = Outcome()
         try:
             format_ = await asyncio.to_thread(format_of, file)
@@ -116,8 +116,8 @@ class Importer:
     async def _new(
         self, user: str, bundles: Sequence[ConversationBundle]
     ) -> list[ConversationBundle]:
-        """The conversations that the user does not have yet. Whoever sends a large file again,
-        since the first answer was lost on its way, does not get everything twice."""
+        """The conversations that the user does not have yet. A user who sends a large file again,
+        because the first response was lost, does not get duplicates."""
         named: dict[str, ConversationBundle] = {}
         for bundle in bundles:
             new_id = bundle.conversation["conversationId"]

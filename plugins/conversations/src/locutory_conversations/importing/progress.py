@@ -22,14 +22,14 @@ class Progress:
         self._counts = (0, 0, 0)
 
     async def update(self, imported: int, failed: int, read_bytes: int) -> None:
-        """Note how far the import is; written twice a second at most."""
+        """Record the progress of the import; written twice a second at most."""
         self._counts = (imported, failed, read_bytes)
         if time.monotonic() - self._last >= _EVERY_SECONDS:
             self._last = time.monotonic()
             await self._write("running", {})
 
     async def end(self, problem: str) -> None:
-        """The import is over; what went wrong is a sentence for the user, or empty."""
+        """End the import; the problem is a sentence for the user, or empty."""
         if problem:
             await self._write("failed", {"message": problem})
         else:
@@ -49,5 +49,5 @@ class Progress:
 
 
 async def progress_of(cache: Cache, user: str) -> Any:
-    """The state of the last import of a user, ``None`` when there was none lately."""
+    """The state of the last import of a user, ``None`` when there was none recently."""
     return await cache.get(NAMESPACE, user)

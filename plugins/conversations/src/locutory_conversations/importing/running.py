@@ -10,7 +10,7 @@ from locutory_conversations.importing.importer import Outcome
 
 
 class RunningImports:
-    """At most one import of each user on this worker."""
+    """Runs imports, at most one of each user on this worker."""
 
     def __init__(self, answer_seconds: float, log: BoundLogger) -> None:
         self._log = log
@@ -51,8 +51,8 @@ class RunningImports:
             self._log.error("conversations.import_failed", exc_info=error)
 
     async def stop(self) -> None:
-        """End the imports that run: what they have written stays, and who sends the file again
-        gets the rest."""
+        """Cancel the running imports: their writes are kept, and sending the file again adds the
+        rest."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

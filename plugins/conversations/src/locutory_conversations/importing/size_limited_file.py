@@ -10,7 +10,8 @@ _MAX_VALUES = 4_000_000
 
 
 class SizeLimitedFile:
-    """Counts what is read, and refuses a conversation of more than ``max_bytes`` bytes."""
+    """Counts the bytes that are read, and refuses a conversation of more than ``max_bytes``
+    bytes."""
 
     def __init__(self, file: BinaryIO, size: int, max_bytes: int) -> None:
         self._file = file
@@ -27,11 +28,11 @@ class SizeLimitedFile:
         self.next_conversation()
 
     def next_conversation(self) -> None:
-        """Begin to count anew: the next bytes belong to another conversation."""
+        """Reset the count: the next bytes belong to another conversation."""
         self._bytes = 0
 
     def read(self, size: int = CHUNK) -> bytes:
-        """At most ``size`` bytes."""
+        """Read at most ``size`` bytes."""
         chunk = self._file.read(size)
         self.read_bytes = self._file.tell()
         self._bytes += len(chunk)

@@ -22,7 +22,7 @@ _MAX_VALUES = 2_000_000
 
 
 def events_of(file: SizeLimitedFile) -> Generator[Event, None, None]:
-    """The events of a file, from its beginning; `BrokenFile` when it is no JSON."""
+    """The events of a file, from its beginning; `BrokenFile` when it is not JSON."""
     import ijson  # type: ignore[import-untyped]  # loaded by the first import only
 
     file.rewind()

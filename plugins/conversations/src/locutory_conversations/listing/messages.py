@@ -24,10 +24,8 @@ PAGE_FIELDS = ("endpoint", "createdAt", "updatedAt")
 
 
 def shown(row: Raw) -> Raw:
-    """Take out of ``row`` what `GET /api/messages/:conversationId` does not show.
-
-    Done here and not by a projection: most rows have none of it.
-    """
+    """Remove the members of ``row`` that `GET /api/messages/:conversationId` does not show. Done
+    here and not by a projection, since most rows have none of them."""
     for name in row.keys() & _UNSHOWN:
         del row[name]
     metadata = row.get("metadata")
@@ -43,7 +41,7 @@ def shown(row: Raw) -> Raw:
 
 
 def full(row: Raw) -> Raw:
-    """Take out of ``row`` what no answer shows."""
+    """Remove the members of ``row`` that no response shows."""
     for name in row.keys() & _PRIVATE:
         del row[name]
     return row

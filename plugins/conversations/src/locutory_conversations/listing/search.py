@@ -18,8 +18,8 @@ _OF_CONVERSATION = dict.fromkeys(
 
 
 class HistorySearch:
-    """Asks the service `SEARCH`. Its answers are hints: whose a document is and whether it may
-    be shown is decided by the database. Faults are `locutory_contracts.search.SearchFailed`."""
+    """Searches with the service `SEARCH`. Its results are hints: the database decides on ownership
+    and visibility. Faults are `locutory_contracts.search.SearchFailed`."""
 
     def __init__(self, store: Store, services: Services) -> None:
         self._store = store

@@ -49,8 +49,7 @@ class ConversationChecks:
         self._known: LRUCache[tuple[str, str], bool] = LRUCache(_KNOWN, _KNOWN_SECONDS)
 
     async def guard(self, request: Request) -> None:
-        """As a check of a route: whose conversation it is, is said before what is wrong with
-        the body."""
+        """As a check of a route: refuse conversations of others before the body is validated."""
         body = None if request.route is None else request.route.body
         try:
             if body is not None:

@@ -159,8 +159,8 @@ class ConversationRoutes:
         return JSON({"conversations": rows, "nextCursor": cursor})
 
     async def _found(self, user: str, text: str) -> tuple[str, ...]:
-        """Conversations that a search finds. Nothing when there is no search; the client hides
-        its field then."""
+        """Conversations that a search finds. Empty without a search plugin; the client hides its
+        field then."""
         engine = self._history_search.engine
         if engine is None:
             return ()

@@ -10,7 +10,7 @@ VIOLATION = "file_upload_limit"
 
 
 def fork_limits(config: ConversationsConfig) -> tuple[Limit, ...]:
-    """Of forks and duplicates together."""
+    """The limits of forks and duplicates together."""
     text, score = "Too many requests. Try again later", config.fork_violation_score
     return (
         _limit("fork_ip_limiter", config.fork_ip_max, config.fork_ip_window, text, score),
@@ -21,7 +21,8 @@ def fork_limits(config: ConversationsConfig) -> tuple[Limit, ...]:
 
 
 def import_limits(config: ConversationsConfig, yaml: Any) -> tuple[Limit, ...]:
-    """Of imports. ``yaml``: the section ``rateLimits``, which wins over the environment."""
+    """The limits of imports. ``yaml``: the section ``rateLimits``, which takes precedence over the
+    environment."""
     section = yaml.get("conversationsImport") if isinstance(yaml, Mapping) else None
     section = section if isinstance(section, Mapping) else {}
 
@@ -53,7 +54,7 @@ def import_limits(config: ConversationsConfig, yaml: Any) -> tuple[Limit, ...]:
 
 
 def export_limits(config: ConversationsConfig) -> tuple[Limit, ...]:
-    """Of exports, each of which reads everything that a user has."""
+    """The limits of exports, each of which reads all data of a user."""
     text = "Too many exports. Try again later"
     return (_limit("export_user_limiter", config.export_user_max, 60, text, 0, by_user),)
 

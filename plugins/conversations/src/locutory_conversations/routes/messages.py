@@ -90,7 +90,7 @@ class MessageRoutes:
         return JSON([] if row is None else [shown(row)])
 
     async def page(self, request: Request) -> Response:
-        """A page of one conversation, one message of it, or what a search finds."""
+        """A page of one conversation, one message of it, or the results of a search."""
         query, user = request.valid(models.MessageQuery), request.caller.id
         if not query.conversationId:
             return await self._search(user, query)

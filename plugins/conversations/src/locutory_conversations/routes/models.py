@@ -1,4 +1,4 @@
-"""Bodies and queries, what is said about wrong ones, and examples."""
+"""Bodies and queries, the errors of wrong ones, and examples."""
 
 # ruff: noqa: N815  (names are those of the wire)
 
@@ -201,7 +201,7 @@ class FeedbackBody(BaseModel):
 
 
 class ArtifactBody(BaseModel):
-    """A piece of an artifact and what replaces it."""
+    """A piece of an artifact and its replacement."""
 
     index: WholeNumber = Field(ge=0)
     original: str

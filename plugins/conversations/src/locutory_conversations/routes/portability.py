@@ -174,7 +174,7 @@ class PortabilityRoutes:
 
 
 def error_message(outcome: Outcome) -> str:
-    """The fault, and how much was imported all the same."""
+    """The error, and the number of imported conversations in spite of it."""
     if not outcome.imported:
         if outcome.broken or outcome.failed == 0:
             return f"{outcome.problem}. Nothing was imported."

@@ -25,8 +25,8 @@ _SETTLED = frozenset(("_id", "__v", "user", "tenantId", "subagentThread"))
 
 @dataclass(frozen=True, slots=True)
 class ConversationBundle:
-    """A conversation with all its messages. ``origin`` is the same for the same conversation
-    of another program, unchanged; ``None`` where that cannot be told."""
+    """A conversation with all its messages. ``origin`` identifies an unchanged conversation of
+    another program; ``None`` where that is unknown."""
 
     conversation: Mapping[str, Any]
     messages: Sequence[Mapping[str, Any]]
@@ -83,7 +83,7 @@ class BulkInsert:
         return conversations
 
     async def known(self, user: str, conversation_ids: Sequence[str]) -> set[str]:
-        """Those of some ids that the user has a conversation of."""
+        """Those of the ids with which the user has a conversation."""
         if not conversation_ids:
             return set()
         key = {"conversationId": {"$in": list(conversation_ids)}, "user": user}
@@ -183,7 +183,7 @@ async def _take_back(collection: Collection, rows: Sequence[Raw]) -> None:
 
 
 def _created(row: Mapping[str, Any]) -> datetime:
-    """Of a message, for sorting; one without a date comes first, as in BSON."""
+    """The creation date of a message, for sorting; one without a date comes first, as in BSON."""
     found = row.get("createdAt")
     if not isinstance(found, datetime):
         return _EARLIEST

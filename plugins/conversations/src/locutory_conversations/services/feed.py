@@ -1,8 +1,8 @@
-"""The service `HISTORY_FEED`: what changed, for indexes beside the database.
+"""The service `HISTORY_FEED`: changed documents, for indexes outside of the database.
 
-The first pass begins with the documents that have no date, and takes those of the future too.
-Every later one begins a few seconds before the moment at which the one before it began, so that
-what became visible late is not lost.
+The first pass begins with the documents that have no date, and includes those with a date in the
+future. Every later one begins a few seconds before the moment at which the previous one began, so
+that documents that became visible late are not lost.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Feed:
         self._store = store
 
     async def changes(self, kind: Kind, position: str | None, limit: int) -> FeedPage:
-        """The next documents; a position that is not ours begins anew."""
+        """The next documents; an invalid position starts from the beginning."""
         place = _read(position) or _FeedPosition(True, None, None)
         place = place if place.began is not None else replace(place, began=now())
         rows: list[Raw] = []

@@ -1,4 +1,4 @@
-"""Tags and projects of conversations. ``updatedAt`` stays: marking is no activity."""
+"""Tags and projects of conversations. ``updatedAt`` stays, since marking is not an activity."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _ATTEMPTS = 3
 
 
 class TagsAndProjects:
-    """Sets and counts what conversations are marked with."""
+    """Sets and counts the tags and projects of conversations."""
 
     def __init__(self, store: Store, events: Events) -> None:
         self._store = store
@@ -122,8 +122,8 @@ class TagsAndProjects:
         return ProjectSummary(len(rows), last["updatedAt"], last["conversationId"])
 
     async def leave_project(self, user: str, project_id: str) -> int:
-        """Take every conversation out of a project. The last one that is told names it as
-        left, so that its counts are made anew once."""
+        """Remove every conversation from a project. Only the last published one names the project
+        as left, so that its counts are computed once."""
         key = {"user": user, "chatProjectId": project_id}
         rows = await self._store.conversations.find(
             key, {"_id": 1}, batch_size=READ_AT_ONCE

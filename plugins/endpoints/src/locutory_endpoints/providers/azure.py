@@ -92,10 +92,8 @@ def from_groups(deployment: Deployment, model: str) -> Resource | None:
 
 
 def from_environment(config: EndpointsConfig, model: str, stored_key: str | None) -> Resource:
-    """The resource of the environment form; ``stored_key`` is what a user stored in its place.
-
-    `ModelRefused` when something is missing.
-    """
+    """The resource of the environment form; ``stored_key`` is the user's stored replacement.
+    `ModelRefused` when something is missing."""
     key, instance = config.azure_api_key or "", config.azure_instance or ""
     served, version = config.azure_deployment or "", config.azure_version or ""
     if stored_key is not None:

@@ -82,7 +82,7 @@ class CustomProvider:
     async def token_config(
         self, endpoint: str, principal: Principal
     ) -> Mapping[str, Mapping[str, float]]:
-        """Windows and prices that the model list told; empty for most providers."""
+        """Windows and prices from the model list; empty for most providers."""
         found = self._deps.deployment.custom.get(endpoint)
         if found is None or not found.fetch or found.problem is not None:
             return {}
@@ -205,8 +205,8 @@ class CustomProvider:
 
 
 def root_of(url: str) -> str:
-    """The root of a direct address: what stands before ``/chat/completions``, else up to
-    and with ``/v1``."""
+    """The root of a direct address: the part before ``/chat/completions``, else up to and including
+    ``/v1``."""
     for end in ("/chat/completions", "/completions", "/responses"):
         if url.endswith(end):
             return url[: -len(end)]

@@ -1,4 +1,5 @@
-"""A built-in model without weights: a newcomer can chat at once and learns what to do next."""
+"""A built-in model without weights, with which a new user can chat at once and learns the next
+steps."""
 
 import asyncio
 import re
@@ -57,7 +58,7 @@ class GuideProvider:
         return {} if self.mode == "never" else self._entries
 
     async def models(self, principal: Principal | None) -> Mapping[str, Sequence[str]]:
-        """Its one model."""
+        """The one model of the guide."""
         return {} if self.mode == "never" else self._models
 
     async def open(
@@ -69,7 +70,7 @@ class GuideProvider:
         return GuideModel(self._tokens, self._seconds, texts)
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
-        """Its own prompt for titles, which it recognises."""
+        """The guide's prompt for titles, which it recognises."""
         return {"titlePrompt": TITLE_PROMPT}
 
 
@@ -110,8 +111,8 @@ class GuideModel:
 
 
 def reply(question: str, texts: Texts, *, first: bool) -> tuple[str, str]:
-    """(reasoning, answer) to a question; ``first``: it opens the conversation, so that the
-    guide says who it is."""
+    """(reasoning, answer) to a question; ``first``: it opens the conversation, so the guide
+    introduces itself."""
     plain = question.strip()
     lowered = plain.lower()
     if lowered.startswith("echo"):

@@ -123,5 +123,5 @@ class OllamaProvider:
         )
 
     def describe(self, endpoint: str) -> Mapping[str, Any]:
-        """Nothing is configured for it."""
+        """An empty mapping: the endpoint has no configuration."""
         return {}

@@ -137,8 +137,8 @@ WINDOWS: dict[str, int] = {
 
 
 def longest_match(model: str, table: Mapping[str, V]) -> V | None:
-    """The value of the longest key that occurs in the model's name, after cutting what
-    stands before its last ``/``; an exact key wins."""
+    """The value of the longest key that occurs in the model's name, after cutting the part before
+    its last ``/``; an exact key wins."""
     name = model.rpartition("/")[2].lower()
     exact = table.get(name)
     if exact is not None:

@@ -83,7 +83,7 @@ class Vocabulary:
         self._size = len(self._hashes)
 
     def rank(self, token: bytes) -> int:
-        """The rank of a token; `_NO_RANK` for what is none."""
+        """The rank of a token; `_NO_RANK` for other byte strings."""
         wanted = crc32(token)
         at = bisect_left(self._hashes, wanted)
         if at < self._size and self._hashes[at] == wanted:

@@ -37,7 +37,7 @@ _KEY_HELP = (
 
 
 class EmptyAnswer(ModelFailure):
-    """A provider said that all is well, and nothing else."""
+    """A provider reported success, but sent no answer."""
 
     def __init__(self) -> None:
         super().__init__(EMPTY, cut=True)

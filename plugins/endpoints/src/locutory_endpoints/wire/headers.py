@@ -33,7 +33,7 @@ SECRETS_OF_THE_SERVER = frozenset(
         "SAML_SESSION_SECRET",
     ]
 )
-"""Variables that never leave the server, whatever a configuration says."""
+"""Variables that never leave the server, whatever the configuration."""
 
 _USER_FIELDS = {
     f"LIBRECHAT_USER_{field.upper()}": field
@@ -114,9 +114,9 @@ def _safe(value: str) -> str:
 def fill(
     headers: Mapping[str, str], principal: Principal, turn: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Headers with the caller and the turn filled in. What has no value becomes empty; a header
-    that is nothing else is left out when there is no ``turn`` (model lists). A name that does
-    not exist stays as it is written, so that the one who wrote it finds it."""
+    """Headers with the placeholders for caller and turn filled in. Those without a value become
+    empty; a header that consists of nothing else is left out when there is no ``turn`` (model
+    lists). An unknown name stays as it is written, so that its author can find it."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1]

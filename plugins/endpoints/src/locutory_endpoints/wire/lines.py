@@ -10,16 +10,14 @@ _MARK = b"\xef\xbb\xbf"  # byte order mark
 
 
 Event = tuple[list[bytes], bool]
-"""The lines of one event's data, and whether the event says that it is an error."""
+"""The lines of one event's data, and ``True`` when the event is marked as an error."""
 
 
 class EventLines:
-    """Cuts a response into events.
-
-    ``whole`` is true when it is no stream of events but one JSON value; its bytes are given by
-    `rest`. ``overflow``: an event, or that value, is longer than `LONGEST_EVENT`; nothing is
-    read from there on. ``noise``: there were lines that belong to no event.
-    """
+    """Cuts a response into events. ``whole`` is ``True`` when it is not a stream of events but one
+    JSON value, whose bytes `rest` returns. ``overflow``: an event, or that value, is longer than
+    `LONGEST_EVENT`; nothing is read after that. ``noise``: there were lines that belong to no
+    event."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -99,7 +97,7 @@ class EventLines:
         return found
 
     def _sniff(self, piece: bytes) -> None:
-        """Tell an unstreamed answer by its first character."""
+        """Detect an unstreamed response by its first character."""
         start = piece.lstrip(_MARK + b" \t\r\n")
         if start:
             self.whole = start[:1] in (b"{", b"[")

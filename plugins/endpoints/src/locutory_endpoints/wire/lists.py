@@ -43,7 +43,8 @@ TokenConfig = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Model names in the provider's order, and their windows and prices if it told them."""
+    """Model names in the provider's order, and their windows and prices if the provider gave
+    them."""
 
     models: tuple[str, ...] = ()
     token_config: TokenConfig = field(default_factory=dict)
@@ -65,8 +66,8 @@ class ListRequest:
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Make the cache key: nobody can read the credentials back from it, and what one
-        user's credentials brought is never found by another."""
+        """Compute the cache key, from which credentials cannot be recovered. A list that was
+        fetched with one user's credentials is never used for another."""
         kind = (self.query, self.ollama, self.official)
         secret = repr((self.base, sorted(self.headers.items()), self.owner, kind))
         object.__setattr__(self, "key", hashlib.sha256(secret.encode()).hexdigest()[:32])
@@ -124,7 +125,7 @@ class ModelLists:
         self._cache.clear()
 
     async def close(self) -> None:
-        """Give up what is being asked."""
+        """Abandon the running requests."""
         tasks = list(self._asking.values())
         for task in tasks:
             task.cancel()
@@ -160,7 +161,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Unexpected(ValueError):
-    """A provider's answer that is no model list."""
+    """A provider's response that is not a model list."""
 
 
 async def _answer(request: ListRequest) -> Listing:

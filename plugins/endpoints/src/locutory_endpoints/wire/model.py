@@ -36,8 +36,8 @@ class Retries:
     longest: float = 8.0
 
     def wait(self, attempt: int, retry_after: float | None) -> float | None:
-        """Seconds before try ``attempt`` + 1; ``None`` gives up. What the provider asks for
-        goes first, unless it is longer than a person waits."""
+        """Seconds before try ``attempt`` + 1; ``None`` gives up. The provider's wish takes
+        precedence, unless it is longer than a user waits."""
         if attempt >= self.times:
             return None
         if retry_after is not None:
@@ -48,10 +48,10 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class ModelConnection:
-    """The connection to a model: where and how it is reached. ``headers`` may hold placeholders
-    of the caller; ``secrets`` are kept out of everything a user sees. ``redirect_client``: the
-    client for an address that the server redirects to, ``None`` to follow nobody. ``strict``:
-    an answer is over when the model has said why it stopped, and cut off otherwise."""
+    """The connection to a model: its address and settings. ``headers`` may contain placeholders of
+    the caller; ``secrets`` are kept out of everything that a user sees. ``redirect_client``: the
+    client for an address that the server redirects to, ``None`` to follow no redirects. ``strict``:
+    an answer is complete when the model has given its reason to stop, and cut off otherwise."""
 
     client: httpx2.AsyncClient = field(repr=False)
     url: str
@@ -74,11 +74,11 @@ class CompletionsModel:
         self._connection = connection
 
     async def stream(self, call: ModelCall) -> AsyncIterator[ModelEvent]:
-        """The answer as it is made; closing the iterator closes the provider's connection.
+        """Yield the events of the answer; closing the iterator closes the provider's connection.
 
-        Raises `ModelFailure`. Busy or unreachable providers are tried again, but only as
-        long as nothing of the answer has come. A stream without any answer is asked for once
-        more in one piece: then the server can say what is wrong.
+        Raises `ModelFailure`. Busy or unreachable providers are tried again, but only until the
+        first event. A stream without any answer is requested once more in one piece, so that the
+        server can report the error.
         """
         connection = self._connection
         request = _WireRequest(connection, call)

@@ -79,12 +79,9 @@ class Decoder:
         return out
 
     def finish(self, *, cut: bool = False, strict: bool = False) -> list[ModelEvent]:
-        """Events that only the end reveals: leftovers, the reason to stop, the usage.
-
-        Raises `ModelFailure` when nothing of the answer could be read, when it was ``cut``
-        before the model had said that it stopped, and, where one is ``strict``, when the model
-        had not said so.
-        """
+        """The events at the end of the response: remaining text, the reason to stop, the usage.
+        Raises `ModelFailure` when nothing of the answer could be read, when it was ``cut`` before
+        the model had given its reason to stop, and, when ``strict``, when it has not given one."""
         self.check()
         out: list[ModelEvent] = []
         try:
@@ -150,8 +147,8 @@ class Decoder:
         self._chunk(chunk, out)
 
     def _odd(self, text: bytes, data: list[bytes], error: bool, out: list[ModelEvent]) -> None:
-        """Data that is no JSON: the end mark, several objects without blank lines between
-        them, text with broken characters, or garbage, which is passed over."""
+        """Handle data that is not JSON: the end mark, several objects without blank lines between
+        them, text with broken characters, or garbage, which is ignored."""
         if text.strip() == b"[DONE]":
             self.done = True
             return
@@ -270,7 +267,7 @@ class Decoder:
         return True
 
     def _flush(self, out: list[ModelEvent]) -> None:
-        """Give what was held back of the text."""
+        """Emit the text that was held back."""
         left = self._joiner.left("text")
         if left:
             self._text(left, out)
@@ -313,7 +310,7 @@ class Decoder:
                     self._thought(piece if isinstance(piece, str) else piece.get("text"), out)
 
     def _call(self, call: Any, out: list[ModelEvent]) -> None:
-        """A piece of a tool call; calls without an index are told apart by their id."""
+        """A piece of a tool call; calls without an index are distinguished by their id."""
         function = call.get("function") or {}
         identity, name = call.get("id") or "", function.get("name") or ""
         index = call.get("index")
@@ -366,8 +363,8 @@ def _error_of(chunk: Any) -> Any:
 
 
 def _lenient(text: bytes) -> Any:
-    """JSON with halves of characters, escaped or not, and with bytes that are none; ``None``
-    for what is no JSON at all."""
+    """JSON with halves of characters, escaped or not, and with invalid bytes; ``None`` for anything
+    but JSON."""
     try:
         decoded = text.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:

@@ -5,7 +5,7 @@ from typing import Any
 from locutory_contracts.models import Usage
 
 _MOST = 10**9
-"""Tokens of one call that are believed; what says more is no count."""
+"""Maximum tokens of one call; a larger number is not accepted as a count."""
 
 
 def _count(*values: Any) -> int:

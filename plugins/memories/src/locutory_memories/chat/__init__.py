@@ -1,1 +1,1 @@
-"""Memories in chats: told to models, changed by their tools, kept by an agent."""
+"""Memories in conversations: read by models, changed by their tools, maintained by an agent."""

@@ -32,7 +32,7 @@ from locutory_memories.permissions import MemoryPermissions
 from locutory_memories.service import Memories, MemoryScope, scope_of
 
 CALLS = 2
-"""Model calls of a turn: the second sees what came of the first one's tool calls."""
+"""Model calls of a turn: the second receives the results of the first one's tool calls."""
 
 MAX_TOOL_CALLS = 16
 """Tool calls of one answer that are run; a model that wants more has lost its way."""
@@ -69,7 +69,7 @@ class _Answer:
         call.pieces.append(delta.arguments)
 
     def tool_calls(self) -> list[_Call]:
-        """Its tool calls, in order; each has an id."""
+        """The tool calls of the answer, in order; each has an id."""
         found = [call for _, call in sorted(self.calls.items()) if call.name][:MAX_TOOL_CALLS]
         for call in found:
             call.id = call.id or f"call_{uuid4().hex[:24]}"

@@ -16,9 +16,9 @@ _LONGEST = 8
 def excerpt(
     messages: Sequence[Mapping[str, Any]], window: int, tokens: int, counter: Counter
 ) -> str:
-    """The last ``window`` messages of a chat, of at most so many tokens; the beginning is cut.
-    Empty when the user said nothing. Only what user and model said counts: no images, no tool
-    results, no instructions."""
+    """The last ``window`` messages of a conversation, cut at the beginning to the maximum number of
+    tokens. Empty when the user wrote nothing. Only the texts of user and model count: no images, no
+    tool results, no instructions."""
     said = _window(_said(messages), window)
     if not any(name == "User" for name, _ in said):
         return ""

@@ -30,8 +30,8 @@ END = "When there is nothing to store or delete, answer with the word done and c
 def system_prompt(
     config: MemoryConfig, own: str | None, stored: Sequence[Mapping[str, Any]], counter: Counter
 ) -> str:
-    """The system prompt: instructions (the agent's own, if it has any), how full the memory
-    is, and what is in it."""
+    """The system prompt: instructions (the agent's own, if it has any), the usage of the memory,
+    and its content."""
     blocks = [own or _default(config)]
     if config.token_limit:
         used = tokens_of(stored)

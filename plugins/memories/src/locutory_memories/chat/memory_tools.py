@@ -1,4 +1,4 @@
-"""The tools that change memories, whoever calls them (contract memories §4)."""
+"""The tools that change memories, for all callers (contract memories §4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class ToolResult:
 
     @property
     def attachment(self) -> dict[str, Any] | None:
-        """The artifact as it stands beside an answer (chat-stream §6.4)."""
+        """The artifact in the form of an attachment to an answer (chat-stream §6.4)."""
         return None if self.artifact is None else {"type": "memory", "memory": self.artifact}
 
 
@@ -87,7 +87,7 @@ class MemoryTools:
         self._services = services
 
     async def call(self, name: str, arguments: Mapping[str, Any], scope: MemoryScope) -> ToolResult:
-        """Run a tool by name; what is wrong with the arguments is said to the model."""
+        """Run a tool by name; errors in the arguments are returned to the model."""
         key, value = arguments.get("key"), arguments.get("value")
         if not isinstance(key, str) or not key.strip():
             return ToolResult("The key is missing.", failed=True)

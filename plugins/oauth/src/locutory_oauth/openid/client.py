@@ -102,13 +102,10 @@ class OpenIdClient:
         return tokens
 
     async def refresh(self, token: str, audience: str | None = None) -> TokenSet:
-        """New tokens for a refresh token. Without an id token in the answer, or with one that
-        has expired, ``id`` is "" and ``claims`` are empty; the old refresh token stays when
-        there is no new one.
-
-        No scope is asked for: that means those which were granted (RFC 6749 §6), and a
-        provider refuses what it did not grant.
-        """
+        """New tokens for a refresh token. Without an id token in the response, or with an expired
+        one, ``id`` is "" and ``claims`` are empty; the old refresh token is kept when there is no
+        new one. No scope is requested: that means the granted ones (RFC 6749 §6), and a provider
+        refuses others."""
         metadata = await self.discovery.metadata()
         form = {"grant_type": "refresh_token", "refresh_token": token}
         if audience:
@@ -139,16 +136,16 @@ class OpenIdClient:
         )
 
     async def revoke(self, token: str) -> None:
-        """Tell the provider that a refresh token is used no more (RFC 7009); nothing where it
-        does not take that."""
+        """Revoke a refresh token (RFC 7009); does nothing for a provider without a revocation
+        endpoint."""
         metadata = await self.discovery.metadata()
         if metadata.revocation_endpoint is None:
             return
         await self._endpoint.revoke(metadata.revocation_endpoint, token, metadata.auth_methods)
 
     async def on_behalf(self, assertion: str, scope: str) -> tuple[str, float]:
-        """Exchange an access token for one of another scope (Entra's on-behalf-of flow); the
-        token, and how many seconds it is good for."""
+        """Exchange an access token for one of another scope (Entra's on-behalf-of flow); return the
+        token, and the seconds for which it is valid."""
         metadata = await self.discovery.metadata()
         form = {
             "grant_type": _ON_BEHALF,

@@ -42,13 +42,12 @@ _NOBODY: Sequence[DirectoryEntry] = ()
 class EntraDirectory:
     """Implements `locutory_contracts.directory.Directory`.
 
-    Each call is made with a token exchanged for the caller's own, and each failure is one
-    line in the log. What failed for somebody is left alone for a while, so that a picker
-    that asks with every letter does not wait for it, or add to its troubles, every time.
+    Each call is made with a token exchanged for the caller's own, and each failure is one line in
+    the log. A step that failed for a caller is not repeated for a while, so that a picker that
+    searches with every letter does not wait for it, or add to the directory's load, every time.
 
     Args:
-        seconds: how long the directory may take for an answer; three times that for the
-            members of a group.
+        seconds: in which the directory must answer; three times that for the members of a group.
     """
 
     def __init__(
@@ -261,8 +260,8 @@ async def _ready(token: str) -> bool:
 
 
 def _rest_seconds(failure: Exception, step: str) -> float:
-    """For how long a step is left alone. What concerns one request or one object only is
-    tried again at once."""
+    """The seconds for which a failed step is not repeated. A failure of one request or one object
+    only does not delay the next."""
     status = failure.status if isinstance(failure, Unreachable) else None
     if status in (403, 404):  # without the right, or (for contacts) without a mailbox
         return _FORBIDDEN_SECONDS if step.startswith("search") else 0.0
@@ -299,7 +298,7 @@ def _address(*candidates: Any) -> str | None:
 
 
 def _user(found: Mapping[str, Any]) -> DirectoryEntry | None:
-    """A person; ``None`` for what is none, or cannot be named."""
+    """A person as an entry; ``None`` for other objects, and without a name."""
     login = _words(found, "userPrincipalName")
     email = _address(found.get("mail"), login)
     name = _words(found, "displayName") or login or email

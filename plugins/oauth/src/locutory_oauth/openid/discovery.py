@@ -17,7 +17,7 @@ from locutory_oauth.identity import Refused
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 TENANT = "{tenantid}"
-"""Stands in the issuer of Entra's common endpoints for the id of the person's directory."""
+"""Represents the id of the person's directory in the issuer of Entra's common endpoints."""
 
 _RETRY_SECONDS = 10.0
 _LIFE_SECONDS = 24 * 3600.0
@@ -190,8 +190,8 @@ class Discovery:
             return found
 
     async def keys(self, key_id: str | None = None) -> KeySet:
-        """The provider's keys. A ``key_id`` that is unknown has them fetched anew, since keys
-        change; not more than once in ten seconds, since anybody can send an unknown id."""
+        """The provider's keys. They are fetched again for an unknown ``key_id``, since keys change;
+        not more than once in ten seconds, since anybody can send an unknown id."""
         metadata = await self.metadata()
         async with self._lock:
             age = time.monotonic() - self._keys_at

@@ -1,5 +1,5 @@
-"""Microsoft Graph, asked with tokens exchanged on a person's behalf: that person's groups, and
-what the directory of people and groups needs."""
+"""Microsoft Graph, called with tokens exchanged on a user's behalf: the groups of that user, and
+the data for the directory of people and groups."""
 
 import asyncio
 import hashlib
@@ -63,7 +63,7 @@ class Graph:
         return " ".join(name if "://" in name else f"{GRAPH}/{name}" for name in self.scopes)
 
     async def forget(self, access_token: str) -> None:
-        """`token` is to be exchanged anew: Graph did not take the last one."""
+        """Drop the token exchanged for ``access_token``, since Graph did not accept it."""
         await self._cache.delete(_EXCHANGED, _key(self._own_scope, access_token))
 
     async def exchanged(self, access_token: str, scope: str) -> str:

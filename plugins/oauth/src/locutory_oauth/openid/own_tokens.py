@@ -33,7 +33,8 @@ class OwnTokens:
         self.seconds = seconds
 
     def issue(self, session: OutsideSession, until: float) -> str:
-        """A token for a session that has an id, good until a time since 1970 at most."""
+        """A token for a session that has an id, valid at most until a time in seconds since
+        1970."""
         moment = time.time()
         claims = {
             "id": session.user_id,

@@ -75,7 +75,7 @@ class OpenIdProvider:
         return normal_issuer(text(claims.get("iss"))) or self._client.discovery.issuer
 
     async def _userinfo(self, token: str, subject: str) -> tuple[str, Mapping[str, Any]]:
-        """The token that the provider's own services take, and what the user info says."""
+        """The token that the provider's own services accept, and the claims of the user info."""
         try:
             if self._settings.openid_on_behalf_flow_for_userinfo_required:
                 scope = self._settings.openid_on_behalf_flow_userinfo_scope

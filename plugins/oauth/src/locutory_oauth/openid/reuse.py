@@ -307,8 +307,8 @@ class OpenIdSessions:
 
 
 def _began(claims: Mapping[str, Any]) -> datetime:
-    """The moment at which a session began; for LibreChat's cookies, at which they were signed.
-    The epoch when they do not say."""
+    """The moment at which a session began; for LibreChat's cookies, at which they were signed. The
+    epoch when it is unknown."""
     for claim, unit in (("began", 1000), ("iat", 1)):
         value = claims.get(claim)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -320,6 +320,6 @@ def _began(claims: Mapping[str, Any]) -> datetime:
 
 
 def _seconds_left(token: str) -> float:
-    """The seconds for which a token is still good; 0 when it does not say."""
+    """The seconds for which a token is still valid; 0 when it does not have an expiry."""
     expires = unverified_claims(token).get("exp")
     return expires - time.time() if isinstance(expires, int | float) else 0.0

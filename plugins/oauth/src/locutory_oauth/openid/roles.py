@@ -48,8 +48,8 @@ def words(value: Any) -> list[str]:
 
 
 def names_in(value: Any) -> set[str]:
-    """Every name that a claim may mean: its `words`, and as providers tell a single role as
-    text and names hold spaces, the whole text and what stands between commas."""
+    """Every name that a claim may contain: its `words`, and, since providers send a single role as
+    text and names may contain spaces, the whole text and its parts between commas."""
     found = set(words(value))
     if isinstance(value, str):
         found |= {value, *value.split(",")}
@@ -65,7 +65,7 @@ class Roles:
         self._settings = settings
 
     async def read(self, sources: Sources) -> RoleRules:
-        """`Refused` when a required role is missing; else what becomes of the role."""
+        """The change of the role; raises `Refused` when a required role is missing."""
         await self._check_required(sources)
         admin = await self._is_admin(sources)
         return RoleRules(admin, None if admin else await self.synchronised(sources))

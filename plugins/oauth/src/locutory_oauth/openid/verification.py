@@ -95,8 +95,8 @@ class Verification:
         return claims
 
     async def userinfo(self, token: str, client_id: str) -> dict[str, Any]:
-        """The claims of signed user info: signed by the issuer, and of this issuer, for this
-        client and not expired where it says so (OpenID Connect Core §5.3.2)."""
+        """The claims of signed user info: signed by the issuer and, as far as it has these claims,
+        of this issuer, for this client and not expired (OpenID Connect Core §5.3.2)."""
         if token.count(".") == 4:
             text = "the user info is encrypted; the provider has to send it signed or plain"
             raise Refused("userinfo", text)

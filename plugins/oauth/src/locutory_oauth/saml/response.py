@@ -23,7 +23,7 @@ from onelogin.saml2.xml_utils import OneLogin_Saml2_XML  # type: ignore[import-u
 from locutory_oauth.identity import Refused
 
 LARGEST = 256 * 1024
-"""Characters of an encoded response at most."""
+"""The maximum characters of an encoded response."""
 
 LONGEST_REASON = 200
 

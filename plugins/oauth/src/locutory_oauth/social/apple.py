@@ -55,7 +55,7 @@ class ClientSecret:
 
 
 class Apple:
-    """Apple posts its answer, and tells the name only the first time, beside the tokens."""
+    """Apple posts its response, and sends the name only the first time, beside the tokens."""
 
     def __init__(self, client: OpenIdClient, *, may_register: bool) -> None:
         self._client = client

@@ -66,7 +66,7 @@ class CodeFlow:
     """Base of the providers: state, PKCE and code are handled here, profiles below."""
 
     provider: ClassVar[str]
-    """Its name, with which its settings begin."""
+    """The name of the provider, with which its settings begin."""
     scope: ClassVar[str]
 
     def __init__(
@@ -95,12 +95,12 @@ class CodeFlow:
         )
 
     def locate(self, settings: SocialSettings, address: str | None) -> tuple[str, str]:
-        """The addresses where people agree and where tokens are given; ``address`` stands in for
-        the provider's own. Keeps what `profile` needs."""
+        """The addresses for authorization and for tokens; ``address`` replaces the provider's own.
+        Stores what `profile` needs."""
         raise NotImplementedError
 
     async def profile(self, access_token: str) -> Profile:
-        """Ask the provider who this is."""
+        """The profile of the user whom a token belongs to, requested from the provider."""
         raise NotImplementedError
 
     async def start(self, state: str) -> Start:

@@ -9,8 +9,8 @@ _PICTURES = "https://cdn.discordapp.com"
 
 
 class Discord(CodeFlow):
-    """Sign-in with Discord. It says itself if an address is verified, since it lets people sign
-    up with one that is not theirs."""
+    """Sign-in with Discord. Its profile has a member for a verified address, since people may sign
+    up with addresses that are not theirs."""
 
     provider = "discord"
     scope = "identify email"

@@ -13,8 +13,9 @@ VERSION = "v23.0"
 
 
 class Facebook(CodeFlow):
-    """Facebook tells only addresses that it has verified. The scope ``email`` is asked for
-    beside ``public_profile``: without it Facebook tells none, and nobody can sign in."""
+    """Sign-in with Facebook, which returns only verified addresses. The scope ``email`` is
+    requested beside ``public_profile``: without it Facebook returns no address, and nobody can sign
+    in."""
 
     provider = "facebook"
     scope = "public_profile email"

@@ -14,8 +14,8 @@ API = "https://api.github.com"
 
 
 class GitHub(CodeFlow):
-    """The profile does not say whether its address is verified, so the list of addresses is
-    asked for: the main one if it is verified, else another verified one."""
+    """Sign-in with GitHub. Its profile does not have a member for a verified address, so the list
+    of addresses is requested: the main one if it is verified, else another verified one."""
 
     provider = "github"
     scope = "user:email read:user"
@@ -54,7 +54,7 @@ class GitHub(CodeFlow):
 
 
 def _choose(emails: Any) -> tuple[str, bool]:
-    """The best address, and whether it is verified; ("", False) without one."""
+    """The best address, and ``True`` when it is verified; ("", False) without one."""
     found: list[Mapping[str, Any]] = (
         [item for item in emails if isinstance(item, dict) and first_address(item.get("email"))]
         if isinstance(emails, list)

@@ -10,7 +10,8 @@ ISSUER = "https://accounts.google.com"
 
 
 class Google:
-    """The id token says everything; its ``sub`` is what LibreChat stores as ``googleId``."""
+    """Sign-in with Google. The ``sub`` of the id token is the id that LibreChat stores as
+    ``googleId``."""
 
     def __init__(self, client: OpenIdClient, *, may_register: bool) -> None:
         self._client = client

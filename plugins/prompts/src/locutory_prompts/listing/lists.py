@@ -60,7 +60,7 @@ class Page:
 
 
 class Lists:
-    """Lists of what a caller sees."""
+    """Lists of the groups that a caller sees."""
 
     def __init__(self, prompts: Prompts, access_control: AccessControl) -> None:
         self._prompts = prompts

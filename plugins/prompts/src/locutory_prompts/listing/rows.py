@@ -13,7 +13,7 @@ _EMPTY = {"numberOfGenerations": 0, "oneliner": "", "category": ""}
 
 
 async def rows_of(prompts: Prompts, groups: Sequence[Raw], public: Collection[str]) -> list[Raw]:
-    """The rows of stored groups, in their order; those of ``public`` say so."""
+    """The rows of stored groups, in their order; those of ``public`` are marked."""
     texts = await _texts(prompts, [group["productionId"] for group in groups if _used(group)])
     return [_row(group, texts, str(group["_id"]) in public) for group in groups]
 

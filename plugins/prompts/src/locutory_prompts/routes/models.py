@@ -1,4 +1,4 @@
-"""Bodies and queries, what is said about wrong ones, and examples."""
+"""Bodies and queries, the errors of wrong ones, and examples."""
 
 # ruff: noqa: N815  (names are those of the wire)
 
@@ -30,7 +30,7 @@ _DEFAULT, _UNREADABLE, _MOST = 10, 20, 100
 
 
 def _page_size(text: str) -> int | None:
-    """1 to 100, 20 when it is no number, ``None`` when there is none."""
+    """A page size from 1 to 100, 20 for anything but a number, ``None`` when there is none."""
     if not text:
         return None
     number = _LEADING_NUMBER.match(text[:20])

@@ -22,12 +22,12 @@ def _plain(word: str) -> str:
 
 
 def find_type(declared: Declared, word: str) -> str | None:
-    """A type by its name as it stands in paths and commands: ``remote-agents``, ``POLLS``."""
+    """A type by its name in paths and commands: ``remote-agents``, ``POLLS``."""
     return next((kind for kind in declared if _plain(kind) == _plain(word)), None)
 
 
 def find_permission(declared: Declared, text: str) -> tuple[str, str]:
-    """Type and permission of ``POLLS.CREATE``; ``ValueError`` says what there is instead."""
+    """Type and permission of ``POLLS.CREATE``; ``ValueError`` names the existing ones."""
     word, _, action = text.partition(".")
     kind = find_type(declared, word)
     if kind is None:

@@ -1,4 +1,5 @@
-"""``plugins.roles.permissions``: what every start writes into roles, whatever was there."""
+"""``plugins.roles.permissions``: permissions that every start writes into roles, over the stored
+ones."""
 
 from collections.abc import Callable, Mapping
 
@@ -31,7 +32,8 @@ class RoleSettings:
         return action in self.changes().get(role, {}).get(kind, {})
 
     def check(self) -> Check:
-        """For every start and ``locutory doctor``: what of the setting has no effect."""
+        """A sentence about the parts of the setting without effect, for every start and ``locutory
+        doctor``."""
         return Check("permissions of the configuration", self._look)
 
     async def _look(self) -> str | None:

@@ -1,1 +1,1 @@
-"""Rights on single resources: who may do what with which agent, prompt, link (roles §4)."""
+"""Rights on single resources: agents, prompts, links (roles §4)."""

@@ -20,8 +20,8 @@ class AccessRoleStore:
         self._database = database
 
     async def seed(self, kinds: Iterable[ResourceType]) -> int:
-        """Add the access roles that are missing; what is stored stays as it is. Returns how
-        many were added. Safe for several servers that start together."""
+        """Add the missing access roles; stored ones are not changed. Return the number of added
+        ones. Safe for several servers that start together."""
         collection = self._database[AccessRole]
         stored = collection.find({"tenantId": None}, {"_id": 0, "accessRoleId": 1})
         present = {row["accessRoleId"] async for row in stored}

@@ -1,5 +1,5 @@
-"""Principals of an outside directory: finding them, and the accounts and groups that stand for
-them here (contract roles §4.4, §4.7)."""
+"""Principals of an outside directory: finding them, and the accounts and groups that represent them
+here (contract roles §4.4, §4.7)."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -40,10 +40,8 @@ class ResolvedPrincipal:
 
 
 class DirectoryPrincipals:
-    """Asks the directory that a plugin offers.
-
-    With one, only what it confirms counts; what the client sent is no more than an id.
-    Without, those are found that are known here.
+    """Queries the directory that a plugin offers. With one, only principals that it confirms count;
+    the client's data is used as an id only. Without one, principals that are known here are found.
     """
 
     def __init__(self, groups: GroupStore, policy: Policy, services: Services) -> None:
@@ -147,7 +145,7 @@ def is_directory_principal(sent: Any) -> bool:
 
 
 def shown(entry: DirectoryEntry, source: str) -> dict[str, Any]:
-    """A principal of the directory as the client gets it; what is unknown is absent."""
+    """A principal of the directory in the form for clients; unknown members are absent."""
     last = "username" if entry.kind == "user" else "description"
     members = {
         "type": USER if entry.kind == "user" else GROUP,

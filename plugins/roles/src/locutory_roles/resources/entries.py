@@ -38,7 +38,7 @@ class Grant:
 
 
 def bits_of(entry: Mapping[str, Any]) -> int:
-    """The rights of an entry; a value that is no rights counts as none."""
+    """The rights of an entry; 0 for an invalid value."""
     bits = entry.get("permBits")
     return int(bits) if isinstance(bits, int | float) and 0 <= bits <= OWNER else 0
 
@@ -208,13 +208,13 @@ class EntryStore:
         return users
 
     async def forget(self, kind: str, resources: Sequence[ObjectId]) -> int:
-        """Remove every entry of resources; returns how many there were."""
+        """Delete every entry of resources; return their number."""
         key = {"resourceId": {"$in": list(resources)}, "resourceType": kind}
         return (await self._stored.delete_many(key)).deleted_count
 
     async def remove_user(self, user: ObjectId) -> int:
-        """Remove every entry of an account, and its name from those that it gave to others;
-        returns how many were removed."""
+        """Delete every entry of an account, and its id from those that it gave to others; return
+        the number of deleted ones."""
         await self._stored.update_many({"grantedBy": user}, {"$unset": {"grantedBy": ""}})
         outcome = await self._stored.delete_many({"principalId": user, "principalType": USER})
         return int(outcome.deleted_count)

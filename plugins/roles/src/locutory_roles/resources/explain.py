@@ -42,8 +42,8 @@ async def explain(
 ) -> list[Step]:
     """The decisions about a call in their order; it passes when all of them allow it.
 
-    ``principal`` is ``None`` for somebody who is not signed in. ``access`` is what the route
-    declares, ``subject`` the resource that it works on, if any. Nothing is asked after a
+    ``principal`` is ``None`` for a caller who is not signed in. ``access`` is the declaration of
+    the route, ``subject`` the resource that it works on, if any. Nothing is checked after a
     refusal, as in a real request.
     """
     steps = [await _route(principal, access, policy)]

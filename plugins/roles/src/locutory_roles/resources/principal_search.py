@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"\s*([+-]?\d{1,9})", re.ASCII)
 
 
 def _limit(text: str) -> int:
-    """10 for one that is no number, else 1 to 50."""
+    """10 for anything but a number, else 1 to 50."""
     number = _NUMBER.match(text)
     return min(max(1, (int(number[1]) if number else 0) or 10), 50)
 
@@ -99,11 +99,8 @@ class PrincipalSearch:
         request.keep(Seen(await self._permitted(request.caller, requested)))
 
     async def search(self, request: Request) -> dict[str, Any]:
-        """The body of the answer.
-
-        Without ``types`` only the kinds that the caller may see are searched. An outside
-        directory fills up what is left of the limit.
-        """
+        """The body of the response. Without ``types`` only the kinds that the caller may see are
+        searched. An outside directory fills the rest of the limit."""
         caller, query = request.caller, request.valid(PrincipalQuery)
         text, limit, requested = query.q, query.limit, query.requested
         kinds = requested or request.valid(Seen).kinds

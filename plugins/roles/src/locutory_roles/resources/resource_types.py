@@ -96,7 +96,7 @@ FIXED_OWNER = frozenset({"sharedLink"})
 
 
 class ResourceTypeRegistry:
-    """Every type: LibreChat's, and what enabled plugins offer."""
+    """All types: LibreChat's, and those that enabled plugins offer."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -253,11 +253,9 @@ class ResourceRoutes:
         return kind
 
     async def _shareable(self, request: Request) -> tuple[ResourceType, bool]:
-        """The type, and whether a capability opens it; refuses callers without SHARE.
-
-        What does not exist looks like what one may not see, but for the types of which the
-        contract wants a 404.
-        """
+        """The type, and ``True`` when a capability opens it; refuses callers without SHARE. A
+        missing resource is refused like a forbidden one, except for the types of which the contract
+        wants a 404."""
         name = request.path_params["resource_type"]
         kind = self._resource_types.find(name)
         if kind is None:

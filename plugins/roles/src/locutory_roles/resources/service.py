@@ -30,10 +30,8 @@ def rights(bits: int) -> str:
 
 
 class Access:
-    """Implements `locutory_contracts.access.ResourceAccess`.
-
-    Nothing is remembered but group memberships: what was taken away is gone at once.
-    """
+    """Implements `locutory_contracts.access.ResourceAccess`. Only group memberships are cached:
+    withdrawn rights are gone at once."""
 
     def __init__(
         self,

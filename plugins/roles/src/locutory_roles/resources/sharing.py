@@ -43,8 +43,8 @@ _EVERYBODY: Party = (PUBLIC, None)
 
 
 class ShareChange(BaseModel):
-    """The body of the request. What stands in the lists is looked at one by one, because an
-    unusable principal is passed over and does not spoil the others."""
+    """The body of the request. The items of the lists are validated one by one, because an unusable
+    principal is ignored and does not invalidate the others."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -177,8 +177,8 @@ class Sharing:
     async def _identified(
         self, request: Request, sent: Sequence[dict[str, Any]]
     ) -> list[tuple[Mapping[str, Any], Party]]:
-        """The principals that exist in the caller's tenant, with their fields: those that were
-        sent, but for what a directory confirmed."""
+        """The principals that exist in the caller's tenant, with their fields: those of the client,
+        replaced by those that a directory confirmed."""
         outside = iter(
             await self._directory_principals.identify(
                 request, [item for item in sent if is_directory_principal(item)]

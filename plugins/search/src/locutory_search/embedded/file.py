@@ -10,7 +10,7 @@ from pathlib import Path
 from locutory import Problem, StartupError
 
 VERSION = 1
-"""Of the schema and of `locutory_search.words`; another one means another file."""
+"""The version of the schema and of `locutory_search.words`; another version uses another file."""
 
 BUSY_SECONDS = 30.0
 """The seconds for which a write waits for another process."""
@@ -142,7 +142,7 @@ class IndexFile:
             path.unlink(missing_ok=True)
 
     def bytes(self) -> int:
-        """Size on disk, with what is not yet written back."""
+        """The size on disk in bytes, including the log that is not yet written back."""
         paths = [Path(f"{self.path}{suffix}") for suffix in ("", "-wal")]
         return sum(path.stat().st_size for path in paths if path.exists())
 

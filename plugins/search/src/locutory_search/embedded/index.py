@@ -33,8 +33,8 @@ KEPT_MS = 3_600_000
 
 
 class EmbeddedIndex:
-    """`Backend` on a file in the data directory, shared by the processes of one host: each
-    writes what it is told of, one of them follows the feed."""
+    """`Backend` on a file in the data directory, shared by the processes of one host: each writes
+    the changes that it receives, and one of them follows the feed."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class EmbeddedIndex:
         self._tasks.spawn(self._index_sync.run(), "following the history")
 
     async def drain(self) -> None:
-        """Write what waits."""
+        """Write the waiting changes."""
         await self._queue.flush()
 
     async def stop(self) -> None:
@@ -157,7 +157,7 @@ class EmbeddedIndex:
         return None
 
     async def status(self) -> Mapping[str, Any]:
-        """Numbers of what is indexed."""
+        """Numbers of the indexed entries."""
         found: dict[str, Any] = {"engine": "built-in", "file": str(self._file.path)}
         try:
             found |= await self._executor.read(writing.summary)

@@ -24,7 +24,8 @@ _LONGEST_PAUSE = 0.25
 
 
 class IndexSync:
-    """Reads the feed from the stored position to its end, now and then; does what waits."""
+    """Reads the feed from the stored position to its end at intervals, and does the pending
+    work."""
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class IndexSync:
             pass
 
     async def purge(self) -> None:
-        """Merge the index, so that no word is left of what was deleted."""
+        """Merge the index, so that no word of deleted entries remains."""
         await self._executor.write(writing.begin_purge)
         while await self._executor.write(writing.purge):
             pass

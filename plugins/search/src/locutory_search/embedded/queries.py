@@ -21,7 +21,7 @@ Run = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """``runs``: what stands between spaces and punctuation, each as its words."""
+    """A parsed query. ``runs``: the parts between spaces and punctuation, each as its words."""
 
     runs: tuple[Run, ...]
 

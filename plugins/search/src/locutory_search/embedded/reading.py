@@ -14,7 +14,7 @@ from locutory_search.embedded.writing import owner_of
 from locutory_search.entries import Kind
 
 SECONDS = 2.0
-"""A search that takes longer ends with what it has found."""
+"""The seconds after which a search ends with its results so far."""
 
 _STEPS = 20_000
 """Instructions of SQLite's machine between two looks at the clock."""

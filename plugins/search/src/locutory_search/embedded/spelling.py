@@ -11,7 +11,7 @@ from locutory_search.embedded.queries import Query
 from locutory_search.entries import Kind
 
 SECONDS = 0.15
-"""For the whole look at what was meant; then it goes on with what there is."""
+"""Maximum seconds for the whole search for similar words; it then continues with those found."""
 
 MAX_TERMS = 20_000
 """Words with one beginning that are compared."""
@@ -25,7 +25,8 @@ _SHORTEST, _LONG = 4, 8
 def similar(
     connection: Connection, kind: Kind, prefix: str, query: Query
 ) -> Mapping[str, Sequence[str]]:
-    """Word → the words that it may stand for, the nearest first, then the most frequent."""
+    """Word → the words that it may be a misspelling of, the most similar first, then the most
+    frequent."""
     until = time.monotonic() + SECONDS
     suggestions: dict[str, Sequence[str]] = {}
     letters: Sequence[str] | None = None
@@ -61,7 +62,7 @@ def _max_edits(word: str) -> int:
 
 
 def _terms(connection: Connection, kind: Kind, prefix: str, start: str) -> dict[str, int]:
-    """The words of a user with a beginning → in how many documents they are."""
+    """The words of a user with a prefix → the number of documents that contain them."""
     first = prefix + start
     rows = connection.execute(
         f"SELECT term, doc FROM {kind}_terms WHERE term >= ? AND term < ? LIMIT ?",

@@ -97,7 +97,7 @@ class SqliteExecutor:
         opened.connection.close()
 
     async def close(self) -> None:
-        """Wait for what runs, then close every connection."""
+        """Wait for the running work, then close every connection."""
         await asyncio.to_thread(self._shut)
 
     def _shut(self) -> None:

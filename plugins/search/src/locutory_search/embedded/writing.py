@@ -142,9 +142,8 @@ def _is_gone(connection: Connection, entry: Entry) -> bool:
 def add_pending(
     connection: Connection, target: str, user: str, ids: Sequence[str], kept_ms: int
 ) -> None:
-    """Note what is to be done. ``target``: ``add`` a conversation that is to be read; or
-    delete a ``conversation``, a ``message`` or a ``user`` (no ids), which `apply_deletions`
-    does."""
+    """Note pending work. ``target``: ``add`` a conversation that is to be read; or delete a
+    ``conversation``, a ``message`` or a ``user`` (no ids), which `apply_deletions` does."""
     now = now_ms()
     with transaction(connection):
         if target == "add":
@@ -187,7 +186,7 @@ def apply_deletions(connection: Connection, rows: int = 200) -> bool:
 
 
 def _delete(connection: Connection, target: str, user: str, own: str, limit: int) -> int:
-    """Delete at most ``limit`` rows of something; how many those were."""
+    """Delete at most ``limit`` rows of a user, conversation or message; return their number."""
     owner = owner_of(connection, user)
     if owner is None:
         return 0
@@ -297,7 +296,7 @@ def wipe(connection: Connection) -> None:
 
 
 def identify(connection: Connection, database: str) -> None:
-    """Say which database this is the index of; that of another one is wiped."""
+    """Record the database that this is the index of; the index of another one is deleted."""
     known = state(connection, "database")
     if known == database:
         return
@@ -308,7 +307,7 @@ def identify(connection: Connection, database: str) -> None:
 
 
 def summary(connection: Connection) -> Mapping[str, object]:
-    """Numbers of rows and users, positions, what waits."""
+    """Numbers of rows and users, positions, and pending work."""
     found: dict[str, object] = {
         kind: connection.execute(f"SELECT count(*) FROM {kind}").fetchone()[0] for kind in KINDS
     }

@@ -28,7 +28,7 @@ LONGEST = 1000
 """Characters of a search that are sent."""
 
 ATTEMPTS = (0.0, 2.0, 4.0)
-"""Pauses before the tries to send what was saved, seconds."""
+"""Pauses in seconds before the attempts to send saved documents."""
 
 _IDS = 1000
 _HEALTH_SECONDS = 5.0
@@ -195,7 +195,7 @@ class MeilisearchIndex:
                 return found
 
     async def start(self) -> None:
-        """Make the indexes in the background, begin to send what is saved."""
+        """Create the indexes in the background, and begin to send saved documents."""
         self._tasks.spawn(self._prepare_until_done(), "preparing Meilisearch")
         self._tasks.spawn(self._queue.run(), "sending")
 
@@ -265,7 +265,7 @@ class MeilisearchIndex:
                 await self._away(kind, [row["id"] for row in rows if row["kind"] == kind])
 
     async def drain(self) -> None:
-        """Send what waits, if it can be."""
+        """Send the waiting documents, if possible."""
         await self._queue.flush()
 
     async def stop(self) -> None:
@@ -297,7 +297,7 @@ class MeilisearchIndex:
         return None
 
     async def status(self) -> Mapping[str, Any]:
-        """Numbers of what is indexed."""
+        """Numbers of the indexed documents."""
         found: dict[str, Any] = {"engine": "Meilisearch", "address": _shown(self._address)}
         try:
             found["version"] = await self._meili.version()

@@ -1,4 +1,5 @@
-"""Files of a link (contract share §3). What a browser could run is never shown inline."""
+"""Files of a link (contract share §3). Types that a browser could execute are never shown
+inline."""
 
 import re
 import unicodedata

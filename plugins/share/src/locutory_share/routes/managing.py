@@ -146,7 +146,7 @@ class ManagingRoutes:
         return _published(await self._publisher.create(request.caller, conversation_id, options))
 
     async def update(self, request: Request) -> Response:
-        """Publish anew."""
+        """Publish a link again."""
         options = _options(request.valid(models.PublishBody))
         share_id = request.path_params["share_id"]
         return _published(await self._publisher.update(request.caller, share_id, options))

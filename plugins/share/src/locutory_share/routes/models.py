@@ -1,4 +1,4 @@
-"""Bodies and queries, what is said about wrong ones, and examples."""
+"""Bodies and queries, the errors of wrong ones, and examples."""
 
 # ruff: noqa: N815  (names are those of the wire)
 

@@ -154,8 +154,8 @@ class SettingsRoutes:
         return JSON({"ok": True})
 
     async def skills(self, request: Request) -> Response:
-        """Switches of skills that exist. No plugin offers skills, so none does; what the
-        account has stored stays for when one is on."""
+        """Switches of existing skills. No plugin offers skills, so there are none; the account's
+        stored ones are kept for later."""
         return JSON({})
 
     async def set_skills(self, request: Request) -> Response:

@@ -21,11 +21,10 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d
 
 
 class LandingPage:
-    """A page of our own: the server runs, what is on, how to add a client or do without.
-
-    ``described``: a plugin describes the API. It loads nothing, its policy forbids everything but its own style sheet, and it tells
-    strangers no path of this machine.
-    """
+    """A page of Locutory itself: the server runs, the plugins that are on, and ways to add a client
+    or use it without one. ``described``: a plugin describes the API. It loads nothing, its policy
+    forbids everything but its own style sheet, and it shows no path of this machine to callers who
+    are not signed in."""
 
     def __init__(
         self, *, version: str, plugins: tuple[str, ...], base: str, described: bool

@@ -1,4 +1,4 @@
-"""Account and role while the plugins that own them are off: from what the kernel knows."""
+"""Account and role while the plugins that own them are off, from the kernel's data."""
 
 from collections.abc import Callable, Mapping
 

@@ -23,7 +23,7 @@ async def tool_auth(request: Request) -> Response:
 
 
 def _page_size(request: Request) -> int:
-    """``limit`` (or ``pageSize``) as LibreChat reads it: 1 to 100, 20 when it is no number."""
+    """``limit`` (or ``pageSize``) as LibreChat reads it: 1 to 100, 20 for anything but a number."""
     text = request.query_text("limit") or request.query_text("pageSize")
     if text is None:
         return 10

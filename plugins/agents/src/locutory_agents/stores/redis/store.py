@@ -32,7 +32,8 @@ from locutory_agents.stream.feed import Feed
 from locutory_agents.stream.frames import Terminal
 
 UNSEEN = 30.0
-"""An ended job is kept this long: nobody knows whether all readers have seen the end."""
+"""The seconds for which an ended job is kept, since it is unknown if all readers have seen the
+end."""
 
 LAST_MS = 25 * 3600 * 1000
 PUBLISH_SECONDS = 5.0

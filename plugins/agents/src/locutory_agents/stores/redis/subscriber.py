@@ -258,7 +258,7 @@ class RedisSubscriber:
         return list(_flat(await self._redis.xrange(feed.log_key, min=start, count=PAGE)))
 
     def leave(self, feed: RemoteFeed) -> None:
-        """A reader of `follow` is gone; the last one ends the subscription."""
+        """Release a feed of `follow`; the last reader's release ends the subscription."""
         feed.readers -= 1
         if feed.readers <= 0 and self._feeds.get(feed.job.key) is feed:
             del self._feeds[feed.job.key]

@@ -180,8 +180,8 @@ def message_text(message: Mapping[str, Any]) -> str:
 
 
 def _mixed(parts: Sequence[Any]) -> str:
-    """Texts, and objects as blocks of their own. Of something spoken there is what was heard;
-    the recording beside it is not in the export."""
+    """Texts, and objects as blocks of their own. Of speech, the export has the transcript and not
+    the recording."""
     text = ""
     for part in parts:
         kind = part.get("content_type") if isinstance(part, dict) else None

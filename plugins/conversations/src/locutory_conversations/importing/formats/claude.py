@@ -68,8 +68,8 @@ def conversation(item: Any, available: AvailableModels) -> ConversationBundle:
 
 
 def _content(message: dict[str, Any]) -> tuple[str, str]:
-    """(text, thinking) of a message. Documents that Claude wrote and texts that were attached
-    stand in the text: without them nobody understands what was said about them."""
+    """(text, thinking) of a message. Documents that Claude wrote and attached texts are part of the
+    text, since the conversation refers to them."""
     body = thinking = ""
     parts = message.get("content")
     for part in parts if isinstance(parts, list) else ():
