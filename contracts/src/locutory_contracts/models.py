@@ -143,10 +143,11 @@ class ChatModel(Protocol):
 class PreparedModel:
     """A model ready for a turn.
 
-    ``settings`` are the accepted parameters, flat and by LibreChat's names as stored on
-    conversations (``model``, ``temperature``, ``promptPrefix``, …; endpoints §6), ``sender`` the label of its messages, ``context_tokens`` its
-    window, ``prices`` USD per million tokens (prompt, completion, cacheWrite,
-    cacheRead) or empty, ``provider`` the value of usage events.
+    ``settings`` are the accepted parameters, flat and with LibreChat's names as stored on
+    conversations (``model``, ``temperature``, ``promptPrefix``, …; endpoints §6), ``sender`` the
+    label of its messages, ``context_tokens`` the size of its context window, ``prices`` USD per
+    million tokens (prompt, completion, cacheWrite, cacheRead) or empty, ``provider`` the value of
+    usage events.
     """
 
     endpoint: str

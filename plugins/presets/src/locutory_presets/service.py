@@ -81,9 +81,10 @@ class Presets:
         tenant: str | None = None,
         dates: Mapping[str, datetime] = MappingProxyType({}),
     ) -> Raw:
-        """Upsert a preset; ``None`` makes a new id. ``default``: make it the only default,
-        or no longer one. ``dates``: ``createdAt`` of a new one, ``updatedAt``. Returns the whole document; `Taken` when an id is, `Unfit` when it
-        is too large or there are too many."""
+        """Upsert a preset and return the whole document; ``preset_id=None`` creates an id.
+        ``default``: make it the only default, or no longer one. ``dates``: ``createdAt`` of a new
+        one, ``updatedAt``. Raises `Taken` when an id is taken, `Unfit` when the preset is too large
+        or there are too many."""
         if len(encode(settings)) > self._config.largest_bytes:
             raise Unfit(f"A preset must not be larger than {self._config.largest_bytes} bytes")
         if preset_id is None or not await self.has(user, preset_id):
