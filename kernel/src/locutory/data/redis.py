@@ -13,6 +13,7 @@ from locutory.settings import KernelConfig
 from locutory_configfile import Environment
 
 if TYPE_CHECKING:
+    from locutory_redis import RedisBroadcast
     from locutory_redis import RedisServer as RedisServer
 
 _FIX = "set REDIS_URI=redis://host:6379"
@@ -38,7 +39,7 @@ class Broadcasts:
 
     def __init__(self, redis: "RedisServer | None") -> None:
         self._redis = redis
-        self._channels: list[_Listening] = []
+        self._channels: list[RedisBroadcast] = []
 
     def open(
         self, channel: str, heard: Callable[[str], None], log: structlog.stdlib.BoundLogger
@@ -61,11 +62,6 @@ class Broadcasts:
         """End listening."""
         for channel in self._channels:
             await channel.stop()
-
-
-class _Listening(Protocol):
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
 
 
 def key_prefix(config: KernelConfig, environment: Environment) -> str:
