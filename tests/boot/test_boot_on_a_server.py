@@ -11,7 +11,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = {
-    "kernel": ("kernel/tests/test_kernel_secrets.py", "kernel/tests/test_kernel_events.py"),
+    "kernel": (
+        "packages/credentials/tests/test_credentials_secrets.py",
+        "kernel/tests/test_kernel_events.py",
+    ),
     "documents": (
         "tests/architecture/test_architecture_tutorial.py",
         "tests/boot/test_boot_indexes.py",
