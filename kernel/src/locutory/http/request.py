@@ -135,10 +135,6 @@ class Request(StarletteRequest):
         value = self.query.get(name)
         return value[0] if isinstance(value, list) else value
 
-    def query_flag(self, name: str) -> bool:
-        """A boolean query value: ``True`` only for 'true', in any case."""
-        return (self.query_text(name) or "").strip().lower() == "true"
-
     @property
     def fields(self) -> dict[str, Any]:
         """The body as an object; raises `BadRequest` when it is a list."""

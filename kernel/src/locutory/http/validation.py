@@ -84,8 +84,11 @@ def wording(error: ValidationError, texts: Mapping[str, str] | None = None) -> s
     """
     first = _first(error)
     text = _stated(first, texts or {})
-    if text is not None:
-        return text
+    return _plain(first) if text is None else text
+
+
+def _plain(first: ErrorDetails) -> str:
+    """An error as a sentence, in words of our own."""
     where, kind = ".".join(str(part) for part in first["loc"]), first["type"]
     if not where:
         return "The request body must be a JSON object" if kind == "model_type" else first["msg"]
@@ -123,9 +126,10 @@ def refusal(
     ``message`` and ``texts`` has no sentence for the error."""
 
     def render(error: ValidationError) -> HTTPError:
-        text = wording(error, texts)
-        is_plain = member == "message" and _stated(_first(error), texts or {}) is None
-        if member is None or is_plain:
+        first = _first(error)
+        stated = _stated(first, texts or {})
+        text = _plain(first) if stated is None else stated
+        if member is None or (member == "message" and stated is None):
             return BadRequest(text, code)
         return HTTPError(400, {member: text})
 

@@ -12,12 +12,12 @@ class RedisCache:
     """JSON values by namespace and key, with the methods of the kernel's ``Cache``, in Redis under
     ``{prefix}::{namespace}:{key}`` (contract kernel §14)."""
 
-    def __init__(self, redis: "Redis", prefix: str = "") -> None:
+    def __init__(self, redis: "Redis", base: str = "") -> None:
         self._redis = redis
-        self._prefix = f"{prefix}::" if prefix else ""
+        self._base = base
 
     def _name(self, namespace: str, key: str) -> str:
-        return f"{self._prefix}{namespace}:{key}"
+        return f"{self._base}{namespace}:{key}"
 
     @staticmethod
     def _milliseconds(ttl: float | None) -> int | None:

@@ -51,7 +51,7 @@ class RedisServer:
         extra: dict[str, Any] = {name: value for name, value in given.items() if value}
         self.client: Redis = Redis.from_url(address, **extra)
         self.prefix = prefix
-        self.cache = RedisCache(self.client, prefix)
+        self.cache = RedisCache(self.client, self.key(""))
 
     def key(self, name: str) -> str:
         """A key or a channel with the prefix."""

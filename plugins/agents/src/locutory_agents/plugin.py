@@ -114,9 +114,7 @@ class AgentsPlugin(Plugin):
             from locutory_agents.stores.redis.store import RedisJobStore
 
             pause = min(config.delta_coalesce_ms, 1000) / 1000
-            self._stores["redis"] = RedisJobStore(
-                ctx.redis.client, ctx.redis.prefix, ctx.log, pause
-            )
+            self._stores["redis"] = RedisJobStore(ctx.redis, ctx.log, pause)
         resolver = AgentResolver(ctx.services, allowed_providers(endpoints))
         runs = RunBuilder(ctx.services, loop_limits(config, endpoints), ctx.log)
         tasks = Tasks(ctx.log)

@@ -56,7 +56,7 @@ class WebClientPlugin(Plugin):
     @hook
     def routes(self, ctx: Context) -> Iterable[Route]:
         yield from ClientRoutes(self._startup, Banners(ctx.database), ctx.routes).all()
-        yield from off_routes(lambda: ctx.permission_groups)
+        yield from off_routes(ctx.permission_groups)
 
     @hook
     def phases(self, ctx: Context) -> Iterable[PhaseTask]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from locutory import Check, Database, Services
 from locutory_contracts.access import AUTHORED, OWNER, Authored
+from locutory_resources import object_id
 from locutory_roles.documents import Project
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.entries import EntryStore, Grant
-from locutory_roles.resources.principals import PUBLIC, USER, object_id
+from locutory_roles.resources.principals import PUBLIC, USER
 from locutory_roles.resources.resource_types import ResourceTypeRegistry
 
 if TYPE_CHECKING:

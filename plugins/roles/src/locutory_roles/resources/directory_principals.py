@@ -11,9 +11,10 @@ from bson import ObjectId
 from locutory import Policy, Principal, Request, Services
 from locutory_contracts.directory import DIRECTORY, Directory, DirectoryEntry, DirectoryKind
 from locutory_contracts.people import PEOPLE
+from locutory_resources import object_id
 from locutory_roles.groups import GroupStore
 from locutory_roles.resources.entries import Party
-from locutory_roles.resources.principals import GROUP, USER, object_id
+from locutory_roles.resources.principals import GROUP, USER
 
 MAX_DIRECTORY_PRINCIPALS = 100
 """Principals of a directory that one request may grant to: each is looked up there."""

@@ -7,6 +7,7 @@ from typing import Any
 from bson import ObjectId
 
 from locutory import Principal
+from locutory_resources import object_id
 from locutory_roles.groups import GroupStore
 
 USER = "user"
@@ -59,8 +60,3 @@ async def principals_of(principal: Principal, groups: GroupStore) -> PrincipalSe
         frozenset() if user is None else await groups.of(principal),
         principal.tenant,
     )
-
-
-def object_id(text: Any) -> ObjectId | None:
-    """A 24-hex text as an ObjectId; ``None`` for everything else."""
-    return ObjectId(text) if isinstance(text, str) and ObjectId.is_valid(text) else None

@@ -20,10 +20,10 @@ from locutory import (
     refusal,
 )
 from locutory_contracts.access import SHARE
+from locutory_resources import object_id
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.grant_listing import GrantListing
 from locutory_roles.resources.principal_search import NO_TEXT, PrincipalQuery, PrincipalSearch
-from locutory_roles.resources.principals import object_id
 from locutory_roles.resources.resource_types import ResourceType, ResourceTypeRegistry
 from locutory_roles.resources.service import Access
 from locutory_roles.resources.sharing import OwnerIsFixed, ShareChange, Sharing

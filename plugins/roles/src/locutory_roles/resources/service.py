@@ -8,16 +8,11 @@ from bson import ObjectId
 from locutory import Decision, Policy, Principal, Services
 from locutory_contracts.access import DELETE, EDIT, OWNER, SHARE, VIEW
 from locutory_contracts.accounts import ACCOUNTS
+from locutory_resources import object_id
 from locutory_roles.groups import GroupStore
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.entries import EntryStore, Grant, bits_of
-from locutory_roles.resources.principals import (
-    PUBLIC,
-    USER,
-    object_id,
-    principal_name,
-    principals_of,
-)
+from locutory_roles.resources.principals import PUBLIC, USER, principal_name, principals_of
 from locutory_roles.resources.resource_types import ResourceType, ResourceTypeRegistry
 
 RIGHTS = {"view": VIEW, "edit": EDIT, "delete": DELETE, "share": SHARE}

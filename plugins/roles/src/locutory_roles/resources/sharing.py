@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_
 from locutory import Events, Principal, Raw, Request, Services
 from locutory_contracts.access import OWNER, AccessRevoked
 from locutory_contracts.people import PEOPLE
+from locutory_resources import object_id
 from locutory_roles.groups import GroupStore
 from locutory_roles.resources.access_roles import AccessRoleStore
 from locutory_roles.resources.directory_principals import (
@@ -19,7 +20,7 @@ from locutory_roles.resources.directory_principals import (
     is_directory_principal,
 )
 from locutory_roles.resources.entries import EntryStore, Grant, Party, bits_of
-from locutory_roles.resources.principals import GROUP, PUBLIC, ROLE, USER, object_id
+from locutory_roles.resources.principals import GROUP, PUBLIC, ROLE, USER
 from locutory_roles.resources.resource_types import FIXED_OWNER, ResourceType
 from locutory_roles.store import RoleStore
 

@@ -1,6 +1,6 @@
 """Account and role while the plugins that own them are off, from the kernel's data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from starlette.responses import Response
 
@@ -13,7 +13,7 @@ _USER_ROLE = "USER"
 class OffAccounts:
     """``GET /api/user`` and ``GET /api/roles/{role_name}``."""
 
-    def __init__(self, groups: Callable[[], Mapping[str, PermissionGroup]]) -> None:
+    def __init__(self, groups: Mapping[str, PermissionGroup]) -> None:
         self._groups = groups
 
     async def user(self, request: Request) -> Response:
@@ -39,6 +39,6 @@ class OffAccounts:
                 action: default.admin if name == ADMIN_ROLE else default.user
                 for action, default in group.actions.items()
             }
-            for group in self._groups().values()
+            for group in self._groups.values()
         }
         return JSON({"name": name, "description": "", "permissions": permissions})

@@ -5,7 +5,7 @@ LibreChat gives when the feature is off or holds nothing, so the client neither 
 error nor asks again. They are fallbacks: where another plugin serves the path, it wins.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -329,7 +329,7 @@ _ANSWERS: tuple[OffAnswer, ...] = (
 )
 
 
-def off_routes(groups: Callable[[], Mapping[str, PermissionGroup]]) -> Iterable[Route]:
+def off_routes(groups: Mapping[str, PermissionGroup]) -> Iterable[Route]:
     """Every fallback route. ``groups`` are the permission groups of enabled plugins."""
     accounts = OffAccounts(groups)
     yield from (item.route() for item in _ANSWERS)

@@ -12,12 +12,12 @@ ALIVE_MS = 15_000
 
 
 class RedisKeys:
-    """Keys under ``{prefix}::agents:…``. ``running``: sorted set, conversations whose job runs or
+    """Keys that begin with ``base``, ``{prefix}::agents:``. ``running``: sorted set, conversations whose job runs or
     is being saved, by creation time."""
 
-    def __init__(self, prefix: str) -> None:
-        self._base = f"{prefix}::agents:" if prefix else "agents:"
-        self.running = f"{self._base}running"
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self.running = f"{base}running"
 
     def job(self, stream_id: str) -> str:
         """Hash: the newest job of a conversation."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from redis.asyncio import Redis
 from structlog.stdlib import BoundLogger
 
 from locutory_agents.job import Job
@@ -30,6 +29,7 @@ from locutory_agents.stores.redis.publisher import LIFE_SECONDS, RedisPublisher
 from locutory_agents.stores.redis.subscriber import RedisSubscriber, RemoteFeed
 from locutory_agents.stream.feed import Feed
 from locutory_agents.stream.frames import Terminal
+from locutory_redis import RedisServer
 
 UNSEEN = 30.0
 """The seconds for which an ended job is kept, since it is unknown if all readers have seen the
@@ -44,11 +44,11 @@ class RedisJobStore:
 
     protocol = 1
 
-    def __init__(self, redis: Redis, prefix: str, log: BoundLogger, pause: float = 0.0) -> None:
-        self._redis = redis
+    def __init__(self, server: RedisServer, log: BoundLogger, pause: float = 0.0) -> None:
+        self._redis = redis = server.client
         self._log = log
         self._pause = pause
-        self._keys = RedisKeys(prefix)
+        self._keys = RedisKeys(server.key("agents:"))
         self.worker = uuid4().hex
         self._subscriber = RedisSubscriber(redis, self._keys, self.worker, log, self._lost)
         self._handler: Handler | None = None
